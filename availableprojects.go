@@ -1,0 +1,53 @@
+package livemigration
+
+import "context"
+
+// AvailableProjectsService lists what can be migrated.
+type AvailableProjectsService struct{ client *Client }
+
+// AvailableProject is a project of a connected Cloud Manager or Ops Manager organization.
+type AvailableProject struct {
+	Name string `json:"name"`
+	// ProjectID is the source project, for [Source.ProjectID].
+	ProjectID ProjectID `json:"projectId"`
+	// MigrationHosts are the hosts on which a migration agent runs, for [MigrationRequest.MigrationHosts].
+	MigrationHosts []string     `json:"migrationHosts"`
+	Deployments    []Deployment `json:"deployments"`
+}
+
+// Deployment is a cluster of an [AvailableProject].
+type Deployment struct {
+	ClusterID string `json:"clusterId"`
+	// Name is the cluster's name, for [Source.ClusterName].
+	Name                        string `json:"name"`
+	MongoDBVersion              string `json:"mongoDBVersion"`
+	FeatureCompatibilityVersion string `json:"featureCompatibilityVersion"`
+	AgentVersion                string `json:"agentVersion"`
+	// Managed says whether Cloud Manager or Ops Manager automates the cluster.
+	Managed    bool `json:"managed"`
+	Sharded    bool `json:"sharded"`
+	ShardsSize int  `json:"shardsSize"` // number of shards
+	TLSEnabled bool `json:"tlsEnabled"`
+	// DBSizeBytes is the size of the databases in bytes.
+	DBSizeBytes int64 `json:"dbSizeBytes"`
+	// OplogSizeMB is the size of the oplog in megabytes.
+	OplogSizeMB int `json:"oplogSizeMB"`
+}
+
+// List lists the source projects that can be migrated to an Atlas organization, with their clusters and migration
+// hosts. The list is empty, not nil, while no source organization is connected. It needs the role Organization Owner.
+// Errors are [*InvalidRequestError] and [*APIError].
+//
+// GET /orgs/{orgId}/liveMigrations/availableProjects
+//
+// https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-listorglivemigrationavailableprojects
+func (s *AvailableProjectsService) List(ctx context.Context, orgID OrgID, opts ...CallOption) ([]AvailableProject, error) {
+	projects, err := send[[]AvailableProject](ctx, s.client, &operations.listAvailableProjects, []identifier{orgID}, nil, opts)
+	if err != nil {
+		return nil, err
+	}
+	if *projects == nil {
+		return []AvailableProject{}, nil
+	}
+	return *projects, nil
+}

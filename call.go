@@ -1,0 +1,127 @@
+package livemigration
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// call is one call of a method: up to MaxAttempts attempts of one request.
+type call struct {
+	client   *Client
+	op       *operation
+	path     string
+	secrets  []Secret // in the request's body
+	settings *callSettings
+	decode   func([]byte) error
+
+	attempts int
+	started  time.Time // the current attempt
+	sent     sentState // the current attempt
+	answer   *http.Response
+	status   int // the answer's, or the one in its envelope
+
+	failure failure       // the last one
+	waiting bool          // for the next attempt
+	wait    time.Duration // before it
+	// maybeDone says that an attempt before the current one may have been carried out.
+	maybeDone bool
+}
+
+// handle reads an answer inside the loop of attempts.
+func (c *call) handle(resp *http.Response) error {
+	defer resp.Body.Close()
+	body, err := readBody(resp)
+	enveloped := c.settings.query.Envelope
+	c.answer, c.status = resp, resp.StatusCode
+	if enveloped && err == nil {
+		c.status, body = unwrapEnvelope(c.status, body)
+	}
+	switch {
+	case c.status/100 != 2:
+		return c.newAPIError(resp.Header, body)
+	case c.decode == nil && !enveloped:
+		err = nil // the status said everything
+	case err == nil && c.decode != nil:
+		err = c.decode(body)
+	}
+	if err != nil {
+		return &brokenAnswerError{err}
+	}
+	c.logAttempt(nil)
+	return nil
+}
+
+func (c *call) newAPIError(header http.Header, body []byte) *APIError {
+	e := newAPIError(c.status, header, body)
+	e.Method, e.Path, e.Attempts = c.op.method, c.path, c.attempts
+	if own := c.client.credentials; own != nil && e.StatusCode == http.StatusUnauthorized {
+		if explanation := own.explain(header); explanation != "" {
+			e.Detail = strings.TrimPrefix(e.Detail+"; "+explanation, "; ")
+		}
+	}
+	e.redact(c.redactor())
+	return e
+}
+
+func (c *call) redactor() *redactor {
+	secrets := c.secrets
+	if own := c.client.credentials; own != nil {
+		secrets = append(own.secrets(), secrets...)
+	}
+	return newRedactor(secrets)
+}
+
+// finish turns the last failure into the error of the call.
+func (c *call) finish(ctx context.Context) error {
+	f := &c.failure
+	switch {
+	case c.waiting: // the context ended before the next attempt
+		return c.wrap(&interruptedError{ctx.Err(), f.err})
+	case c.op.repeat == repeatUnsent && f.outcomeLost:
+		return c.outcomeUnknown()
+	case c.maybeDone && f.status() == http.StatusNotFound && c.op.refused == notFoundIsDone:
+		return nil
+	case c.maybeDone && f.status()/100 == 4 && c.op.refused == refusalIsUnknown:
+		return c.outcomeUnknown()
+	case f.api != nil:
+		return f.api
+	default:
+		return c.wrap(f.err)
+	}
+}
+
+func (c *call) outcomeUnknown() error {
+	err := c.failure.err
+	if c.failure.api == nil {
+		err = c.wrap(err)
+	}
+	return &OutcomeUnknownError{Method: c.op.method, Path: c.path, Err: err}
+}
+
+// wrap names the call before an error that is not Atlas's. Such an error may quote what a server sent.
+func (c *call) wrap(err error) error {
+	return &callError{c.op.method, c.path, c.errorText(err) + formatAttempts(c.attempts), err}
+}
+
+// capture tells the caller about the last answer.
+func (c *call) capture() {
+	into := c.settings.capture
+	if into == nil {
+		return
+	}
+	*into = Response{Attempts: c.attempts, RateLimit: RateLimit{Limit: -1, Remaining: -1}}
+	if c.answer != nil {
+		into.StatusCode, into.Header, into.RateLimit = c.status, publicHeader(c.answer.Header), rateLimitOf(c.answer.Header)
+	}
+}
+
+// withoutURL drops the repetition of method and URL that http.Client puts before every error.
+func withoutURL(err error) error {
+	if wrapped, ok := err.(*url.Error); ok {
+		return wrapped.Err
+	}
+	return err
+}

@@ -1,0 +1,64 @@
+package livemigration
+
+import "fmt"
+
+// OrgID identifies an Atlas organization: 24 lower-case hexadecimal digits, orgId on the wire.
+type OrgID string
+
+// ProjectID identifies an Atlas, Cloud Manager or Ops Manager project: 24 lower-case hexadecimal digits.
+// The wire and the Atlas documentation call a project a group, and its id groupId.
+type ProjectID string
+
+// ValidationID identifies a validation job: 24 lower-case hexadecimal digits, validationId on the wire.
+type ValidationID string
+
+// MigrationID identifies a migration job: 24 lower-case hexadecimal digits, liveMigrationId on the wire.
+// Atlas has no endpoint that lists jobs: whoever loses an id cannot find it again.
+type MigrationID string
+
+// Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
+func (id OrgID) Validate() error { return invalidRequest(id.violations()) }
+
+// Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
+func (id ProjectID) Validate() error { return invalidRequest(id.violations()) }
+
+// Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
+func (id ValidationID) Validate() error { return invalidRequest(id.violations()) }
+
+// Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
+func (id MigrationID) Validate() error { return invalidRequest(id.violations()) }
+
+func (id OrgID) violations() []FieldViolation        { return checkID("orgId", string(id)) }
+func (id ProjectID) violations() []FieldViolation    { return checkID("groupId", string(id)) }
+func (id ValidationID) violations() []FieldViolation { return checkID("validationId", string(id)) }
+func (id MigrationID) violations() []FieldViolation  { return checkID("liveMigrationId", string(id)) }
+
+func (id OrgID) segment() string        { return string(id) }
+func (id ProjectID) segment() string    { return string(id) }
+func (id ValidationID) segment() string { return string(id) }
+func (id MigrationID) segment() string  { return string(id) }
+
+// identifier is an id as the request pipeline sees it: checked first, then a segment of the path.
+type identifier interface {
+	violations() []FieldViolation
+	segment() string
+}
+
+const idLength = 24
+
+// checkID never repeats the value: a key pasted in the place of an id must not reach a log.
+func checkID(field, id string) []FieldViolation {
+	const want = "must be 24 lower-case hexadecimal digits"
+	switch {
+	case id == "":
+		return []FieldViolation{{Field: field, Description: "is empty; " + want}}
+	case len(id) != idLength:
+		return []FieldViolation{{Field: field, Description: fmt.Sprintf("has %d characters; %s", len(id), want)}}
+	}
+	for i := range len(id) {
+		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return []FieldViolation{{Field: field, Description: want}}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package livemigration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// LinkTokensService creates and deletes link-tokens, with which a Cloud Manager or Ops Manager organization is
+// connected to an Atlas organization.
+type LinkTokensService struct{ client *Client }
+
+// LinkTokenRequest says who may use a link-token.
+type LinkTokenRequest struct {
+	// AccessListIPs are the IP addresses and CIDR blocks from which the link-token may be used, such as
+	// "192.0.2.10" or "198.51.100.0/24". [APIv1] requires at least one.
+	AccessListIPs []string `json:"accessListIps,omitempty"`
+}
+
+// LinkToken connects a source organization to an Atlas organization.
+type LinkToken struct {
+	// Token is what is to be pasted into Cloud Manager or Ops Manager. It is a credential.
+	Token Secret `json:"linkToken"`
+}
+
+// Create creates a link-token for an Atlas organization. It needs the role Organization Owner.
+//
+// A repeated creation would leave a second token behind, so a request that may have reached Atlas is not repeated:
+// the error is then an [*OutcomeUnknownError]. Other errors are [*InvalidRequestError] and [*APIError].
+//
+// POST /orgs/{orgId}/liveMigrations/linkTokens
+//
+// https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createorglivemigrationlinktoken
+func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTokenRequest, opts ...CallOption) (*LinkToken, error) {
+	return send[LinkToken](ctx, s.client, &operations.createLinkToken, []identifier{orgID}, req, opts)
+}
+
+// Delete deletes the link-tokens of an Atlas organization and the API key behind them. That removes the connection to
+// the source organization, and synchronization of migrations that still run stops. It needs the role Organization Owner.
+//
+// Deleting is repeated safely. Without a link-token the error is an [*APIError] that is [ErrNotFound]; where an earlier
+// attempt of the same call may already have deleted it, that answer counts as success.
+//
+// DELETE /orgs/{orgId}/liveMigrations/linkTokens
+//
+// https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteorglivemigrationlinktokens
+func (s *LinkTokensService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
+	return s.client.do(ctx, &operations.deleteLinkToken, []identifier{orgID}, nil, opts, nil)
+}
+
+func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {
+	if v == APIv1 && len(r.AccessListIPs) == 0 {
+		return []FieldViolation{{"accessListIps", "is required in API v1.0: at least one IP address or CIDR block"}}
+	}
+	var found []FieldViolation
+	for i, entry := range r.AccessListIPs {
+		if !isAddressOrBlock(entry) {
+			found = append(found, FieldViolation{fmt.Sprintf("accessListIps[%d]", i),
+				`must be an IP address such as "192.0.2.10" or a CIDR block such as "198.51.100.0/24"`})
+		}
+	}
+	return found
+}
+
+func (r LinkTokenRequest) encode(APIVersion) ([]byte, error) { return json.Marshal(r) }
+
+func (LinkTokenRequest) secrets() []Secret { return nil }
+
+func isAddressOrBlock(s string) bool {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Zone() == ""
+	}
+	_, err := netip.ParsePrefix(s)
+	return err == nil
+}
+
+// UnmarshalJSON reads a link-token, also from the forms that the documentation of v1.0 shows, in which the token,
+// or the whole answer, is an array of one string.
+func (t *LinkToken) UnmarshalJSON(data []byte) error {
+	var list stringList
+	if json.Unmarshal(data, &list) == nil {
+		return t.set(list)
+	}
+	var body struct {
+		LinkToken stringList `json:"linkToken"`
+	}
+	if err := json.Unmarshal(data, &body); err != nil {
+		return err
+	}
+	return t.set(body.LinkToken)
+}
+
+func (t *LinkToken) set(tokens []string) error {
+	if len(tokens) > 1 {
+		return errors.New("more than one linkToken")
+	}
+	t.Token = ""
+	if len(tokens) == 1 {
+		t.Token = Secret(tokens[0])
+	}
+	return nil
+}
+
+func (t *LinkToken) incomplete(*operation) string {
+	if t.Token == "" {
+		return "linkToken"
+	}
+	return ""
+}
+
+// stringList reads a JSON array of strings, or one string in its place.
+type stringList []string
+
+func (l *stringList) UnmarshalJSON(data []byte) error {
+	var one string
+	if len(data) > 0 && data[0] == '"' {
+		if err := json.Unmarshal(data, &one); err != nil {
+			return err
+		}
+		*l = stringList{one}
+		return nil
+	}
+	var many []string
+	if err := json.Unmarshal(data, &many); err != nil {
+		return err
+	}
+	*l = many
+	return nil
+}

@@ -1,0 +1,261 @@
+package livemigration
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// MigrationRequest describes a migration, for [ValidationsService.Create] and [MigrationsService.Create].
+//
+// It reads from JSON in the form of the body of [APIv2], so that a request can be kept in a file. It marshals to the
+// same form with its password redacted.
+type MigrationRequest struct {
+	Source      Source      `json:"source"`
+	Destination Destination `json:"destination"`
+	// MigrationHosts are the hosts that run the migration: exactly one with [APIv2], at least one with [APIv1].
+	// One dedicated host serves one migration.
+	MigrationHosts []string `json:"migrationHosts"`
+	// DropDestinationData destroys the data of the destination cluster before the migration starts. [APIv1] calls it
+	// dropEnabled.
+	DropDestinationData bool `json:"dropDestinationData"`
+	// Sharding is for a migration from a replica set to a sharded cluster, on MongoDB 6.0 and later. [APIv2] only.
+	Sharding *Sharding `json:"sharding,omitempty"`
+}
+
+// Source is the cluster to be copied, in Cloud Manager or Ops Manager.
+type Source struct {
+	// ProjectID is the source project, groupId on the wire.
+	ProjectID   ProjectID `json:"groupId"`
+	ClusterName string    `json:"clusterName"`
+	// Username and Password are those of a SCRAM-SHA user of the source cluster. Give both, or neither with
+	// ManagedAuthentication.
+	Username string `json:"username,omitempty"`
+	Password Secret `json:"password,omitempty"`
+	// ManagedAuthentication says that Cloud Manager or Ops Manager manages the users of the source.
+	ManagedAuthentication bool `json:"managedAuthentication"`
+	// SSL says that the source takes TLS connections.
+	SSL bool `json:"ssl"`
+	// CACertificatePath is a path on the migration host. Only with SSL.
+	CACertificatePath string `json:"caCertificatePath,omitempty"`
+}
+
+// Destination is the Atlas cluster to be filled.
+type Destination struct {
+	// ProjectID is the destination project, groupId on the wire. Empty, it becomes the project that the method is
+	// called with; a different one is refused.
+	ProjectID   ProjectID `json:"groupId"`
+	ClusterName string    `json:"clusterName"`
+	// HostnameSchemaType is how the migration host reaches the destination. Default: [HostnamePublic]. [APIv1] knows
+	// no other.
+	HostnameSchemaType HostnameSchemaType `json:"hostnameSchemaType,omitempty"`
+	// PrivateLinkID is the endpoint, with [HostnamePrivateLink] only.
+	PrivateLinkID string `json:"privateLinkId,omitempty"`
+}
+
+// HostnameSchemaType is how a migration host reaches the destination cluster.
+type HostnameSchemaType string
+
+const (
+	// HostnamePublic uses the public host names of the destination.
+	HostnamePublic HostnameSchemaType = "PUBLIC"
+	// HostnamePrivateLink uses a private endpoint, [Destination.PrivateLinkID].
+	HostnamePrivateLink HostnameSchemaType = "PRIVATE_LINK"
+	// HostnameVPCPeering uses a network peering connection.
+	HostnameVPCPeering HostnameSchemaType = "VPC_PEERING"
+)
+
+// Sharding says how collections of a replica set are sharded in the destination.
+type Sharding struct {
+	// CreateSupportingIndexes makes the migration create the indexes that the shard keys need.
+	CreateSupportingIndexes bool `json:"createSupportingIndexes"`
+	// Entries are the collections to be sharded; nil is sent as an empty list.
+	Entries []ShardEntry `json:"shardingEntries"`
+}
+
+// ShardEntry is one collection to be sharded.
+type ShardEntry struct {
+	Database        string    `json:"database"`
+	Collection      string    `json:"collection"`
+	ShardCollection ShardKeys `json:"shardCollection"`
+}
+
+// ShardKeys is a shard key. The order of its fields counts and is kept.
+type ShardKeys struct {
+	Key []ShardKeyField `json:"key"`
+}
+
+// ShardKeyField is one field of a shard key, in JSON an object of one member such as {"location": 1}.
+type ShardKeyField struct {
+	Field string
+	Order ShardKeyOrder
+}
+
+// ShardKeyOrder is how a field stands in a shard key.
+type ShardKeyOrder int
+
+const (
+	// Ascending is 1 on the wire.
+	Ascending ShardKeyOrder = iota + 1
+	// Hashed is "hashed" on the wire.
+	Hashed
+)
+
+// String returns the order as it stands in JSON: 1 or "hashed".
+func (o ShardKeyOrder) String() string {
+	switch o {
+	case Ascending:
+		return "1"
+	case Hashed:
+		return `"hashed"`
+	default:
+		return fmt.Sprintf("ShardKeyOrder(%d)", int(o))
+	}
+}
+
+// MarshalJSON writes an object of one member.
+func (f ShardKeyField) MarshalJSON() ([]byte, error) {
+	if f.Order != Ascending && f.Order != Hashed {
+		return nil, fmt.Errorf("livemigration: shard key field %q: order must be Ascending or Hashed", f.Field)
+	}
+	name, err := json.Marshal(f.Field)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "{%s:%s}", name, f.Order), nil
+}
+
+// UnmarshalJSON reads an object of one member.
+func (f *ShardKeyField) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	if len(members) != 1 {
+		return errors.New(`livemigration: a shard key field must be an object of one member such as {"location": 1}`)
+	}
+	for name, value := range members {
+		switch string(value) {
+		case Ascending.String():
+			*f = ShardKeyField{name, Ascending}
+		case Hashed.String():
+			*f = ShardKeyField{name, Hashed}
+		default:
+			return fmt.Errorf(`livemigration: shard key field %q: must be 1 or "hashed"`, name)
+		}
+	}
+	return nil
+}
+
+// Validate reports everything that Atlas would refuse about r in the given version of its API, at once. The error is
+// an [*InvalidRequestError] whose fields are paths in the body of [APIv2].
+//
+// An empty Destination.ProjectID is no violation: the method that sends r fills it in.
+func (r MigrationRequest) Validate(version APIVersion) error {
+	return invalidRequest(r.violations(version))
+}
+
+func (r MigrationRequest) violations(v APIVersion) []FieldViolation {
+	if !v.known() {
+		return []FieldViolation{{"apiVersion", "must be APIv2 or APIv1"}}
+	}
+	var c checker
+	r.Source.check(&c)
+	r.Destination.check(&c, v)
+	r.checkHosts(&c, v)
+	if r.Sharding != nil {
+		c.refuse(v == APIv1, "sharding", "is not supported by API v1.0")
+		r.Sharding.check(&c)
+	}
+	return c.found
+}
+
+// checker gathers violations.
+type checker struct{ found []FieldViolation }
+
+func (c *checker) refuse(violated bool, field, description string) {
+	if violated {
+		c.found = append(c.found, FieldViolation{field, description})
+	}
+}
+
+func (c *checker) require(field, value string) {
+	c.refuse(strings.TrimSpace(value) == "", field, "is required")
+}
+
+// id adds the violations of an id under the JSON path at which it stands.
+func (c *checker) id(field string, id identifier) {
+	for _, v := range id.violations() {
+		c.refuse(true, field, v.Description)
+	}
+}
+
+func (s *Source) check(c *checker) {
+	c.id("source.groupId", s.ProjectID)
+	c.require("source.clusterName", s.ClusterName)
+	const (
+		managed   = "must be empty with managedAuthentication"
+		unmanaged = "is required without managedAuthentication"
+	)
+	c.refuse(s.ManagedAuthentication && s.Username != "", "source.username", managed)
+	c.refuse(s.ManagedAuthentication && s.Password != "", "source.password", managed)
+	c.refuse(!s.ManagedAuthentication && s.Username == "", "source.username", unmanaged)
+	c.refuse(!s.ManagedAuthentication && s.Password == "", "source.password", unmanaged)
+	c.refuse(s.Password == redacted, "source.password", "is the mark of a redacted password, not a password")
+	c.refuse(!s.SSL && s.CACertificatePath != "", "source.caCertificatePath", "must be empty without ssl")
+}
+
+func (d *Destination) check(c *checker, v APIVersion) {
+	if d.ProjectID != "" {
+		c.id("destination.groupId", d.ProjectID)
+	}
+	c.require("destination.clusterName", d.ClusterName)
+	const schema, link = "destination.hostnameSchemaType", "destination.privateLinkId"
+	if v == APIv1 {
+		c.refuse(d.HostnameSchemaType != "" && d.HostnameSchemaType != HostnamePublic, schema,
+			"must be PUBLIC or empty: API v1.0 knows no other")
+		c.refuse(d.PrivateLinkID != "", link, "is not supported by API v1.0")
+		return
+	}
+	switch d.HostnameSchemaType {
+	case HostnamePrivateLink:
+		c.refuse(d.PrivateLinkID == "", link, "is required with hostnameSchemaType PRIVATE_LINK")
+	case "", HostnamePublic, HostnameVPCPeering:
+		c.refuse(d.PrivateLinkID != "", link, "must be empty without hostnameSchemaType PRIVATE_LINK")
+	default:
+		c.refuse(true, schema, "must be PUBLIC, PRIVATE_LINK or VPC_PEERING")
+	}
+}
+
+func (r *MigrationRequest) checkHosts(c *checker, v APIVersion) {
+	const field = "migrationHosts"
+	c.refuse(v == APIv2 && len(r.MigrationHosts) != 1, field, "must hold exactly one host")
+	c.refuse(v == APIv1 && len(r.MigrationHosts) == 0, field, "must hold at least one host")
+	for i, host := range r.MigrationHosts {
+		c.refuse(host == "" || strings.ContainsFunc(host, unicode.IsSpace), fmt.Sprintf("%s[%d]", field, i),
+			"must be a host name such as vm001.example.com")
+	}
+}
+
+func (s *Sharding) check(c *checker) {
+	for i := range s.Entries {
+		entry, path := &s.Entries[i], fmt.Sprintf("sharding.shardingEntries[%d]", i)
+		c.require(path+".database", entry.Database)
+		c.require(path+".collection", entry.Collection)
+		entry.ShardCollection.check(c, path+".shardCollection.key")
+	}
+}
+
+func (k *ShardKeys) check(c *checker, path string) {
+	c.refuse(len(k.Key) == 0, path, "must hold at least one field")
+	for i, field := range k.Key {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		c.refuse(field.Field == "", at, "must name a field")
+		c.refuse(field.Order != Ascending && field.Order != Hashed, at, `must be 1 (Ascending) or "hashed" (Hashed)`)
+		for _, earlier := range k.Key[:i] {
+			c.refuse(field.Field != "" && earlier.Field == field.Field, at, "names a field of the key twice")
+		}
+	}
+}

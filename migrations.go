@@ -1,0 +1,118 @@
+package livemigration
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"time"
+)
+
+// MigrationsService starts, reads and cuts over migrations.
+type MigrationsService struct{ client *Client }
+
+// Migration is a migration job.
+type Migration struct {
+	ID     MigrationID     `json:"_id"`
+	Status MigrationStatus `json:"status"`
+	// ReadyForCutover says that the destination has caught up. From then on Atlas keeps it in sync for 120 hours,
+	// after which the job is [MigrationExpired].
+	ReadyForCutover bool     `json:"readyForCutover"`
+	MigrationHosts  []string `json:"migrationHosts"`
+	// LagTimeSeconds is how far the destination is behind the source, in seconds; nil outside of active replication.
+	// [Migration.Lag] reads it as a duration.
+	LagTimeSeconds *int64 `json:"lagTimeSeconds,omitempty"`
+}
+
+// MigrationStatus is the state of a migration job. Values that this package does not know pass through as they are.
+type MigrationStatus string
+
+const (
+	// MigrationNew: the job is scheduled.
+	MigrationNew MigrationStatus = "NEW"
+	// MigrationWorking: the job prepares, replicates, verifies, or finishes after a cutover.
+	MigrationWorking MigrationStatus = "WORKING"
+	// MigrationComplete: the migration has been cut over and has finished. Final.
+	MigrationComplete MigrationStatus = "COMPLETE"
+	// MigrationFailed: the migration has failed. Final.
+	MigrationFailed MigrationStatus = "FAILED"
+	// MigrationExpired: nobody cut the migration over within 120 hours of its being ready. Final.
+	MigrationExpired MigrationStatus = "EXPIRED"
+)
+
+// Final reports whether the job has ended. It is false for a status that this package does not know.
+func (s MigrationStatus) Final() bool {
+	return s == MigrationComplete || s == MigrationFailed || s == MigrationExpired
+}
+
+// Lag returns how far the destination is behind the source. It is false outside of active replication.
+func (m *Migration) Lag() (time.Duration, bool) {
+	if m.LagTimeSeconds == nil {
+		return 0, false
+	}
+	return secondsToDuration(*m.LagTimeSeconds), true
+}
+
+// secondsToDuration stops at the longest duration where the seconds do not fit.
+func secondsToDuration(seconds int64) time.Duration {
+	const most = int64(math.MaxInt64 / time.Second)
+	return time.Duration(max(-most, min(seconds, most))) * time.Second
+}
+
+// Create starts a migration. With req.DropDestinationData the data of the destination cluster is destroyed. It needs
+// the role Organization Owner.
+//
+// An empty req.Destination.ProjectID becomes projectID; a different one is refused.
+//
+// Creating twice starts two migrations, and Atlas cannot list them. So a request that may have reached Atlas is not
+// repeated: the error is then an [*OutcomeUnknownError], and only the Atlas user interface tells whether the job runs.
+// Keep the id that is returned. Other errors are [*InvalidRequestError] and [*APIError].
+//
+// POST /groups/{groupId}/liveMigrations
+//
+// https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
+func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
+	return send[Migration](ctx, s.client, &operations.createMigration, []identifier{projectID}, migrationPayload{projectID, req}, opts)
+}
+
+// Get reads a migration job. It needs the role Organization Member. Errors are [*InvalidRequestError] and [*APIError].
+//
+// GET /groups/{groupId}/liveMigrations/{liveMigrationId}
+//
+// https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
+func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
+	return send[Migration](ctx, s.client, &operations.getMigration, []identifier{projectID, migrationID}, nil, opts)
+}
+
+// Cutover ends a migration that is ready for it: Atlas applies what is left and stops synchronizing. Stop writing to
+// the source first. It needs the role Organization Owner.
+//
+// Atlas accepts the request and finishes later: [MigrationsService.WaitComplete] waits for that. The request is
+// repeated safely; when an earlier attempt of the same call may have been carried out and the repeated one is refused,
+// the error is an [*OutcomeUnknownError] around the refusal, and [MigrationsService.Get] tells. Other errors are
+// [*InvalidRequestError] and [*APIError].
+//
+// PUT /groups/{groupId}/liveMigrations/{liveMigrationId}/cutover
+//
+// https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
+func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
+	return s.client.do(ctx, &operations.cutover, []identifier{projectID, migrationID}, nil, opts, nil)
+}
+
+// UnmarshalJSON reads a migration, also from the form that the documentation of v1.0 shows, in which migrationHosts is
+// one string.
+func (m *Migration) UnmarshalJSON(data []byte) error {
+	type plain Migration
+	body := struct {
+		*plain
+		MigrationHosts stringList `json:"migrationHosts"`
+	}{plain: (*plain)(m)}
+	if err := json.Unmarshal(data, &body); err != nil {
+		return err
+	}
+	m.MigrationHosts = body.MigrationHosts
+	return nil
+}
+
+func (m *Migration) incomplete(op *operation) string {
+	return missing(op, string(m.ID), string(m.Status))
+}

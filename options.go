@@ -1,0 +1,235 @@
+package livemigration
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	defaultBaseURL = "https://cloud.mongodb.com"
+	defaultTimeout = 30 * time.Second
+)
+
+// Option configures a [Client]. Options may be given in any order.
+type Option func(*config)
+
+// config is what the options say. It becomes a Client once everything about it has been checked.
+type config struct {
+	baseURL    string
+	version    APIVersion
+	httpClient *http.Client
+	retry      RetryPolicy
+	timeout    time.Duration
+	timeoutSet bool
+	userAgent  string
+	logger     *slog.Logger
+	problems   []string
+}
+
+// WithBaseURL sets where Atlas is: scheme and host, with a port where needed, without the /api/atlas prefix.
+// Default: https://cloud.mongodb.com. Plain http is taken for loopback addresses only, since requests carry a database
+// password.
+func WithBaseURL(baseURL string) Option { return func(c *config) { c.baseURL = baseURL } }
+
+// WithAPIVersion sets the version of the API. Default: [APIv2].
+func WithAPIVersion(version APIVersion) Option { return func(c *config) { c.version = version } }
+
+// WithHTTPClient makes the client send through hc's Transport, with its Jar, and with its Timeout for one attempt
+// unless [WithTimeout] is given. hc is never changed. Redirects are refused whatever hc's CheckRedirect says.
+// Default: a clone of [http.DefaultTransport] that keeps more idle connections.
+func WithHTTPClient(hc *http.Client) Option {
+	return func(c *config) {
+		c.httpClient = hc
+		c.refuse(hc == nil, "WithHTTPClient: the client must not be nil")
+	}
+}
+
+// WithRetryPolicy sets how often and after what time a request is repeated. See [RetryPolicy] for the defaults.
+func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
+
+// WithTimeout bounds one attempt, from the dial to the last byte of the answer. Default: 30 seconds. A context bounds
+// the whole call.
+func WithTimeout(timeout time.Duration) Option {
+	return func(c *config) {
+		c.timeout, c.timeoutSet = timeout, true
+		c.refuse(timeout <= 0, "WithTimeout: the timeout must be positive")
+	}
+}
+
+// WithUserAgent puts a product such as "my-tool/1.2" before the library's own in the User-Agent header.
+func WithUserAgent(product string) Option {
+	return func(c *config) {
+		c.userAgent = product
+		c.refuse(!validHeaderValue(product), "WithUserAgent: the product must not hold control characters")
+	}
+}
+
+// WithLogger sets the logger: debug for each attempt, info for repeats, warn for outages during a wait. No record
+// holds a secret. Default: silent, as with nil.
+func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
+
+func newConfig(opts []Option) *config {
+	c := &config{baseURL: defaultBaseURL, version: APIv2, httpClient: &http.Client{}}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(c)
+		}
+	}
+	c.refuse(!c.version.known(), "WithAPIVersion: the version must be APIv2 or APIv1")
+	c.refuse(c.retry.invalid(), "WithRetryPolicy: no field may be negative")
+	return c
+}
+
+func (c *config) refuse(violated bool, problem string) {
+	if violated {
+		c.problems = append(c.problems, problem)
+	}
+}
+
+// origin checks the base URL. Its messages do not repeat the URL, in which a password may stand.
+func (c *config) origin() *url.URL {
+	const option = "WithBaseURL: the base URL "
+	u, err := url.Parse(strings.TrimSuffix(c.baseURL, "/"))
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
+		c.refuse(true, option+"must be absolute, such as "+defaultBaseURL)
+		return nil
+	case u.Scheme != "https" && u.Scheme != "http":
+		c.refuse(true, option+"must begin with https://")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		c.refuse(true, option+"must begin with https://: plain http is for loopback addresses only")
+	}
+	c.refuse(u.User != nil, option+"must not hold a user name or password")
+	c.refuse(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "", option+"must end after the host and port: the client adds the path")
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}
+}
+
+func isLoopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
+}
+
+// attemptTimeout is WithTimeout's, else the HTTP client's, else the default.
+func (c *config) attemptTimeout() time.Duration {
+	switch {
+	case c.timeoutSet:
+		return c.timeout
+	case c.httpClient.Timeout > 0:
+		return c.httpClient.Timeout
+	default:
+		return defaultTimeout
+	}
+}
+
+// idleConnections is how many a client keeps to its one host; net/http's default of 2 makes concurrent callers dial
+// again and again.
+const idleConnections = 64
+
+func (c *config) baseTransport() http.RoundTripper {
+	if c.httpClient.Transport != nil {
+		return c.httpClient.Transport
+	}
+	standard, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	transport := standard.Clone()
+	transport.MaxIdleConnsPerHost = idleConnections
+	return transport
+}
+
+// CallOption changes one call of a method.
+type CallOption func(*callSettings)
+
+type callSettings struct {
+	query      queryOptions
+	header     http.Header
+	capture    *Response
+	violations []FieldViolation
+}
+
+// queryOptions are the parameters that every endpoint takes.
+type queryOptions struct {
+	Pretty   bool `url:"pretty,omitempty"`
+	Envelope bool `url:"envelope,omitempty"`
+}
+
+// WithPretty asks for an indented answer, for whoever reads it on the wire.
+func WithPretty() CallOption { return func(s *callSettings) { s.query.Pretty = true } }
+
+// WithEnvelope asks for the answer's status inside its body, for a path to Atlas on which a proxy changes statuses.
+// The status inside decides.
+func WithEnvelope() CallOption { return func(s *callSettings) { s.query.Envelope = true } }
+
+// WithHeader sets a request header. Headers that the client itself needs, such as Authorization and Accept, are
+// refused with an [*InvalidRequestError].
+func WithHeader(key, value string) CallOption {
+	return func(s *callSettings) {
+		canonical := textproto.CanonicalMIMEHeaderKey(key)
+		if description := refusedHeader(canonical, value); description != "" {
+			s.violations = append(s.violations, FieldViolation{fmt.Sprintf("header %q", key), description})
+			return
+		}
+		if s.header == nil {
+			s.header = http.Header{}
+		}
+		s.header.Set(canonical, value)
+	}
+}
+
+// CaptureResponse fills r with what is known about the HTTP answer when the call returns, whether it succeeds or not.
+func CaptureResponse(r *Response) CallOption { return func(s *callSettings) { s.capture = r } }
+
+func newCallSettings(opts []CallOption) *callSettings {
+	s := &callSettings{}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(s)
+		}
+	}
+	return s
+}
+
+func refusedHeader(canonical, value string) string {
+	switch canonical {
+	case "Accept", "Authorization", "Content-Type", "Content-Length", "Host":
+		return "is set by the client"
+	case "Accept-Encoding", "Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return "is left to the HTTP transport"
+	case "Idempotency-Key", "X-Idempotency-Key":
+		// net/http repeats requests that carry one of these, also those that created something.
+		return "is not supported: Atlas ignores it, and the HTTP transport would repeat the request"
+	}
+	switch {
+	case !validHeaderName(canonical):
+		return "must have a name of letters, digits and hyphens"
+	case !validHeaderValue(value):
+		return "must have a value without control characters"
+	default:
+		return ""
+	}
+}
+
+func validHeaderName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func validHeaderValue(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

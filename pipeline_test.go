@@ -1,0 +1,338 @@
+package livemigration
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// answer makes the response of an in-process transport.
+func answer(req *http.Request, status int, header http.Header, body string) *http.Response {
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
+	}
+}
+
+// scripted is an in-process server: it gives each request the next of its answers, and the last one for ever.
+type scripted struct {
+	steps    []func(*http.Request) (*http.Response, error)
+	requests []*http.Request
+	bodies   []string
+}
+
+func (s *scripted) RoundTrip(req *http.Request) (*http.Response, error) {
+	var body []byte
+	if req.Body != nil {
+		body, _ = io.ReadAll(req.Body)
+		_ = req.Body.Close()
+	}
+	s.requests, s.bodies = append(s.requests, req), append(s.bodies, string(body))
+	step := s.steps[min(len(s.requests), len(s.steps))-1]
+	return step(req)
+}
+
+func reply(status int, body string, header ...string) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		h := http.Header{}
+		for i := 0; i+1 < len(header); i += 2 {
+			h.Set(header[i], header[i+1])
+		}
+		return answer(req, status, h, body), nil
+	}
+}
+
+func fail(err error) func(*http.Request) (*http.Response, error) {
+	return func(*http.Request) (*http.Response, error) { return nil, err }
+}
+
+func (s *scripted) client(t *testing.T, opts ...Option) *Client {
+	t.Helper()
+	client, err := NewClient(noCredentials, append([]Option{WithHTTPClient(&http.Client{Transport: s})}, opts...)...)
+	require.NoError(t, err)
+	return client
+}
+
+func script(steps ...func(*http.Request) (*http.Response, error)) *scripted {
+	return &scripted{steps: steps}
+}
+
+const (
+	migrationJSON = `{"_id":"` + validID + `","status":"WORKING","readyForCutover":false,"migrationHosts":["vm001.example.com"],"lagTimeSeconds":12}`
+	getPath       = "/groups/e01c9427f054fe80745f3f6c/liveMigrations/" + validID
+)
+
+var once = WithRetryPolicy(RetryPolicy{MaxAttempts: 1})
+
+func TestErrorShapes(t *testing.T) {
+	t.Parallel()
+	full := `{"error": 400, "errorCode": "VALIDATION_ERROR", "reason": "Bad Request", "detail": "human text",
+		"parameters": ["any", 55, null], "badRequestDetail": {"fields": [{"field": "destination.groupId", "description": "must be 24 hex digits"}]}}`
+	for _, tc := range []struct {
+		name     string
+		step     func(*http.Request) (*http.Response, error)
+		want     APIError
+		sentinel error
+		message  string
+	}{
+		{"Atlas's JSON", reply(400, full, "X-Request-Id", "req-1"), APIError{StatusCode: 400, Code: "VALIDATION_ERROR", Reason: "Bad Request", Detail: "human text",
+			Parameters: []any{"any", 55.0, nil}, Fields: []FieldViolation{{"destination.groupId", "must be 24 hex digits"}}, RequestID: "req-1", fromAtlas: true},
+			ErrBadRequest, "400 VALIDATION_ERROR: human text: destination.groupId must be 24 hex digits"},
+		{"code only", reply(409, `{"errorCode":"X"}`), APIError{StatusCode: 409, Code: "X", Reason: "Conflict", fromAtlas: true}, ErrConflict, "409 X"},
+		{"no code", reply(404, `{"error":404,"detail":"gone fishing"}`), APIError{StatusCode: 404, Reason: "Not Found", Detail: "gone fishing", fromAtlas: true}, ErrNotFound, "404 Not Found: gone fishing"},
+		{"members of other types", reply(403, `{"error":"403","errorCode":"X","detail":["a"],"parameters":"p","badRequestDetail":null}`),
+			APIError{StatusCode: 403, Code: "X", Reason: "Forbidden", fromAtlas: true}, ErrForbidden, "403 X"},
+		{"JSON labelled as HTML", reply(410, `{"errorCode":"VERSION_GONE"}`, "Content-Type", "text/html"), APIError{StatusCode: 410, Code: "VERSION_GONE", Reason: "Gone", fromAtlas: true}, ErrVersionGone, "410 VERSION_GONE"},
+		{"somebody's JSON", reply(401, `{"message":"no"}`), APIError{StatusCode: 401, Reason: "Unauthorized", Detail: `{"message":"no"}`}, ErrUnauthorized, `401 Unauthorized: {"message":"no"}`},
+		{"HTML page", reply(502, "<html><head><style>b{c:d}</style><title>502</title></head>\n<body><script>x<y</script><h1>Bad  Gateway</h1>\n</body>", "Content-Type", "text/html"),
+			APIError{StatusCode: 502, Reason: "Bad Gateway", Detail: "502 Bad Gateway"}, ErrServer, "502 Bad Gateway: 502 Bad Gateway"},
+		{"empty", reply(500, ""), APIError{StatusCode: 500, Reason: "Internal Server Error"}, ErrServer, "500 Internal Server Error"},
+		{"unassigned status", reply(599, ""), APIError{StatusCode: 599}, ErrServer, "599"},
+		{"not in the list", reply(418, ""), APIError{StatusCode: 418, Reason: "I'm a teapot"}, nil, "418 I'm a teapot"},
+		{"control characters", reply(400, "{\"errorCode\":\"A\\u001b[31mB\",\"detail\":\"a\\r\\nb\\u0000\\u202ec\"}"), APIError{StatusCode: 400, Code: "A [31mB", Reason: "Bad Request", Detail: "a b c", fromAtlas: true}, ErrBadRequest, "400 A [31mB: a b c"},
+		{"binary", reply(400, "\x00\xff\x1b[0mtext"), APIError{StatusCode: 400, Reason: "Bad Request", Detail: "[0mtext"}, ErrBadRequest, "400 Bad Request: [0mtext"},
+		{"long page", reply(400, strings.Repeat("é", 5000)), APIError{StatusCode: 400, Reason: "Bad Request", Detail: strings.Repeat("é", 200) + "…"}, ErrBadRequest, "400 Bad Request: " + strings.Repeat("é", 200) + "…"},
+		{"rate limited, by header", reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "7"), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", RetryAfter: 7 * time.Second, fromAtlas: true, retryAfterGiven: true}, ErrRateLimited, "429 RATE_LIMITED (retry after 7s)"},
+		{"rate limited, by parameters", reply(429, `{"errorCode":"RATE_LIMITED","parameters":["/p", 9, 100, 10, 60]}`), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", Parameters: []any{"/p", 9.0, 100.0, 10.0, 60.0}, RetryAfter: 9 * time.Second, fromAtlas: true, retryAfterGiven: true}, ErrRateLimited, "429 RATE_LIMITED (retry after 9s)"},
+		{"redirect", reply(302, "", "Location", "https://evil.example/x?y"), APIError{StatusCode: 302, Reason: "Found", Detail: "redirect to evil.example refused: check the base URL"}, nil, "302 Found: redirect to evil.example refused: check the base URL"},
+		{"relative redirect", reply(301, "", "Location", "/elsewhere"), APIError{StatusCode: 301, Reason: "Moved Permanently", Detail: "redirect to the same host refused: check the base URL"}, nil, "301 Moved Permanently: redirect to the same host refused: check the base URL"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			client := script(tc.step).client(t, once)
+			_, err := client.Migrations.Get(t.Context(), destinationID, validID)
+			var api *APIError
+			require.ErrorAs(t, err, &api)
+			tc.want.Method, tc.want.Path, tc.want.Attempts = "GET", getPath, 1
+			assert.Equal(t, tc.want, *api)
+			assert.EqualError(t, err, "livemigration: GET "+getPath+": "+tc.message)
+			for _, sentinel := range []error{ErrBadRequest, ErrUnauthorized, ErrForbidden, ErrNotFound, ErrConflict, ErrVersionGone, ErrRateLimited, ErrServer} {
+				assert.Equal(t, sentinel == tc.sentinel, errors.Is(err, sentinel), sentinel.Error())
+			}
+			wrapped := fmt.Errorf("tool: %w", err)
+			assert.ErrorAs(t, wrapped, &api)
+		})
+	}
+}
+
+func TestEnvelopes(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		step func(*http.Request) (*http.Response, error)
+		want any // a status of the migration, or an error's status
+	}{
+		{"success", reply(200, `{"status":200,"content":`+migrationJSON+`}`), MigrationWorking},
+		{"error inside a success", reply(200, `{"status":404,"content":{"errorCode":"RESOURCE_NOT_FOUND","error":404}}`), 404},
+		{"error without content", reply(200, `{"status":503}`), 503},
+		{"success inside a failure", reply(502, `{"status":200,"content":`+migrationJSON+`}`), MigrationWorking},
+		{"a gateway's page", reply(502, `<h1>Bad Gateway</h1>`), 502},
+		{"not wrapped", reply(200, migrationJSON), MigrationWorking},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := script(tc.step)
+			var resp Response
+			m, err := s.client(t, once).Migrations.Get(t.Context(), destinationID, validID, WithEnvelope(), WithPretty(), CaptureResponse(&resp))
+			assert.Equal(t, "envelope=true&pretty=true", s.requests[0].URL.RawQuery)
+			if status, failed := tc.want.(int); failed {
+				var api *APIError
+				require.ErrorAs(t, err, &api)
+				assert.Equal(t, status, api.StatusCode)
+				assert.Equal(t, status, resp.StatusCode)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, m.Status)
+			assert.Equal(t, 200, resp.StatusCode)
+		})
+	}
+	t.Run("an operation without an answer", func(t *testing.T) {
+		t.Parallel()
+		client := script(reply(200, `{"status":204,"content":null}`), reply(200, `{"status":409,"content":{"errorCode":"X"}}`)).client(t, once)
+		require.NoError(t, client.LinkTokens.Delete(t.Context(), validID, WithEnvelope()))
+		require.ErrorIs(t, client.LinkTokens.Delete(t.Context(), validID, WithEnvelope()), ErrConflict)
+	})
+}
+
+func TestResponsesAreCaptured(t *testing.T) {
+	t.Parallel()
+	var resp Response
+	s := script(
+		reply(200, migrationJSON, "RateLimit-Limit", "100", "RateLimit-Remaining", "0", "WWW-Authenticate", `Digest nonce="n0nce"`, "X-Java-Method", "m"),
+		reply(404, `{"errorCode":"X"}`, "RateLimit-Limit", "many", "RateLimit-Remaining", "-3"),
+		fail(errors.New("no route")),
+	)
+	client := s.client(t, once)
+	_, err := client.Migrations.Get(t.Context(), destinationID, validID, CaptureResponse(&resp), CaptureResponse(nil), CaptureResponse(&resp))
+	require.NoError(t, err)
+	assert.Equal(t, Response{200, http.Header{"Ratelimit-Limit": {"100"}, "Ratelimit-Remaining": {"0"}, "X-Java-Method": {"m"}}, 1, RateLimit{100, 0}}, resp)
+
+	_, err = client.Migrations.Get(t.Context(), destinationID, validID, CaptureResponse(&resp))
+	require.Error(t, err)
+	assert.Equal(t, 404, resp.StatusCode)
+	assert.Equal(t, RateLimit{-1, -1}, resp.RateLimit)
+
+	_, err = client.Migrations.Get(t.Context(), destinationID, validID, CaptureResponse(&resp))
+	require.EqualError(t, err, "livemigration: GET "+getPath+": no route")
+	assert.Equal(t, Response{Attempts: 1, RateLimit: RateLimit{-1, -1}}, resp)
+
+	_, err = client.Migrations.Get(t.Context(), "", validID, CaptureResponse(&resp))
+	require.ErrorIs(t, err, ErrInvalidRequest)
+}
+
+func TestAnswersOfNoUseAreRepeatedForReads(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"empty": "", "HTML": "<html>", "truncated": migrationJSON[:40], "another type": `"text"`, "no status": `{"_id":"` + validID + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := script(reply(200, body), reply(200, migrationJSON))
+				m, err := s.client(t).Migrations.Get(t.Context(), destinationID, validID)
+				require.NoError(t, err)
+				assert.Equal(t, MigrationWorking, m.Status)
+				assert.Len(t, s.requests, 2)
+
+				s = script(reply(200, body))
+				_, err = s.client(t).Migrations.Get(t.Context(), destinationID, validID)
+				assert.ErrorContains(t, err, "unusable answer: ")
+				assert.ErrorContains(t, err, "(after 5 attempts)")
+				assert.Len(t, s.requests, 5)
+			})
+		})
+	}
+}
+
+// endless is a body of so many bytes that are never held at once.
+type endless struct {
+	left int64
+	read int64
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(p)), e.left))
+	for i := range n {
+		p[i] = ' '
+	}
+	e.left, e.read = e.left-int64(n), e.read+int64(n)
+	return n, nil
+}
+
+func (*endless) Close() error { return nil }
+
+func TestHugeAnswersAreAnErrorAndNotRead(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 404} {
+		body := &endless{left: 200 << 20}
+		s := script(func(req *http.Request) (*http.Response, error) {
+			resp := answer(req, status, nil, "")
+			resp.Body, resp.ContentLength = body, 200<<20
+			return resp, nil
+		})
+		_, err := s.client(t).Migrations.Get(t.Context(), destinationID, validID)
+		require.Error(t, err)
+		assert.Len(t, s.requests, 1, "a second attempt would end like the first")
+		assert.LessOrEqual(t, body.read, int64(maxBody+1))
+		if status == 200 {
+			assert.ErrorIs(t, err, errTooLarge)
+		} else {
+			assert.ErrorIs(t, err, ErrNotFound)
+		}
+	}
+}
+
+func TestEverythingInvalidIsNamedAtOnceAndNothingSent(t *testing.T) {
+	t.Parallel()
+	s := script(reply(200, migrationJSON))
+	request := validRequest()
+	request.Source.ClusterName = ""
+	//lint:ignore SA1012 a nil context is one of the things that are refused
+	_, err := s.client(t).Migrations.Create(nil, "x", request, WithHeader("Authorization", "a"))
+	var invalid *InvalidRequestError
+	require.ErrorAs(t, err, &invalid)
+	assert.Equal(t, []FieldViolation{
+		{"ctx", "must not be nil"},
+		{"groupId", "has 1 characters; must be 24 lower-case hexadecimal digits"},
+		{"source.clusterName", "is required"},
+		{`header "Authorization"`, "is set by the client"},
+	}, invalid.Violations)
+	assert.Empty(t, s.requests)
+}
+
+func TestAContextThatHasEndedSendsNothing(t *testing.T) {
+	t.Parallel()
+	s := script(reply(200, migrationJSON))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.client(t).Migrations.Create(ctx, destinationID, validRequest())
+	require.ErrorIs(t, err, context.Canceled)
+	assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+	assert.Empty(t, s.requests)
+}
+
+func TestWhatAServerRepeatsOfASecretIsRedacted(t *testing.T) {
+	t.Parallel()
+	const private = "pr1vate-key"
+	var log bytes.Buffer
+	s := script(reply(400, `{"errorCode":"hunter2","reason":"hunter2","detail":"got {\"password\":\"hunter2\"} from pr1vate-key",
+		"parameters":["hunter2"],"badRequestDetail":{"fields":[{"field":"hunter2","description":"hunter2"}]}}`, "X-Request-Id", "hunter2"),
+		reply(400, `you sent hunter2`), fail(errors.New("malformed HTTP response \"hunter2\"\x1b[0m")))
+	client, err := NewClient(APIKey("publ1c", private), WithHTTPClient(&http.Client{Transport: s}), once,
+		WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	require.NoError(t, err)
+	for range s.steps {
+		_, err := client.Validations.Create(t.Context(), destinationID, validRequest())
+		require.Error(t, err)
+		for _, shown := range []string{err.Error(), fmt.Sprintf("%+v %#v", err, err), log.String()} {
+			assert.NotContains(t, shown, "hunter2\"}")
+			assert.NotContains(t, shown, private)
+		}
+		assert.NotContains(t, err.Error(), "hunter2")
+		assert.NotContains(t, err.Error(), "\x1b")
+	}
+	assert.Contains(t, log.String(), "operation=Validations.Create")
+	assert.NotContains(t, log.String(), "hunter2")
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for value, want := range map[string]struct {
+		wait time.Duration
+		ok   bool
+	}{
+		"7": {7 * time.Second, true}, " 7 ": {7 * time.Second, true}, "0": {0, true}, "86400": {24 * time.Hour, true},
+		"99999999999999999999": {9223372036 * time.Second, true},
+		"":                     {}, "-1": {}, "1.5": {}, "soon": {}, "+3": {}, "7s": {},
+		"Fri, 02 Jan 2026 03:04:35 GMT":  {30 * time.Second, true},
+		"Friday, 02-Jan-26 03:04:35 GMT": {30 * time.Second, true},
+		"Fri, 02 Jan 2026 03:00:00 GMT":  {0, true},
+	} {
+		wait, ok := parseRetryAfter(value, now)
+		assert.Equal(t, want.wait, wait, value)
+		assert.Equal(t, want.ok, ok, value)
+	}
+	for _, parameters := range [][]any{nil, {"p"}, {"p", "7"}, {"p", -1.0}, {"p", 1e300}} {
+		_, ok := retryAfterParameter(parameters)
+		assert.False(t, ok)
+	}
+}

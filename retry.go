@@ -1,0 +1,245 @@
+package livemigration
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/livemigration/livemigration-go/internal/digest"
+)
+
+// RetryPolicy says how often a request is repeated, and after what time. A zero field stands for its default.
+//
+// What may be repeated is not configurable: a request that creates something is repeated only when Atlas cannot have
+// carried it out.
+type RetryPolicy struct {
+	// MaxAttempts is how often a request is made at the most, the first time included. Default: 5. 1 means no repeat.
+	MaxAttempts int
+	// MinBackoff is the most that the first wait lasts; each further one may last twice as long. Waits are drawn at
+	// random between nothing and that. Default: 1 second.
+	MinBackoff time.Duration
+	// MaxBackoff is where that growth ends. Default: 30 seconds. When Atlas asks for a wait, that wait is kept to and
+	// extended; a request for more than ten times MaxBackoff ends the call at once.
+	MaxBackoff time.Duration
+}
+
+const (
+	defaultMaxAttempts = 5
+	defaultMinBackoff  = time.Second
+	defaultMaxBackoff  = 30 * time.Second
+)
+
+func (p RetryPolicy) invalid() bool {
+	return p.MaxAttempts < 0 || p.MinBackoff < 0 || p.MaxBackoff < 0 ||
+		p.MinBackoff > 0 && p.MaxBackoff > 0 && p.MinBackoff > p.MaxBackoff
+}
+
+// withDefaults fills in what is zero. A default gives way to the other bound where the caller set that one.
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	if p.MaxAttempts == 0 {
+		p.MaxAttempts = defaultMaxAttempts
+	}
+	switch {
+	case p.MinBackoff == 0 && p.MaxBackoff == 0:
+		p.MinBackoff, p.MaxBackoff = defaultMinBackoff, defaultMaxBackoff
+	case p.MinBackoff == 0:
+		p.MinBackoff = min(defaultMinBackoff, p.MaxBackoff)
+	case p.MaxBackoff == 0:
+		p.MaxBackoff = max(defaultMaxBackoff, p.MinBackoff)
+	}
+	return p
+}
+
+// ceiling is the longest wait after so many attempts.
+func (p RetryPolicy) ceiling(attempts int) time.Duration {
+	d := p.MinBackoff
+	for range attempts - 1 {
+		if d >= p.MaxBackoff/2 {
+			return p.MaxBackoff
+		}
+		d *= 2
+	}
+	return d
+}
+
+// delay is the wait after so many attempts. On top of a wait that Atlas asked for, it draws from the upper half only,
+// so that each further refusal is answered with a longer wait.
+func (p RetryPolicy) delay(attempts int, f *failure) time.Duration {
+	ceiling := p.ceiling(attempts)
+	if !f.retryAfterGiven() {
+		return rand.N(ceiling + 1)
+	}
+	extra := ceiling/2 + rand.N(ceiling/2+1)
+	return f.api.RetryAfter + min(extra, math.MaxInt64-f.api.RetryAfter)
+}
+
+// tooLong reports whether Atlas asks for a wait that nobody means to sit out inside of a call.
+func (p RetryPolicy) tooLong(f *failure) bool {
+	const factor = 10
+	return f.retryAfterGiven() && f.api.RetryAfter/factor > p.MaxBackoff
+}
+
+// failure is what an attempt's error means for the next one.
+type failure struct {
+	err error
+	api *APIError // when err is one
+	// transient: another attempt may end better.
+	transient bool
+	// undone: Atlas has not carried the request out, because no credentials were sent with it or because it said so.
+	undone bool
+	// outcomeLost: it is not known what became of the request.
+	outcomeLost bool
+}
+
+func (f *failure) status() int {
+	if f.api == nil {
+		return 0
+	}
+	return f.api.StatusCode
+}
+
+func (f *failure) retryAfterGiven() bool { return f.api != nil && f.api.retryAfterGiven }
+
+// mayBeDone reports whether Atlas may have carried the request out.
+func (f *failure) mayBeDone() bool {
+	return !f.undone && (f.api == nil || f.status() >= http.StatusInternalServerError)
+}
+
+// classify reads the error of an attempt.
+func classify(err error, unsent bool) failure {
+	f := failure{err: withoutURL(err), undone: unsent}
+	if !errors.As(err, &f.api) {
+		f.transient = !permanent(err)
+		f.outcomeLost = !unsent
+		return f
+	}
+	switch f.api.StatusCode {
+	case http.StatusTooManyRequests:
+		f.transient, f.undone = true, true
+	case http.StatusServiceUnavailable:
+		f.transient, f.undone = true, unsent || f.api.retryAfterGiven
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+		f.transient = true
+	}
+	fromGateway := !f.api.fromAtlas && f.api.StatusCode != http.StatusInternalServerError
+	f.outcomeLost = f.transient && !f.undone && fromGateway
+	return f
+}
+
+// permanent recognizes errors that another attempt cannot mend.
+func permanent(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	return errors.As(err, &certificate) || errors.Is(err, errTooLarge)
+}
+
+// begin is go-retryablehttp's hook before each attempt.
+func (c *call) begin(retryablehttp.Logger, *http.Request, int) {
+	c.attempts++
+	c.started = time.Now()
+	c.waiting = false
+	c.answer, c.status = nil, 0
+	c.sent.reset(c.client.credentials == nil)
+}
+
+// checkRetry decides on the next attempt. go-retryablehttp asks before it hands an answer to call.handle and after; a
+// failure has an error either time.
+func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
+	if err == nil {
+		return false, nil
+	}
+	c.failure = classify(err, c.sent.unsent())
+	f := &c.failure
+	c.logAttempt(f.err)
+	repeatable := f.transient && (f.undone || c.op.repeat == repeatAlways)
+	if !repeatable || ctx.Err() != nil || c.attempts >= c.client.retry.MaxAttempts || c.client.retry.tooLong(f) {
+		return false, nil
+	}
+	wait := c.client.retry.delay(c.attempts, f)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
+		return false, nil
+	}
+	c.wait, c.waiting = wait, true
+	c.maybeDone = c.maybeDone || f.mayBeDone()
+	c.logRepeat()
+	return true, nil
+}
+
+// backoff is the wait that checkRetry has drawn.
+func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait }
+
+// callKey finds the call in a request's context.
+type callKey struct{}
+
+// sentState tracks how far an attempt has come: whether credentials may have left with it. After an error, a connection
+// may still be about to write, so having a connection counts as having sent.
+type sentState struct{ state atomic.Int32 }
+
+const (
+	sentUnknown    int32 = iota // nothing tells what becomes of the request
+	sentNothing                 // it has not reached the transport
+	sentHandshake               // what goes out carries no credentials
+	sentConnecting              // the transport looks for a connection
+	sentRequest                 // the transport has one
+)
+
+func (s *sentState) reset(foreignCredentials bool) {
+	if foreignCredentials {
+		s.state.Store(sentUnknown)
+		return
+	}
+	s.state.Store(sentNothing)
+}
+
+func (s *sentState) unsent() bool {
+	state := s.state.Load()
+	return state != sentUnknown && state != sentRequest
+}
+
+// enter notes a request that goes to the user's transport. Until that shows by its trace that it is one of net/http's
+// kind, nothing is known about it.
+func (s *sentState) enter(handshake bool) {
+	if handshake {
+		s.state.Store(sentHandshake)
+		return
+	}
+	s.state.Store(sentUnknown)
+}
+
+// connecting also undoes sentRequest: net/http looks for a second connection only when it has written nothing to the
+// first, or when the request may be repeated anyway.
+func (s *sentState) connecting() {
+	if s.state.Load() != sentHandshake {
+		s.state.Store(sentConnecting)
+	}
+}
+
+func (s *sentState) connected() {
+	if s.state.Load() != sentHandshake {
+		s.state.Store(sentRequest)
+	}
+}
+
+func (c *call) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn: func(string) { c.sent.connecting() },
+		GotConn: func(httptrace.GotConnInfo) { c.sent.connected() },
+	}
+}
+
+// sentTransport stands between the credentials' transport and the user's.
+type sentTransport struct{ base http.RoundTripper }
+
+func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c, ok := req.Context().Value(callKey{}).(*call); ok {
+		c.sent.enter(digest.IsNegotiation(req.Context()))
+	}
+	return t.base.RoundTrip(req)
+}

@@ -1,0 +1,299 @@
+package livemigration
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRetryPolicyDefaults(t *testing.T) {
+	t.Parallel()
+	const second = time.Second
+	for name, tc := range map[string]struct{ given, want RetryPolicy }{
+		"all":                      {RetryPolicy{}, RetryPolicy{5, second, 30 * second}},
+		"none":                     {RetryPolicy{1, 2, 3}, RetryPolicy{1, 2, 3}},
+		"small maximum":            {RetryPolicy{MaxBackoff: 10}, RetryPolicy{5, 10, 10}},
+		"large maximum":            {RetryPolicy{MaxBackoff: time.Hour}, RetryPolicy{5, second, time.Hour}},
+		"large minimum":            {RetryPolicy{MinBackoff: time.Minute}, RetryPolicy{5, time.Minute, time.Minute}},
+		"small minimum":            {RetryPolicy{MinBackoff: 10}, RetryPolicy{5, 10, 30 * second}},
+		"attempts, default bounds": {RetryPolicy{MaxAttempts: 9}, RetryPolicy{9, second, 30 * second}},
+	} {
+		assert.Equal(t, tc.want, tc.given.withDefaults(), name)
+	}
+}
+
+func TestBackoffGrowsAndIsDrawnFromAll(t *testing.T) {
+	t.Parallel()
+	p := RetryPolicy{}.withDefaults()
+	for attempts, ceiling := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 6: 30 * time.Second, 7: 30 * time.Second, 1000: 30 * time.Second} {
+		assert.Equal(t, ceiling, p.ceiling(attempts))
+		var low, high bool
+		for range 500 {
+			d := p.delay(attempts, &failure{})
+			require.GreaterOrEqual(t, d, time.Duration(0))
+			require.LessOrEqual(t, d, ceiling)
+			low, high = low || d < ceiling/4, high || d > ceiling*3/4
+		}
+		assert.True(t, low && high, "full jitter")
+	}
+	huge := RetryPolicy{5, math.MaxInt64 / 3, math.MaxInt64 - 1}
+	assert.Equal(t, time.Duration(math.MaxInt64-1), huge.ceiling(9))
+}
+
+func TestRetryAfterIsAFloorAndFurtherRefusalsWaitLonger(t *testing.T) {
+	t.Parallel()
+	p := RetryPolicy{}.withDefaults()
+	asked := func(d time.Duration) *failure { return &failure{api: &APIError{RetryAfter: d, retryAfterGiven: true}} }
+	for range 200 {
+		previous := 10 * time.Second
+		for attempts := 1; attempts <= 5; attempts++ {
+			d := p.delay(attempts, asked(10*time.Second))
+			require.GreaterOrEqual(t, d, previous)
+			require.LessOrEqual(t, d, 10*time.Second+p.ceiling(attempts))
+			previous = d
+		}
+	}
+	assert.Equal(t, time.Duration(math.MaxInt64), p.delay(1, asked(math.MaxInt64)))
+	assert.False(t, p.tooLong(asked(300*time.Second)))
+	assert.True(t, p.tooLong(asked(311*time.Second)))
+	assert.False(t, p.tooLong(&failure{}))
+}
+
+func TestALongRetryAfterEndsTheCallAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		s := script(reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "86400"))
+		_, err := s.client(t).Migrations.Get(t.Context(), destinationID, validID)
+		require.ErrorIs(t, err, ErrRateLimited)
+		var api *APIError
+		require.ErrorAs(t, err, &api)
+		assert.Equal(t, 24*time.Hour, api.RetryAfter)
+		assert.ErrorContains(t, err, "retry after 24h0m0s")
+		assert.Len(t, s.requests, 1)
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+func TestAWaitThatDoesNotFitTheDeadlineEndsTheCallAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		start := time.Now()
+		s := script(reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "10"))
+		_, err := s.client(t).Migrations.Get(ctx, destinationID, validID)
+		require.ErrorIs(t, err, ErrRateLimited)
+		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		assert.Len(t, s.requests, 1)
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+func TestACancelledWaitReturnsAtOnceWithBothErrors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := script(reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "100"))
+		start := time.Now()
+		time.AfterFunc(30*time.Second, cancel)
+		_, err := s.client(t).Migrations.Create(ctx, destinationID, validRequest())
+		assert.Equal(t, 30*time.Second, time.Since(start))
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, ErrRateLimited)
+		assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+		assert.EqualError(t, err, "livemigration: POST /groups/e01c9427f054fe80745f3f6c/liveMigrations: context canceled while waiting to repeat after: 429 RATE_LIMITED (retry after 1m40s)")
+	})
+}
+
+func TestAnAttemptThatHangsIsTimedOutAndRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}
+		s := script(hang, reply(200, migrationJSON))
+		start := time.Now()
+		_, err := s.client(t).Migrations.Get(t.Context(), destinationID, validID)
+		require.NoError(t, err)
+		assert.Len(t, s.requests, 2)
+		assert.InDelta(t, 30.5, time.Since(start).Seconds(), 0.51)
+
+		_, err = script(hang).client(t).Migrations.Create(t.Context(), destinationID, validRequest())
+		require.ErrorIs(t, err, ErrOutcomeUnknown)
+	})
+}
+
+func TestACancelledCreateThatMayHaveArrivedIsAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := script(func(req *http.Request) (*http.Response, error) {
+		cancel()
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	})
+	_, err := s.client(t).Migrations.Create(ctx, destinationID, validRequest())
+	require.ErrorIs(t, err, ErrOutcomeUnknown)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Len(t, s.requests, 1)
+	_, err = s.client(t).Migrations.Get(ctx, destinationID, validID)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+}
+
+// What was sent is unknown behind a transport that gives no trace, so a failure counts as one after sending.
+func TestRepeatedOperationsWithAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	reset := fail(syscall.ECONNRESET)
+	conflict := reply(409, `{"errorCode":"X"}`)
+	for _, tc := range []struct {
+		name     string
+		first    func(*http.Request) (*http.Response, error)
+		second   func(*http.Request) (*http.Response, error)
+		delete   error // what is in the error of LinkTokens.Delete, nil for success
+		cutover  error
+		unknown  bool // what a cutover's error also is
+		requests int
+	}{
+		{"reset, then success", reset, reply(202, ""), nil, nil, false, 2},
+		{"reset, then not found", reset, reply(404, ""), nil, ErrNotFound, true, 2},
+		{"reset, then conflict", reset, conflict, ErrConflict, ErrConflict, true, 2},
+		{"reset, then forbidden", reset, reply(403, ""), ErrForbidden, ErrForbidden, true, 2},
+		{"gateway, then not found", reply(502, "<html>"), reply(404, ""), nil, ErrNotFound, true, 2},
+		{"server error, then not found", reply(500, `{"errorCode":"UNEXPECTED_ERROR"}`), reply(404, ""), nil, ErrNotFound, true, 2},
+		{"refused for now, then not found", reply(503, "", "Retry-After", "1"), reply(404, ""), ErrNotFound, ErrNotFound, false, 2},
+		{"rate limited, then not found", reply(429, ""), reply(404, ""), ErrNotFound, ErrNotFound, false, 2},
+		{"not found", reply(404, ""), nil, ErrNotFound, ErrNotFound, false, 1},
+		{"reset for ever", reset, reset, syscall.ECONNRESET, syscall.ECONNRESET, false, 5},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := script(tc.first, tc.second)
+				err := s.client(t).LinkTokens.Delete(t.Context(), validID)
+				require.ErrorIs(t, err, tc.delete)
+				assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+				assert.Len(t, s.requests, tc.requests)
+
+				s = script(tc.first, tc.second)
+				err = s.client(t).Migrations.Cutover(t.Context(), destinationID, validID)
+				require.ErrorIs(t, err, tc.cutover)
+				assert.Equal(t, tc.unknown, errors.Is(err, ErrOutcomeUnknown))
+				assert.Len(t, s.requests, tc.requests)
+			})
+		})
+	}
+}
+
+func TestOutcomeUnknownErrors(t *testing.T) {
+	t.Parallel()
+	const path = "/groups/e01c9427f054fe80745f3f6c/liveMigrations"
+	for _, tc := range []struct {
+		name, message string
+		step          func(*http.Request) (*http.Response, error)
+		unknown       bool
+	}{
+		{"reset", "connection reset by peer", fail(syscall.ECONNRESET), true},
+		{"no answer", "EOF", fail(io.EOF), true},
+		{"gateway page", "502 Bad Gateway: oops", reply(502, "<b>oops</b>"), true},
+		{"gateway, empty 503", "503 Service Unavailable", reply(503, ""), true},
+		{"gateway, empty 504", "504 Gateway Timeout", reply(504, ""), true},
+		{"gateway, useless Retry-After", "503 Service Unavailable", reply(503, "", "Retry-After", "soon"), true},
+		{"Atlas's 503", "503 X", reply(503, `{"errorCode":"X"}`), false},
+		{"Atlas's 500", "500 X", reply(500, `{"errorCode":"X"}`), false},
+		{"Atlas's 504", "504 X", reply(504, `{"errorCode":"X"}`), false},
+		{"500 without JSON", "500 Internal Server Error", reply(500, ""), false},
+		{"success without id", "unusable answer: no _id in it", reply(201, `{"status":"NEW"}`), true},
+		{"success that is HTML", "unusable answer: invalid character '<' looking for beginning of value", reply(201, "<html>"), true},
+		{"empty success", "unusable answer: unexpected end of JSON input", reply(201, ""), true},
+		{"refusal", "409 X", reply(409, `{"errorCode":"X"}`), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := script(tc.step)
+			_, err := s.client(t).Migrations.Create(t.Context(), destinationID, validRequest())
+			assert.Len(t, s.requests, 1)
+			var unknown *OutcomeUnknownError
+			if !tc.unknown {
+				assert.EqualError(t, err, "livemigration: POST "+path+": "+tc.message)
+				assert.False(t, errors.As(err, &unknown))
+				return
+			}
+			require.ErrorAs(t, err, &unknown)
+			assert.ErrorIs(t, err, ErrOutcomeUnknown)
+			assert.Equal(t, "POST", unknown.Method)
+			assert.Equal(t, path, unknown.Path)
+			assert.EqualError(t, err, "livemigration: POST "+path+": the request may have been carried out, check before repeating it: "+tc.message)
+		})
+	}
+}
+
+func TestWhatIsRefusedForNowIsRepeatedAlsoForCreations(t *testing.T) {
+	t.Parallel()
+	for name, step := range map[string]func(*http.Request) (*http.Response, error){
+		"429":                          reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "1"),
+		"429 without Retry-After":      reply(429, ""),
+		"503 with Retry-After":         reply(503, `{"errorCode":"X"}`, "Retry-After", "1"),
+		"gateway's 503, Retry-After 0": reply(503, "<html>", "Retry-After", "0"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := script(step, step, reply(201, migrationJSON))
+				m, err := s.client(t).Migrations.Create(t.Context(), destinationID, validRequest())
+				require.NoError(t, err)
+				assert.Equal(t, MigrationID(validID), m.ID)
+				require.Len(t, s.requests, 3)
+				assert.Equal(t, s.bodies[0], s.bodies[2], "each attempt sends the whole body")
+				assert.NotEmpty(t, s.bodies[0])
+
+				s = script(step)
+				_, err = s.client(t).Migrations.Create(t.Context(), destinationID, validRequest())
+				require.Error(t, err)
+				assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+				assert.Len(t, s.requests, 5)
+			})
+		})
+	}
+}
+
+func TestSentStates(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		foreign bool
+		steps   func(*sentState)
+		unsent  bool
+	}{
+		{"own credentials, nothing reached the transport", false, func(*sentState) {}, true},
+		{"foreign credentials, nothing seen", true, func(*sentState) {}, false},
+		{"a transport without a trace", false, func(s *sentState) { s.enter(false) }, false},
+		{"no connection", false, func(s *sentState) { s.enter(false); s.connecting() }, true},
+		{"a connection", false, func(s *sentState) { s.enter(false); s.connecting(); s.connected() }, false},
+		{"an idle connection that turned out closed, then none", false, func(s *sentState) { s.enter(false); s.connecting(); s.connected(); s.connecting() }, true},
+		{"handshake on a connection", true, func(s *sentState) { s.enter(true); s.connecting(); s.connected() }, true},
+		{"handshake, then the request", false, func(s *sentState) {
+			s.enter(true)
+			s.connecting()
+			s.connected()
+			s.enter(false)
+			s.connecting()
+			s.connected()
+		}, false},
+	} {
+		var s sentState
+		s.reset(tc.foreign)
+		tc.steps(&s)
+		assert.Equal(t, tc.unsent, s.unsent(), tc.name)
+	}
+}

@@ -1,0 +1,315 @@
+package livemigration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// WaitOption changes how Watch and the Wait functions poll.
+type WaitOption func(*waitSettings)
+
+type waitSettings struct {
+	minInterval, maxInterval time.Duration
+	maxOutage                time.Duration
+	onMigration              []func(*Migration)
+	onValidation             []func(*Validation)
+	violations               []FieldViolation
+}
+
+const (
+	defaultMaxOutage = 15 * time.Minute
+	intervalGrowth   = 1.5
+	intervalJitter   = 0.2 // to either side
+)
+
+// WithPollInterval sets the time between two polls: it starts at minimum and grows to maximum, drawn from ±20 % around
+// that so that many waits spread out, and is longer where Atlas asks for it. Default: 2 to 15 seconds for validations,
+// 5 to 60 seconds for migrations.
+func WithPollInterval(minimum, maximum time.Duration) WaitOption {
+	return func(s *waitSettings) {
+		s.minInterval, s.maxInterval = minimum, maximum
+		if minimum <= 0 || maximum < minimum {
+			s.violations = append(s.violations, FieldViolation{"WithPollInterval", "must have 0 < minimum <= maximum"})
+		}
+	}
+}
+
+// WithOnUpdate calls update with every state that a poll observes, in the goroutine of the caller: a *[Migration] in
+// waits for a migration, a *[Validation] in waits for a validation.
+func WithOnUpdate[T Migration | Validation](update func(*T)) WaitOption {
+	return func(s *waitSettings) {
+		switch update := any(update).(type) {
+		case func(*Migration):
+			if update != nil {
+				s.onMigration = append(s.onMigration, update)
+			}
+		case func(*Validation):
+			if update != nil {
+				s.onValidation = append(s.onValidation, update)
+			}
+		}
+	}
+}
+
+// WithMaxOutage sets for how long since the last success a wait outlives failures that may pass: of the network, 429,
+// and 500 and above. Default: 15 minutes. With 0 the first such failure ends the wait.
+func WithMaxOutage(outage time.Duration) WaitOption {
+	return func(s *waitSettings) {
+		s.maxOutage = outage
+		if outage < 0 {
+			s.violations = append(s.violations, FieldViolation{"WithMaxOutage", "must not be negative"})
+		}
+	}
+}
+
+func newWaitSettings(minInterval, maxInterval time.Duration, opts []WaitOption) *waitSettings {
+	s := &waitSettings{minInterval: minInterval, maxInterval: maxInterval, maxOutage: defaultMaxOutage}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(s)
+		}
+	}
+	return s
+}
+
+// Wait polls a validation until it ends. With [ValidationSuccess] it returns the validation; with [ValidationFailed] it
+// returns it together with a [*ValidationFailedError].
+//
+// Failures that may pass are outlived, see [WithMaxOutage]. 400, 401, 403, 404 and 410 end the wait with their
+// [*APIError], a context that ends does so with its error. With any error the last state observed is returned too, nil
+// when there is none.
+func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) (*Validation, error) {
+	settings := newWaitSettings(2*time.Second, 15*time.Second, opts)
+	if len(settings.onMigration) > 0 {
+		settings.violations = append(settings.violations, FieldViolation{"WithOnUpdate", "must take a *Validation here"})
+	}
+	p := &poller[Validation]{
+		client: s.client, settings: settings, updates: settings.onValidation, what: "validation " + string(validationID),
+		get: func(ctx context.Context, opt CallOption) (*Validation, error) {
+			return s.Get(ctx, projectID, validationID, opt)
+		},
+		final: func(v *Validation) bool { return v.Status.Final() },
+	}
+	last, err := p.until(ctx, p.final)
+	if err == nil && last.Status == ValidationFailed {
+		err = &ValidationFailedError{Validation: last}
+	}
+	return last, err
+}
+
+// Watch polls a migration and yields every state that it observes, the first one at once and the final one last. An
+// error is yielded together with the last state observed, nil when there is none, and ends the sequence.
+//
+// Failures that may pass are logged and outlived, see [WithMaxOutage]. 400, 401, 403, 404 and 410 end the sequence with
+// their [*APIError], a context that ends does so with its error. A final state that is not success is not an error
+// here. Breaking out of the loop stops the polling; Watch starts no goroutine.
+func (s *MigrationsService) Watch(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) iter.Seq2[*Migration, error] {
+	return s.poller(projectID, migrationID, opts).all(ctx)
+}
+
+// WaitReadyForCutover polls a migration until it is ready for cutover, and returns it. For a job that is
+// [MigrationComplete] it returns at once. With [MigrationFailed] or [MigrationExpired] it returns the migration
+// together with a [*MigrationFailedError]. Other errors are those of [MigrationsService.Watch].
+func (s *MigrationsService) WaitReadyForCutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
+	return s.wait(ctx, projectID, migrationID, opts, func(m *Migration) bool { return m.ReadyForCutover })
+}
+
+// WaitComplete polls a migration that has been cut over until it is [MigrationComplete], and returns it. With
+// [MigrationFailed] or [MigrationExpired] it returns the migration together with a [*MigrationFailedError]. Other
+// errors are those of [MigrationsService.Watch].
+func (s *MigrationsService) WaitComplete(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
+	return s.wait(ctx, projectID, migrationID, opts, func(*Migration) bool { return false })
+}
+
+func (s *MigrationsService) wait(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts []WaitOption, enough func(*Migration) bool) (*Migration, error) {
+	last, err := s.poller(projectID, migrationID, opts).until(ctx, enough)
+	if err == nil && (last.Status == MigrationFailed || last.Status == MigrationExpired) {
+		err = &MigrationFailedError{Migration: last}
+	}
+	return last, err
+}
+
+func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID, opts []WaitOption) *poller[Migration] {
+	settings := newWaitSettings(5*time.Second, time.Minute, opts)
+	if len(settings.onValidation) > 0 {
+		settings.violations = append(settings.violations, FieldViolation{"WithOnUpdate", "must take a *Migration here"})
+	}
+	return &poller[Migration]{
+		client: s.client, settings: settings, updates: settings.onMigration, what: "migration " + string(migrationID),
+		get: func(ctx context.Context, opt CallOption) (*Migration, error) {
+			return s.Get(ctx, projectID, migrationID, opt)
+		},
+		final: func(m *Migration) bool { return m.Status.Final() },
+	}
+}
+
+// poller reads a job again and again. It lives in the goroutine of its caller.
+type poller[T any] struct {
+	client   *Client
+	settings *waitSettings
+	updates  []func(*T)
+	what     string
+	get      func(context.Context, CallOption) (*T, error)
+	final    func(*T) bool
+}
+
+// until returns the first state that is enough or final. With an error it returns the last state observed.
+func (p *poller[T]) until(ctx context.Context, enough func(*T) bool) (last *T, err error) {
+	for state, err := range p.all(ctx) {
+		if err != nil || enough(state) {
+			return state, err
+		}
+		last = state
+	}
+	return last, nil
+}
+
+// all yields states until one is final.
+func (p *poller[T]) all(ctx context.Context) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		if err := invalidRequest(append(checkContext(ctx), p.settings.violations...)); err != nil {
+			yield(nil, err)
+			return
+		}
+		run := pollRun[T]{poller: p, interval: p.settings.minInterval, lastSuccess: time.Now()}
+		for {
+			state, err := run.poll(ctx)
+			if err != nil {
+				yield(run.last, err)
+				return
+			}
+			if state != nil {
+				for _, update := range p.updates {
+					update(state)
+				}
+				if !yield(state, nil) || p.final(state) {
+					return
+				}
+			}
+			if err := run.sleep(ctx); err != nil {
+				yield(run.last, err)
+				return
+			}
+		}
+	}
+}
+
+// pollRun is one pass through the sequence of a poller.
+type pollRun[T any] struct {
+	*poller[T]
+	last        *T
+	lastSuccess time.Time
+	lastErr     error // since then
+	interval    time.Duration
+	atLeast     time.Duration // what Atlas asked to wait before the next poll
+}
+
+// poll returns a state, or an error that ends the wait, or neither during an outage.
+func (r *pollRun[T]) poll(ctx context.Context) (*T, error) {
+	var resp Response
+	pollCtx, cancel := r.boundedByOutage(ctx)
+	state, err := r.get(pollCtx, CaptureResponse(&resp))
+	outageOver := pollCtx.Err() != nil && ctx.Err() == nil
+	cancel()
+	if outageOver {
+		err = r.lastErr // says more than that the time is up
+	}
+	r.atLeast = r.askedFor(&resp, err)
+	if err == nil {
+		if r.lastErr != nil {
+			r.log(slog.LevelInfo, "outage over", slog.Duration("outage", time.Since(r.lastSuccess)))
+		}
+		r.last, r.lastSuccess, r.lastErr = state, time.Now(), nil
+		return state, nil
+	}
+	if ctx.Err() != nil || !outlivable(err) {
+		return nil, r.wrap("", err)
+	}
+	r.lastErr = err
+	outage := time.Since(r.lastSuccess)
+	if outageOver || outage >= r.settings.maxOutage {
+		return nil, r.wrap(fmt.Sprintf("no answer for %s, the last failure: ", outage.Round(time.Second)), err)
+	}
+	r.log(slog.LevelWarn, "outage", slog.Duration("outage", outage), slog.String("error", summaryOf(err)))
+	return nil, nil
+}
+
+// boundedByOutage keeps the attempts of a poll from going on beyond the end of an outage.
+func (r *pollRun[T]) boundedByOutage(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.lastErr == nil {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, r.lastSuccess.Add(r.settings.maxOutage))
+}
+
+// sleep waits for the next poll: as long as the interval, jittered, and Atlas ask for, but not beyond the end of an
+// outage.
+func (r *pollRun[T]) sleep(ctx context.Context) error {
+	jitter := 1 - intervalJitter + 2*intervalJitter*rand.Float64()
+	wait := max(time.Duration(float64(r.interval)*jitter), r.atLeast)
+	if r.lastErr != nil {
+		wait = min(wait, time.Until(r.lastSuccess.Add(r.settings.maxOutage)))
+	}
+	r.interval = min(time.Duration(float64(r.interval)*intervalGrowth), r.settings.maxInterval)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		if r.lastErr != nil {
+			return r.wrap("", &interruptedError{ctx.Err(), r.lastErr})
+		}
+		return r.wrap("", ctx.Err())
+	case <-timer.C:
+		return nil
+	}
+}
+
+// askedFor is the wait that the headers of a poll's answer ask for: what Retry-After says, and the longest interval
+// when the budget is spent.
+func (r *pollRun[T]) askedFor(resp *Response, err error) time.Duration {
+	var api *APIError
+	if errors.As(err, &api) {
+		return api.RetryAfter
+	}
+	if resp.RateLimit.Remaining == 0 {
+		return r.settings.maxInterval
+	}
+	return 0
+}
+
+// outlivable reports whether a wait goes on after a poll that failed. The poll has repeated its request already.
+func outlivable(err error) bool {
+	var api *APIError
+	if errors.As(err, &api) {
+		return api.StatusCode == http.StatusTooManyRequests || api.StatusCode >= http.StatusInternalServerError
+	}
+	return !errors.Is(err, ErrInvalidRequest) && !permanent(err)
+}
+
+// wrap leaves the refusal of a malformed id as it is: a message with that id could show a key that was taken for one.
+func (r *pollRun[T]) wrap(before string, err error) error {
+	if errors.Is(err, ErrInvalidRequest) {
+		return err
+	}
+	return &waitError{message: messagePrefix + "waiting for " + r.what + ": " + before + summaryOf(err), err: err}
+}
+
+func (r *pollRun[T]) log(level slog.Level, message string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("job", r.what)}, attrs...)
+	r.client.logger.LogAttrs(context.Background(), level, message, attrs...)
+}
+
+// waitError is a wait that ended before its job did.
+type waitError struct {
+	message string
+	err     error
+}
+
+func (e *waitError) Error() string { return e.message }
+func (e *waitError) Unwrap() error { return e.err }

@@ -1,0 +1,381 @@
+package livemigration
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// state is a migration as Atlas shows it.
+func state(status MigrationStatus, ready bool) func(*http.Request) (*http.Response, error) {
+	return reply(200, fmt.Sprintf(`{"_id":%q,"status":%q,"readyForCutover":%t}`, validID, status, ready))
+}
+
+func validationState(status ValidationStatus, message string) func(*http.Request) (*http.Response, error) {
+	return reply(200, fmt.Sprintf(`{"_id":%q,"status":%q,"errorMessage":%q}`, validID, status, message))
+}
+
+var (
+	scheduled = state(MigrationNew, false)
+	working   = state(MigrationWorking, false)
+	ready     = state(MigrationWorking, true)
+	complete  = state(MigrationComplete, false)
+	failed    = state(MigrationFailed, false)
+	expired   = state(MigrationExpired, false)
+	down      = fail(syscall.ECONNREFUSED)
+)
+
+// waits are the ways to wait for a migration.
+var waits = map[string]func(*Client, context.Context, ...WaitOption) (*Migration, error){
+	"ready": func(c *Client, ctx context.Context, opts ...WaitOption) (*Migration, error) {
+		return c.Migrations.WaitReadyForCutover(ctx, destinationID, validID, opts...)
+	},
+	"complete": func(c *Client, ctx context.Context, opts ...WaitOption) (*Migration, error) {
+		return c.Migrations.WaitComplete(ctx, destinationID, validID, opts...)
+	},
+}
+
+func TestWaitsForMigrations(t *testing.T) {
+	t.Parallel()
+	type steps = []func(*http.Request) (*http.Response, error)
+	for _, tc := range []struct {
+		name   string
+		wait   string
+		steps  steps
+		polls  int
+		status MigrationStatus
+		err    error
+	}{
+		{"becomes ready", "ready", steps{scheduled, working, working, ready}, 4, MigrationWorking, nil},
+		{"is ready", "ready", steps{ready}, 1, MigrationWorking, nil},
+		{"past cutover already", "ready", steps{complete}, 1, MigrationComplete, nil},
+		{"fails before it is ready", "ready", steps{working, failed}, 2, MigrationFailed, ErrMigrationFailed},
+		{"expired", "ready", steps{expired}, 1, MigrationExpired, ErrMigrationExpired},
+		{"unknown status", "ready", steps{state("PAUSED", false), ready}, 2, MigrationWorking, nil},
+		{"completes", "complete", steps{ready, working, complete}, 3, MigrationComplete, nil},
+		{"fails in the end", "complete", steps{ready, failed}, 2, MigrationFailed, ErrMigrationFailed},
+		{"expires", "complete", steps{ready, ready, expired}, 3, MigrationExpired, ErrMigrationExpired},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := script(tc.steps...)
+				var seen []MigrationStatus
+				m, err := waits[tc.wait](s.client(t), t.Context(), WithOnUpdate(func(m *Migration) { seen = append(seen, m.Status) }))
+				require.ErrorIs(t, err, tc.err)
+				require.NotNil(t, m)
+				assert.Equal(t, tc.status, m.Status)
+				assert.Len(t, s.requests, tc.polls)
+				assert.Len(t, seen, tc.polls)
+				if tc.err != nil {
+					var failure *MigrationFailedError
+					require.ErrorAs(t, err, &failure)
+					assert.Same(t, m, failure.Migration)
+					assert.ErrorContains(t, err, "livemigration: migration "+validID+" ")
+					assert.Equal(t, tc.err == ErrMigrationFailed, errors.Is(err, ErrMigrationFailed))
+				}
+			})
+		})
+	}
+}
+
+func TestWaitsForValidations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := script(validationState(ValidationPending, ""), validationState("QUEUED", ""), validationState(ValidationSuccess, ""))
+		var seen []ValidationStatus
+		v, err := s.client(t).Validations.Wait(t.Context(), destinationID, validID, WithOnUpdate(func(v *Validation) { seen = append(seen, v.Status) }))
+		require.NoError(t, err)
+		assert.Equal(t, ValidationSuccess, v.Status)
+		assert.Equal(t, []ValidationStatus{ValidationPending, "QUEUED", ValidationSuccess}, seen)
+
+		s = script(validationState(ValidationFailed, "cannot reach\nvm001"))
+		v, err = s.client(t).Validations.Wait(t.Context(), destinationID, validID)
+		var failure *ValidationFailedError
+		require.ErrorAs(t, err, &failure)
+		assert.ErrorIs(t, err, ErrValidationFailed)
+		assert.Same(t, v, failure.Validation)
+		assert.EqualError(t, err, "livemigration: validation "+validID+" failed: cannot reach vm001")
+	})
+}
+
+func TestWatchYieldsEveryStateAndStopsAtTheFinalOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := script(scheduled, working, working, failed, working)
+		var seen []MigrationStatus
+		for m, err := range s.client(t).Migrations.Watch(t.Context(), destinationID, validID) {
+			require.NoError(t, err)
+			seen = append(seen, m.Status)
+		}
+		assert.Equal(t, []MigrationStatus{MigrationNew, MigrationWorking, MigrationWorking, MigrationFailed}, seen)
+	})
+}
+
+func TestBreakingOutOfAWatchStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := script(working)
+		start := time.Now()
+		for range s.client(t).Migrations.Watch(t.Context(), destinationID, validID) {
+			break
+		}
+		assert.Len(t, s.requests, 1)
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+func TestAWatchMayBeRangedOverTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := script(working, complete, complete)
+		watch := s.client(t).Migrations.Watch(t.Context(), destinationID, validID)
+		for want := range 2 {
+			polls := 0
+			for _, err := range watch {
+				require.NoError(t, err)
+				polls++
+			}
+			assert.Equal(t, 2-want, polls)
+		}
+	})
+}
+
+func TestPollIntervals(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name        string
+		opts        []WaitOption
+		first, last time.Duration
+	}{
+		{"default", nil, 5 * time.Second, 60 * time.Second},
+		{"chosen", []WaitOption{WithPollInterval(time.Second, 10*time.Second)}, time.Second, 10 * time.Second},
+		{"constant", []WaitOption{WithPollInterval(time.Minute, time.Minute)}, time.Minute, time.Minute},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var gaps []time.Duration
+				previous := time.Now()
+				for range script(working).client(t).Migrations.Watch(t.Context(), destinationID, validID, tc.opts...) {
+					gaps = append(gaps, time.Since(previous))
+					previous = time.Now()
+					if len(gaps) == 30 {
+						break
+					}
+				}
+				assert.Zero(t, gaps[0], "the first poll comes at once")
+				assert.InDelta(t, tc.first.Seconds(), gaps[1].Seconds(), 0.2001*tc.first.Seconds())
+				different := map[time.Duration]bool{}
+				for _, gap := range gaps[15:] {
+					assert.InDelta(t, tc.last.Seconds(), gap.Seconds(), 0.2001*tc.last.Seconds())
+					different[gap] = true
+				}
+				assert.Greater(t, len(different), 5, "jitter")
+			})
+		})
+	}
+}
+
+func TestPollsKeepToWhatTheHeadersAskFor(t *testing.T) {
+	t.Parallel()
+	gap := func(t *testing.T, opts []Option, steps ...func(*http.Request) (*http.Response, error)) time.Duration {
+		t.Helper()
+		s := script(append(steps, complete)...)
+		start := time.Now()
+		_, err := s.client(t, opts...).Migrations.WaitComplete(t.Context(), destinationID, validID)
+		require.NoError(t, err)
+		return time.Since(start)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		spent := reply(200, migrationJSON, "RateLimit-Remaining", "0")
+		assert.GreaterOrEqual(t, gap(t, nil, spent), time.Minute)
+		left := reply(200, migrationJSON, "RateLimit-Remaining", "1")
+		assert.LessOrEqual(t, gap(t, nil, left), 6*time.Second)
+		refused := reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "600")
+		assert.GreaterOrEqual(t, gap(t, nil, refused), 10*time.Minute, "longer than a call waits for, not longer than a wait does")
+	})
+}
+
+func TestOutagesAreOutlived(t *testing.T) {
+	t.Parallel()
+	for name, outage := range map[string]func(*http.Request) (*http.Response, error){
+		"network": down, "429": reply(429, ""), "500": reply(500, `{"errorCode":"X"}`), "503": reply(503, ""),
+		"a page in the place of the answer": reply(200, "<html>"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				// 20 requests: four polls of five attempts.
+				s := script(working)
+				for range 20 {
+					s.steps = append(s.steps, outage)
+				}
+				s.steps = append(s.steps, complete)
+				client := s.client(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+				_, err := client.Migrations.WaitComplete(t.Context(), destinationID, validID)
+				require.NoError(t, err)
+				assert.Len(t, s.requests, 22)
+				assert.Equal(t, 4, bytes.Count(log.Bytes(), []byte("level=WARN msg=outage")))
+				assert.Contains(t, log.String(), `msg="outage over"`)
+			})
+		})
+	}
+}
+
+func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		opts  []WaitOption
+		after time.Duration
+	}{
+		"default": {nil, 15 * time.Minute},
+		"chosen":  {[]WaitOption{WithMaxOutage(40 * time.Second)}, 40 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				m, err := waits["complete"](script(working, down).client(t), t.Context(), tc.opts...)
+				require.ErrorIs(t, err, syscall.ECONNREFUSED)
+				require.NotNil(t, m, "the last state observed")
+				assert.Equal(t, MigrationWorking, m.Status)
+				assert.InDelta(t, tc.after.Seconds(), time.Since(start).Seconds(), 16)
+				assert.ErrorContains(t, err, "livemigration: waiting for migration "+validID+": no answer for ")
+				assert.ErrorContains(t, err, "connection refused")
+			})
+		})
+	}
+	t.Run("none is allowed", func(t *testing.T) {
+		t.Parallel()
+		s := script(down)
+		m, err := waits["complete"](s.client(t, once), t.Context(), WithMaxOutage(0))
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		assert.Nil(t, m)
+		assert.Len(t, s.requests, 1)
+	})
+	t.Run("a server that hangs does not stretch it", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			hang := func(req *http.Request) (*http.Response, error) {
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			}
+			start := time.Now()
+			_, err := waits["complete"](script(working, down, down, down, down, down, hang).client(t), t.Context(), WithMaxOutage(time.Minute))
+			require.ErrorIs(t, err, syscall.ECONNREFUSED, "the failure before says more than that the time is up")
+			assert.Equal(t, time.Minute, time.Since(start))
+		})
+	})
+}
+
+func TestFailuresThatEndAWait(t *testing.T) {
+	t.Parallel()
+	for status, sentinel := range map[int]error{
+		400: ErrBadRequest, 401: ErrUnauthorized, 403: ErrForbidden, 404: ErrNotFound, 410: ErrVersionGone,
+	} {
+		s := script(reply(status, `{"errorCode":"X","detail":"d"}`))
+		m, err := waits["ready"](s.client(t), t.Context())
+		require.ErrorIs(t, err, sentinel)
+		var api *APIError
+		require.ErrorAs(t, err, &api)
+		assert.Nil(t, m)
+		assert.Len(t, s.requests, 1)
+		assert.EqualError(t, err, fmt.Sprintf("livemigration: waiting for migration %s: %d X: d", validID, status))
+	}
+	s := script(func(req *http.Request) (*http.Response, error) {
+		resp := answer(req, 200, nil, "")
+		resp.Body, resp.ContentLength = &endless{left: 200 << 20}, 200<<20
+		return resp, nil
+	})
+	_, err := waits["ready"](s.client(t), t.Context())
+	require.ErrorIs(t, err, errTooLarge)
+}
+
+func TestAWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	t.Run("between polls", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			start := time.Now()
+			m, err := waits["ready"](script(working).client(t), ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, 3*time.Second, time.Since(start))
+			assert.Equal(t, MigrationWorking, m.Status)
+			assert.EqualError(t, err, "livemigration: waiting for migration "+validID+": context deadline exceeded")
+		})
+	})
+	t.Run("in an outage it says what failed", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			_, err := waits["ready"](script(down).client(t, once), ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		})
+	})
+	t.Run("before the first poll", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		s := script(working)
+		_, err := waits["ready"](s.client(t), ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Empty(t, s.requests)
+	})
+}
+
+func TestWaitsRefuseWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	s := script(working)
+	client := s.client(t)
+	for name, wait := range map[string]func() error{
+		"WithPollInterval must have 0 < minimum <= maximum": func() error {
+			_, err := waits["ready"](client, t.Context(), WithPollInterval(0, time.Second))
+			return err
+		},
+		"WithMaxOutage must not be negative": func() error {
+			_, err := waits["ready"](client, t.Context(), WithMaxOutage(-1))
+			return err
+		},
+		"WithOnUpdate must take a *Migration here": func() error {
+			_, err := waits["ready"](client, t.Context(), nil, WithOnUpdate(func(*Validation) {}))
+			return err
+		},
+		"WithOnUpdate must take a *Validation here": func() error {
+			_, err := client.Validations.Wait(t.Context(), destinationID, validID, WithOnUpdate(func(*Migration) {}))
+			return err
+		},
+		"liveMigrationId has 1 characters; must be 24 lower-case hexadecimal digits": func() error {
+			_, err := client.Migrations.WaitComplete(t.Context(), destinationID, "k")
+			return err
+		},
+		"ctx must not be nil": func() error {
+			_, err := waits["ready"](client, nil)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := wait()
+			require.ErrorIs(t, err, ErrInvalidRequest)
+			assert.EqualError(t, err, "livemigration: invalid request: "+name)
+		})
+	}
+	_, err := waits["ready"](script(ready).client(t), t.Context(), WithOnUpdate[Migration](nil))
+	require.NoError(t, err)
+	assert.Empty(t, s.requests)
+}
