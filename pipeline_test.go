@@ -219,6 +219,16 @@ func TestAnswersOfNoUseAreRepeatedForReads(t *testing.T) {
 	}
 }
 
+func TestARepeatedReadKeepsNothingOfTheAttemptBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := script(reply(200, `{"lagTimeSeconds":12,"readyForCutover":true,"status":5}`), reply(200, `{"_id":"`+validID+`","status":"COMPLETE"}`))
+		m, err := s.client(t).Migrations.Get(t.Context(), destinationID, validID)
+		require.NoError(t, err)
+		assert.Equal(t, Migration{ID: validID, Status: MigrationComplete}, *m)
+	})
+}
+
 // endless is a body of so many bytes that are never held at once.
 type endless struct {
 	left int64

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -149,6 +150,16 @@ func TestACancelledCreateThatMayHaveArrivedIsAnUnknownOutcome(t *testing.T) {
 	_, err = s.client(t).Migrations.Get(ctx, destinationID, validID)
 	require.ErrorIs(t, err, context.Canceled)
 	assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+	assert.EqualError(t, err, "livemigration: GET "+getPath+": context canceled")
+}
+
+func TestCredentialsThatDoNotUseTheBaseTransport(t *testing.T) {
+	t.Parallel()
+	own := &closingTransport{roundTripperFunc: fail(errors.New("token server down")), close: func() { t.Error("closed the connections of other callers") }}
+	client, err := NewClient(credentialsFunc(func(*url.URL, http.RoundTripper) (http.RoundTripper, error) { return own, nil }), once)
+	require.NoError(t, err)
+	_, err = client.Migrations.Create(t.Context(), destinationID, validRequest())
+	require.ErrorIs(t, err, ErrOutcomeUnknown, "nobody knows what they sent")
 }
 
 // What was sent is unknown behind a transport that gives no trace, so a failure counts as one after sending.

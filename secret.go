@@ -37,10 +37,7 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 // LogValue returns [REDACTED], for log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalJSON returns "[REDACTED]", a JSON string.
-func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-
-// MarshalText returns [REDACTED], for encoders other than JSON.
+// MarshalText returns [REDACTED], for encoding/json and other encoders.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // redactor takes known secrets out of texts that others wrote.

@@ -280,6 +280,20 @@ func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
 	})
 }
 
+func TestAnOutageIsCountedFromTheLastSuccess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var steps []func(*http.Request) (*http.Response, error)
+		for range 20 {
+			steps = append(steps, down, working)
+		}
+		start := time.Now()
+		_, err := waits["complete"](script(append(steps, complete)...).client(t, once), t.Context(), WithMaxOutage(10*time.Second), WithPollInterval(3*time.Second, 3*time.Second))
+		require.NoError(t, err)
+		assert.Greater(t, time.Since(start), time.Minute)
+	})
+}
+
 func TestFailuresThatEndAWait(t *testing.T) {
 	t.Parallel()
 	for status, sentinel := range map[int]error{
