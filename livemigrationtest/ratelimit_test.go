@@ -1,0 +1,92 @@
+package livemigrationtest_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+func TestNoRateLimit(t *testing.T) {
+	t.Parallel()
+	for _, capacity := range []int{0, -1} {
+		srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: capacity}))
+		res := send(t, srv, endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, ""))
+		assert.Equal(t, http.StatusOK, res.status)
+		assert.Empty(t, res.header.Values("RateLimit-Limit"))
+		assert.Empty(t, res.header.Values("RateLimit-Remaining"))
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newOpenServer(t, livemigrationtest.WithRateLimit(
+			livemigrationtest.RateLimit{Capacity: 3, Refill: 2, Per: 10 * time.Second}))
+		get := endpoint(srv, livemigrationtest.GetMigration, v2Prefix, "0123456789abcdef01234567")
+		list := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+		remaining := func(r request) string {
+			res := send(t, srv, r)
+			require.NotEqual(t, 429, res.status)
+			assert.Equal(t, "3", res.header.Get("RateLimit-Limit"))
+			assert.Empty(t, res.header.Get("Retry-After"))
+			return res.header.Get("RateLimit-Remaining")
+		}
+		for _, want := range []string{"2", "1", "0"} {
+			assert.Equal(t, want, remaining(get))
+		}
+		res := send(t, srv, get)
+		body := assertError(t, res, 429, "RATE_LIMITED_TOKEN_BUCKET")
+		assert.Equal(t, []any{get.path, 10.0, 3.0, 2.0, 10.0}, body["parameters"])
+		assert.Equal(t, "10", res.header.Get("Retry-After"))
+		assert.Equal(t, "3", res.header.Get("RateLimit-Limit"))
+		assert.Equal(t, "0", res.header.Get("RateLimit-Remaining"))
+
+		assert.Equal(t, "2", remaining(list), "another set of operations")
+		res = send(t, srv, createRequest(srv))
+		assert.Equal(t, 429, res.status, "the same set")
+		assert.Empty(t, srv.Migrations())
+
+		time.Sleep(7500 * time.Millisecond)
+		assert.Equal(t, "3", send(t, srv, get).header.Get("Retry-After"), "rounded up")
+		srv.Advance(7500 * time.Millisecond)
+		assert.Equal(t, "1", remaining(get))
+		assert.Equal(t, "0", remaining(get))
+		assert.Equal(t, "5", send(t, srv, get).header.Get("Retry-After"), "refills keep their beat")
+		time.Sleep(1000 * time.Hour)
+		assert.Equal(t, "2", remaining(get), "no more than the capacity")
+	})
+}
+
+func TestRateLimitDefaults(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 2}))
+	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+	for range 2 {
+		assert.Equal(t, http.StatusOK, send(t, srv, r).status)
+	}
+	res := send(t, srv, r)
+	parameters, _ := res.object(t)["parameters"].([]any)
+	require.Len(t, parameters, 5)
+	assert.Equal(t, []any{2.0, 2.0, 60.0}, parameters[2:])
+}
+
+// Who comes too often waits as long as he is told, and then gets through.
+func TestClientAgainstRateLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithRateLimit(
+			livemigrationtest.RateLimit{Capacity: 1, Per: 5 * time.Second}))
+		client, begin := newClient(t, srv), time.Now()
+		for range 3 {
+			_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+			require.NoError(t, err)
+		}
+		assert.GreaterOrEqual(t, time.Since(begin), 10*time.Second)
+	})
+}

@@ -1,0 +1,163 @@
+package livemigrationtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+)
+
+// Transport returns a round tripper that hands requests to the server in process, whatever host they name: without
+// sockets, and without a goroutine besides the caller's. It works inside of a testing/synctest bubble in which the
+// server was made.
+//
+// It behaves as an http.Transport that opens a connection for each request: it calls the hooks of net/http/httptrace,
+// heeds the request's context, and reports a fault on the connection by the errors that the network would give.
+func (s *Server) Transport() http.RoundTripper { return transport{s} }
+
+type transport struct{ server *Server }
+
+// RoundTrip carries a request out.
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		defer func() { _ = req.Body.Close() }()
+	}
+	if req.URL == nil {
+		return nil, errors.New("livemigrationtest: request without a URL")
+	}
+	ctx, s := req.Context(), t.server
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	body, err := s.receive(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	c := s.begin(req)
+	if c.fault.beforeRequest() {
+		return nil, errReset()
+	}
+	a := s.finish(c, body, nil)
+	if a.delay > 0 && !s.wait(ctx, a.delay) {
+		return nil, cutOff(ctx)
+	}
+	if a.lost {
+		return nil, errReset()
+	}
+	s.recorder.setStatus(c.entry, a.status)
+	newHooks(ctx).gotFirstByte()
+	return a.response(req), nil
+}
+
+// receive is the request's way to the server, with the hooks on it.
+func (s *Server) receive(ctx context.Context, req *http.Request) ([]byte, error) {
+	hooks := newHooks(ctx)
+	hooks.getConn(req)
+	if s.closed() {
+		return nil, connError("dial", "connect", syscall.ECONNREFUSED)
+	}
+	hooks.gotConn()
+	hooks.wroteHeaders(req)
+	body, err := upload(ctx, req)
+	hooks.wroteRequest(err)
+	return body, err
+}
+
+// upload reads the request's body. One that is not in memory may block; closing it is what net/http, too, does to end
+// that when the context ends.
+func upload(ctx context.Context, req *http.Request) ([]byte, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return nil, nil
+	}
+	if req.GetBody == nil {
+		defer context.AfterFunc(ctx, func() { _ = req.Body.Close() })()
+	}
+	body, err := readBody(req.Body)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, err
+	case req.ContentLength > 0 && req.ContentLength <= maxBody && req.ContentLength != int64(len(body)):
+		return nil, fmt.Errorf("livemigrationtest: request body of %d bytes, Content-Length is %d", len(body), req.ContentLength)
+	}
+	return body, nil
+}
+
+// cutOff is the error of a wait that ended early.
+func cutOff(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return errReset()
+}
+
+func errReset() error { return connError("read", "read", syscall.ECONNRESET) }
+
+func connError(op, call string, err syscall.Errno) error {
+	return &net.OpError{Op: op, Net: "tcp", Addr: inProcessAddr{}, Err: os.NewSyscallError(call, err)}
+}
+
+// response is the answer as a client sees it.
+func (a *answer) response(req *http.Request) *http.Response {
+	res := &http.Response{
+		Status: strconv.Itoa(a.status) + " " + http.StatusText(a.status), StatusCode: a.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: a.header, Body: http.NoBody, Request: req,
+	}
+	if bodyless(a.status) {
+		return res
+	}
+	res.ContentLength = a.length()
+	a.header.Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
+	if res.ContentLength > 0 && req.Method != http.MethodHead {
+		res.Body = a.reader(req.Context())
+	}
+	return res
+}
+
+func (a *answer) reader(ctx context.Context) io.ReadCloser {
+	b := &responseBody{ctx: ctx, cut: a.missing > 0}
+	if a.filler > 0 {
+		b.source = filler(a.filler)
+		return b
+	}
+	b.memory.Reset(a.body)
+	b.source = &b.memory
+	return b
+}
+
+// responseBody is the body of an answer on its way to the client.
+type responseBody struct {
+	ctx    context.Context
+	source io.Reader
+	memory bytes.Reader
+	cut    bool // the connection ends with the source, the body would not
+	closed atomic.Bool
+}
+
+func (b *responseBody) Read(p []byte) (int, error) {
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if b.ctx.Err() != nil {
+		return 0, context.Cause(b.ctx)
+	}
+	n, err := b.source.Read(p)
+	if b.cut && errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func (b *responseBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}

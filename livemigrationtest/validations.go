@@ -1,0 +1,121 @@
+package livemigrationtest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/livemigration/livemigration-go"
+)
+
+// validation is a validation job.
+type validation struct {
+	id      string
+	source  string // project
+	created time.Time
+	failure string // the message with which it fails in the end, if failing
+	failing bool
+	failed  bool // by FailValidation, whatever the clock says
+}
+
+func (v *validation) status(now time.Time, t Timings) livemigration.ValidationStatus {
+	switch {
+	case v.failed:
+		return livemigration.ValidationFailed
+	case now.Sub(v.created) < t.Validation:
+		return livemigration.ValidationPending
+	case v.failing:
+		return livemigration.ValidationFailed
+	default:
+		return livemigration.ValidationSuccess
+	}
+}
+
+// wireValidation is a validation as Atlas writes it.
+type wireValidation struct {
+	ID           string `json:"_id"`
+	GroupID      string `json:"groupId"`
+	SourceID     string `json:"sourceGroupId"`
+	Status       string `json:"status"`
+	ErrorMessage string `json:"errorMessage,omitempty"`
+}
+
+func (s *Server) wireValidation(v *validation) wireValidation {
+	status := v.status(s.clock.jobs(), s.state.timings)
+	out := wireValidation{ID: v.id, GroupID: projectID, SourceID: v.source, Status: string(status)}
+	if status == livemigration.ValidationFailed {
+		out.ErrorMessage = v.failure
+	}
+	return out
+}
+
+func (s *Server) createValidation(c *call) (any, *apiError) {
+	order, err := readOrder(c.body)
+	if err != nil {
+		return nil, err
+	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	v := &validation{id: s.state.ids.next(), source: order.Source.GroupID, created: s.clock.jobs()}
+	v.failure, v.failing = shift(&s.state.nextValidations)
+	s.state.validations = append(s.state.validations, v)
+	return s.wireValidation(v), nil
+}
+
+func (s *Server) getValidation(c *call) (any, *apiError) {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	if v := s.state.validation(c.job); v != nil {
+		return s.wireValidation(v), nil
+	}
+	return nil, notFound(codeResourceNotFound, "validation", c.job)
+}
+
+// validation finds a job; the caller holds the lock.
+func (s *state) validation(id string) *validation {
+	for _, v := range s.validations {
+		if v.id == id {
+			return v
+		}
+	}
+	return nil
+}
+
+// Validations returns the validation jobs as they are now, in the order of their creation.
+func (s *Server) Validations() []livemigration.Validation {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	out := make([]livemigration.Validation, 0, len(s.state.validations))
+	for _, v := range s.state.validations {
+		w := s.wireValidation(v)
+		out = append(out, livemigration.Validation{
+			ID: livemigration.ValidationID(w.ID), ProjectID: livemigration.ProjectID(w.GroupID),
+			SourceProjectID: livemigration.ProjectID(w.SourceID),
+			Status:          livemigration.ValidationStatus(w.Status), ErrorMessage: w.ErrorMessage,
+		})
+	}
+	return out
+}
+
+// FailNextValidation makes the next validation that is created end as FAILED with the message, after
+// [Timings.Validation]. Several calls are for as many validations, in order.
+func (s *Server) FailNextValidation(message string) {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.nextValidations = append(s.state.nextValidations, message)
+}
+
+// FailValidation makes a validation FAILED with the message now. It is an error when there is no such job or when it
+// has ended.
+func (s *Server) FailValidation(id livemigration.ValidationID, message string) error {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	v := s.state.validation(string(id))
+	if v == nil {
+		return fmt.Errorf("livemigrationtest: fail validation: there is no validation %s", id)
+	}
+	if status := v.status(s.clock.jobs(), s.state.timings); status.Final() {
+		return fmt.Errorf("livemigrationtest: fail validation %s: it is %s", id, status)
+	}
+	v.failed, v.failure = true, message
+	return nil
+}
