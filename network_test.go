@@ -1,0 +1,360 @@
+package livemigration_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// quick keeps tests on real sockets from waiting.
+var quick = livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 4, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond})
+
+// listen serves each connection with handle until the test ends, and counts them.
+func listen(t *testing.T, handle func(net.Conn)) (address string, connections *atomic.Int32) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	connections = new(atomic.Int32)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			wg.Go(func() {
+				defer conn.Close()
+				handle(conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return l.Addr().String(), connections
+}
+
+func reset(conn net.Conn) {
+	_ = conn.(*net.TCPConn).SetLinger(0)
+	_ = conn.Close()
+}
+
+func newClient(t *testing.T, credentials livemigration.Credentials, opts ...livemigration.Option) *livemigration.Client {
+	t.Helper()
+	client, err := livemigration.NewClient(credentials, opts...)
+	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+const (
+	projectID = livemigration.ProjectID("e01c9427f054fe80745f3f6c")
+	jobID     = "5f2a1c2e3d4b5a6c7d8e9f01"
+)
+
+func request() livemigration.MigrationRequest {
+	return livemigration.MigrationRequest{
+		Source:         livemigration.Source{ProjectID: "9b43a5b329223c3a1591a678", ClusterName: "a", Username: "u", Password: "hunter2"},
+		Destination:    livemigration.Destination{ClusterName: "b"},
+		MigrationHosts: []string{"vm001.example.com"},
+	}
+}
+
+// TestUnsentRequestsAreRepeated proves with real connections, for the operation that must not be carried out twice,
+// that every way of not reaching Atlas with credentials is repeated and is no unknown outcome.
+func TestUnsentRequestsAreRepeated(t *testing.T) {
+	t.Parallel()
+	keys := livemigration.APIKey("public", "private")
+	create := func(t *testing.T, client *livemigration.Client) (int, error) {
+		t.Helper()
+		var resp livemigration.Response
+		_, err := client.Migrations.Create(t.Context(), projectID, request(), livemigration.CaptureResponse(&resp))
+		require.Error(t, err)
+		assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+		assert.NotContains(t, err.Error(), "hunter2")
+		return resp.Attempts, err
+	}
+	t.Run("refused dial", func(t *testing.T) {
+		t.Parallel()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+		for _, credentials := range []livemigration.Credentials{keys, bearer("t0k3n")} {
+			attempts, err := create(t, newClient(t, credentials, quick, livemigration.WithBaseURL("http://"+l.Addr().String())))
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+			assert.Equal(t, 4, attempts)
+			assert.ErrorContains(t, err, "livemigration: POST /groups/"+string(projectID)+"/liveMigrations: dial tcp ")
+		}
+	})
+	t.Run("unknown host", func(t *testing.T) {
+		t.Parallel()
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: "atlas.invalid", IsNotFound: true}
+		}}
+		attempts, _ := create(t, newClient(t, bearer("t0k3n"), quick, livemigration.WithBaseURL("https://atlas.invalid"), livemigration.WithHTTPClient(&http.Client{Transport: transport})))
+		assert.Equal(t, 4, attempts)
+	})
+	t.Run("failing TLS handshake", func(t *testing.T) {
+		t.Parallel()
+		for name, handle := range map[string]func(net.Conn){
+			"closed":         func(net.Conn) {},
+			"reset":          reset,
+			"not TLS":        func(c net.Conn) { _, _ = io.WriteString(c, "220 mail.example.com ESMTP\r\n") },
+			"half a record":  func(c net.Conn) { _, _ = c.Write([]byte{22, 3, 3, 0, 70, 2}) },
+			"alert: refused": func(c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				address, connections := listen(t, handle)
+				attempts, _ := create(t, newClient(t, bearer("t0k3n"), quick, livemigration.WithBaseURL("https://"+address)))
+				assert.Equal(t, 4, attempts)
+				assert.EqualValues(t, 4, connections.Load())
+			})
+		}
+	})
+	t.Run("proxy that refuses CONNECT", func(t *testing.T) {
+		t.Parallel()
+		address, connections := listen(t, func(c net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(c))
+			_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+		})
+		transport := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: address})}
+		attempts, err := create(t, newClient(t, bearer("t0k3n"), quick, livemigration.WithBaseURL("https://atlas.invalid"), livemigration.WithHTTPClient(&http.Client{Transport: transport})))
+		assert.Equal(t, 4, attempts)
+		assert.EqualValues(t, 4, connections.Load())
+		assert.ErrorContains(t, err, "Service Unavailable")
+	})
+	t.Run("reset during the Digest handshake", func(t *testing.T) {
+		t.Parallel()
+		var mu sync.Mutex
+		var bodies string
+		address, _ := listen(t, func(c net.Conn) {
+			if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				data, _ := io.ReadAll(req.Body)
+				mu.Lock()
+				bodies += string(data)
+				mu.Unlock()
+			}
+			reset(c)
+		})
+		attempts, err := create(t, newClient(t, keys, quick, livemigration.WithBaseURL("http://"+address)))
+		assert.Equal(t, 4, attempts)
+		assert.True(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF), err.Error())
+		mu.Lock()
+		defer mu.Unlock()
+		assert.Empty(t, bodies, "no body leaves before the server has asked for credentials")
+	})
+}
+
+func TestACutCreationIsRepeatedOnlyBeforeItsCredentialsAreSent(t *testing.T) {
+	t.Parallel()
+	t.Run("before", func(t *testing.T) {
+		t.Parallel()
+		a := newAtlas(t, nil, quick)
+		a.Inject(livemigrationtest.Handshake, livemigrationtest.ResetBeforeRequest(), 2)
+		m, err := a.client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+		require.NoError(t, err)
+		assert.Equal(t, a.Migrations()[1].ID, m.ID)
+		assert.Len(t, a.Migrations(), 2)
+		assert.Equal(t, 1, a.authenticated())
+	})
+	for name, fault := range map[string]livemigrationtest.Fault{
+		"after the request was read": livemigrationtest.ResetAfterRequest(), "in the answer": livemigrationtest.TruncatedBody(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAtlas(t, nil, quick)
+			a.Inject(livemigrationtest.CreateMigration, fault, 1)
+			_, err := a.client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+			var unknown *livemigration.OutcomeUnknownError
+			require.ErrorAs(t, err, &unknown)
+			assert.Equal(t, 1, a.authenticated())
+			assert.Len(t, a.Migrations(), 2)
+		})
+	}
+}
+
+func TestAnIdleConnectionThatWasClosedIsReplaced(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil, quick)
+	proxy := httptest.NewServer(a.Handler())
+	client := newClient(t, a.Credentials(), quick, livemigration.WithBaseURL(proxy.URL))
+	_, err := client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+	require.NoError(t, err)
+	proxy.CloseClientConnections()
+	_, err = client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+	require.NoError(t, err)
+	proxy.Close()
+	_, err = client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+}
+
+func TestCertificatesThatAreNotTrustedEndACallAtOnce(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithTLS()})
+	_, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+	require.NoError(t, err)
+	seen := len(a.Requests())
+	client := newClient(t, a.Credentials(), livemigration.WithBaseURL(a.URL()))
+	var resp livemigration.Response
+	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request(), livemigration.CaptureResponse(&resp))
+	var certificate *tls.CertificateVerificationError
+	require.ErrorAs(t, err, &certificate)
+	assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+	assert.Equal(t, 1, resp.Attempts)
+	assert.Len(t, a.Requests(), seen)
+}
+
+func TestRedirectsAreRefused(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil, quick)
+	elsewhere, connections := listen(t, func(net.Conn) {})
+	for _, target := range []livemigrationtest.Operation{livemigrationtest.Handshake, livemigrationtest.CreateMigration} {
+		a := &atlas{Server: a.Server, client: newClient(t, a.Credentials(), livemigration.WithBaseURL(a.URL()))}
+		a.Inject(target, livemigrationtest.Redirect("http://"+elsewhere+"/steal"), 1)
+		_, err := a.client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+		var api *livemigration.APIError
+		require.ErrorAs(t, err, &api)
+		assert.Equal(t, http.StatusTemporaryRedirect, api.StatusCode)
+		assert.Contains(t, api.Detail, elsewhere)
+	}
+	assert.Zero(t, connections.Load())
+	assert.Len(t, a.Migrations(), 1)
+}
+
+func TestACancelledCallReturnsAtOnce(t *testing.T) {
+	t.Parallel()
+	accepted := make(chan struct{}, 1)
+	hang := func(c net.Conn) {
+		accepted <- struct{}{}
+		_, _ = io.Copy(io.Discard, c) // until the client closes it
+	}
+	t.Run("while a server does not answer", func(t *testing.T) {
+		address, _ := listen(t, hang)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan time.Time, 1)
+		go func() {
+			<-accepted
+			done <- time.Now()
+			cancel()
+		}()
+		_, err := newClient(t, bearer("t0k3n"), livemigration.WithBaseURL("http://"+address)).Migrations.Get(ctx, projectID, jobID)
+		assert.Less(t, time.Since(<-done), 50*time.Millisecond)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+	t.Run("while an answer does not end", func(t *testing.T) {
+		a := newAtlas(t, nil)
+		a.Inject(livemigrationtest.GetMigration, livemigrationtest.SlowBody(time.Hour), 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, err := a.client.Migrations.Get(ctx, a.ProjectID(), a.migration)
+		assert.Less(t, time.Since(start), 70*time.Millisecond)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+func TestOneRequestForOneCall(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil)
+	for range 20 {
+		_, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+		require.NoError(t, err)
+	}
+	assert.LessOrEqual(t, len(a.Requests()), 21)
+}
+
+func TestManyCallersShareANonce(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]livemigrationtest.Option{"sockets": nil, "in process": {livemigrationtest.InProcess()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAtlas(t, opts, quick)
+			const callers, calls = 40, 25
+			var wg sync.WaitGroup
+			for caller := range callers {
+				wg.Go(func() {
+					for i := range calls {
+						if caller == 0 && i == calls/2 {
+							a.ExpireNonces()
+						}
+						if _, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			assert.Greater(t, len(a.Requests()), callers*calls+1, "the expiry was noticed")
+			assert.LessOrEqual(t, len(a.Requests()), callers*calls+1+callers, "and cost each caller one request at the most")
+		})
+	}
+	t.Run("without an expiry", func(t *testing.T) {
+		t.Parallel()
+		a := newAtlas(t, nil)
+		var wg sync.WaitGroup
+		for range 40 {
+			wg.Go(func() {
+				for range 25 {
+					if _, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		assert.LessOrEqual(t, len(a.Requests()), 1080)
+	})
+}
+
+func TestNoGoroutineIsLeft(t *testing.T) {
+	srv := livemigrationtest.NewServer()
+	client, err := srv.NewClient(quick)
+	require.NoError(t, err)
+	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
+	srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.SlowBody(time.Hour), 1)
+	_, err = client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	require.ErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = client.AvailableProjects.List(ctx, srv.OrgID())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	for range client.Migrations.Watch(t.Context(), srv.ProjectID(), srv.Migrations()[0].ID) {
+		break
+	}
+	client.CloseIdleConnections()
+	srv.Close()
+	assert.Eventually(t, func() bool { return ownGoroutines() == "" }, 5*time.Second, time.Millisecond, "%s", ownGoroutines())
+}
+
+// ownGoroutines are the stacks of goroutines that a client or its connections started.
+func ownGoroutines() string {
+	buf := make([]byte, 1<<20)
+	var found []string
+	for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, "net/http.(*persistConn)") || strings.Contains(stack, "created by github.com/livemigration") && !strings.Contains(stack, "_test.go") {
+			found = append(found, stack)
+		}
+	}
+	return strings.Join(found, "\n\n")
+}

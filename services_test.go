@@ -1,0 +1,287 @@
+package livemigration_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// atlas is an in-memory Atlas, a client of it, and what the operations need.
+type atlas struct {
+	*livemigrationtest.Server
+	client     *livemigration.Client
+	validation livemigration.ValidationID
+	migration  livemigration.MigrationID // ready for cutover
+}
+
+// newAtlas starts an Atlas that holds a link-token, a validation, and a migration that is ready for cutover.
+func newAtlas(t *testing.T, serverOpts []livemigrationtest.Option, opts ...livemigration.Option) *atlas {
+	t.Helper()
+	srv := livemigrationtest.NewServer(serverOpts...)
+	t.Cleanup(srv.Close)
+	client, err := srv.NewClient(opts...)
+	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	a := &atlas{Server: srv, client: client}
+	seed, err := srv.NewClient()
+	require.NoError(t, err)
+	defer seed.CloseIdleConnections()
+	_, err = seed.LinkTokens.Create(t.Context(), srv.OrgID(), livemigration.LinkTokenRequest{})
+	require.NoError(t, err)
+	validation, err := seed.Validations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	require.NoError(t, err)
+	migration, err := seed.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	require.NoError(t, err)
+	timings := srv.Timings()
+	srv.Advance(timings.Scheduling + timings.InitialSync)
+	a.validation, a.migration = validation.ID, migration.ID
+	srv.ResetRequests()
+	return a
+}
+
+// authenticated counts the requests that carried accepted credentials, answered or not.
+func (a *atlas) authenticated() int {
+	n := 0
+	for _, r := range a.Requests() {
+		if r.Authenticated {
+			n++
+		}
+	}
+	return n
+}
+
+// jobs counts what creations leave behind.
+func (a *atlas) jobs() int { return len(a.Migrations()) + len(a.Validations()) + a.LinkTokens() }
+
+var accessList = livemigration.LinkTokenRequest{AccessListIPs: []string{"192.0.2.10", "198.51.100.0/24"}}
+
+// operationCase is one endpoint as a user calls it.
+type operationCase struct {
+	operation livemigrationtest.Operation
+	method    string
+	path      string // below the prefix, with the names of the ids
+	date      string // of the media type in v2
+	body      bool
+	call      func(context.Context, *atlas, ...livemigration.CallOption) (any, error)
+}
+
+var operationCases = []operationCase{
+	{livemigrationtest.CreateLinkToken, "POST", "/orgs/{org}/liveMigrations/linkTokens", "2023-01-01", true,
+		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			return a.client.LinkTokens.Create(ctx, a.OrgID(), accessList, opts...)
+		}},
+	{livemigrationtest.ListAvailableProjects, "GET", "/orgs/{org}/liveMigrations/availableProjects", "2023-01-01", false,
+		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			return a.client.AvailableProjects.List(ctx, a.OrgID(), opts...)
+		}},
+	{livemigrationtest.CreateValidation, "POST", "/groups/{project}/liveMigrations/validate", "2024-05-30", true,
+		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			return a.client.Validations.Create(ctx, a.ProjectID(), a.Request(), opts...)
+		}},
+	{livemigrationtest.GetValidation, "GET", "/groups/{project}/liveMigrations/validate/{validation}", "2023-01-01", false,
+		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			return a.client.Validations.Get(ctx, a.ProjectID(), a.validation, opts...)
+		}},
+	{livemigrationtest.CreateMigration, "POST", "/groups/{project}/liveMigrations", "2024-05-30", true,
+		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			return a.client.Migrations.Create(ctx, a.ProjectID(), a.Request(), opts...)
+		}},
+	{livemigrationtest.GetMigration, "GET", "/groups/{project}/liveMigrations/{migration}", "2023-01-01", false,
+		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			return a.client.Migrations.Get(ctx, a.ProjectID(), a.migration, opts...)
+		}},
+	{livemigrationtest.Cutover, "PUT", "/groups/{project}/liveMigrations/{migration}/cutover", "2023-01-01", false,
+		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			return nil, a.client.Migrations.Cutover(ctx, a.ProjectID(), a.migration, opts...)
+		}},
+	{livemigrationtest.DeleteLinkToken, "DELETE", "/orgs/{org}/liveMigrations/linkTokens", "2023-01-01", false,
+		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			return nil, a.client.LinkTokens.Delete(ctx, a.OrgID(), opts...)
+		}},
+}
+
+func (a *atlas) expand(path string) string {
+	return strings.NewReplacer("{org}", string(a.OrgID()), "{project}", string(a.ProjectID()),
+		"{validation}", string(a.validation), "{migration}", string(a.migration)).Replace(path)
+}
+
+func TestEveryEndpointInBothVersions(t *testing.T) {
+	t.Parallel()
+	for _, version := range []livemigration.APIVersion{livemigration.APIv2, livemigration.APIv1} {
+		for name, opts := range map[string][]livemigration.CallOption{
+			"plain": nil, "pretty": {livemigration.WithPretty()}, "enveloped": {livemigration.WithEnvelope()},
+		} {
+			t.Run(version.String()+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()}, livemigration.WithAPIVersion(version))
+				results := map[livemigrationtest.Operation]any{}
+				for _, tc := range operationCases {
+					var resp livemigration.Response
+					result, err := tc.call(t.Context(), a, append(opts, livemigration.WithHeader("X-Trace", "7"), livemigration.CaptureResponse(&resp))...)
+					require.NoError(t, err, string(tc.operation))
+					results[tc.operation] = result
+					assert.Equal(t, 1, resp.Attempts)
+					assert.Equal(t, 2, resp.StatusCode/100)
+					assert.NotEmpty(t, resp.Header.Get("X-MongoDB-Service-Version"))
+				}
+				checkResults(t, a, results)
+				checkRequests(t, a, version)
+			})
+		}
+	}
+}
+
+func checkResults(t *testing.T, a *atlas, results map[livemigrationtest.Operation]any) {
+	t.Helper()
+	assert.NotEmpty(t, results[livemigrationtest.CreateLinkToken].(*livemigration.LinkToken).Token.Reveal())
+	projects := results[livemigrationtest.ListAvailableProjects].([]livemigration.AvailableProject)
+	require.NotEmpty(t, projects)
+	assert.NotEmpty(t, projects[0].MigrationHosts)
+	require.NotEmpty(t, projects[0].Deployments)
+	assert.NotZero(t, projects[0].Deployments[0].DBSizeBytes)
+	created := results[livemigrationtest.CreateValidation].(*livemigration.Validation)
+	assert.NoError(t, created.ID.Validate())
+	read := results[livemigrationtest.GetValidation].(*livemigration.Validation)
+	assert.Equal(t, a.validation, read.ID)
+	assert.Equal(t, livemigration.ValidationSuccess, read.Status)
+	assert.Equal(t, a.ProjectID(), read.ProjectID)
+	assert.Equal(t, a.Request().Source.ProjectID, read.SourceProjectID)
+	started := results[livemigrationtest.CreateMigration].(*livemigration.Migration)
+	assert.NoError(t, started.ID.Validate())
+	assert.NotEqual(t, a.migration, started.ID)
+	migration := results[livemigrationtest.GetMigration].(*livemigration.Migration)
+	assert.Equal(t, a.migration, migration.ID)
+	assert.True(t, migration.ReadyForCutover)
+	assert.Equal(t, a.Request().MigrationHosts, migration.MigrationHosts)
+	assert.Zero(t, a.LinkTokens())
+	a.Advance(a.Timings().Finishing)
+	assert.Equal(t, livemigration.MigrationComplete, a.Migrations()[0].Status)
+}
+
+func checkRequests(t *testing.T, a *atlas, version livemigration.APIVersion) {
+	t.Helper()
+	var requests []livemigrationtest.Request
+	for _, r := range a.Requests() {
+		if r.Authenticated {
+			requests = append(requests, r)
+		}
+	}
+	require.Len(t, requests, len(operationCases))
+	for i, tc := range operationCases {
+		r := requests[i]
+		assert.Equal(t, tc.operation, r.Operation)
+		assert.Equal(t, tc.method, r.Method)
+		assert.Equal(t, "/api/atlas/"+version.String()+a.expand(tc.path), r.Path)
+		assert.Equal(t, "7", r.Header.Get("X-Trace"))
+		mediaType := "application/vnd.atlas." + tc.date + "+json"
+		if version == livemigration.APIv1 {
+			mediaType = "application/json"
+		}
+		assert.Equal(t, mediaType, r.Header.Get("Accept"))
+		if tc.body {
+			assert.Equal(t, mediaType, r.Header.Get("Content-Type"))
+			assert.True(t, json.Valid([]byte(r.Body.Reveal())))
+		} else {
+			assert.Empty(t, r.Header.Get("Content-Type"))
+			assert.Empty(t, r.Body.Reveal())
+		}
+	}
+}
+
+func TestNothingIsListedBeforeASourceIsConnected(t *testing.T) {
+	t.Parallel()
+	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	defer srv.Close()
+	client, err := srv.NewClient()
+	require.NoError(t, err)
+	projects, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+	require.NoError(t, err)
+	assert.NotNil(t, projects)
+	assert.Empty(t, projects)
+}
+
+func TestRolesAndKeys(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()})
+	hc := a.HTTPClient()
+	for name, tc := range map[string]struct {
+		credentials livemigration.Credentials
+		read, list  error
+	}{
+		"owner":       {a.CredentialsFor(livemigrationtest.OrgOwner), nil, nil},
+		"member":      {a.CredentialsFor(livemigrationtest.OrgMember), nil, livemigration.ErrForbidden},
+		"no role":     {a.CredentialsFor(livemigrationtest.NoRole), livemigration.ErrForbidden, livemigration.ErrForbidden},
+		"wrong keys":  {livemigration.APIKey("public", "private"), livemigration.ErrUnauthorized, livemigration.ErrUnauthorized},
+		"open to all": {bearer("made-up"), livemigration.ErrUnauthorized, livemigration.ErrUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, err := livemigration.NewClient(tc.credentials, livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(hc))
+			require.NoError(t, err)
+			_, err = client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+			require.ErrorIs(t, err, tc.read)
+			_, err = client.AvailableProjects.List(t.Context(), a.OrgID())
+			require.ErrorIs(t, err, tc.list)
+		})
+	}
+}
+
+func TestWrongKeysCostTwoRequestsAndShowAtlassAnswer(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()})
+	public, _ := a.APIKey()
+	client, err := livemigration.NewClient(livemigration.APIKey(public, "wr0ng-key"), livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(a.HTTPClient()))
+	require.NoError(t, err)
+	for _, call := range []func() error{
+		func() error {
+			_, err := client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+			return err
+		},
+		func() error {
+			_, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+			return err
+		},
+	} {
+		a.ResetRequests()
+		err = call()
+		var api *livemigration.APIError
+		require.ErrorAs(t, err, &api)
+		require.ErrorIs(t, err, livemigration.ErrUnauthorized)
+		assert.NotEmpty(t, api.Detail)
+		assert.NotContains(t, err.Error(), "wr0ng-key")
+		assert.NotContains(t, err.Error(), public)
+		assert.Len(t, a.Requests(), 2)
+	}
+	assert.Len(t, a.Migrations(), 1)
+}
+
+func TestAnUnanswerableChallengeIsExplained(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess(), livemigrationtest.WithAlgorithm("MD5")})
+	basic := roundTripper(func(req *http.Request) (*http.Response, error) {
+		resp, err := a.Transport().RoundTrip(req)
+		if err == nil && resp.StatusCode == http.StatusUnauthorized {
+			resp.Header.Set("WWW-Authenticate", `Basic realm="x"`)
+		}
+		return resp, err
+	})
+	client, err := livemigration.NewClient(a.Credentials(), livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: basic}))
+	require.NoError(t, err)
+	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+	require.ErrorIs(t, err, livemigration.ErrUnauthorized)
+	assert.ErrorContains(t, err, "the server offers no Digest challenge that this client can answer")
+	require.Len(t, a.Requests(), 1)
+	assert.Empty(t, a.Requests()[0].Body.Reveal(), "no body before the server has asked for credentials")
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
