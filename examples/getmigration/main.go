@@ -1,0 +1,142 @@
+// Command getmigration reads one migration job and shows how to tell apart the errors of a call.
+//
+//	getmigration                    a job on an Atlas in memory
+//	getmigration PROJECT MIGRATION  with an API key in the environment, as for Atlas's own tools
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run is the program. It returns the exit status: 0 done, 1 failed, 2 wrong usage.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	var err error
+	switch len(args) {
+	case 0:
+		err = showDemo(ctx, out)
+	case 2:
+		err = showReal(ctx, out, livemigration.ProjectID(args[0]), livemigration.MigrationID(args[1]))
+	default:
+		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION]")
+		return 2
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(errOut, "getmigration: "+explain(err))
+		return 1
+	}
+	return 0
+}
+
+func showReal(ctx context.Context, out io.Writer, project livemigration.ProjectID, id livemigration.MigrationID) error {
+	credentials, err := livemigration.CredentialsFromEnv()
+	if err != nil {
+		return err
+	}
+	var opts []livemigration.Option
+	if baseURL := os.Getenv("MONGODB_ATLAS_BASE_URL"); baseURL != "" {
+		opts = append(opts, livemigration.WithBaseURL(baseURL))
+	}
+	client, err := livemigration.NewClient(credentials, opts...)
+	if err != nil {
+		return err
+	}
+	return show(ctx, out, client, project, id)
+}
+
+// showDemo starts an Atlas in memory and a migration on it.
+func showDemo(ctx context.Context, out io.Writer) error {
+	server := livemigrationtest.NewServer()
+	defer server.Close()
+	client, err := server.NewClient()
+	if err != nil {
+		return err
+	}
+	created, err := client.Migrations.Create(ctx, server.ProjectID(), server.Request())
+	if err != nil {
+		return err
+	}
+	server.Advance(server.Timings().Scheduling)
+	_, _ = fmt.Fprintln(out, "Without arguments: a migration on an Atlas in memory.")
+	return show(ctx, out, client, server.ProjectID(), created.ID)
+}
+
+func show(ctx context.Context, out io.Writer, client *livemigration.Client, project livemigration.ProjectID, id livemigration.MigrationID) error {
+	m, err := client.Migrations.Get(ctx, project, id)
+	if err != nil {
+		return err
+	}
+	lag := "unknown"
+	if d, ok := m.Lag(); ok {
+		lag = d.String()
+	}
+	_, err = fmt.Fprintf(out, "migration          %s\nstatus             %s\nlag                %s\nready for cutover  %t\n",
+		m.ID, m.Status, lag, m.ReadyForCutover)
+	return err
+}
+
+// explain says what each class of error means to the caller. The client has already repeated what may pass by itself.
+//
+// Calls that create something, and the cutover, have one class more, [livemigration.OutcomeUnknownError]: there the
+// caller has to look before repeating.
+func explain(err error) string {
+	var invalid *livemigration.InvalidRequestError
+	var api *livemigration.APIError
+	switch {
+	case errors.As(err, &invalid): // nothing was sent
+		return "wrong argument: " + joined(invalid.Violations)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return "stopped before Atlas answered: " + err.Error()
+	case errors.As(err, &api):
+		return explainAnswer(api)
+	default: // no usable answer: the network, or before it a client that could not be made
+		return err.Error()
+	}
+}
+
+// explainAnswer is about what Atlas, or a gateway before it, answered.
+func explainAnswer(err *livemigration.APIError) string {
+	switch {
+	case errors.Is(err, livemigration.ErrUnauthorized):
+		return "the API key is wrong"
+	case errors.Is(err, livemigration.ErrForbidden) && err.Code == "IP_ADDRESS_NOT_ON_ACCESS_LIST":
+		return "the access list of the API key does not have this address: " + err.Detail
+	case errors.Is(err, livemigration.ErrForbidden):
+		return "the API key lacks a role: " + err.Detail
+	case errors.Is(err, livemigration.ErrNotFound):
+		return "there is no such project or migration: " + err.Detail
+	case errors.Is(err, livemigration.ErrBadRequest):
+		return fmt.Sprintf("Atlas refused the request: %s %s", err.Detail, joined(err.Fields))
+	case errors.Is(err, livemigration.ErrVersionGone):
+		return "Atlas no longer speaks this version of its API: update the library"
+	case errors.Is(err, livemigration.ErrRateLimited):
+		return fmt.Sprintf("too many requests, %d in vain: wait %s", err.Attempts, err.RetryAfter)
+	case errors.Is(err, livemigration.ErrServer):
+		return fmt.Sprintf("Atlas has a problem (request %q): try again later", err.RequestID)
+	default:
+		return err.Error()
+	}
+}
+
+func joined(violations []livemigration.FieldViolation) string {
+	parts := make([]string, len(violations))
+	for i, v := range violations {
+		parts[i] = v.String()
+	}
+	return strings.Join(parts, "; ")
+}

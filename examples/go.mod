@@ -1,0 +1,23 @@
+module github.com/livemigration/livemigration-go/examples
+
+go 1.25.0
+
+replace github.com/livemigration/livemigration-go => ../
+
+require (
+	github.com/creack/pty v1.1.24
+	github.com/livemigration/livemigration-go v0.0.0-00010101000000-000000000000
+	github.com/vbauerster/mpb/v8 v8.9.3
+	golang.org/x/term v0.44.0
+)
+
+require (
+	github.com/VividCortex/ewma v1.2.0 // indirect
+	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
+	github.com/google/go-querystring v1.2.0 // indirect
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	github.com/hashicorp/go-retryablehttp v0.7.8 // indirect
+	github.com/mattn/go-runewidth v0.0.16 // indirect
+	github.com/rivo/uniseg v0.4.7 // indirect
+	golang.org/x/sys v0.46.0 // indirect
+)

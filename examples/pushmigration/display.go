@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// display shows how the run goes on. There is at most one phase at a time. state may be called from any goroutine, and
+// does nothing outside of a phase; the other methods belong to the goroutine of the run.
+type display interface {
+	begin(phase string)
+	// state shows what the phase has come to.
+	state(text string)
+	// end closes the phase, with its result or with the error that ended it. The error itself is shown elsewhere.
+	end(result string, err error)
+}
+
+// newDisplay picks the display for the output: a live one needs a terminal that knows its size.
+func newDisplay(out io.Writer) display {
+	if file, ok := out.(*os.File); ok && isTerminal(file) && os.Getenv("TERM") != "dumb" {
+		if width, height, err := term.GetSize(int(file.Fd())); err == nil && width > 0 && height > 0 {
+			return &liveDisplay{out: file}
+		}
+	}
+	return &plainDisplay{out: out, started: time.Now()}
+}
+
+// plainDisplay prints one line per change.
+type plainDisplay struct {
+	out     io.Writer
+	started time.Time
+
+	mu    sync.Mutex
+	phase string // empty: none
+	begun time.Time
+	last  string
+}
+
+func (d *plainDisplay) begin(phase string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.phase, d.begun, d.last = phase, time.Now(), ""
+	d.print("started")
+}
+
+func (d *plainDisplay) state(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.phase != "" && text != d.last {
+		d.last = text
+		d.print(text)
+	}
+}
+
+func (d *plainDisplay) end(result string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		result = "stopped"
+	}
+	d.print(fmt.Sprintf("%s (%s)", result, formatDuration(time.Since(d.begun))))
+	d.phase = ""
+}
+
+// print prints a line that begins with the age of the run.
+func (d *plainDisplay) print(text string) {
+	_, _ = fmt.Fprintf(d.out, "%8s  %s: %s\n", formatDuration(time.Since(d.started)), d.phase, text)
+}
