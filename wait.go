@@ -114,8 +114,9 @@ func (s *MigrationsService) Watch(ctx context.Context, projectID ProjectID, migr
 }
 
 // WaitReadyForCutover polls a migration until it is ready for cutover, and returns it. For a job that is
-// [MigrationComplete] it returns at once. With [MigrationFailed] or [MigrationExpired] it returns the migration
-// together with a [*MigrationFailedError]. Other errors are those of [MigrationsService.Watch].
+// [MigrationComplete] it returns at once; one that has been cut over and still finishes looks to a reader like one that
+// is not ready yet, and is waited for until it is complete. With [MigrationFailed] or [MigrationExpired] it returns the
+// migration together with a [*MigrationFailedError]. Other errors are those of [MigrationsService.Watch].
 func (s *MigrationsService) WaitReadyForCutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
 	return s.wait(ctx, projectID, migrationID, opts, func(m *Migration) bool { return m.ReadyForCutover })
 }
