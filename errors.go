@@ -101,7 +101,7 @@ func (e *APIError) summary() string {
 		b.WriteString(": " + e.Detail)
 	}
 	if len(e.Fields) > 0 {
-		b.WriteString(": " + joinViolations(e.Fields))
+		b.WriteString(": " + clean(joinViolations(e.Fields)))
 	}
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, " (retry after %s)", e.RetryAfter)
