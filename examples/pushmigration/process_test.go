@@ -214,23 +214,27 @@ func (p *process) signal(s os.Signal) {
 // failure and none else, and no secret anywhere.
 func (p *process) wait(status int) {
 	p.t.Helper()
+	if got := p.end(); got != status {
+		p.t.Errorf("exit status %d, want %d\nstdout:\n%s\nstderr:\n%s", got, status, p.out, p.errOut)
+	}
+	if got, want := strings.Count(p.errOut.String(), "\n"), min(status, 1); got != want {
+		p.t.Errorf("%d lines on stderr, want %d:\n%s", got, want, p.errOut)
+	}
+	if len(leaks(p.out.String()+p.errOut.String(), p.secrets)) > 0 {
+		p.t.Errorf("a secret is in the output:\n%s%s", p.out, p.errOut)
+	}
+}
+
+// end waits for the end of the program and returns its status.
+func (p *process) end() int {
+	p.t.Helper()
 	timer := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
 	defer timer.Stop()
 	var exit *exec.ExitError
 	if err := p.cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		p.t.Fatal(err)
 	}
-	if got := p.cmd.ProcessState.ExitCode(); got != status {
-		p.t.Errorf("exit status %d, want %d\nstdout:\n%s\nstderr:\n%s", got, status, p.out, p.errOut)
-	}
-	if got, want := strings.Count(p.errOut.String(), "\n"), min(status, 1); got != want {
-		p.t.Errorf("%d lines on stderr, want %d:\n%s", got, want, p.errOut)
-	}
-	for _, secret := range p.secrets {
-		if strings.Contains(p.out.String()+p.errOut.String(), secret) {
-			p.t.Errorf("a secret is in the output:\n%s%s", p.out, p.errOut)
-		}
-	}
+	return p.cmd.ProcessState.ExitCode()
 }
 
 func (p *process) wantOut(texts ...string) { p.t.Helper(); p.want("stdout", p.out, texts) }
