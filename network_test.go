@@ -209,6 +209,21 @@ func TestAnIdleConnectionThatWasClosedIsReplaced(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
 
+// net/http sends a GET again by itself when a connection that it reuses breaks, with the same Authorization header. A
+// server that has seen the first one refuses the second one for its nonce count, and not for its keys.
+func TestARequestThatNetHTTPSendsAgainIsNotTakenForOneWithWrongKeys(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil, quick)
+	get := func() error {
+		_, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+		return err
+	}
+	require.NoError(t, get(), "from now on there is a nonce, and an idle connection")
+	a.Inject(livemigrationtest.GetMigration, livemigrationtest.ResetAfterRequest(), 2)
+	require.NoError(t, get())
+	assert.Zero(t, a.PendingFaults())
+}
+
 func TestCertificatesThatAreNotTrustedEndACallAtOnce(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithTLS()})

@@ -114,7 +114,8 @@ func (f *failure) mayBeDone() bool {
 }
 
 // classify reads the error of an attempt.
-func classify(err error, unsent bool) failure {
+func classify(err error, sent *sentState) failure {
+	unsent := sent.unsent()
 	f := failure{err: withoutURL(err), undone: unsent}
 	if !errors.As(err, &f.api) {
 		f.transient = !permanent(err)
@@ -122,6 +123,10 @@ func classify(err error, unsent bool) failure {
 		return f
 	}
 	switch f.api.StatusCode {
+	case http.StatusUnauthorized:
+		// The second one of two requests with the same nonce count is refused whatever the keys are.
+		f.transient = sent.twice.Load()
+		f.undone = f.undone || f.transient
 	case http.StatusTooManyRequests:
 		f.transient, f.undone = true, true
 	case http.StatusServiceUnavailable:
@@ -155,7 +160,7 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	if err == nil {
 		return false, nil
 	}
-	c.failure = classify(err, c.sent.unsent())
+	c.failure = classify(err, &c.sent)
 	f := &c.failure
 	c.logAttempt(f.err)
 	repeatable := f.transient && (f.undone || c.op.repeat == repeatAlways)
@@ -180,7 +185,12 @@ type callKey struct{}
 
 // sentState tracks how far an attempt has come: whether credentials may have left with it. After an error, a connection
 // may still be about to write, so having a connection counts as having sent.
-type sentState struct{ state atomic.Int32 }
+type sentState struct {
+	state atomic.Int32
+	// twice: net/http has sent a request a second time by itself, because a connection that it reused broke. It does so
+	// with requests that change nothing, and those of which it has written nothing.
+	twice atomic.Bool
+}
 
 const (
 	sentUnknown    int32 = iota // nothing tells what becomes of the request
@@ -191,6 +201,7 @@ const (
 )
 
 func (s *sentState) reset(foreignCredentials bool) {
+	s.twice.Store(false)
 	if foreignCredentials {
 		s.state.Store(sentUnknown)
 		return
@@ -216,9 +227,13 @@ func (s *sentState) enter(handshake bool) {
 // connecting also undoes sentRequest: net/http looks for a second connection only when it has written nothing to the
 // first, or when the request may be repeated anyway.
 func (s *sentState) connecting() {
-	if s.state.Load() != sentHandshake {
-		s.state.Store(sentConnecting)
+	switch s.state.Load() {
+	case sentHandshake:
+		return
+	case sentRequest:
+		s.twice.Store(true)
 	}
+	s.state.Store(sentConnecting)
 }
 
 func (s *sentState) connected() {
