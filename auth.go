@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/livemigration/livemigration-go/internal/digest"
 )
@@ -29,15 +30,24 @@ func APIKey(publicKey, privateKey string) Credentials {
 	// Closures, because no printer and no dump looks into them.
 	return &apiKey{
 		transport: func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
-			switch {
-			case publicKey == "":
-				return nil, errors.New("the public key is empty")
-			case privateKey == "":
-				return nil, errors.New("the private key is empty")
+			if problems := append(checkKey("public", publicKey), checkKey("private", privateKey)...); len(problems) > 0 {
+				return nil, errors.New(strings.Join(problems, "; "))
 			}
 			return digest.NewTransport(origin, publicKey, privateKey, base)
 		},
 		keys: func() []Secret { return []Secret{Secret(publicKey), Secret(privateKey)} },
+	}
+}
+
+// checkKey finds what comes of copying. No key of Atlas has white space or a colon in it.
+func checkKey(name, key string) []string {
+	switch {
+	case key == "":
+		return []string{"the " + name + " key is empty"}
+	case strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == ':' }):
+		return []string{"the " + name + " key has white space, a control character or a colon in it"}
+	default:
+		return nil
 	}
 }
 
@@ -56,13 +66,14 @@ func (*apiKey) Format(f fmt.State, _ rune) {
 
 func (k *apiKey) secrets() []Secret { return k.keys() }
 
-// explain says why a 401 is about the server's challenge and not about the keys; empty when it is not.
-func (*apiKey) explain(h http.Header) string {
+// explain reads the challenge of a 401.
+func (*apiKey) explain(h http.Header) (stale bool, explanation string) {
 	challenges, _ := digest.ParseChallenges(h)
-	if _, ok := digest.Select(challenges); ok {
-		return ""
+	challenge, ok := digest.Select(challenges)
+	if !ok {
+		return false, "the server offers no Digest challenge that this client can answer"
 	}
-	return "the server offers no Digest challenge that this client can answer"
+	return challenge.Stale, ""
 }
 
 // The environment variables of Atlas's own tools; the first that is set counts.

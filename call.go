@@ -1,7 +1,11 @@
 package livemigration
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +19,7 @@ type call struct {
 	path     string
 	secrets  []Secret // in the request's body
 	settings *callSettings
-	decode   func([]byte) error
+	decode   func(body []byte, err error) error
 
 	attempts int
 	started  time.Time // the current attempt
@@ -43,9 +47,9 @@ func (c *call) handle(resp *http.Response) error {
 	case c.status/100 != 2:
 		return c.newAPIError(resp.Header, body)
 	case c.decode == nil && !enveloped:
-		err = nil // the status said everything
-	case err == nil && c.decode != nil:
-		err = c.decode(body)
+		err = checkIgnored(body, err)
+	case c.decode != nil:
+		err = c.decode(body, err)
 	}
 	if err != nil {
 		return &brokenAnswerError{err}
@@ -54,15 +58,27 @@ func (c *call) handle(resp *http.Response) error {
 	return nil
 }
 
+// checkIgnored judges the body of an answer of which the status says everything. What is there and is not JSON is not of
+// Atlas, and neither is then the status.
+func checkIgnored(body []byte, err error) error {
+	if err == nil && len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) {
+		return errors.New("it is not JSON")
+	}
+	return nil
+}
+
 func (c *call) newAPIError(header http.Header, body []byte) *APIError {
-	e := newAPIError(c.status, header, body)
+	if c.op.answersSecret {
+		body = onlyAtlasError(body)
+	}
+	e := newAPIError(c.status, header, body, c.redactor())
 	e.Method, e.Path, e.Attempts = c.op.method, c.path, c.attempts
 	if own := c.client.credentials; own != nil && e.StatusCode == http.StatusUnauthorized {
-		if explanation := own.explain(header); explanation != "" {
+		var explanation string
+		if e.staleNonce, explanation = own.explain(header); explanation != "" {
 			e.Detail = strings.TrimPrefix(e.Detail+"; "+explanation, "; ")
 		}
 	}
-	e.redact(c.redactor())
 	return e
 }
 
@@ -77,9 +93,12 @@ func (c *call) redactor() *redactor {
 // finish turns the last failure into the error of the call.
 func (c *call) finish(ctx context.Context) error {
 	f := &c.failure
+	if ended := contextError(ctx); ended != nil && f.api == nil && !c.waiting {
+		f.err = ended // in whatever words the transport has put it
+	}
 	switch {
 	case c.waiting: // the context ended before the next attempt
-		return c.wrap(&interruptedError{ctx.Err(), f.err})
+		return c.wrap(&interruptedError{contextError(ctx), f.err})
 	case c.op.repeat == repeatUnsent && f.outcomeLost:
 		return c.outcomeUnknown()
 	case c.maybeDone && f.status() == http.StatusNotFound && c.op.refused == notFoundIsDone:
@@ -98,7 +117,12 @@ func (c *call) outcomeUnknown() error {
 	if c.failure.api == nil {
 		err = c.wrap(err)
 	}
-	return &OutcomeUnknownError{Method: c.op.method, Path: c.path, Err: err}
+	unknown := &OutcomeUnknownError{Method: c.op.method, Path: c.path, Err: err}
+	var salvaged *salvagedError
+	if errors.As(err, &salvaged) {
+		unknown.ID = salvaged.id
+	}
+	return unknown
 }
 
 // wrap names the call before an error that is not Atlas's. Such an error may quote what a server sent.
@@ -116,6 +140,16 @@ func (c *call) capture() {
 	if c.answer != nil {
 		into.StatusCode, into.Header, into.RateLimit = c.status, publicHeader(c.answer.Header), rateLimitOf(c.answer.Header)
 	}
+}
+
+// contextError is nil while the context goes on. It is what ended it, and always also the context's own error, which
+// net/http gives up for the cause where there is one.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || errors.Is(cause, err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // withoutURL drops the repetition of method and URL that http.Client puts before every error.

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
@@ -42,26 +42,20 @@ type Client struct {
 type ownCredentials interface {
 	// secrets are what no message may repeat.
 	secrets() []Secret
-	// explain says what a 401 with this header means beyond wrong keys; usually nothing.
-	explain(http.Header) string
+	// explain says what a 401 with this header means if not that the keys are wrong: that a nonce was too old, or
+	// something that the user should know.
+	explain(http.Header) (stale bool, explanation string)
 }
 
-// NewClient returns a client that authenticates with credentials. It does no I/O. The error names every option that
-// can never work, such as an empty key, or a base URL that would send passwords in the clear.
+// NewClient returns a client that authenticates with credentials. It does no I/O. The error names what can never work,
+// all of it at once: an empty key, for example, or a base URL that would send passwords in the clear.
 func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 	cfg := newConfig(opts)
-	origin := cfg.origin()
-	cfg.refuse(credentials == nil, "the credentials must not be nil")
-	if len(cfg.problems) > 0 {
-		return nil, errors.New(messagePrefix + "NewClient: " + strings.Join(cfg.problems, "; "))
-	}
 	base := cfg.baseTransport()
-	authenticated, err := credentials.Transport(origin, &sentTransport{base})
-	if err != nil {
-		return nil, fmt.Errorf(messagePrefix+"NewClient: credentials: %w", err)
-	}
-	if authenticated == nil {
-		return nil, errors.New(messagePrefix + "NewClient: credentials: Transport returned nil")
+	origin := cfg.origin()
+	authenticated := cfg.authenticate(credentials, origin, base)
+	if err := cfg.err(); err != nil {
+		return nil, err
 	}
 	c := &Client{
 		// The embedding hides all but RoundTrip: go-retryablehttp closes idle connections after a failed call, which
@@ -87,8 +81,14 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 	return c, nil
 }
 
-// CloseIdleConnections closes connections that no call uses. A program that makes many clients calls it when it is
-// done with one; the client remains usable.
+// Format writes where the client's requests go, for every verb. Package fmt would otherwise walk through connections
+// that are in use.
+func (c *Client) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "livemigration.Client("+c.prefix+")")
+}
+
+// CloseIdleConnections closes connections that no call uses, also those of others when the client was given a transport
+// that they share. A program that makes many clients calls it when it is done with one; the client remains usable.
 func (c *Client) CloseIdleConnections() {
 	if closer, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		closer.CloseIdleConnections()
@@ -103,22 +103,51 @@ func userAgent(product string) string {
 // send makes a call whose answer is a T.
 func send[T any](ctx context.Context, c *Client, op *operation, ids []identifier, body payload, opts []CallOption) (*T, error) {
 	var result *T
-	decode := func(data []byte) error {
+	decode := func(data []byte, err error) error {
 		result = new(T) // an attempt before this one may have filled part of another
-		if err := json.Unmarshal(data, result); err != nil {
-			return err
-		}
-		if answer, ok := any(result).(interface{ incomplete(*operation) string }); ok {
-			if field := answer.incomplete(op); field != "" {
-				return errors.New("no " + field + " in it")
-			}
-		}
-		return nil
+		return decodeAnswer(op, ids, data, err, result)
 	}
 	if err := c.do(ctx, op, ids, body, opts, decode); err != nil {
 		return nil, err
 	}
 	return result, nil
+}
+
+// checkedAnswer is a result that says by itself whether it is of use.
+type checkedAnswer interface {
+	// check is about the job with the id asked, which is empty for one that was created.
+	check(asked string) error
+}
+
+// job is an answer of which the id is worth more than the rest.
+type job interface{ salvage(id string) }
+
+// decodeAnswer reads what arrived of an answer into result; err is what ended it too early. The id of a job that was
+// created is found in anything that shows it, since Atlas does not tell it a second time.
+func decodeAnswer(op *operation, ids []identifier, data []byte, err error, result any) error {
+	if err == nil {
+		err = plainJSONError(json.Unmarshal(data, result))
+	}
+	asked := ""
+	if !op.creates() {
+		asked = ids[len(ids)-1].segment()
+	}
+	if checked, ok := result.(checkedAnswer); ok && err == nil {
+		err = checked.check(asked)
+	}
+	created, ok := result.(job)
+	if err == nil || !ok || !op.creates() {
+		return err
+	}
+	id := stringMember(data, "_id")
+	if checkID("", id) != nil {
+		return err
+	}
+	if json.Valid(data) {
+		created.salvage(id)
+		return nil
+	}
+	return &salvagedError{id, err}
 }
 
 // do is the one way of every call to Atlas. Outermost first:
@@ -133,17 +162,17 @@ func send[T any](ctx context.Context, c *Client, op *operation, ids []identifier
 //  7. the user's transport, or a clone of the default one.
 //
 // decode is nil where the answer has no content.
-func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body payload, opts []CallOption, decode func([]byte) error) error {
-	settings := newCallSettings(opts)
-	if err := invalidRequest(c.violations(ctx, ids, body, settings)); err != nil {
+func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body payload, opts []CallOption, decode func([]byte, error) error) error {
+	call := &call{client: c, op: op, settings: newCallSettings(opts), decode: decode}
+	defer call.capture()
+	if err := invalidRequest(c.violations(ctx, ids, body, call.settings)); err != nil {
 		return err
 	}
-	call := &call{client: c, op: op, path: op.expand(ids), settings: settings, decode: decode}
+	call.path = op.expand(ids)
 	if body != nil {
 		call.secrets = body.secrets()
 	}
-	defer call.capture()
-	if err := ctx.Err(); err != nil {
+	if err := contextError(ctx); err != nil {
 		return call.wrap(err)
 	}
 	req, err := call.newRequest(ctx, body)
@@ -152,7 +181,7 @@ func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body p
 	}
 	repeating := retryablehttp.Client{
 		HTTPClient:     c.http,
-		RetryMax:       c.retry.MaxAttempts - 1,
+		RetryMax:       call.maxAttempts() - 1,
 		RequestLogHook: call.begin,
 		CheckRetry:     call.checkRetry,
 		Backoff:        call.backoff,

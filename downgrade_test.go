@@ -110,7 +110,7 @@ func TestDowngradeAndRedirection(t *testing.T) {
 				return r.Header.Get("Authorization") != "" && unauthorized(w, fmt.Sprintf(other, stale))
 			})
 			require.ErrorIs(t, h.create(t), livemigration.ErrUnauthorized)
-			assert.LessOrEqual(t, len(h.seen), 3)
+			assert.LessOrEqual(t, len(h.seen), 9)
 			assert.Empty(t, h.Migrations())
 		}
 	})
@@ -151,6 +151,6 @@ func TestDowngradeAndRedirection(t *testing.T) {
 			return unauthorized(w, `Digest realm="x", nonce="n", qop="auth", stale=true`)
 		})
 		require.ErrorIs(t, h.create(t), livemigration.ErrUnauthorized)
-		assert.Len(t, h.seen, 3)
+		assert.Len(t, h.seen, 3+2+2+2, "for four attempts")
 	})
 }

@@ -69,6 +69,7 @@ type APIError struct {
 
 	retryAfterGiven bool // a Retry-After of 0 seconds is one too
 	fromAtlas       bool // the body was Atlas's JSON error
+	staleNonce      bool // a 401 that is not about the keys
 }
 
 // FieldViolation is one field of a request that is not as it must be.
@@ -138,7 +139,7 @@ type InvalidRequestError struct {
 	Violations []FieldViolation
 }
 
-// Error lists all violations in one line.
+// Error lists the violations in one line, up to twenty of them.
 func (e *InvalidRequestError) Error() string {
 	return messagePrefix + "invalid request: " + joinViolations(e.Violations)
 }
@@ -154,10 +155,15 @@ func invalidRequest(violations []FieldViolation) error {
 	return &InvalidRequestError{Violations: violations}
 }
 
+// joinViolations names the first ones; nobody reads a line of hundreds.
 func joinViolations(violations []FieldViolation) string {
-	parts := make([]string, len(violations))
-	for i, v := range violations {
-		parts[i] = v.String()
+	const most = 20
+	var parts []string
+	for _, v := range violations[:min(len(violations), most)] {
+		parts = append(parts, v.String())
+	}
+	if more := len(violations) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -170,11 +176,18 @@ type OutcomeUnknownError struct {
 	Method, Path string
 	// Err is what became of the answer.
 	Err error
+	// ID is the id of the job that was created, where the part of the answer that arrived shows it; usually empty.
+	ID string
 }
 
 // Error describes the failure in one line.
 func (e *OutcomeUnknownError) Error() string {
-	return messagePrefix + e.Method + " " + e.Path + ": the request may have been carried out, check before repeating it: " + summaryOf(e.Err)
+	known := ""
+	if e.ID != "" {
+		known = ", the id is " + e.ID
+	}
+	return messagePrefix + e.Method + " " + e.Path + ": the request may have been carried out" + known +
+		", check before repeating it: " + summaryOf(e.Err)
 }
 
 // Unwrap returns Err.
@@ -191,6 +204,9 @@ type ValidationFailedError struct {
 
 // Error gives the job's id and Atlas's reason.
 func (e *ValidationFailedError) Error() string {
+	if e.Validation == nil {
+		return messagePrefix + "validation failed"
+	}
 	message := messagePrefix + "validation " + string(e.Validation.ID) + " failed"
 	if reason := clean(e.Validation.ErrorMessage); reason != "" {
 		message += ": " + reason
@@ -209,6 +225,9 @@ type MigrationFailedError struct {
 
 // Error gives the job's id and status.
 func (e *MigrationFailedError) Error() string {
+	if e.Migration == nil {
+		return messagePrefix + "migration failed"
+	}
 	message := messagePrefix + "migration " + string(e.Migration.ID)
 	if e.Migration.Status == MigrationExpired {
 		return message + " expired: it was not cut over within 120 hours of its being ready"
@@ -218,6 +237,9 @@ func (e *MigrationFailedError) Error() string {
 
 // Is reports whether target is the sentinel of the job's status.
 func (e *MigrationFailedError) Is(target error) bool {
+	if e.Migration == nil {
+		return false
+	}
 	switch e.Migration.Status {
 	case MigrationFailed:
 		return target == ErrMigrationFailed
@@ -230,6 +252,9 @@ func (e *MigrationFailedError) Is(target error) bool {
 
 // summaryOf is an error's message without what the message around it says already.
 func summaryOf(err error) string {
+	if err == nil {
+		return "no cause given"
+	}
 	if own, ok := err.(interface{ summary() string }); ok {
 		return own.summary()
 	}
@@ -262,6 +287,22 @@ func (e *interruptedError) Error() string {
 }
 
 func (e *interruptedError) Unwrap() []error { return []error{e.ctx, e.last} }
+
+// attemptTimeoutError is an attempt that took longer than WithTimeout allows.
+type attemptTimeoutError struct{ limit time.Duration }
+
+func (e *attemptTimeoutError) Error() string { return "no answer within " + e.limit.String() }
+func (*attemptTimeoutError) Timeout() bool   { return true }
+func (*attemptTimeoutError) Temporary() bool { return true }
+
+// salvagedError is the loss of an answer of which the job's id is known.
+type salvagedError struct {
+	id  string
+	err error
+}
+
+func (e *salvagedError) Error() string { return e.err.Error() }
+func (e *salvagedError) Unwrap() error { return e.err }
 
 // brokenAnswerError is a success whose body is of no use.
 type brokenAnswerError struct{ err error }

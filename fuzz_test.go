@@ -37,8 +37,7 @@ func FuzzErrorBodies(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte, retryAfter string) {
 		const secret = "hunter2hunter2"
-		e := newAPIError(status, http.Header{"Retry-After": {retryAfter}}, body)
-		e.redact(newRedactor([]Secret{secret}))
+		e := newAPIError(status, http.Header{"Retry-After": {retryAfter}}, body, newRedactor([]Secret{secret}))
 		if e.StatusCode != status || e.RetryAfter < 0 {
 			t.Fatalf("status %d, retry after %s", e.StatusCode, e.RetryAfter)
 		}

@@ -53,7 +53,7 @@ func checkID(field, id string) []FieldViolation {
 	case id == "":
 		return []FieldViolation{{Field: field, Description: "is empty; " + want}}
 	case len(id) != idLength:
-		return []FieldViolation{{Field: field, Description: fmt.Sprintf("has %d characters; %s", len(id), want)}}
+		return []FieldViolation{{Field: field, Description: fmt.Sprintf("is %d long; %s", len(id), want)}}
 	}
 	for i := range len(id) {
 		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {

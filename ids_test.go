@@ -14,8 +14,8 @@ func TestIDsAreTwentyFourLowerCaseHexadecimalDigits(t *testing.T) {
 	for name, tc := range map[string]struct{ id, want string }{
 		"well-formed":  {validID, ""},
 		"empty":        {"", "is empty; must be 24 lower-case hexadecimal digits"},
-		"short":        {validID[1:], "has 23 characters; must be 24 lower-case hexadecimal digits"},
-		"long":         {validID + "0", "has 25 characters; must be 24 lower-case hexadecimal digits"},
+		"short":        {validID[1:], "is 23 long; must be 24 lower-case hexadecimal digits"},
+		"long":         {validID + "0", "is 25 long; must be 24 lower-case hexadecimal digits"},
 		"upper case":   {"5F2A1C2E3D4B5A6C7D8E9F01", "must be 24 lower-case hexadecimal digits"},
 		"path escape":  {"../../5f2a1c2e3d4b5a6c7d", "must be 24 lower-case hexadecimal digits"},
 		"after digits": {"5f2a1c2e3d4b5a6c7d8e9f0:", "must be 24 lower-case hexadecimal digits"},

@@ -103,11 +103,11 @@ func (t *LinkToken) set(tokens []string) error {
 	return nil
 }
 
-func (t *LinkToken) incomplete(*operation) string {
+func (t *LinkToken) check(string) error {
 	if t.Token == "" {
-		return "linkToken"
+		return errors.New("no linkToken in it")
 	}
-	return ""
+	return nil
 }
 
 // stringList reads a JSON array of strings, or one string in its place.

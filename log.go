@@ -39,4 +39,4 @@ func (c *call) log(level slog.Level, message string, attrs ...slog.Attr) {
 }
 
 // errorText is an error as a message may show it: others may have put into it what a server sent.
-func (c *call) errorText(err error) string { return c.redactor().redact(clean(summaryOf(err))) }
+func (c *call) errorText(err error) string { return c.redactor().clean(summaryOf(err)) }

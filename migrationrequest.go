@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // MigrationRequest describes a migration, for [ValidationsService.Create] and [MigrationsService.Create].
@@ -183,6 +184,13 @@ func (c *checker) refuse(violated bool, field, description string) {
 
 func (c *checker) require(field, value string) {
 	c.refuse(strings.TrimSpace(value) == "", field, "is required")
+	c.text(field, value)
+}
+
+// text refuses what JSON would change on its way, or what comes of copying.
+func (c *checker) text(field, value string) {
+	c.refuse(!utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl), field,
+		"must be valid UTF-8 without control characters")
 }
 
 // id adds the violations of an id under the JSON path at which it stands.
@@ -203,8 +211,11 @@ func (s *Source) check(c *checker) {
 	c.refuse(s.ManagedAuthentication && s.Password != "", "source.password", managed)
 	c.refuse(!s.ManagedAuthentication && s.Username == "", "source.username", unmanaged)
 	c.refuse(!s.ManagedAuthentication && s.Password == "", "source.password", unmanaged)
+	c.text("source.username", s.Username)
+	c.refuse(!utf8.ValidString(s.Password.Reveal()), "source.password", "must be valid UTF-8")
 	c.refuse(s.Password == redacted, "source.password", "is the mark of a redacted password, not a password")
 	c.refuse(!s.SSL && s.CACertificatePath != "", "source.caCertificatePath", "must be empty without ssl")
+	c.text("source.caCertificatePath", s.CACertificatePath)
 }
 
 func (d *Destination) check(c *checker, v APIVersion) {
@@ -213,6 +224,7 @@ func (d *Destination) check(c *checker, v APIVersion) {
 	}
 	c.require("destination.clusterName", d.ClusterName)
 	const schema, link = "destination.hostnameSchemaType", "destination.privateLinkId"
+	c.text(link, d.PrivateLinkID)
 	if v == APIv1 {
 		c.refuse(d.HostnameSchemaType != "" && d.HostnameSchemaType != HostnamePublic, schema,
 			"must be PUBLIC or empty: API v1.0 knows no other")
@@ -234,10 +246,12 @@ func (r *MigrationRequest) checkHosts(c *checker, v APIVersion) {
 	c.refuse(v == APIv2 && len(r.MigrationHosts) != 1, field, "must hold exactly one host")
 	c.refuse(v == APIv1 && len(r.MigrationHosts) == 0, field, "must hold at least one host")
 	for i, host := range r.MigrationHosts {
-		c.refuse(host == "" || strings.ContainsFunc(host, unicode.IsSpace), fmt.Sprintf("%s[%d]", field, i),
+		c.refuse(host == "" || !utf8.ValidString(host) || strings.ContainsFunc(host, notInHostName), fmt.Sprintf("%s[%d]", field, i),
 			"must be a host name such as vm001.example.com")
 	}
 }
+
+func notInHostName(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 func (s *Sharding) check(c *checker) {
 	for i := range s.Entries {
@@ -253,6 +267,7 @@ func (k *ShardKeys) check(c *checker, path string) {
 	for i, field := range k.Key {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		c.refuse(field.Field == "", at, "must name a field")
+		c.text(at, field.Field)
 		c.refuse(field.Order != Ascending && field.Order != Hashed, at, `must be 1 (Ascending) or "hashed" (Hashed)`)
 		for _, earlier := range k.Key[:i] {
 			c.refuse(field.Field != "" && earlier.Field == field.Field, at, "names a field of the key twice")

@@ -113,6 +113,6 @@ func (m *Migration) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (m *Migration) incomplete(op *operation) string {
-	return missing(op, string(m.ID), string(m.Status))
-}
+func (m *Migration) check(asked string) error { return checkJob(string(m.ID), string(m.Status), asked) }
+
+func (m *Migration) salvage(id string) { *m = Migration{ID: MigrationID(id), Status: m.Status} }

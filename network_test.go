@@ -166,6 +166,125 @@ func TestUnsentRequestsAreRepeated(t *testing.T) {
 	})
 }
 
+func TestAProxyThatCannotBeChosenIsNoUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil)
+	failing := false
+	transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
+		if failing {
+			return nil, errors.New("no proxy configuration")
+		}
+		return nil, nil
+	}}
+	client := newClient(t, a.Credentials(), quick, livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: transport}))
+	_, err := client.Migrations.Get(t.Context(), a.ProjectID(), a.migration) // from now on there is a nonce
+	require.NoError(t, err)
+	failing = true
+	for _, client := range []*livemigration.Client{client, newClient(t, bearer("t0k3n"), quick, livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: transport}))} {
+		var resp livemigration.Response
+		_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request(), livemigration.CaptureResponse(&resp))
+		require.ErrorContains(t, err, "no proxy configuration")
+		assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+		assert.Equal(t, 4, resp.Attempts)
+	}
+}
+
+func TestAProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
+	address, connections := listen(t, func(c net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(c))
+		_, _ = io.WriteString(c, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+	})
+	standard := http.DefaultTransport
+	proxied := standard.(*http.Transport).Clone()
+	proxied.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
+	http.DefaultTransport = proxied
+	client, err := livemigration.NewClient(bearer("t0k3n"), quick, livemigration.WithBaseURL("https://atlas.invalid"))
+	http.DefaultTransport = standard
+	require.NoError(t, err)
+	_, err = client.Migrations.Create(t.Context(), projectID, request())
+	require.ErrorContains(t, err, "the proxy refuses to connect: 407 Proxy Authentication Required")
+	assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+	assert.EqualValues(t, 1, connections.Load())
+}
+
+// A transport of the user's may make requests of its own with the context of a request, and so with its trace.
+func TestOtherRequestsInTheSameTraceDoNotMakeACreationUnsent(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	nowhere := "http://" + l.Addr().String()
+	report := func(req *http.Request) {
+		if audit, err := http.NewRequestWithContext(req.Context(), http.MethodPost, nowhere, nil); err == nil {
+			if resp, err := http.DefaultClient.Do(audit); err == nil {
+				_ = resp.Body.Close()
+			}
+		}
+	}
+	t.Run("a transport that reports failures", func(t *testing.T) {
+		t.Parallel()
+		a := newAtlas(t, nil)
+		reporting := roundTripper(func(req *http.Request) (*http.Response, error) {
+			resp, err := a.HTTPClient().Transport.RoundTrip(req)
+			if err != nil {
+				report(req)
+			}
+			return resp, err
+		})
+		client := newClient(t, a.Credentials(), quick, livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: reporting}))
+		a.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
+		_, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+		require.ErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+		assert.Len(t, a.Migrations(), 2)
+	})
+	t.Run("credentials that send again", func(t *testing.T) {
+		t.Parallel()
+		a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithoutAuthentication()})
+		again := credentials(func(base http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(req *http.Request) (*http.Response, error) {
+				resp, err := base.RoundTrip(req)
+				if err != nil {
+					req = req.Clone(req.Context())
+					req.URL.Host = l.Addr().String()
+					return base.RoundTrip(req)
+				}
+				return resp, err
+			})
+		})
+		client := newClient(t, again, quick, livemigration.WithBaseURL(a.URL()))
+		a.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
+		_, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+		require.ErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+		assert.Len(t, a.Migrations(), 2)
+	})
+}
+
+// credentials are those that put any transport around the client's.
+type credentials func(http.RoundTripper) http.RoundTripper
+
+func (c credentials) Transport(_ *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
+	return c(base), nil
+}
+
+func TestARefusedDialThenAnAnswer(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil)
+	var dials atomic.Int32
+	dialer := &net.Dialer{}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if n := dials.Add(1); n == 1 || n == 3 { // once for the handshake, once for the request itself
+			address = "127.0.0.1:1"
+		}
+		return dialer.DialContext(ctx, network, address)
+	}}
+	client := newClient(t, a.Credentials(), quick, livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: transport}))
+	m, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+	require.NoError(t, err)
+	assert.Equal(t, a.Migrations()[1].ID, m.ID)
+	assert.Len(t, a.Migrations(), 2)
+	assert.Equal(t, 1, a.authenticated())
+}
+
 func TestACutCreationIsRepeatedOnlyBeforeItsCredentialsAreSent(t *testing.T) {
 	t.Parallel()
 	t.Run("before", func(t *testing.T) {

@@ -61,6 +61,9 @@ type operation struct {
 	mediaType string // of version 2, which dates every resource
 	repeat    repeatClass
 	refused   refusal // with repeatAlways
+
+	// answersSecret: the answer is a credential, of which no error may show anything.
+	answersSecret bool
 }
 
 const (
@@ -76,25 +79,25 @@ var operations = struct {
 	createMigration, getMigration, cutover operation
 }{
 	createLinkToken: operation{"LinkTokens.Create", http.MethodPost,
-		"/orgs/{orgId}/liveMigrations/linkTokens", media20230101, repeatUnsent, refusalStands},
+		"/orgs/{orgId}/liveMigrations/linkTokens", media20230101, repeatUnsent, refusalStands, true},
 	deleteLinkToken: operation{"LinkTokens.Delete", http.MethodDelete,
-		"/orgs/{orgId}/liveMigrations/linkTokens", media20230101, repeatAlways, notFoundIsDone},
+		"/orgs/{orgId}/liveMigrations/linkTokens", media20230101, repeatAlways, notFoundIsDone, false},
 	listAvailableProjects: operation{"AvailableProjects.List", http.MethodGet,
-		"/orgs/{orgId}/liveMigrations/availableProjects", media20230101, repeatAlways, refusalStands},
+		"/orgs/{orgId}/liveMigrations/availableProjects", media20230101, repeatAlways, refusalStands, false},
 	createValidation: operation{"Validations.Create", http.MethodPost,
-		"/groups/{groupId}/liveMigrations/validate", media20240530, repeatAlways, refusalStands},
+		"/groups/{groupId}/liveMigrations/validate", media20240530, repeatAlways, refusalStands, false},
 	getValidation: operation{"Validations.Get", http.MethodGet,
-		"/groups/{groupId}/liveMigrations/validate/{validationId}", media20230101, repeatAlways, refusalStands},
+		"/groups/{groupId}/liveMigrations/validate/{validationId}", media20230101, repeatAlways, refusalStands, false},
 	createMigration: operation{"Migrations.Create", http.MethodPost,
-		"/groups/{groupId}/liveMigrations", media20240530, repeatUnsent, refusalStands},
+		"/groups/{groupId}/liveMigrations", media20240530, repeatUnsent, refusalStands, false},
 	getMigration: operation{"Migrations.Get", http.MethodGet,
-		"/groups/{groupId}/liveMigrations/{liveMigrationId}", media20230101, repeatAlways, refusalStands},
+		"/groups/{groupId}/liveMigrations/{liveMigrationId}", media20230101, repeatAlways, refusalStands, false},
 	cutover: operation{"Migrations.Cutover", http.MethodPut,
-		"/groups/{groupId}/liveMigrations/{liveMigrationId}/cutover", media20230101, repeatAlways, refusalIsUnknown},
+		"/groups/{groupId}/liveMigrations/{liveMigrationId}/cutover", media20230101, repeatAlways, refusalIsUnknown, false},
 }
 
-// createsJob reports whether the answer is about a job that did not exist before.
-func (op *operation) createsJob() bool { return op.method == http.MethodPost }
+// creates reports whether the answer is about something that did not exist before.
+func (op *operation) creates() bool { return op.method == http.MethodPost }
 
 // expand puts ids in the place of the path's {names}, in order.
 func (op *operation) expand(ids []identifier) string {

@@ -1,12 +1,15 @@
 package livemigration
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -29,7 +32,7 @@ type config struct {
 	timeoutSet bool
 	userAgent  string
 	logger     *slog.Logger
-	problems   []string
+	problems   []error
 }
 
 // WithBaseURL sets where Atlas is: scheme and host, with a port where needed, without the /api/atlas prefix.
@@ -44,10 +47,7 @@ func WithAPIVersion(version APIVersion) Option { return func(c *config) { c.vers
 // unless [WithTimeout] is given. hc is never changed. Redirects are refused whatever hc's CheckRedirect says.
 // Default: a clone of [http.DefaultTransport] that keeps more idle connections.
 func WithHTTPClient(hc *http.Client) Option {
-	return func(c *config) {
-		c.httpClient = hc
-		c.refuse(hc == nil, "WithHTTPClient: the client must not be nil")
-	}
+	return func(c *config) { c.httpClient = hc }
 }
 
 // WithRetryPolicy sets how often and after what time a request is repeated. See [RetryPolicy] for the defaults.
@@ -56,18 +56,12 @@ func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.ret
 // WithTimeout bounds one attempt, from the dial to the last byte of the answer. Default: 30 seconds. A context bounds
 // the whole call.
 func WithTimeout(timeout time.Duration) Option {
-	return func(c *config) {
-		c.timeout, c.timeoutSet = timeout, true
-		c.refuse(timeout <= 0, "WithTimeout: the timeout must be positive")
-	}
+	return func(c *config) { c.timeout, c.timeoutSet = timeout, true }
 }
 
 // WithUserAgent puts a product such as "my-tool/1.2" before the library's own in the User-Agent header.
 func WithUserAgent(product string) Option {
-	return func(c *config) {
-		c.userAgent = product
-		c.refuse(!validHeaderValue(product), "WithUserAgent: the product must not hold control characters")
-	}
+	return func(c *config) { c.userAgent = product }
 }
 
 // WithLogger sets the logger: debug for each attempt, info for repeats, warn for outages during a wait. No record
@@ -81,14 +75,17 @@ func newConfig(opts []Option) *config {
 			opt(c)
 		}
 	}
+	c.refuse(c.httpClient == nil, "WithHTTPClient: the client must not be nil")
+	c.refuse(c.timeoutSet && c.timeout <= 0, "WithTimeout: the timeout must be positive")
+	c.refuse(!validHeaderValue(c.userAgent), "WithUserAgent: the product must not hold control characters")
 	c.refuse(!c.version.known(), "WithAPIVersion: the version must be APIv2 or APIv1")
-	c.refuse(c.retry.invalid(), "WithRetryPolicy: no field may be negative")
+	c.refuse(c.retry.invalid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
 	return c
 }
 
 func (c *config) refuse(violated bool, problem string) {
 	if violated {
-		c.problems = append(c.problems, problem)
+		c.problems = append(c.problems, errors.New(problem))
 	}
 }
 
@@ -97,7 +94,7 @@ func (c *config) origin() *url.URL {
 	const option = "WithBaseURL: the base URL "
 	u, err := url.Parse(strings.TrimSuffix(c.baseURL, "/"))
 	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
 		c.refuse(true, option+"must be absolute, such as "+defaultBaseURL)
 		return nil
 	case u.Scheme != "https" && u.Scheme != "http":
@@ -105,14 +102,58 @@ func (c *config) origin() *url.URL {
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		c.refuse(true, option+"must begin with https://: plain http is for loopback addresses only")
 	}
+	c.refuse(!validPort(u), option+"must have a port from 1 to 65535, or none")
 	c.refuse(u.User != nil, option+"must not hold a user name or password")
 	c.refuse(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "", option+"must end after the host and port: the client adds the path")
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
+func validPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	port, err := strconv.Atoi(u.Port())
+	return err == nil && port >= 1 && port <= 65535
+}
+
 func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
+
+// authenticate puts the transport of the credentials around base. Without an origin they cannot be asked for it.
+func (c *config) authenticate(credentials Credentials, origin *url.URL, base http.RoundTripper) http.RoundTripper {
+	c.refuse(credentials == nil, "the credentials must not be nil")
+	if credentials == nil || origin == nil {
+		return nil
+	}
+	transport, err := credentials.Transport(origin, newSentTransport(base))
+	if err != nil {
+		c.problems = append(c.problems, fmt.Errorf("credentials: %w", err))
+	}
+	c.refuse(err == nil && transport == nil, "credentials: Transport returned nil")
+	return transport
+}
+
+// err gathers the problems.
+func (c *config) err() error {
+	if len(c.problems) == 0 {
+		return nil
+	}
+	return &configError{c.problems}
+}
+
+// configError is everything for which NewClient refuses to make a client.
+type configError struct{ problems []error }
+
+func (e *configError) Error() string {
+	texts := make([]string, len(e.problems))
+	for i, problem := range e.problems {
+		texts[i] = problem.Error()
+	}
+	return messagePrefix + "NewClient: " + strings.Join(texts, "; ")
+}
+
+func (e *configError) Unwrap() []error { return e.problems }
 
 // attemptTimeout is WithTimeout's, else the HTTP client's, else the default.
 func (c *config) attemptTimeout() time.Duration {
@@ -131,7 +172,7 @@ func (c *config) attemptTimeout() time.Duration {
 const idleConnections = 64
 
 func (c *config) baseTransport() http.RoundTripper {
-	if c.httpClient.Transport != nil {
+	if c.httpClient != nil && c.httpClient.Transport != nil {
 		return c.httpClient.Transport
 	}
 	standard, ok := http.DefaultTransport.(*http.Transport)
@@ -140,17 +181,38 @@ func (c *config) baseTransport() http.RoundTripper {
 	}
 	transport := standard.Clone()
 	transport.MaxIdleConnsPerHost = idleConnections
+	if transport.OnProxyConnectResponse == nil {
+		transport.OnProxyConnectResponse = checkProxy
+	}
 	return transport
 }
+
+// checkProxy says that it was the proxy that refused; net/http's own error is the bare status.
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &proxyError{resp.StatusCode}
+}
+
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy refuses to connect: %d %s", e.status, http.StatusText(e.status))
+}
+
+func (e *proxyError) refusesCredentials() bool { return e.status == http.StatusProxyAuthRequired }
 
 // CallOption changes one call of a method.
 type CallOption func(*callSettings)
 
 type callSettings struct {
-	query      queryOptions
-	header     http.Header
-	capture    *Response
-	violations []FieldViolation
+	query   queryOptions
+	header  http.Header
+	capture *Response
+	// maxAttempts is more than 0 where the caller inside this package wants other than the policy.
+	maxAttempts int
+	violations  []FieldViolation
 }
 
 // queryOptions are the parameters that every endpoint takes.
@@ -197,9 +259,9 @@ func newCallSettings(opts []CallOption) *callSettings {
 
 func refusedHeader(canonical, value string) string {
 	switch canonical {
-	case "Accept", "Authorization", "Content-Type", "Content-Length", "Host":
+	case "Accept", "Authorization", "Content-Encoding", "Content-Length", "Content-Type", "Host", "Proxy-Authorization":
 		return "is set by the client"
-	case "Accept-Encoding", "Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+	case "Accept-Encoding", "Connection", "Expect", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
 		return "is left to the HTTP transport"
 	case "Idempotency-Key", "X-Idempotency-Key":
 		// net/http repeats requests that carry one of these, also those that created something.

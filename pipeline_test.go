@@ -191,8 +191,82 @@ func TestResponsesAreCaptured(t *testing.T) {
 	require.EqualError(t, err, "livemigration: GET "+getPath+": no route")
 	assert.Equal(t, Response{Attempts: 1, RateLimit: RateLimit{-1, -1}}, resp)
 
+	resp.StatusCode = 7
 	_, err = client.Migrations.Get(t.Context(), "", validID, CaptureResponse(&resp))
 	require.ErrorIs(t, err, ErrInvalidRequest)
+	assert.Equal(t, Response{RateLimit: RateLimit{-1, -1}}, resp)
+}
+
+func TestCapturedHeadersAreACopyWithoutAuthentication(t *testing.T) {
+	t.Parallel()
+	header := http.Header{"A": {"b"}}
+	for _, name := range authenticationHeaders {
+		header.Set(name, `nextnonce="n0nce"`)
+	}
+	public := publicHeader(header)
+	assert.Equal(t, http.Header{"A": {"b"}}, public)
+	assert.Len(t, header, 1+len(authenticationHeaders))
+}
+
+func TestAnAnswerAboutAnotherJobIsOfNoUse(t *testing.T) {
+	t.Parallel()
+	const other = "ffffffffffffffffffffffff"
+	_, err := script(reply(200, `{"_id":"`+other+`","status":"COMPLETE"}`)).client(t, once).Migrations.Get(t.Context(), destinationID, validID)
+	require.ErrorContains(t, err, "it is about another job")
+	_, err = script(reply(200, `{"_id":"`+other+`","status":"SUCCESS"}`)).client(t, once).Validations.Get(t.Context(), destinationID, validID)
+	require.ErrorContains(t, err, "it is about another job")
+}
+
+// Atlas does not tell the id of a job a second time, so it is found wherever it stands.
+func TestTheIDOfACreatedJobIsNotLost(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"a number that is too precise": `{"_id":"` + validID + `","status":"NEW","lagTimeSeconds":1.5}`,
+		"text for a truth value":       `{"readyForCutover":"false","_id":"` + validID + `"}`,
+		"an object for the hosts":      `{"migrationHosts":{"a":[1]},"_id":"` + validID + `","status":3}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := script(reply(201, body)).client(t).Migrations.Create(t.Context(), destinationID, validRequest())
+			require.NoError(t, err)
+			assert.EqualValues(t, validID, m.ID)
+			v, err := script(reply(200, strings.Replace(body, `}`, `,"groupId":7}`, 1))).client(t).Validations.Create(t.Context(), destinationID, validRequest())
+			require.NoError(t, err)
+			assert.EqualValues(t, validID, v.ID)
+		})
+	}
+	t.Run("in half an answer", func(t *testing.T) {
+		t.Parallel()
+		_, err := script(reply(201, `{"status":"NEW","_id":"`+validID+`","migrationHosts":["vm0`)).client(t).Migrations.Create(t.Context(), destinationID, validRequest())
+		var unknown *OutcomeUnknownError
+		require.ErrorAs(t, err, &unknown)
+		assert.Equal(t, validID, unknown.ID)
+		assert.ErrorContains(t, err, "the id is "+validID)
+	})
+	for name, body := range map[string]string{
+		"cut in the id": `{"_id":"` + validID[:20], "no id of Atlas": `{"_id":"../..","status":7}`, "an id that is a number": `{"_id":7,"status":7}`, "a list": `["_id","` + validID + `"]`, "inside of something": `{"a":{"_id":"` + validID + `"},"status":7}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := script(reply(201, body)).client(t).Migrations.Create(t.Context(), destinationID, validRequest())
+			var unknown *OutcomeUnknownError
+			require.ErrorAs(t, err, &unknown)
+			assert.Empty(t, unknown.ID)
+		})
+	}
+}
+
+func TestASuccessThatIsAPageIsNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		page := reply(200, "<html>please log in</html>")
+		client := script(page).client(t)
+		require.ErrorContains(t, client.Migrations.Cutover(t.Context(), destinationID, validID), "it is not JSON")
+		require.ErrorContains(t, client.LinkTokens.Delete(t.Context(), validID), "it is not JSON")
+		for _, body := range []string{"", " \n", `{"_id":"x"}`} {
+			require.NoError(t, script(page, reply(202, body)).client(t).Migrations.Cutover(t.Context(), destinationID, validID))
+		}
+	})
 }
 
 func TestAnswersOfNoUseAreRepeatedForReads(t *testing.T) {
@@ -281,7 +355,7 @@ func TestEverythingInvalidIsNamedAtOnceAndNothingSent(t *testing.T) {
 	require.ErrorAs(t, err, &invalid)
 	assert.Equal(t, []FieldViolation{
 		{"ctx", "must not be nil"},
-		{"groupId", "has 1 characters; must be 24 lower-case hexadecimal digits"},
+		{"groupId", "is 1 long; must be 24 lower-case hexadecimal digits"},
 		{"source.clusterName", "is required"},
 		{`header "Authorization"`, "is set by the client"},
 	}, invalid.Violations)
@@ -303,13 +377,15 @@ func TestWhatAServerRepeatsOfASecretIsRedacted(t *testing.T) {
 	t.Parallel()
 	const private = "pr1vate-key"
 	var log bytes.Buffer
-	s := script(reply(400, `{"errorCode":"hunter2","reason":"hunter2","detail":"got {\"password\":\"hunter2\"} from pr1vate-key",
+	s := script(reply(200, `[]`), reply(405, ""), reply(400, `{"errorCode":"hunter2","reason":"hunter2","detail":"got {\"password\":\"hunter2\"} from pr1vate-key",
 		"parameters":["hunter2"],"badRequestDetail":{"fields":[{"field":"hunter2","description":"hunter2"}]}}`, "X-Request-Id", "hunter2"),
 		reply(400, `you sent hunter2`), fail(errors.New("malformed HTTP response \"hunter2\"\x1b[0m")))
 	client, err := NewClient(APIKey("publ1c", private), WithHTTPClient(&http.Client{Transport: s}), once,
 		WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	require.NoError(t, err)
-	for range s.steps {
+	_, err = client.AvailableProjects.List(t.Context(), validID) // takes the answer to the handshake
+	require.NoError(t, err)
+	for range s.steps[1:] {
 		_, err := client.Validations.Create(t.Context(), destinationID, validRequest())
 		require.Error(t, err)
 		for _, shown := range []string{err.Error(), fmt.Sprintf("%+v %#v", err, err), log.String()} {
@@ -321,6 +397,68 @@ func TestWhatAServerRepeatsOfASecretIsRedacted(t *testing.T) {
 	}
 	assert.Contains(t, log.String(), "operation=Validations.Create")
 	assert.NotContains(t, log.String(), "hunter2")
+}
+
+// What a server repeats of a secret may be broken up, cut off, nested, or of the request's header.
+func TestSecretsAreRedactedBeforeATextIsChanged(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ password, body string }{
+		"with spaces":        {"hunter2  s3cret", `{"errorCode":"X","detail":"got hunter2  s3cret"}`},
+		"with a tab":         {"hunter2\ts3cret", `{"errorCode":"X","detail":"got hunter2\ts3cret"}`},
+		"with mark-up":       {"hun<ter2>s3cret", `got hun<ter2>s3cret`},
+		"cut off":            {"hunter2-s3cret-s3cret", strings.Repeat("x", 190) + "hunter2-s3cret-s3cret"},
+		"in the parameters":  {"hunter2s3cret", `{"errorCode":"X","parameters":[["hunter2s3cret"],{"a":["hunter2s3cret"],"hunter2s3cret":1}]}`},
+		"a nonce":            {"x7", `<p>Authorization: Digest username="u", nonce="hunter2s3cret", cnonce=s3cret, response="s3cret" nextnonce=&quot;hunter2&quot;</p>`},
+		"escaped for HTML":   {`hunter2"s3cret`, `got hunter2&#34;s3cret`},
+		"escaped for a URL":  {"hunter2 s3cret", `got hunter2+s3cret and hunter2%20s3cret`},
+		"in the fields":      {"hunter2s3cret", `{"errorCode":"X","badRequestDetail":{"fields":[{"field":"hunter2s3cret","description":"hunter2s3cret"}]}}`},
+		"in code and reason": {"hunter2s3cret", `{"errorCode":"hunter2s3cret","reason":"hunter2s3cret"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newAPIError(400, http.Header{}, []byte(tc.body), newRedactor([]Secret{"unrelated", Secret(tc.password)}))
+			for _, shown := range []string{e.Error(), fmt.Sprintf("%#v", *e), mustJSON(t, e)} {
+				assert.NotContains(t, shown, "s3cret")
+				assert.NotContains(t, shown, "hunter2")
+			}
+		})
+	}
+	assert.Equal(t, "[REDACTED] [REDACTED]", newRedactor([]Secret{"abc", "abcdef"}).redact("abcdef abc"))
+}
+
+func TestAnAnswerThatIsASecretIsNeverQuoted(t *testing.T) {
+	t.Parallel()
+	for _, step := range []func(*http.Request) (*http.Response, error){
+		reply(502, `{"linkToken":"l1nk-t0ken"}`), reply(400, `l1nk-t0ken`), reply(200, `{"linkToken":["l1nk-t0ken","l1nk-t0ken"]}`), reply(200, `"l1nk-t0ken`),
+	} {
+		_, err := script(step).client(t, once).LinkTokens.Create(t.Context(), validID, LinkTokenRequest{})
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "l1nk-t0ken")
+	}
+	_, err := script(reply(400, `{"errorCode":"X","detail":"why"}`)).client(t, once).LinkTokens.Create(t.Context(), validID, LinkTokenRequest{})
+	require.ErrorContains(t, err, "400 X: why")
+}
+
+func TestRepeatsAreLoggedWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := script(reply(429, `you sent hunter2`), fail(errors.New("malformed answer hunter2")), reply(200, migrationJSON))
+		client := s.client(t, WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+		_, err := client.Validations.Create(t.Context(), destinationID, validRequest())
+		require.NoError(t, err)
+		assert.Equal(t, 2, strings.Count(log.String(), `msg="repeating request"`))
+		assert.Equal(t, 3, strings.Count(log.String(), "msg=attempt"))
+		assert.NotContains(t, log.String(), "hunter2")
+	})
+}
+
+func TestErrorsThatSomebodyElseMadeDoNotPanic(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{&APIError{}, &InvalidRequestError{}, &OutcomeUnknownError{}, &ValidationFailedError{}, &MigrationFailedError{}} {
+		assert.NotEmpty(t, err.Error())
+		assert.NotErrorIs(t, err, ErrMigrationExpired)
+	}
 }
 
 func TestRetryAfter(t *testing.T) {

@@ -67,6 +67,41 @@ func unwrapEnvelope(status int, body []byte) (int, []byte) {
 	return envelope.Status, envelope.Content
 }
 
+// stringMember finds a member of a JSON object of which perhaps only the beginning arrived; empty when it is not there
+// as a whole.
+func stringMember(data []byte, name string) string {
+	tokens := json.NewDecoder(bytes.NewReader(data))
+	if start, err := tokens.Token(); err != nil || start != json.Delim('{') {
+		return ""
+	}
+	for tokens.More() {
+		key, err := tokens.Token()
+		if err != nil {
+			return ""
+		}
+		var value any
+		if tokens.Decode(&value) != nil {
+			return ""
+		}
+		if text, ok := value.(string); ok && key == name {
+			return text
+		}
+	}
+	return ""
+}
+
+// plainJSONError says what is wrong without the names of Go types.
+func plainJSONError(err error) error {
+	var mismatch *json.UnmarshalTypeError
+	if !errors.As(err, &mismatch) {
+		return err
+	}
+	if mismatch.Field == "" {
+		return fmt.Errorf("unexpected %s", mismatch.Value)
+	}
+	return fmt.Errorf("unexpected %s as %s", mismatch.Value, mismatch.Field)
+}
+
 // rateLimitOf reads the rate-limit headers.
 func rateLimitOf(h http.Header) RateLimit {
 	return RateLimit{Limit: headerCount(h, "Ratelimit-Limit"), Remaining: headerCount(h, "Ratelimit-Remaining")}
@@ -93,14 +128,15 @@ func publicHeader(h http.Header) http.Header {
 	return h
 }
 
-// newAPIError reads a failure. Atlas's JSON is recognized by its content, since gateways mislabel it.
-func newAPIError(status int, header http.Header, body []byte) *APIError {
-	e := &APIError{StatusCode: status, Reason: http.StatusText(status), RequestID: clean(header.Get("X-Request-Id"))}
-	if !e.readAtlasError(body) {
-		e.Detail = excerpt(body)
+// newAPIError reads a failure. Atlas's JSON is recognized by its content, since gateways mislabel it. What others wrote
+// goes through the redactor as it arrived, before anything is cut off or out that could hide a secret from it.
+func newAPIError(status int, header http.Header, body []byte, r *redactor) *APIError {
+	e := &APIError{StatusCode: status, Reason: http.StatusText(status), RequestID: r.clean(header.Get("X-Request-Id"))}
+	if !e.readAtlasError(body, r) {
+		e.Detail = excerpt(body, r)
 	}
 	if location := header.Get("Location"); status/100 == 3 && location != "" {
-		e.Detail = "redirect to " + redirectHost(location) + " refused: check the base URL"
+		e.Detail = "redirect to " + r.clean(redirectHost(location)) + " refused: check the base URL"
 	}
 	e.RetryAfter, e.retryAfterGiven = parseRetryAfter(header.Get("Retry-After"), time.Now())
 	if !e.retryAfterGiven && status == http.StatusTooManyRequests {
@@ -111,7 +147,7 @@ func newAPIError(status int, header http.Header, body []byte) *APIError {
 
 // readAtlasError fills e from Atlas's JSON. Each member is read by itself: one of an unexpected type does not hide the
 // others.
-func (e *APIError) readAtlasError(body []byte) bool {
+func (e *APIError) readAtlasError(body []byte, r *redactor) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(body, &members) != nil {
 		return false
@@ -127,34 +163,31 @@ func (e *APIError) readAtlasError(body []byte) bool {
 		return false
 	}
 	if read("reason", &reason) && reason != "" {
-		e.Reason = clean(reason)
+		e.Reason = r.clean(reason)
 	}
 	read("detail", &detail)
+	e.Code, e.Detail = r.clean(code), r.clean(detail)
 	read("parameters", &e.Parameters)
+	for i, parameter := range e.Parameters {
+		e.Parameters[i] = r.cleanValue(parameter)
+	}
 	var bad struct {
 		Fields []struct{ Field, Description string }
 	}
 	read("badRequestDetail", &bad)
 	for _, f := range bad.Fields {
-		e.Fields = append(e.Fields, FieldViolation{clean(f.Field), clean(f.Description)})
+		e.Fields = append(e.Fields, FieldViolation{r.clean(f.Field), r.clean(f.Description)})
 	}
-	e.Code, e.Detail = clean(code), clean(detail)
 	return true
 }
 
-// redact takes secrets out of everything that an answer may have repeated.
-func (e *APIError) redact(r *redactor) {
-	for _, s := range []*string{&e.Code, &e.Reason, &e.Detail, &e.RequestID} {
-		*s = r.redact(*s)
+// onlyAtlasError drops a body that is not Atlas's error: of an operation whose answer is a secret, not even the start of
+// it may be shown.
+func onlyAtlasError(body []byte) []byte {
+	if new(APIError).readAtlasError(body, newRedactor(nil)) {
+		return body
 	}
-	for i, p := range e.Parameters {
-		if s, ok := p.(string); ok {
-			e.Parameters[i] = r.redact(s)
-		}
-	}
-	for i, f := range e.Fields {
-		e.Fields[i] = FieldViolation{r.redact(f.Field), r.redact(f.Description)}
-	}
+	return nil
 }
 
 func redirectHost(location string) string {
@@ -165,7 +198,7 @@ func redirectHost(location string) string {
 	case u.Host == "":
 		return "the same host"
 	default:
-		return clean(u.Host)
+		return u.Host
 	}
 }
 
@@ -227,9 +260,9 @@ func shorten(s string, most int) string {
 }
 
 // excerpt is the start of a body that is not Atlas's JSON, without mark-up.
-func excerpt(body []byte) string {
+func excerpt(body []byte, r *redactor) string {
 	const enough = 16 << 10
-	return shorten(stripTags(string(body[:min(len(body), enough)])), maxExcerpt)
+	return shorten(stripTags(r.redact(string(body[:min(len(body), enough)]))), maxExcerpt)
 }
 
 // stripTags drops what stands between angle brackets, and the content of style and script elements.

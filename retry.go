@@ -3,9 +3,11 @@ package livemigration
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -124,9 +126,11 @@ func classify(err error, sent *sentState) failure {
 	}
 	switch f.api.StatusCode {
 	case http.StatusUnauthorized:
-		// The second one of two requests with the same nonce count is refused whatever the keys are.
-		f.transient = sent.twice.Load()
-		f.undone = f.undone || f.transient
+		// Refused whatever the keys are: the second one of two requests with the same nonce count, and one whose nonce
+		// expired a second time while it was under way.
+		twice := sent.twice.Load()
+		f.transient = twice || f.api.staleNonce
+		f.undone = f.undone || f.api.staleNonce && !twice
 	case http.StatusTooManyRequests:
 		f.transient, f.undone = true, true
 	case http.StatusServiceUnavailable:
@@ -134,15 +138,23 @@ func classify(err error, sent *sentState) failure {
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
 		f.transient = true
 	}
-	fromGateway := !f.api.fromAtlas && f.api.StatusCode != http.StatusInternalServerError
-	f.outcomeLost = f.transient && !f.undone && fromGateway
+	// Atlas itself says 500; what is above and not in its words comes from something before it.
+	fromGateway := !f.api.fromAtlas && f.api.StatusCode > http.StatusInternalServerError
+	f.outcomeLost = !f.undone && fromGateway
 	return f
 }
 
 // permanent recognizes errors that another attempt cannot mend.
 func permanent(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	return errors.As(err, &certificate) || errors.Is(err, errTooLarge)
+	var (
+		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		host        x509.HostnameError
+		invalid     x509.CertificateInvalidError
+		proxy       *proxyError
+	)
+	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) ||
+		errors.As(err, &proxy) && proxy.refusesCredentials() || errors.Is(err, errTooLarge)
 }
 
 // begin is go-retryablehttp's hook before each attempt.
@@ -160,11 +172,11 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	if err == nil {
 		return false, nil
 	}
-	c.failure = classify(err, &c.sent)
+	c.failure = classify(c.named(ctx, err), &c.sent)
 	f := &c.failure
 	c.logAttempt(f.err)
 	repeatable := f.transient && (f.undone || c.op.repeat == repeatAlways)
-	if !repeatable || ctx.Err() != nil || c.attempts >= c.client.retry.MaxAttempts || c.client.retry.tooLong(f) {
+	if !repeatable || ctx.Err() != nil || c.attempts >= c.maxAttempts() || c.client.retry.tooLong(f) {
 		return false, nil
 	}
 	wait := c.client.retry.delay(c.attempts, f)
@@ -177,30 +189,55 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	return true, nil
 }
 
+// named gives the end of an attempt's time a name of its own: net/http's error for it is also that of a context.
+func (c *call) named(ctx context.Context, err error) error {
+	limit := c.client.http.Timeout
+	var timeout net.Error
+	var salvaged *salvagedError
+	if ctx.Err() == nil && errors.As(err, &timeout) && timeout.Timeout() && time.Since(c.started) >= limit && !errors.As(err, &salvaged) {
+		return &attemptTimeoutError{limit}
+	}
+	return err
+}
+
+// maxAttempts is the policy's, unless the call has one of its own.
+func (c *call) maxAttempts() int {
+	if c.settings.maxAttempts > 0 {
+		return c.settings.maxAttempts
+	}
+	return c.client.retry.MaxAttempts
+}
+
 // backoff is the wait that checkRetry has drawn.
 func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait }
 
 // callKey finds the call in a request's context.
 type callKey struct{}
 
-// sentState tracks how far an attempt has come: whether credentials may have left with it. After an error, a connection
-// may still be about to write, so having a connection counts as having sent.
+// sentState tracks whether the request of an attempt may have left with credentials. After an error a connection may
+// still be about to write, so having a connection counts as having sent.
 type sentState struct {
 	state atomic.Int32
+	// standard says that the transport below is net/http's own, whose trace tells everything.
+	standard atomic.Bool
+	// final: the request may have arrived, and nothing that comes later in the attempt takes that back.
+	final atomic.Bool
 	// twice: net/http has sent a request a second time by itself, because a connection that it reused broke. It does so
-	// with requests that change nothing, and those of which it has written nothing.
+	// with requests that change nothing, and with those of which it has written nothing.
 	twice atomic.Bool
 }
 
 const (
 	sentUnknown    int32 = iota // nothing tells what becomes of the request
-	sentNothing                 // it has not reached the transport
+	sentNothing                 // it has not reached a connection
 	sentHandshake               // what goes out carries no credentials
 	sentConnecting              // the transport looks for a connection
 	sentRequest                 // the transport has one
 )
 
+// reset begins an attempt. Credentials of another package may send it past sentTransport.
 func (s *sentState) reset(foreignCredentials bool) {
+	s.final.Store(false)
 	s.twice.Store(false)
 	if foreignCredentials {
 		s.state.Store(sentUnknown)
@@ -211,27 +248,45 @@ func (s *sentState) reset(foreignCredentials bool) {
 
 func (s *sentState) unsent() bool {
 	state := s.state.Load()
-	return state != sentUnknown && state != sentRequest
+	return !s.final.Load() && state != sentUnknown && state != sentRequest
 }
 
-// enter notes a request that goes to the user's transport. Until that shows by its trace that it is one of net/http's
-// kind, nothing is known about it.
-func (s *sentState) enter(handshake bool) {
-	if handshake {
+// enter notes a request on its way to the user's transport. One that is not net/http's own shows only by its trace, if
+// at all, what it does.
+func (s *sentState) enter(handshake, standard bool) {
+	s.standard.Store(standard)
+	switch {
+	case handshake:
 		s.state.Store(sentHandshake)
-		return
+	case standard:
+		s.state.Store(sentNothing)
+	default:
+		s.state.Store(sentUnknown)
 	}
-	s.state.Store(sentUnknown)
 }
 
-// connecting also undoes sentRequest: net/http looks for a second connection only when it has written nothing to the
-// first, or when the request may be repeated anyway.
+// leave notes what the user's transport came back with. A 401 is the one answer after which the credentials may send
+// the request again as if for the first time.
+func (s *sentState) leave(resp *http.Response, err error) {
+	state := s.state.Load()
+	refused := err == nil && resp != nil && resp.StatusCode == http.StatusUnauthorized
+	if (state == sentRequest || state == sentUnknown) && !refused {
+		s.final.Store(true)
+	}
+}
+
+// connecting takes sentRequest back for net/http's own transport only: that one looks for a second connection when it
+// has written nothing to the first, or when the request changes nothing. Other transports may share the request's
+// trace with requests of their own.
 func (s *sentState) connecting() {
 	switch s.state.Load() {
 	case sentHandshake:
 		return
 	case sentRequest:
 		s.twice.Store(true)
+		if !s.standard.Load() {
+			return
+		}
 	}
 	s.state.Store(sentConnecting)
 }
@@ -250,11 +305,23 @@ func (c *call) trace() *httptrace.ClientTrace {
 }
 
 // sentTransport stands between the credentials' transport and the user's.
-type sentTransport struct{ base http.RoundTripper }
+type sentTransport struct {
+	base     http.RoundTripper
+	standard bool
+}
+
+func newSentTransport(base http.RoundTripper) *sentTransport {
+	_, standard := base.(*http.Transport)
+	return &sentTransport{base, standard}
+}
 
 func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if c, ok := req.Context().Value(callKey{}).(*call); ok {
-		c.sent.enter(digest.IsNegotiation(req.Context()))
+	c, ok := req.Context().Value(callKey{}).(*call)
+	if !ok {
+		return t.base.RoundTrip(req)
 	}
-	return t.base.RoundTrip(req)
+	c.sent.enter(digest.IsNegotiation(req.Context()), t.standard)
+	resp, err := t.base.RoundTrip(req)
+	c.sent.leave(resp, err)
+	return resp, err
 }

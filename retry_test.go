@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"syscall"
@@ -135,6 +136,63 @@ func TestAnAttemptThatHangsIsTimedOutAndRepeated(t *testing.T) {
 	})
 }
 
+func TestTheErrorOfAContextIsAlwaysInTheChain(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("the user pressed Ctrl-C")
+	hang := func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return nil, context.Cause(req.Context()) // as net/http gives it
+	}
+	for name, step := range map[string]func(*http.Request) (*http.Response, error){
+		"while a request is under way": hang,
+		"between two attempts":         reply(429, "", "Retry-After", "100"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				for want, make := range map[error]func() (context.Context, context.CancelFunc){
+					context.DeadlineExceeded: func() (context.Context, context.CancelFunc) {
+						return context.WithTimeoutCause(t.Context(), 20*time.Second, cause)
+					},
+					context.Canceled: func() (context.Context, context.CancelFunc) {
+						ctx, cancel := context.WithCancelCause(t.Context())
+						time.AfterFunc(20*time.Second, func() { cancel(cause) })
+						return ctx, func() { cancel(nil) }
+					},
+				} {
+					ctx, cancel := make()
+					_, err := script(step).client(t).Migrations.Get(ctx, destinationID, validID)
+					if want == context.Canceled || name == "while a request is under way" { // otherwise the wait does not fit the deadline
+						require.ErrorIs(t, err, want)
+						require.ErrorIs(t, err, cause)
+					}
+					_, err = waits["complete"](script(hang).client(t), ctx)
+					require.ErrorIs(t, err, want)
+					cancel()
+				}
+			})
+		})
+	}
+}
+
+func TestAnAttemptThatTakesTooLongIsNoDeadlineOfTheCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := script(func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}).client(t, once)
+		_, err := client.Migrations.Get(t.Context(), destinationID, validID)
+		require.EqualError(t, err, "livemigration: GET "+getPath+": no answer within 30s")
+		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		var timeout net.Error
+		require.ErrorAs(t, err, &timeout)
+		assert.True(t, timeout.Timeout())
+		_, err = client.Migrations.Create(t.Context(), destinationID, validRequest())
+		require.ErrorIs(t, err, ErrOutcomeUnknown)
+	})
+}
+
 func TestACancelledCreateThatMayHaveArrivedIsAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -227,6 +285,7 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 		{"success without id", "unusable answer: no _id in it", reply(201, `{"status":"NEW"}`), true},
 		{"success that is HTML", "unusable answer: invalid character '<' looking for beginning of value", reply(201, "<html>"), true},
 		{"empty success", "unusable answer: unexpected end of JSON input", reply(201, ""), true},
+		{"a gateway's own status", "520: oops", reply(520, "<b>oops"), true},
 		{"refusal", "409 X", reply(409, `{"errorCode":"X"}`), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -288,16 +347,35 @@ func TestSentStates(t *testing.T) {
 	}{
 		{"own credentials, nothing reached the transport", false, func(*sentState) {}, true},
 		{"foreign credentials, nothing seen", true, func(*sentState) {}, false},
-		{"a transport without a trace", false, func(s *sentState) { s.enter(false) }, false},
-		{"no connection", false, func(s *sentState) { s.enter(false); s.connecting() }, true},
-		{"a connection", false, func(s *sentState) { s.enter(false); s.connecting(); s.connected() }, false},
-		{"an idle connection that turned out closed, then none", false, func(s *sentState) { s.enter(false); s.connecting(); s.connected(); s.connecting() }, true},
-		{"handshake on a connection", true, func(s *sentState) { s.enter(true); s.connecting(); s.connected() }, true},
-		{"handshake, then the request", false, func(s *sentState) {
-			s.enter(true)
+		{"a transport without a trace", false, func(s *sentState) { s.enter(false, false) }, false},
+		{"net/http before it looks for a connection", false, func(s *sentState) { s.enter(false, true) }, true},
+		{"another transport that looks for a second connection", false, func(s *sentState) { s.enter(false, false); s.connecting(); s.connected(); s.connecting() }, false},
+		{"sent, no answer, and sent again", true, func(s *sentState) {
+			s.enter(false, true)
 			s.connecting()
 			s.connected()
-			s.enter(false)
+			s.leave(nil, io.EOF)
+			s.enter(false, true)
+			s.connecting()
+		}, false},
+		{"sent, refused, and sent again", true, func(s *sentState) {
+			s.enter(false, true)
+			s.connecting()
+			s.connected()
+			s.leave(&http.Response{StatusCode: 401}, nil)
+			s.enter(false, true)
+			s.connecting()
+		}, true},
+		{"handshake that failed", false, func(s *sentState) { s.enter(true, true); s.connecting(); s.connected(); s.leave(nil, io.EOF) }, true},
+		{"no connection", false, func(s *sentState) { s.enter(false, true); s.connecting() }, true},
+		{"a connection", false, func(s *sentState) { s.enter(false, true); s.connecting(); s.connected() }, false},
+		{"an idle connection that turned out closed, then none", false, func(s *sentState) { s.enter(false, true); s.connecting(); s.connected(); s.connecting() }, true},
+		{"handshake on a connection", true, func(s *sentState) { s.enter(true, true); s.connecting(); s.connected() }, true},
+		{"handshake, then the request", false, func(s *sentState) {
+			s.enter(true, true)
+			s.connecting()
+			s.connected()
+			s.enter(false, true)
 			s.connecting()
 			s.connected()
 		}, false},

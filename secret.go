@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -40,23 +42,57 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText returns [REDACTED], for encoding/json and other encoders.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// redactor takes known secrets out of texts that others wrote.
-type redactor struct{ replacer *strings.Replacer }
+// MarshalBinary returns [REDACTED], for encoding/gob.
+func (Secret) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }
 
-// newRedactor covers the secrets and the forms in which an answer to JSON over HTTP may repeat them.
+// redactor takes secrets out of texts that others wrote.
+type redactor struct{ known *strings.Replacer }
+
+// newRedactor covers the secrets, the longest first, in the forms in which an answer to JSON over HTTP may repeat them.
 func newRedactor(secrets []Secret) *redactor {
-	var pairs []string
+	var forms []string
 	for _, secret := range secrets {
-		s := secret.Reveal()
-		if s == "" {
-			continue
+		if s := secret.Reveal(); s != "" {
+			quoted, _ := json.Marshal(s)
+			forms = append(forms, s, string(quoted[1:len(quoted)-1]), url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s))
 		}
-		quoted, _ := json.Marshal(s)
-		for _, form := range []string{s, string(quoted[1 : len(quoted)-1]), url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s)} {
-			pairs = append(pairs, form, redacted)
-		}
+	}
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	pairs := make([]string, 0, 2*len(forms))
+	for _, form := range forms {
+		pairs = append(pairs, form, redacted)
 	}
 	return &redactor{strings.NewReplacer(pairs...)}
 }
 
-func (r *redactor) redact(s string) string { return r.replacer.Replace(s) }
+// proofs are the parameters of an Authorization header, which a server may repeat too: nobody knows their values
+// beforehand, but they are named.
+var proofs = regexp.MustCompile(`(?i)\b(username|nonce|cnonce|nextnonce|response|opaque)\s*=\s*("[^"]*"?|&quot;.*?(?:&quot;|$)|&#34;.*?(?:&#34;|$)|[^\s,;&"<]+)`)
+
+func (r *redactor) redact(s string) string {
+	return proofs.ReplaceAllString(r.known.Replace(s), "$1="+redacted)
+}
+
+// clean makes a text fit for a message as well.
+func (r *redactor) clean(s string) string { return clean(r.redact(s)) }
+
+// cleanValue does so with every string in a value that was read from JSON.
+func (r *redactor) cleanValue(v any) any {
+	switch v := v.(type) {
+	case string:
+		return r.clean(v)
+	case []any:
+		for i := range v {
+			v[i] = r.cleanValue(v[i])
+		}
+		return v
+	case map[string]any:
+		cleaned := make(map[string]any, len(v))
+		for name, value := range v {
+			cleaned[r.clean(name)] = r.cleanValue(value)
+		}
+		return cleaned
+	default:
+		return v
+	}
+}

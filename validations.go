@@ -1,6 +1,9 @@
 package livemigration
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // ValidationsService checks migration requests before they are carried out.
 type ValidationsService struct{ client *Client }
@@ -52,19 +55,23 @@ func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, valid
 	return send[Validation](ctx, s.client, &operations.getValidation, []identifier{projectID, validationID}, nil, opts)
 }
 
-func (v *Validation) incomplete(op *operation) string {
-	return missing(op, string(v.ID), string(v.Status))
+func (v *Validation) check(asked string) error {
+	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
-// missing names the one field without which the answer about a job is of no use: the id of a job that was created,
-// the status of one that is read.
-func missing(op *operation, id, status string) string {
+func (v *Validation) salvage(id string) { *v = Validation{ID: ValidationID(id), Status: v.Status} }
+
+// checkJob refuses an answer about a job that is of no use: without the id of one that was created, without the status
+// of one that was asked for, or about another one.
+func checkJob(id, status, asked string) error {
 	switch {
-	case id == "" && op.createsJob():
-		return "_id"
-	case status == "" && !op.createsJob():
-		return "status"
+	case asked == "" && id == "":
+		return errors.New("no _id in it")
+	case asked != "" && status == "":
+		return errors.New("no status in it")
+	case asked != "" && id != "" && id != asked:
+		return errors.New("it is about another job")
 	default:
-		return ""
+		return nil
 	}
 }

@@ -1,6 +1,7 @@
 package livemigration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -19,6 +21,7 @@ type waitSettings struct {
 	maxOutage                time.Duration
 	onMigration              []func(*Migration)
 	onValidation             []func(*Validation)
+	callOptions              []CallOption
 	violations               []FieldViolation
 }
 
@@ -57,8 +60,10 @@ func WithOnUpdate[T Migration | Validation](update func(*T)) WaitOption {
 	}
 }
 
-// WithMaxOutage sets for how long since the last success a wait outlives failures that may pass: of the network, 429,
-// and 500 and above. Default: 15 minutes. With 0 the first such failure ends the wait.
+// WithMaxOutage sets for how long a wait outlives failures that may pass: of the network, 429, and 500 and above. The
+// time runs from the beginning of the first poll that failed, and a poll that succeeds ends it. A failure with which
+// Atlas asks for a longer pause than is left ends the wait at once. Default: 15 minutes. With 0 the first such failure
+// ends the wait, without a retry.
 func WithMaxOutage(outage time.Duration) WaitOption {
 	return func(s *waitSettings) {
 		s.maxOutage = outage
@@ -66,6 +71,11 @@ func WithMaxOutage(outage time.Duration) WaitOption {
 			s.violations = append(s.violations, FieldViolation{"WithMaxOutage", "must not be negative"})
 		}
 	}
+}
+
+// WithCallOptions makes every poll's request with these options, for a path to Atlas that needs a header or an envelope.
+func WithCallOptions(opts ...CallOption) WaitOption {
+	return func(s *waitSettings) { s.callOptions = append(s.callOptions, opts...) }
 }
 
 func newWaitSettings(minInterval, maxInterval time.Duration, opts []WaitOption) *waitSettings {
@@ -81,9 +91,9 @@ func newWaitSettings(minInterval, maxInterval time.Duration, opts []WaitOption) 
 // Wait polls a validation until it ends. With [ValidationSuccess] it returns the validation; with [ValidationFailed] it
 // returns it together with a [*ValidationFailedError].
 //
-// Failures that may pass are outlived, see [WithMaxOutage]. 400, 401, 403, 404 and 410 end the wait with their
-// [*APIError], a context that ends does so with its error. With any error the last state observed is returned too, nil
-// when there is none.
+// Failures that may pass are outlived, see [WithMaxOutage]. Any other answer, 400, 401, 403, 404 and 410 among them, ends
+// the wait with its [*APIError], and a context that ends does so with its error. With any error the last state observed
+// is returned too, nil when there is none.
 func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) (*Validation, error) {
 	settings := newWaitSettings(2*time.Second, 15*time.Second, opts)
 	if len(settings.onMigration) > 0 {
@@ -91,8 +101,8 @@ func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, vali
 	}
 	p := &poller[Validation]{
 		client: s.client, settings: settings, updates: settings.onValidation, what: "validation " + string(validationID),
-		get: func(ctx context.Context, opt CallOption) (*Validation, error) {
-			return s.Get(ctx, projectID, validationID, opt)
+		get: func(ctx context.Context, opts []CallOption) (*Validation, error) {
+			return s.Get(ctx, projectID, validationID, opts...)
 		},
 		final: func(v *Validation) bool { return v.Status.Final() },
 	}
@@ -106,8 +116,8 @@ func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, vali
 // Watch polls a migration and yields every state that it observes, the first one at once and the final one last. An
 // error is yielded together with the last state observed, nil when there is none, and ends the sequence.
 //
-// Failures that may pass are logged and outlived, see [WithMaxOutage]. 400, 401, 403, 404 and 410 end the sequence with
-// their [*APIError], a context that ends does so with its error. A final state that is not success is not an error
+// Failures that may pass are logged and outlived, see [WithMaxOutage]. Any other answer, 400, 401, 403, 404 and 410 among
+// them, ends the sequence with its [*APIError], and a context that ends does so with its error. A final state that is not success is not an error
 // here. Breaking out of the loop stops the polling; Watch starts no goroutine.
 func (s *MigrationsService) Watch(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) iter.Seq2[*Migration, error] {
 	return s.poller(projectID, migrationID, opts).all(ctx)
@@ -121,7 +131,8 @@ func (s *MigrationsService) WaitReadyForCutover(ctx context.Context, projectID P
 	return s.wait(ctx, projectID, migrationID, opts, func(m *Migration) bool { return m.ReadyForCutover })
 }
 
-// WaitComplete polls a migration that has been cut over until it is [MigrationComplete], and returns it. With
+// WaitComplete polls a migration that has been cut over until it is [MigrationComplete], and returns it. One that nobody
+// cuts over is waited for too, until it expires. With
 // [MigrationFailed] or [MigrationExpired] it returns the migration together with a [*MigrationFailedError]. Other
 // errors are those of [MigrationsService.Watch].
 func (s *MigrationsService) WaitComplete(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
@@ -143,8 +154,8 @@ func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID,
 	}
 	return &poller[Migration]{
 		client: s.client, settings: settings, updates: settings.onMigration, what: "migration " + string(migrationID),
-		get: func(ctx context.Context, opt CallOption) (*Migration, error) {
-			return s.Get(ctx, projectID, migrationID, opt)
+		get: func(ctx context.Context, opts []CallOption) (*Migration, error) {
+			return s.Get(ctx, projectID, migrationID, opts...)
 		},
 		final: func(m *Migration) bool { return m.Status.Final() },
 	}
@@ -156,7 +167,7 @@ type poller[T any] struct {
 	settings *waitSettings
 	updates  []func(*T)
 	what     string
-	get      func(context.Context, CallOption) (*T, error)
+	get      func(context.Context, []CallOption) (*T, error)
 	final    func(*T) bool
 }
 
@@ -178,7 +189,7 @@ func (p *poller[T]) all(ctx context.Context) iter.Seq2[*T, error] {
 			yield(nil, err)
 			return
 		}
-		run := pollRun[T]{poller: p, interval: p.settings.minInterval, lastSuccess: time.Now()}
+		run := pollRun[T]{poller: p, interval: p.settings.minInterval}
 		for {
 			state, err := run.poll(ctx)
 			if err != nil {
@@ -204,68 +215,98 @@ func (p *poller[T]) all(ctx context.Context) iter.Seq2[*T, error] {
 // pollRun is one pass through the sequence of a poller.
 type pollRun[T any] struct {
 	*poller[T]
-	last        *T
-	lastSuccess time.Time
-	lastErr     error // since then
-	interval    time.Duration
-	atLeast     time.Duration // what Atlas asked to wait before the next poll
+	last     *T
+	interval time.Duration
+	atLeast  time.Duration // what Atlas asked to wait before the next poll
+
+	// lastErr is the failure of the last poll, nil when it succeeded. The outage then is one since the beginning of the
+	// first poll that failed.
+	lastErr     error
+	outageSince time.Time
 }
+
+var errNoAnswer = errors.New("Atlas did not answer in time")
 
 // poll returns a state, or an error that ends the wait, or neither during an outage.
 func (r *pollRun[T]) poll(ctx context.Context) (*T, error) {
-	var resp Response
-	pollCtx, cancel := r.boundedByOutage(ctx)
-	state, err := r.get(pollCtx, CaptureResponse(&resp))
-	outageOver := pollCtx.Err() != nil && ctx.Err() == nil
-	cancel()
-	if outageOver {
-		err = r.lastErr // says more than that the time is up
+	if r.lastErr == nil {
+		r.outageSince = time.Now()
+	} else if r.outageLeft() <= 0 {
+		return nil, r.outageEnds(r.lastErr)
 	}
-	r.atLeast = r.askedFor(&resp, err)
+	state, err := r.attempt(ctx)
 	if err == nil {
 		if r.lastErr != nil {
-			r.log(slog.LevelInfo, "outage over", slog.Duration("outage", time.Since(r.lastSuccess)))
+			r.log(slog.LevelInfo, "outage over", slog.Duration("outage", time.Since(r.outageSince)))
 		}
-		r.last, r.lastSuccess, r.lastErr = state, time.Now(), nil
+		r.last, r.lastErr = state, nil
 		return state, nil
 	}
 	if ctx.Err() != nil || !outlivable(err) {
 		return nil, r.wrap("", err)
 	}
 	r.lastErr = err
-	outage := time.Since(r.lastSuccess)
-	if outageOver || outage >= r.settings.maxOutage {
-		return nil, r.wrap(fmt.Sprintf("no answer for %s, the last failure: ", outage.Round(time.Second)), err)
+	if left := r.outageLeft(); left <= 0 || r.atLeast > left {
+		return nil, r.outageEnds(err)
 	}
-	r.log(slog.LevelWarn, "outage", slog.Duration("outage", outage), slog.String("error", summaryOf(err)))
+	r.log(slog.LevelWarn, "outage", slog.Duration("outage", time.Since(r.outageSince)), slog.String("error", summaryOf(err)))
 	return nil, nil
 }
 
-// boundedByOutage keeps the attempts of a poll from going on beyond the end of an outage.
-func (r *pollRun[T]) boundedByOutage(ctx context.Context) (context.Context, context.CancelFunc) {
-	if r.lastErr == nil {
-		return ctx, func() {}
+// attempt reads the job once, with the retries of every call but not beyond the end of an outage. Where no outage is
+// allowed, it makes one request.
+func (r *pollRun[T]) attempt(ctx context.Context) (*T, error) {
+	var resp Response
+	opts := append(slices.Clone(r.settings.callOptions), CaptureResponse(&resp))
+	bounded, cancel := ctx, func() {}
+	if r.settings.maxOutage > 0 {
+		bounded, cancel = context.WithDeadline(ctx, r.outageSince.Add(r.settings.maxOutage))
+	} else {
+		opts = append(opts, func(s *callSettings) { s.maxAttempts = 1 })
 	}
-	return context.WithDeadline(ctx, r.lastSuccess.Add(r.settings.maxOutage))
+	defer cancel()
+	state, err := r.get(bounded, opts)
+	r.atLeast = r.askedFor(&resp, err)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = cmp.Or(r.lastErr, errNoAnswer) // the end of the outage, which is no deadline of the caller's
+	}
+	return state, err
 }
 
-// sleep waits for the next poll: as long as the interval, jittered, and Atlas ask for, but not beyond the end of an
-// outage.
-func (r *pollRun[T]) sleep(ctx context.Context) error {
-	jitter := 1 - intervalJitter + 2*intervalJitter*rand.Float64()
-	wait := max(time.Duration(float64(r.interval)*jitter), r.atLeast)
-	if r.lastErr != nil {
-		wait = min(wait, time.Until(r.lastSuccess.Add(r.settings.maxOutage)))
+func (r *pollRun[T]) outageLeft() time.Duration {
+	return time.Until(r.outageSince.Add(r.settings.maxOutage))
+}
+
+// outageEnds is the error of a wait that has outlived what it may.
+func (r *pollRun[T]) outageEnds(err error) error {
+	if outage := time.Since(r.outageSince).Round(time.Second); outage > 0 {
+		return r.wrap(fmt.Sprintf("no success for %s, the last failure: ", outage), err)
 	}
+	return r.wrap("", err)
+}
+
+// pause is the time until the next poll: the interval, jittered, or longer where Atlas asks for it. An outage is looked
+// at several times before it ends a wait, however long the interval is.
+func (r *pollRun[T]) pause() time.Duration {
+	const looks = 4
+	jitter := 1 - intervalJitter + 2*intervalJitter*rand.Float64()
+	wait := time.Duration(float64(r.interval) * jitter)
 	r.interval = min(time.Duration(float64(r.interval)*intervalGrowth), r.settings.maxInterval)
-	timer := time.NewTimer(wait)
+	if r.lastErr == nil {
+		return max(wait, r.atLeast)
+	}
+	return min(max(min(wait, r.settings.maxOutage/looks), r.atLeast), r.outageLeft())
+}
+
+func (r *pollRun[T]) sleep(ctx context.Context) error {
+	timer := time.NewTimer(r.pause())
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		if r.lastErr != nil {
-			return r.wrap("", &interruptedError{ctx.Err(), r.lastErr})
+			return r.wrap("", &interruptedError{contextError(ctx), r.lastErr})
 		}
-		return r.wrap("", ctx.Err())
+		return r.wrap("", contextError(ctx))
 	case <-timer.C:
 		return nil
 	}

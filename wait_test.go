@@ -252,7 +252,7 @@ func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
 				require.NotNil(t, m, "the last state observed")
 				assert.Equal(t, MigrationWorking, m.Status)
 				assert.InDelta(t, tc.after.Seconds(), time.Since(start).Seconds(), 16)
-				assert.ErrorContains(t, err, "livemigration: waiting for migration "+validID+": no answer for ")
+				assert.ErrorContains(t, err, "livemigration: waiting for migration "+validID+": no success for ")
 				assert.ErrorContains(t, err, "connection refused")
 			})
 		})
@@ -272,10 +272,69 @@ func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
 				<-req.Context().Done()
 				return nil, req.Context().Err()
 			}
+			for name, tc := range map[string]struct {
+				steps []func(*http.Request) (*http.Response, error)
+				want  error
+			}{
+				"at once":         {[]func(*http.Request) (*http.Response, error){hang}, errNoAnswer},
+				"after a failure": {[]func(*http.Request) (*http.Response, error){down, down, down, down, down, hang}, syscall.ECONNREFUSED},
+			} {
+				start := time.Now()
+				m, err := waits["complete"](script(tc.steps...).client(t), t.Context(), WithMaxOutage(time.Minute))
+				require.ErrorIs(t, err, tc.want, name)
+				assert.NotErrorIs(t, err, context.DeadlineExceeded, "no deadline of the caller's has passed")
+				assert.Equal(t, time.Minute, time.Since(start), name)
+				assert.Nil(t, m)
+			}
+		})
+	})
+	t.Run("none is allowed, of a server that hangs", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := script(func(req *http.Request) (*http.Response, error) {
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			})
 			start := time.Now()
-			_, err := waits["complete"](script(working, down, down, down, down, down, hang).client(t), t.Context(), WithMaxOutage(time.Minute))
-			require.ErrorIs(t, err, syscall.ECONNREFUSED, "the failure before says more than that the time is up")
-			assert.Equal(t, time.Minute, time.Since(start))
+			_, err := waits["complete"](s.client(t), t.Context(), WithMaxOutage(0))
+			require.EqualError(t, err, "livemigration: waiting for migration "+validID+": no success for 30s, the last failure: no answer within 30s")
+			assert.Equal(t, 30*time.Second, time.Since(start))
+			assert.Len(t, s.requests, 1)
+		})
+	})
+	t.Run("a pause that Atlas asks for is longer", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			s := script(working, reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "960"))
+			_, err := waits["complete"](s.client(t), t.Context())
+			require.ErrorIs(t, err, ErrRateLimited)
+			assert.Less(t, time.Since(start), 10*time.Second, "the end is certain at once")
+			assert.Len(t, s.requests, 2)
+		})
+	})
+	t.Run("an interval that is longer than it", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := script(working, down, complete)
+			_, err := waits["complete"](s.client(t, once), t.Context(), WithPollInterval(20*time.Minute, 20*time.Minute))
+			require.NoError(t, err, "one refused connection is no outage of 15 minutes")
+		})
+	})
+	t.Run("an answer in the last moment counts", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			late := func(status int, body string) func(*http.Request) (*http.Response, error) {
+				return func(req *http.Request) (*http.Response, error) {
+					<-req.Context().Done()
+					return reply(status, body)(req)
+				}
+			}
+			m, err := waits["complete"](script(down, late(200, `{"status":"COMPLETE"}`)).client(t, once), t.Context(), WithMaxOutage(10*time.Second))
+			require.NoError(t, err)
+			assert.Equal(t, MigrationComplete, m.Status)
+			_, err = waits["complete"](script(down, late(404, "")).client(t, once), t.Context(), WithMaxOutage(10*time.Second))
+			require.ErrorIs(t, err, ErrNotFound)
 		})
 	})
 }
@@ -292,6 +351,20 @@ func TestAnOutageIsCountedFromTheLastSuccess(t *testing.T) {
 		require.NoError(t, err)
 		assert.Greater(t, time.Since(start), time.Minute)
 	})
+}
+
+func TestPollsMakeTheirRequestsWithTheCallOptions(t *testing.T) {
+	t.Parallel()
+	s := script(reply(200, `{"status":200,"content":`+migrationJSON+`}`), reply(200, `{"status":200,"content":{"status":"COMPLETE"}}`))
+	synctest.Test(t, func(t *testing.T) {
+		_, err := waits["complete"](s.client(t), t.Context(), WithCallOptions(WithEnvelope(), WithHeader("X-Route", "a")))
+		require.NoError(t, err)
+	})
+	require.Len(t, s.requests, 2)
+	for _, r := range s.requests {
+		assert.Equal(t, "envelope=true", r.URL.RawQuery)
+		assert.Equal(t, "a", r.Header.Get("X-Route"))
+	}
 }
 
 func TestFailuresThatEndAWait(t *testing.T) {
@@ -374,7 +447,7 @@ func TestWaitsRefuseWhatCannotBe(t *testing.T) {
 			_, err := client.Validations.Wait(t.Context(), destinationID, validID, WithOnUpdate(func(*Migration) {}))
 			return err
 		},
-		"liveMigrationId has 1 characters; must be 24 lower-case hexadecimal digits": func() error {
+		"liveMigrationId is 1 long; must be 24 lower-case hexadecimal digits": func() error {
 			_, err := client.Migrations.WaitComplete(t.Context(), destinationID, "k")
 			return err
 		},
