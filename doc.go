@@ -24,14 +24,15 @@
 //
 // # Errors
 //
-// Every error is one of these, or wraps one; [errors.As] and [errors.Is] work through all wrappers:
+// Every error of a call or a wait is one of these, or wraps one; [errors.As] and [errors.Is] work through all wrappers:
 //
 //   - [*InvalidRequestError]: refused before anything was sent. It names every field that is wrong.
 //   - [*APIError]: Atlas, or a gateway before it, answered with a failure. Tell them apart with [ErrUnauthorized],
 //     [ErrForbidden], [ErrNotFound], [ErrConflict], [ErrRateLimited], [ErrServer] and so on.
 //   - [*OutcomeUnknownError]: the request may have been carried out, and repeating it is not safe. Check by hand.
 //   - [*ValidationFailedError] and [*MigrationFailedError]: a wait ended, but not in success.
-//   - an error of the network or of the context, with the operation named before it.
+//   - an error of the network or of the context, with the operation named before it. It matches the error of the context
+//     when the context has ended, and only then.
 //
 // No message, log record or formatted value of this package holds a key, a password, a link-token or a request body.
 //
@@ -41,6 +42,7 @@
 // it out. Reading, validating, cutting over and deleting are repeated after failures of the network, 429, 500, 502, 503
 // and 504. Creating a migration or a link-token is repeated only when no credentials went out with the request, after
 // 429, and after 503 with Retry-After; otherwise the call ends, with an [*OutcomeUnknownError] where the answer is lost.
+// Other statuses are not repeated, save a 401 that is about a stale nonce and not about the keys.
 // A wait that Atlas asks for is kept to, or, when it is longer than the context or ten times MaxBackoff allow, ends the
 // call at once.
 //
@@ -48,7 +50,7 @@
 //
 // [MigrationsService.Watch] yields every state of a migration that it observes; [MigrationsService.WaitReadyForCutover],
 // [MigrationsService.WaitComplete] and [ValidationsService.Wait] poll until there is something to do. They outlive
-// outages of up to 15 minutes, see [WithMaxOutage], and end with their context. All work in the goroutine of the caller.
+// outages of up to 15 minutes, see [WithMaxOutage], and end with any other failure and with their context. All work in the goroutine of the caller.
 //
 // # Versions
 //

@@ -19,9 +19,10 @@ const redacted = "[REDACTED]"
 // It prints, formats, logs and marshals as [REDACTED]; [Secret.Reveal] is the only way to its value. Reading JSON
 // into a Secret takes the value as it is, so that a request kept in a file loads.
 //
-// Three ways around that are the language's, which in these places looks at the string itself: a Secret in an unexported
-// field of your own struct when package fmt prints it, a Secret as the key of a map in encoding/json, and a verb that is
-// an error for a string (%p, and %w outside of its place), which go vet reports.
+// Some ways around that are the language's, which in these places looks at the string itself: a conversion to string, a
+// Secret in an unexported field of your own struct when package fmt prints it, a Secret as the key of a map in
+// encoding/json, a dump by reflection such as testify's, and a verb that is an error for a string (%p, and %w outside of
+// its place), which go vet reports.
 type Secret string
 
 // Reveal returns the value itself.

@@ -34,6 +34,7 @@ const (
 	faultResetAfter
 	faultTruncated
 	faultSlow
+	faultStalled
 	faultOversized
 	faultWrongMediaType
 )
@@ -79,6 +80,11 @@ func TruncatedBody() Fault { return Fault{kind: faultTruncated} }
 // clock has no part in it. The wait ends early when the client gives up and, with a reset, on [Server.Close]. The
 // operation is carried out, before the wait.
 func SlowBody(delay time.Duration) Fault { return Fault{kind: faultSlow, delay: delay} }
+
+// StalledBody sends the head of the answer and half of its body at once, and the rest after the delay, on the same clock
+// as [SlowBody]. The wait ends early, and the connection with it, when the client gives up and on [Server.Close]. An
+// answer without a body is not delayed. The operation is carried out, before the wait.
+func StalledBody(delay time.Duration) Fault { return Fault{kind: faultStalled, delay: delay} }
 
 // OversizedBody streams a JSON object of n bytes in the place of the answer's body, or the beginning of one when n is
 // too small. The status stays, but for a 204 that becomes 200. The operation is carried out.
@@ -248,6 +254,8 @@ func (f Fault) alter(s *Server, c *call, a *answer) {
 		a.truncate()
 	case faultSlow:
 		a.delay = f.delay
+	case faultStalled:
+		a.stall = f.delay
 	case faultOversized:
 		a.oversize(f.size)
 	case faultWrongMediaType:

@@ -298,6 +298,44 @@ func TestSlowBody(t *testing.T) {
 	})
 }
 
+func TestStalledBody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newOpenServer(t)
+		srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.StalledBody(time.Hour), 1)
+		begin := time.Now()
+		res, err := srv.HTTPClient().Do(createRequest(srv).build(t, srv.URL()))
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(begin), "the head comes at once")
+		half := make([]byte, res.ContentLength/2)
+		_, err = io.ReadFull(res.Body, half)
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(begin), "and half of the body")
+		rest, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Equal(t, time.Hour, time.Since(begin))
+		assert.True(t, json.Valid(append(half, rest...)))
+		require.NoError(t, res.Body.Close())
+	})
+	overBoth(t, func(t *testing.T, srv *livemigrationtest.Server) {
+		srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.StalledBody(time.Hour), 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		res, err := srv.HTTPClient().Do(createRequest(srv).build(t, srv.URL()).WithContext(ctx))
+		require.NoError(t, err)
+		half := make([]byte, res.ContentLength/2)
+		_, err = io.ReadFull(res.Body, half)
+		require.NoError(t, err)
+		cancel()
+		_, err = io.ReadAll(res.Body)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NoError(t, res.Body.Close())
+		assert.Len(t, srv.Migrations(), 1)
+
+		srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.StalledBody(time.Nanosecond), 1)
+		assert.True(t, json.Valid([]byte(send(t, srv, createRequest(srv)).body)))
+	})
+}
+
 func TestSlowBodyCancelled(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(t *testing.T, srv *livemigrationtest.Server) {
@@ -350,6 +388,7 @@ func TestClientAgainstFaults(t *testing.T) {
 		"rate limit":               {livemigrationtest.CreateMigration, livemigrationtest.Status(429).WithRetryAfter(time.Minute), nil, 1},
 		"server error":             {livemigrationtest.CreateMigration, livemigrationtest.Status(500), livemigration.ErrServer, 0},
 		"server error of a GET":    {livemigrationtest.ListAvailableProjects, livemigrationtest.Status(500), nil, 1},
+		"stalled for too long":     {livemigrationtest.CreateMigration, livemigrationtest.StalledBody(time.Hour), livemigration.ErrOutcomeUnknown, 1},
 		"slower than the time-out": {livemigrationtest.CreateMigration, livemigrationtest.SlowBody(time.Hour), livemigration.ErrOutcomeUnknown, 1},
 	}
 	for name, tt := range tests {

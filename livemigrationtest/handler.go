@@ -30,10 +30,11 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.recorder.setStatus(c.entry, a.status) // first: who has the answer may look at once
-	a.write(w)
+	a.write(w, func() bool { return s.wait(r.Context(), a.stall) })
 }
 
-func (a *answer) write(w http.ResponseWriter) {
+// write sends the answer. pause is the wait in the middle of a body that stalls; it returns false when that ended early.
+func (a *answer) write(w http.ResponseWriter, pause func() bool) {
 	maps.Copy(w.Header(), a.header)
 	if !bodyless(a.status) {
 		w.Header().Set("Content-Length", strconv.FormatInt(a.length(), 10))
@@ -43,8 +44,17 @@ func (a *answer) write(w http.ResponseWriter) {
 		_, _ = io.Copy(w, filler(a.filler)) // a client may hang up when it has had enough
 		return
 	}
+	body := a.body
+	if a.stall > 0 && len(body) > 0 {
+		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush()
+		if !pause() {
+			return
+		}
+		body = body[len(body)/2:]
+	}
 	// Writing less than Content-Length makes net/http close the connection: that is a truncated answer.
-	_, _ = w.Write(a.body)
+	_, _ = w.Write(body)
 }
 
 // reset closes the connection so that the client sees a reset and not an end.

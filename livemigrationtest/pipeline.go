@@ -159,6 +159,7 @@ type answer struct {
 	body   []byte
 
 	delay   time.Duration // before it is sent
+	stall   time.Duration // in the middle of the body
 	lost    bool          // the connection is reset in its place
 	missing int           // bytes that Content-Length promises beyond those that follow
 	filler  int64         // bytes that are sent in the place of body, if not 0

@@ -16,8 +16,9 @@ import (
 const (
 	// inProcessURL is the address of a server that has none. Nothing but its Transport can reach it.
 	inProcessURL = "https://atlas.test"
-	// closedURL is the address of a server that was closed before it had one. Nothing listens on port 0.
-	closedURL = "http://127.0.0.1:0"
+	// closedURL is the address of a server that was closed before it had one. Nothing that is used today
+	// listens on port 1.
+	closedURL = "http://127.0.0.1:1"
 )
 
 // Server is an Atlas in memory: one organization and one project, and the source projects that can be migrated to it.

@@ -122,7 +122,7 @@ func TestTLSIsNotTrustedByOthers(t *testing.T) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	req := request{method: http.MethodGet, path: "/"}.build(t, srv.URL())
-	_, err := transport.RoundTrip(req) //nolint:bodyclose // there is none
+	_, err := transport.RoundTrip(req)
 	require.ErrorContains(t, err, "certificate")
 	assert.Empty(t, srv.Requests())
 }
@@ -134,7 +134,7 @@ func TestClose(t *testing.T) {
 		client, req := srv.HTTPClient(), createRequest(srv).build(t, srv.URL())
 		srv.Close()
 		srv.Close()
-		_, err := client.Do(req) //nolint:bodyclose // there is none
+		_, err := client.Do(req)
 		require.Error(t, err)
 		assert.Len(t, srv.Requests(), 1)
 		assert.Len(t, srv.Migrations(), 1)
@@ -164,7 +164,7 @@ func TestHandler(t *testing.T) {
 	wholeMigration(t, srv, client)
 
 	srv.Close()
-	_, err := front.Client().Do(createRequest(srv).build(t, front.URL)) //nolint:bodyclose // there is none
+	_, err := front.Client().Do(createRequest(srv).build(t, front.URL))
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 }
 
@@ -334,7 +334,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 		client, slow := srv.HTTPClient(), endpoint(srv, livemigrationtest.CreateValidation, v2Prefix, "").build(t, srv.URL())
 		done := make(chan error)
 		go func() {
-			_, err := client.Do(slow) //nolint:bodyclose // there is none
+			_, err := client.Do(slow)
 			done <- err
 		}()
 		for _, fault := range []livemigrationtest.Fault{

@@ -53,7 +53,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	s.recorder.setStatus(c.entry, a.status)
 	newHooks(ctx).gotFirstByte()
-	return a.response(req), nil
+	return a.response(req, func() bool { return s.wait(ctx, a.stall) }), nil
 }
 
 // receive is the request's way to the server, with the hooks on it.
@@ -106,7 +106,7 @@ func connError(op, call string, err syscall.Errno) error {
 }
 
 // response is the answer as a client sees it.
-func (a *answer) response(req *http.Request) *http.Response {
+func (a *answer) response(req *http.Request, pause func() bool) *http.Response {
 	res := &http.Response{
 		Status: strconv.Itoa(a.status) + " " + http.StatusText(a.status), StatusCode: a.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -118,13 +118,16 @@ func (a *answer) response(req *http.Request) *http.Response {
 	res.ContentLength = a.length()
 	a.header.Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
 	if res.ContentLength > 0 && req.Method != http.MethodHead {
-		res.Body = a.reader(req.Context())
+		res.Body = a.reader(req.Context(), pause)
 	}
 	return res
 }
 
-func (a *answer) reader(ctx context.Context) io.ReadCloser {
+func (a *answer) reader(ctx context.Context, pause func() bool) io.ReadCloser {
 	b := &responseBody{ctx: ctx, cut: a.missing > 0}
+	if a.stall > 0 {
+		b.pause, b.pauseAt = pause, len(a.body)/2
+	}
 	if a.filler > 0 {
 		b.source = filler(a.filler)
 		return b
@@ -140,7 +143,10 @@ type responseBody struct {
 	source io.Reader
 	memory bytes.Reader
 	cut    bool // the connection ends with the source, the body would not
-	closed atomic.Bool
+
+	pause   func() bool // nil: none, or it is over
+	pauseAt int         // bytes from here
+	closed  atomic.Bool
 }
 
 func (b *responseBody) Read(p []byte) (int, error) {
@@ -150,7 +156,17 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	if b.ctx.Err() != nil {
 		return 0, context.Cause(b.ctx)
 	}
+	if b.pause != nil && b.pauseAt == 0 {
+		over := b.pause()
+		if b.pause = nil; !over {
+			return 0, cutOff(b.ctx)
+		}
+	}
+	if b.pause != nil {
+		p = p[:min(len(p), b.pauseAt)]
+	}
 	n, err := b.source.Read(p)
+	b.pauseAt -= n
 	if b.cut && errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
