@@ -117,11 +117,15 @@ func TestEveryEndpointInBothVersions(t *testing.T) {
 	t.Parallel()
 	for _, version := range []livemigration.APIVersion{livemigration.APIv2, livemigration.APIv1} {
 		for name, opts := range map[string][]livemigration.CallOption{
-			"plain": nil, "pretty": {livemigration.WithPretty()}, "enveloped": {livemigration.WithEnvelope()},
+			"plain": nil, "pretty": {livemigration.WithPretty()}, "enveloped": {livemigration.WithEnvelope()}, "as documented": nil,
 		} {
 			t.Run(version.String()+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()}, livemigration.WithAPIVersion(version))
+				server := []livemigrationtest.Option{livemigrationtest.InProcess()}
+				if name == "as documented" {
+					server = append(server, livemigrationtest.WithDocumentedAnswers(), livemigrationtest.WithDocumentedChallenge())
+				}
+				a := newAtlas(t, server, livemigration.WithAPIVersion(version))
 				results := map[livemigrationtest.Operation]any{}
 				for _, tc := range operationCases {
 					var resp livemigration.Response

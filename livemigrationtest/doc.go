@@ -59,7 +59,6 @@
 //
 // Atlas does not publish every error code; where the server has to make one up, it is the status's name, such as
 // CONFLICT. A cutover of a migration that is not ready for it is answered with 409. In v1.0 the answer to a cutover is
-// a validation with the migration's id, migrationHosts is one string if there is one host and an array otherwise, and a
-// link-token is an array of one string. Unknown query parameters are ignored. A
-// migration goes on when the link-token is deleted.
+// a validation with the migration's id; [WithDocumentedAnswers] makes others look as its documentation shows them.
+// Unknown query parameters are ignored. A migration goes on when the link-token is deleted.
 package livemigrationtest

@@ -19,7 +19,7 @@ func (s *Server) createLinkToken(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	s.state.linkTokens = append(s.state.linkTokens, token)
 	s.state.mu.Unlock()
-	if c.version == v1 {
+	if c.version == v1 && s.config.quirks {
 		return map[string][]string{"linkToken": {token}}, nil
 	}
 	return map[string]string{"linkToken": token}, nil

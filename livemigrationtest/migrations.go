@@ -85,7 +85,7 @@ func lagSeconds(lag time.Duration) *int64 {
 	return &value
 }
 
-// oneOrMany is the hosts as v1.0 writes them: a bare string, which only one host can be.
+// oneOrMany is the hosts as the documentation of v1.0 shows them: a bare string, which only one host can be.
 type oneOrMany []string
 
 func (hosts oneOrMany) MarshalJSON() ([]byte, error) {
@@ -109,7 +109,7 @@ func (s *Server) wireMigration(m *migration, version apiVersion) wireMigration {
 	out := wireMigration{
 		ID: m.id, Status: string(now.status), ReadyForCutover: now.ready, MigrationHosts: m.hosts, LagTimeSeconds: now.lag,
 	}
-	if version == v1 {
+	if version == v1 && s.config.quirks {
 		out.MigrationHosts = oneOrMany(m.hosts)
 	}
 	return out

@@ -18,6 +18,7 @@ type config struct {
 	projects   []livemigration.AvailableProject
 	algorithm  Algorithm
 	documented bool // the challenge in the form that the documentation prints
+	quirks     bool // the answers of v1.0 too
 	nonceLife  time.Duration
 	rateLimit  RateLimit
 }
@@ -109,6 +110,11 @@ func WithAlgorithm(algorithm Algorithm) Option { return func(c *config) { c.algo
 // stands in the place of qop="auth". A client takes that for a challenge without qop and answers in the form of
 // RFC 2069, which the server then requires.
 func WithDocumentedChallenge() Option { return func(c *config) { c.documented = true } }
+
+// WithDocumentedAnswers makes the server answer in v1.0 in the forms that its documentation shows in two places: a
+// link-token is an array of one string, and migrationHosts one string if there is one host. By default both are as in
+// v2. A client has to cope with either.
+func WithDocumentedAnswers() Option { return func(c *config) { c.quirks = true } }
 
 // WithNonceLifetime makes nonces expire that long after they were issued, on the job clock that [Server.Advance] and
 // [WithSpeed] move. The default, 0, is that they do not; [Server.ExpireNonces] ends them at a time of your choice.

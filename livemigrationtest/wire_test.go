@@ -371,22 +371,34 @@ func TestAnswers(t *testing.T) {
 	srv.Advance(srv.Timings().Scheduling + srv.Timings().InitialSync)
 
 	assert.Regexp(t, `^\{"linkToken":"[A-Z2-7]{52}"\}$`, ask(livemigrationtest.CreateLinkToken, v2Prefix, ""))
-	assert.Regexp(t, `^\{"linkToken":\["[A-Z2-7]{52}"\]\}$`, ask(livemigrationtest.CreateLinkToken, v1Prefix, ""))
+	assert.Regexp(t, `^\{"linkToken":"[A-Z2-7]{52}"\}$`, ask(livemigrationtest.CreateLinkToken, v1Prefix, ""))
 	wantValidation := `{"_id":"` + validation + `","groupId":"` + string(srv.ProjectID()) +
 		`","sourceGroupId":"` + sourceProject + `","status":"SUCCESS"}`
 	assert.Equal(t, wantValidation, ask(livemigrationtest.GetValidation, v2Prefix, validation))
 	assert.Equal(t, wantValidation, ask(livemigrationtest.GetValidation, v1Prefix, validation))
-	assert.Equal(t, `{"_id":"`+migration+`","status":"WORKING","readyForCutover":true,`+
-		`"migrationHosts":["vm001.example.com"],"lagTimeSeconds":1}`, ask(livemigrationtest.GetMigration, v2Prefix, migration))
-	assert.Equal(t, `{"_id":"`+migration+`","status":"WORKING","readyForCutover":true,`+
-		`"migrationHosts":"vm001.example.com","lagTimeSeconds":1}`, ask(livemigrationtest.GetMigration, v1Prefix, migration))
+	for _, version := range bothVersions {
+		assert.Equal(t, `{"_id":"`+migration+`","status":"WORKING","readyForCutover":true,`+
+			`"migrationHosts":["vm001.example.com"],"lagTimeSeconds":1}`, ask(livemigrationtest.GetMigration, version, migration))
+	}
 	assert.Equal(t, strings.Replace(wantValidation, validation, migration, 1),
 		ask(livemigrationtest.Cutover, v1Prefix, migration))
 }
 
+func TestDocumentedAnswers(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t, livemigrationtest.WithDocumentedAnswers())
+	for version, want := range map[string][2]string{
+		v1Prefix: {`^\{"linkToken":\["[A-Z2-7]{52}"\]\}$`, `"migrationHosts":"vm001.example.com"`},
+		v2Prefix: {`^\{"linkToken":"[A-Z2-7]{52}"\}$`, `"migrationHosts":["vm001.example.com"]`},
+	} {
+		assert.Regexp(t, want[0], send(t, srv, endpoint(srv, livemigrationtest.CreateLinkToken, version, "")).body)
+		assert.Contains(t, send(t, srv, endpoint(srv, livemigrationtest.CreateMigration, version, "")).body, want[1])
+	}
+}
+
 func TestSeveralHostsInV1(t *testing.T) {
 	t.Parallel()
-	srv := newOpenServer(t)
+	srv := newOpenServer(t, livemigrationtest.WithDocumentedAnswers())
 	r := endpoint(srv, livemigrationtest.CreateMigration, v1Prefix, "")
 	r.body = strings.Replace(r.body, `["vm001.example.com"]`, `["a.example.com","b.example.com"]`, 1)
 	res := send(t, srv, r)
