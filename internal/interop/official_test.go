@@ -1,0 +1,177 @@
+package interop
+
+import (
+	"bytes"
+	"net/http"
+	"testing"
+
+	"github.com/mongodb-forks/digest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/atlas/mongodbatlas"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// newOfficialClient returns the official client of API v1.0 for a server at the URL.
+func newOfficialClient(t *testing.T, srv *livemigrationtest.Server, url string) mongodbatlas.LiveMigrationService {
+	t.Helper()
+	wire := &http.Transport{}
+	t.Cleanup(wire.CloseIdleConnections)
+	public, private := srv.APIKey()
+	authenticated, err := digest.NewTransportWithHTTPTransport(public, private.Reveal(), wire).Client()
+	require.NoError(t, err)
+	client, err := mongodbatlas.New(authenticated, mongodbatlas.SetBaseURL(url+"/"))
+	require.NoError(t, err)
+	return client.LiveMigration
+}
+
+// officialRequest is a migration with as many hosts as given.
+func officialRequest(srv *livemigrationtest.Server, hosts ...string) *mongodbatlas.LiveMigration {
+	return &mongodbatlas.LiveMigration{
+		Source: &mongodbatlas.Source{
+			GroupID: sourceProject, ClusterName: "orders", Username: "user", Password: `p"<&>é`,
+			SSL: new(bool), ManagedAuthentication: new(bool),
+		},
+		Destination:    &mongodbatlas.Destination{GroupID: string(srv.ProjectID()), ClusterName: "Cluster0"},
+		MigrationHosts: hosts,
+		DropEnabled:    new(bool),
+	}
+}
+
+// TestOfficialClient takes the official client through the seven operations that it has.
+//
+// It does not read two forms that the documentation of v1.0 shows, and that the in-memory Atlas sends when asked to: a
+// link-token in an array, and a single migration host as a string. What was asked for has been done all the same, so
+// the test goes on with the ids that the server knows.
+func TestOfficialClient(t *testing.T) {
+	t.Parallel()
+	const (
+		token = "json: cannot unmarshal array into Go struct field LinkToken.linkToken of type string"
+		host  = "json: cannot unmarshal string into Go struct field LiveMigration.migrationHosts of type []string"
+	)
+	documented := []livemigrationtest.Option{livemigrationtest.WithDocumentedAnswers()}
+	tests := map[string]struct {
+		hosts             []string
+		opts              []livemigrationtest.Option
+		tokenErr, hostErr string // of the client
+	}{
+		"documented answers, one host":  {[]string{"vm001.example.com"}, documented, token, host},
+		"documented answers, two hosts": {[]string{"vm001.example.com", "vm002.example.com"}, documented, token, ""},
+		"plain answers":                 {[]string{"vm001.example.com"}, nil, "", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := livemigrationtest.NewServer(tt.opts...)
+			t.Cleanup(srv.Close)
+			official := newOfficialClient(t, srv, srv.URL())
+			ctx, org, project := t.Context(), string(srv.OrgID()), string(srv.ProjectID())
+
+			// step checks one call: how it ended, and that it cost the two requests that this client spends on each.
+			step := func(op livemigrationtest.Operation, status int, res *mongodbatlas.Response, err error, wantErr string) {
+				t.Helper()
+				if wantErr == "" {
+					require.NoError(t, err, op)
+				} else {
+					require.EqualError(t, err, wantErr, op)
+				}
+				assert.Equal(t, status, res.StatusCode, op)
+				arrived := srv.Requests()
+				if assert.Len(t, arrived, 2, op) {
+					assert.False(t, arrived[0].Authenticated)
+					assert.Equal(t, op, arrived[1].Operation)
+				}
+				srv.ResetRequests()
+			}
+
+			addresses := &mongodbatlas.TokenCreateRequest{AccessListIPs: []string{"192.0.2.0/24"}}
+			linkToken, res, err := official.CreateLinkToken(ctx, org, addresses)
+			step(livemigrationtest.CreateLinkToken, http.StatusCreated, res, err, tt.tokenErr)
+			if tt.tokenErr == "" {
+				assert.NotEmpty(t, linkToken.LinkToken)
+			}
+			assert.Equal(t, 1, srv.LinkTokens())
+
+			validation, res, err := official.CreateValidation(ctx, project, officialRequest(srv, tt.hosts...))
+			step(livemigrationtest.CreateValidation, http.StatusCreated, res, err, "")
+			assert.Equal(t, "PENDING", validation.Status)
+			srv.Advance(srv.Timings().Validation)
+			validation, res, err = official.GetValidationStatus(ctx, project, validation.ID)
+			step(livemigrationtest.GetValidation, http.StatusOK, res, err, "")
+			assert.Equal(t, mongodbatlas.Validation{
+				ID: string(srv.Validations()[0].ID), GroupID: project, SourceGroupID: sourceProject, Status: "SUCCESS",
+			}, *validation)
+
+			_, res, err = official.Create(ctx, project, officialRequest(srv, tt.hosts...))
+			step(livemigrationtest.CreateMigration, http.StatusCreated, res, err, tt.hostErr)
+			require.Len(t, srv.Migrations(), 1)
+			id := string(srv.Migrations()[0].ID)
+			srv.Advance(srv.Timings().Scheduling + srv.Timings().InitialSync)
+			migration, res, err := official.Get(ctx, project, id)
+			step(livemigrationtest.GetMigration, http.StatusOK, res, err, tt.hostErr)
+			if tt.hostErr == "" {
+				assert.Equal(t, tt.hosts, migration.MigrationHosts)
+				assert.True(t, *migration.ReadyForCutover)
+			}
+
+			validation, res, err = official.Start(ctx, project, id)
+			step(livemigrationtest.Cutover, http.StatusOK, res, err, "")
+			assert.Equal(t, id, validation.ID)
+			srv.Advance(srv.Timings().Finishing)
+			assert.Equal(t, livemigration.MigrationComplete, srv.Migrations()[0].Status)
+
+			res, err = official.DeleteLinkToken(ctx, org)
+			step(livemigrationtest.DeleteLinkToken, http.StatusNoContent, res, err, "")
+			assert.Zero(t, srv.LinkTokens())
+		})
+	}
+}
+
+// TestOfficialClientIsRefused shows that the server refuses that client what it must, and that the client understands
+// the refusal.
+func TestOfficialClientIsRefused(t *testing.T) {
+	t.Parallel()
+	srv := livemigrationtest.NewServer()
+	t.Cleanup(srv.Close)
+	official, ctx, project := newOfficialClient(t, srv, srv.URL()), t.Context(), string(srv.ProjectID())
+	request := officialRequest(srv, "vm001.example.com")
+	request.DropEnabled = nil // required, but this client leaves out what is nil
+	_, _, err := official.Create(ctx, project, request)
+	var refusal *mongodbatlas.ErrorResponse
+	require.ErrorAs(t, err, &refusal)
+	assert.Equal(t, http.StatusBadRequest, refusal.HTTPCode)
+	assert.NotEmpty(t, refusal.ErrorCode)
+	assert.NotEmpty(t, refusal.Detail)
+
+	_, _, err = official.Get(ctx, project, "5f1a2b3c4d5e6f7081920bff")
+	require.ErrorAs(t, err, &refusal)
+	assert.Equal(t, http.StatusNotFound, refusal.HTTPCode)
+	assert.Equal(t, "RESOURCE_NOT_FOUND", refusal.ErrorCode)
+	assert.Empty(t, srv.Migrations())
+}
+
+// TestOfficialClientAndDocumentedChallenge sends the challenge as the documentation prints it, with op="auth": that
+// client gives up, and ours does not.
+func TestOfficialClientAndDocumentedChallenge(t *testing.T) {
+	t.Parallel()
+	srv := livemigrationtest.NewServer(livemigrationtest.WithDocumentedChallenge())
+	t.Cleanup(srv.Close)
+	_, err := newOfficialClient(t, srv, srv.URL()).DeleteLinkToken(t.Context(), string(srv.OrgID()))
+	require.ErrorIs(t, err, digest.ErrBadChallenge)
+	client, err := srv.NewClient(livemigration.WithAPIVersion(livemigration.APIv1))
+	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	require.ErrorIs(t, client.LinkTokens.Delete(t.Context(), srv.OrgID()), livemigration.ErrNotFound)
+}
+
+// sameJSON compares bodies; two empty ones are the same.
+func sameJSON(t *testing.T, want, got []byte) {
+	t.Helper()
+	if len(bytes.TrimSpace(want)) == 0 {
+		assert.Empty(t, bytes.TrimSpace(got))
+		return
+	}
+	assert.JSONEq(t, string(want), string(got))
+}
