@@ -341,6 +341,12 @@ func TestARequestThatNetHTTPSendsAgainIsNotTakenForOneWithWrongKeys(t *testing.T
 	a.Inject(livemigrationtest.GetMigration, livemigrationtest.ResetAfterRequest(), 2)
 	require.NoError(t, get())
 	assert.Zero(t, a.PendingFaults())
+	a.Inject(livemigrationtest.GetMigration, livemigrationtest.ResetAfterRequest(), 99)
+	err := get()
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.NotErrorIs(t, err, livemigration.ErrUnauthorized)
+	a.ClearFaults()
+	require.NoError(t, get())
 }
 
 func TestCertificatesThatAreNotTrustedEndACallAtOnce(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net"
@@ -115,10 +117,18 @@ func (f *failure) mayBeDone() bool {
 	return !f.undone && (f.api == nil || f.status() >= http.StatusInternalServerError)
 }
 
+// errSentTwice takes the place of a 401 that says nothing about the keys: net/http has sent a read a second time by
+// itself, with the same Authorization header, and a server that has seen the first one refuses its nonce count.
+var errSentTwice = fmt.Errorf("the connection broke, and the repetition by net/http was refused for its nonce count: %w", io.ErrUnexpectedEOF)
+
 // classify reads the error of an attempt.
-func classify(err error, sent *sentState) failure {
+func classify(err error, op *operation, sent *sentState) failure {
 	unsent := sent.unsent()
 	f := failure{err: withoutURL(err), undone: unsent}
+	if errors.Is(err, ErrUnauthorized) && op.method == http.MethodGet && sent.twice.Load() {
+		f.err, f.transient = errSentTwice, true
+		return f
+	}
 	if !errors.As(err, &f.api) {
 		f.transient = !permanent(err)
 		f.outcomeLost = !unsent
@@ -126,11 +136,9 @@ func classify(err error, sent *sentState) failure {
 	}
 	switch f.api.StatusCode {
 	case http.StatusUnauthorized:
-		// Refused whatever the keys are: the second one of two requests with the same nonce count, and one whose nonce
-		// expired a second time while it was under way.
-		twice := sent.twice.Load()
-		f.transient = twice || f.api.staleNonce
-		f.undone = f.undone || f.api.staleNonce && !twice
+		// One whose nonce expired a second time while it was under way is refused whatever the keys are.
+		f.transient = f.api.staleNonce
+		f.undone = f.undone || f.api.staleNonce
 	case http.StatusTooManyRequests:
 		f.transient, f.undone = true, true
 	case http.StatusServiceUnavailable:
@@ -172,7 +180,7 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	if err == nil {
 		return false, nil
 	}
-	c.failure = classify(c.named(ctx, err), &c.sent)
+	c.failure = classify(c.named(ctx, err), c.op, &c.sent)
 	f := &c.failure
 	c.logAttempt(f.err)
 	repeatable := f.transient && (f.undone || c.op.repeat == repeatAlways)
