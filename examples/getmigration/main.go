@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,23 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
+const help = `getmigration reads one migration job, and tells apart what can go wrong with that.
+
+Usage:
+  getmigration                    a job on an Atlas in memory
+  getmigration PROJECT MIGRATION  a job of the Atlas of the environment
+
+Flags:
+  -h  show this
+
+Environment:
+  MONGODB_ATLAS_PUBLIC_API_KEY   the API key
+  MONGODB_ATLAS_PRIVATE_API_KEY  its private part
+  MONGODB_ATLAS_BASE_URL         Atlas, as scheme and host (default: the public one)
+
+Exit status: 0 done, 1 failed, 2 wrong usage.
+`
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -26,14 +44,21 @@ func main() {
 
 // run is the program. It returns the exit status: 0 done, 1 failed, 2 wrong usage.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	var err error
-	switch len(args) {
-	case 0:
+	flags := flag.NewFlagSet("getmigration", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		_, err = io.WriteString(out, help)
+	case err != nil:
+		_, _ = fmt.Fprintf(errOut, "getmigration: %s\n\n%s", err, help)
+		return 2
+	case flags.NArg() == 0:
 		err = showDemo(ctx, out)
-	case 2:
-		err = showReal(ctx, out, livemigration.ProjectID(args[0]), livemigration.MigrationID(args[1]))
+	case flags.NArg() == 2:
+		err = showReal(ctx, out, livemigration.ProjectID(flags.Arg(0)), livemigration.MigrationID(flags.Arg(1)))
 	default:
-		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION]")
+		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION], -h shows more")
 		return 2
 	}
 	if err != nil {

@@ -43,7 +43,7 @@ func TestRunAgainstAServer(t *testing.T) {
 		want   string
 	}{
 		"unknown job":   {[]string{string(server.ProjectID()), unknown}, 1, "there is no such project or migration"},
-		"malformed id":  {[]string{string(server.ProjectID()), "x"}, 1, "wrong argument: liveMigrationId has 1 characters"},
+		"malformed id":  {[]string{string(server.ProjectID()), "x"}, 1, "wrong argument: liveMigrationId "},
 		"one argument":  {[]string{unknown}, 2, "usage:"},
 		"three of them": {[]string{unknown, unknown, unknown}, 2, "usage:"},
 	} {
@@ -56,6 +56,41 @@ func TestRunAgainstAServer(t *testing.T) {
 				t.Errorf("stderr %q, want one line with %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args   []string
+		status int
+		stream int // where the help is
+	}{
+		"short":            {[]string{"-h"}, 0, 0},
+		"long":             {[]string{"--help"}, 0, 0},
+		"before arguments": {[]string{"-h", "a", "b"}, 0, 0},
+		"unknown flag":     {[]string{"-project", "a"}, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var streams [2]strings.Builder
+			if status := run(t.Context(), test.args, &streams[0], &streams[1]); status != test.status {
+				t.Errorf("status %d, want %d", status, test.status)
+			}
+			for _, want := range []string{"getmigration PROJECT MIGRATION", "-h", "MONGODB_ATLAS_PRIVATE_API_KEY", "MONGODB_ATLAS_BASE_URL"} {
+				if !strings.Contains(streams[test.stream].String(), want) {
+					t.Errorf("no %q in:\n%s", want, streams[test.stream].String())
+				}
+			}
+			if other := streams[1-test.stream].String(); other != "" {
+				t.Errorf("the other stream has %q", other)
+			}
+		})
+	}
+	var out, errOut strings.Builder
+	run(t.Context(), []string{"-project"}, &out, &errOut)
+	if !strings.Contains(errOut.String(), "not defined: -project\n") {
+		t.Errorf("the flag is not named in %q", errOut.String())
 	}
 }
 

@@ -18,11 +18,14 @@ type display interface {
 	state(text string)
 	// end closes the phase, with its result or with the error that ended it. The error itself is shown elsewhere.
 	end(result string, err error)
+	// halt leaves the terminal to others, for good. It may be called from any goroutine.
+	halt()
 }
 
-// newDisplay picks the display for the output: a live one needs a terminal that knows its size.
-func newDisplay(out io.Writer) display {
-	if file, ok := out.(*os.File); ok && isTerminal(file) && os.Getenv("TERM") != "dumb" {
+// newDisplay picks the display for stdout: a live one, which draws on it directly, needs a terminal that knows its
+// size. Any other one writes to out.
+func newDisplay(stdout, out io.Writer) display {
+	if file, ok := stdout.(*os.File); ok && isTerminal(file) && os.Getenv("TERM") != "dumb" {
 		if width, height, err := term.GetSize(int(file.Fd())); err == nil && width > 0 && height > 0 {
 			return &liveDisplay{out: file}
 		}
@@ -66,6 +69,8 @@ func (d *plainDisplay) end(result string, err error) {
 	d.print(fmt.Sprintf("%s (%s)", result, formatDuration(time.Since(d.begun))))
 	d.phase = ""
 }
+
+func (*plainDisplay) halt() {}
 
 // print prints a line that begins with the age of the run.
 func (d *plainDisplay) print(text string) {

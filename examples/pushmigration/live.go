@@ -13,11 +13,12 @@ import (
 // liveDisplay keeps one line of the terminal up to date for the phase that runs, and leaves one line of each that has
 // ended. Between two phases nothing is drawn, so that questions and other lines have the terminal to themselves.
 type liveDisplay struct {
-	out      *os.File
-	progress *mpb.Progress
+	out *os.File
+
+	mu       sync.Mutex
+	progress *mpb.Progress // nil before the first phase
 	bar      *mpb.Bar
 
-	mu    sync.Mutex
 	mark  string // empty: the phase runs
 	phase string // empty: none
 	begun time.Time
@@ -30,8 +31,9 @@ var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "
 
 func (d *liveDisplay) begin(phase string) {
 	d.set(func() { d.phase, d.begun, d.mark, d.last = phase, time.Now(), "", "" })
-	d.progress = mpb.New(mpb.WithOutput(d.out), mpb.WithRefreshRate(refreshRate))
-	d.bar = d.progress.New(0, mpb.NopStyle(), mpb.BarFillerTrim(), mpb.PrependDecorators(decor.Any(d.line)))
+	progress := mpb.New(mpb.WithOutput(d.out), mpb.WithRefreshRate(refreshRate))
+	bar := progress.New(0, mpb.NopStyle(), mpb.BarFillerTrim(), mpb.PrependDecorators(decor.Any(d.line)))
+	d.set(func() { d.progress, d.bar = progress, bar })
 }
 
 func (d *liveDisplay) state(text string) {
@@ -50,8 +52,27 @@ func (d *liveDisplay) end(result string, err error) {
 			d.mark, d.last = "✗", "stopped"
 		}
 	})
-	d.bar.SetTotal(-1, true)
-	d.progress.Wait()
+	d.finish()
+}
+
+func (d *liveDisplay) halt() {
+	d.set(func() {
+		if d.mark == "" {
+			d.mark, d.last = "✗", "stopped"
+		}
+	})
+	d.finish()
+}
+
+// finish draws the line for the last time.
+func (d *liveDisplay) finish() {
+	var progress *mpb.Progress
+	var bar *mpb.Bar
+	d.set(func() { progress, bar = d.progress, d.bar })
+	if progress != nil {
+		bar.SetTotal(-1, true)
+		progress.Wait()
+	}
 }
 
 func (d *liveDisplay) set(change func()) {

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -109,9 +111,21 @@ func (o *options) setVersion(value string) error {
 func (o *options) setAccessList(value string) error {
 	o.accessList = nil
 	for entry := range strings.SplitSeq(value, ",") {
-		o.accessList = append(o.accessList, strings.TrimSpace(entry))
+		entry = strings.TrimSpace(entry)
+		if !isAddressOrBlock(entry) {
+			return fmt.Errorf("%q is not an address such as 192.0.2.10, nor a CIDR block such as 198.51.100.0/24", entry)
+		}
+		o.accessList = append(o.accessList, entry)
 	}
 	return nil
+}
+
+func isAddressOrBlock(entry string) bool {
+	if address, err := netip.ParseAddr(entry); err == nil {
+		return address.Zone() == ""
+	}
+	_, err := netip.ParsePrefix(entry)
+	return err == nil
 }
 
 func configured(flags *flag.FlagSet) bool {
@@ -135,12 +149,14 @@ func (o *options) check() error {
 		{o.poll < 0, "-poll must not be negative"},
 		{o.resume != "" && o.requestFile != "", "-resume goes on with a migration that was started: leave -request out"},
 		{o.resume != "" && o.validateOnly, "-resume goes on with a migration that was started: leave -validate-only out"},
-		{o.resume != "" && o.tokenFile != "", "-resume creates no link-token: leave -token-file out"},
-		{o.onlyDeletes() && o.tokenFile != "", "-delete-link-token alone creates no link-token: leave -token-file out"},
+		{o.resume != "" && o.tokenFile != "" && !o.deleteLinkToken,
+			"-resume creates no link-token: add -delete-link-token, which in the end deletes the one of -token-file, or leave -token-file out"},
 		{o.onlyDeletes() && o.validateOnly, "-validate-only needs -request"},
 		{o.validateOnly && o.deleteLinkToken, "-delete-link-token is for the end of a migration: leave -validate-only out"},
+		{len(o.accessList) > 0 && o.deleteLinkToken,
+			"-access-list is for a new link-token, and with -delete-link-token none is created: leave -access-list out"},
 		{len(o.accessList) > 0 && o.tokenFile == "" && !o.demo, "-access-list is for a link-token: add -token-file"},
-		{len(o.accessList) == 0 && o.tokenFile != "" && o.version == livemigration.APIv1 && !o.demo,
+		{len(o.accessList) == 0 && o.tokenFile != "" && !o.deleteLinkToken && o.version == livemigration.APIv1 && !o.demo,
 			"API v1.0 creates link-tokens with a list of addresses only: add -access-list"},
 	} {
 		if c.violated {
@@ -198,8 +214,17 @@ func (o *options) onlyDeletes() bool {
 	return o.deleteLinkToken && o.requestFile == "" && o.resume == ""
 }
 
-// asks reports whether the run comes to a question.
-func (o *options) asks() bool { return !o.yes && !o.validateOnly && !o.onlyDeletes() }
+// asks is what the run asks about; empty: nothing.
+func (o *options) asks() string {
+	switch {
+	case o.yes || o.validateOnly:
+		return ""
+	case o.onlyDeletes():
+		return "the deletion of the link-token"
+	default:
+		return "the cutover"
+	}
+}
 
 func (o *options) clientOptions(logger *slog.Logger) []livemigration.Option {
 	opts := []livemigration.Option{

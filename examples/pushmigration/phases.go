@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/livemigration/livemigration-go"
@@ -14,27 +13,26 @@ import (
 // createLinkToken makes the token that connects the source organization, if there is a file to keep it in.
 func (r *runner) createLinkToken(ctx context.Context) error {
 	path := r.opts.tokenFile
-	if path == "" {
+	switch {
+	case r.opts.deleteLinkToken:
+		r.say("With -delete-link-token no link-token is created: the one that exists is used, and deleted in the end.")
+		return nil
+	case path == "":
 		r.say("Without -token-file no link-token is created: the source organization has to be connected already.")
 		return nil
 	}
-	err := r.phase(ctx, "link-token", func() (string, error) {
-		file, err := createTokenFile(path)
-		if err != nil {
-			return "", err
-		}
-		ctx, cancel := r.outlasting(ctx)
-		defer cancel()
-		token, err := r.client.LinkTokens.Create(ctx, r.opts.org, livemigration.LinkTokenRequest{AccessListIPs: r.opts.accessList})
-		if err != nil {
-			file.discard()
-			return "", err
-		}
-		r.linkToken = true
-		return "written to " + path, file.write(token.Token)
-	})
+	file, err := createTokenFile(path)
+	if err != nil {
+		return err
+	}
+	r.note(func(s *standing) { s.tokenFile = path })
+	err = r.phase(ctx, "link-token", func() (string, error) { return "written to " + path, r.fill(ctx, file) })
 	switch {
 	case err != nil:
+		if !r.linkToken {
+			file.discard()
+			r.note(func(s *standing) { s.tokenFile = "" })
+		}
 		return err
 	case r.opts.demo:
 		r.say("With a real Atlas you would now paste it into Cloud Manager or Ops Manager.")
@@ -43,6 +41,20 @@ func (r *runner) createLinkToken(ctx context.Context) error {
 			"into Cloud Manager or Ops Manager (Live Migration).", path)
 	}
 	return nil
+}
+
+// fill creates a link-token and writes it to the file.
+func (r *runner) fill(ctx context.Context, file *tokenFile) error {
+	var token *livemigration.LinkToken
+	err := r.decide(ctx, createToken, func(ctx context.Context) (err error) {
+		token, err = r.client.LinkTokens.Create(ctx, r.opts.org, livemigration.LinkTokenRequest{AccessListIPs: r.opts.accessList})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.note(func(s *standing) { s.linkToken = true })
+	return file.write(token.Token)
 }
 
 // validate lets Atlas check the request without carrying it out.
@@ -77,14 +89,13 @@ func (r *runner) start(ctx context.Context) error {
 		}
 	}
 	err := r.phase(ctx, "migration", func() (string, error) {
-		ctx, cancel := r.outlasting(ctx)
-		defer cancel()
-		m, err := r.client.Migrations.Create(ctx, r.opts.project, r.request)
-		if err != nil {
-			return "", err
-		}
-		r.migration = m.ID
-		return "created", nil
+		return "created", r.decide(ctx, createMigration, func(ctx context.Context) error {
+			m, err := r.client.Migrations.Create(ctx, r.opts.project, r.request)
+			if err == nil {
+				r.note(func(s *standing) { s.migration = m.ID })
+			}
+			return err
+		})
 	})
 	if err == nil {
 		r.say("Migration id: %s", r.migration) // on a line of its own: the display may cut its lines
@@ -94,7 +105,7 @@ func (r *runner) start(ctx context.Context) error {
 
 // adopt takes the migration of -resume for its own.
 func (r *runner) adopt(context.Context) error {
-	r.migration = r.opts.resume
+	r.note(func(s *standing) { s.migration = r.opts.resume })
 	r.say("Going on with migration %s.", r.migration)
 	return nil
 }
@@ -131,9 +142,9 @@ func (r *runner) cutOver(ctx context.Context) error {
 		return err
 	}
 	return r.phase(ctx, "cutover", func() (string, error) {
-		ctx, cancel := r.outlasting(ctx)
-		defer cancel()
-		return "accepted", r.client.Migrations.Cutover(ctx, r.opts.project, r.migration)
+		return "accepted", r.decide(ctx, cutover, func(ctx context.Context) error {
+			return r.client.Migrations.Cutover(ctx, r.opts.project, r.migration)
+		})
 	})
 }
 
@@ -164,20 +175,24 @@ func (r *runner) deleteLinkToken(ctx context.Context) error {
 		return nil
 	}
 	return r.phase(ctx, "link-token removal", func() (string, error) {
+		result := "deleted"
 		err := r.client.LinkTokens.Delete(ctx, r.opts.org)
-		gone := errors.Is(err, livemigration.ErrNotFound)
-		if err != nil && !gone {
+		switch {
+		case errors.Is(err, livemigration.ErrNotFound):
+			result = "there was none"
+		case err != nil:
 			return "", err
 		}
-		r.linkToken = false
-		if r.opts.tokenFile != "" {
-			_ = os.Remove(r.opts.tokenFile) // what it holds is of no use to anybody any more
-		}
-		if gone {
-			return "there was none", nil
-		}
-		return "deleted", nil
+		file := r.tokenFile
+		r.note(func(s *standing) { s.linkToken, s.tokenFile = false, "" })
+		return result + removed(file), nil
 	})
+}
+
+// confirmDeletion asks before a deletion that follows no migration of this run.
+func (r *runner) confirmDeletion(ctx context.Context) error {
+	return r.confirm(ctx, fmt.Sprintf("Deleting the link-token of organization %s stops the synchronization of every migration\n"+
+		"of the organization that still runs.", r.opts.org), "Delete it?")
 }
 
 // confirm asks before something that cannot be undone.
@@ -194,7 +209,7 @@ func (r *runner) confirm(ctx context.Context, warning, question string) error {
 
 // notice takes note of the end of the migration; m may be nil.
 func (r *runner) notice(m *livemigration.Migration) {
-	r.ended = r.ended || m != nil && m.Status.Final()
+	r.note(func(s *standing) { s.ended = s.ended || m != nil && m.Status.Final() })
 }
 
 // describe is the state of a migration in a few words.

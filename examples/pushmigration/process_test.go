@@ -99,6 +99,21 @@ func connected(t *testing.T, opts ...livemigrationtest.Option) *atlas {
 	return a
 }
 
+// startMigration starts a migration without the program.
+func (a *atlas) startMigration(t *testing.T) livemigration.MigrationID {
+	t.Helper()
+	client, err := a.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.ResetRequests()
+	return m.ID
+}
+
 // path is a file of the test. Its name needs quoting in a shell.
 func (a *atlas) path(name string) string { return filepath.Join(a.dir, "it's "+name) }
 
@@ -253,12 +268,17 @@ func (p *process) want(name string, out *output, texts []string) {
 // command returns the indented line, a command for a shell, that holds the text.
 func (p *process) command(text string) string {
 	p.t.Helper()
-	for line := range strings.Lines(p.out.String()) {
+	return p.commandOn(p.out, text)
+}
+
+func (p *process) commandOn(out *output, text string) string {
+	p.t.Helper()
+	for line := range strings.Lines(out.String()) {
 		if strings.HasPrefix(line, "  ") && strings.Contains(line, text) && strings.Contains(line, filepath.Base(binary)) {
 			return strings.TrimSpace(line)
 		}
 	}
-	p.t.Fatalf("no command with %q on stdout:\n%s", text, p.out)
+	p.t.Fatalf("no command with %q in:\n%s", text, out)
 	return ""
 }
 

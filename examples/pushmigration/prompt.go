@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -45,7 +47,7 @@ func (p *prompter) ask(ctx context.Context, warning, question string) (bool, err
 		answer, err := p.readLine(ctx)
 		if err != nil {
 			_, _ = fmt.Fprintln(p.out)
-			if errors.Is(err, io.EOF) {
+			if ctx.Err() == nil && errors.Is(err, io.EOF) {
 				return false, nil
 			}
 			return false, err
@@ -58,6 +60,9 @@ func (p *prompter) ask(ctx context.Context, warning, question string) (bool, err
 		}
 	}
 }
+
+// hangup is how long the signal of a terminal that is gone may take after the end of its input.
+const hangup = 100 * time.Millisecond
 
 // readLine waits for a line or the end of the context. In the latter case the goroutine goes on reading: a read from a
 // terminal cannot be ended, and the program ends soon.
@@ -75,6 +80,9 @@ func (p *prompter) readLine(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", ctx.Err()
 	case r := <-done:
-		return r.line, r.err
+		if r.err != nil {
+			_ = sleep(ctx, hangup)
+		}
+		return r.line, cmp.Or(ctx.Err(), r.err)
 	}
 }

@@ -14,10 +14,7 @@ import (
 // rest says what a run that did not come to its end leaves behind, and how to go on.
 func (r *runner) rest(err error) string {
 	var b strings.Builder
-	var unknown *livemigration.OutcomeUnknownError
-	if errors.As(err, &unknown) {
-		b.WriteString(r.unknownRest(unknown))
-	}
+	b.WriteString(r.unknownRest())
 	switch {
 	case r.opts.demo:
 		if r.running() {
@@ -27,7 +24,7 @@ func (r *runner) rest(err error) string {
 		fmt.Fprintf(&b, "Migration %s goes on in Atlas. With the same credentials in the environment,\nthis goes on with it:\n\n  %s\n",
 			r.migration, command(r.resumeArgs()))
 		if r.linkToken {
-			b.WriteString("\nThe link-token still exists, and has to until the migration is complete: that command then deletes it.\n")
+			fmt.Fprintf(&b, "\nThe link-token still exists, and has to until the migration is complete: that command then deletes %s.\n", r.tokenAndFile())
 		}
 	case r.linkToken:
 		b.WriteString(r.linkTokenRest())
@@ -37,18 +34,31 @@ func (r *runner) rest(err error) string {
 
 // linkTokenRest is about a link-token that no migration of this run needs.
 func (r *runner) linkTokenRest() string {
-	return fmt.Sprintf("The link-token still exists. To use it for a further run, leave -token-file out and add -delete-link-token.\n"+
-		"If nothing is to be migrated any more, this deletes it:\n\n  %s\n", command(r.deleteArgs()))
+	further := "add -delete-link-token"
+	if len(r.opts.accessList) > 0 {
+		further += " and leave -access-list out"
+	}
+	return fmt.Sprintf("The link-token still exists. To use it for a further run, %s.\n"+
+		"If nothing is to be migrated any more, this deletes %s:\n\n  %s\n", further, r.tokenAndFile(), command(r.deleteArgs()))
+}
+
+func (r *runner) tokenAndFile() string {
+	if r.tokenFile == "" {
+		return "it"
+	}
+	return "it and " + r.tokenFile
 }
 
 // unknownRest says what to look for by hand after a request whose outcome is unknown.
-func (r *runner) unknownRest(unknown *livemigration.OutcomeUnknownError) string {
+func (r *runner) unknownRest() string {
 	switch {
+	case r.opts.demo || r.unanswered == nothing:
+		return ""
 	case r.running():
 		return "The cutover may have begun. What follows finds out, and asks again if it has not.\n"
-	case strings.HasSuffix(unknown.Path, "/linkTokens"):
-		return fmt.Sprintf("Check by hand, in Atlas, whether organization %s has a link-token now. If so, delete it before you try again:\n\n  %s\n",
-			r.opts.org, command(r.deleteArgs()))
+	case r.unanswered == createToken:
+		return fmt.Sprintf("Check by hand, in Atlas, whether organization %s has a link-token now. If so, delete %s before you try again:\n\n  %s\n",
+			r.opts.org, r.tokenAndFile(), command(r.deleteArgs()))
 	default:
 		return fmt.Sprintf("Check by hand, in Atlas, whether cluster %s of project %s is the destination of a live migration now:\n"+
 			"  - If so, take its id from there and go on with it: %s\n"+
@@ -58,20 +68,18 @@ func (r *runner) unknownRest(unknown *livemigration.OutcomeUnknownError) string 
 	}
 }
 
-// resumeArgs are the arguments with which another run goes on with the migration.
+// resumeArgs are the arguments with which another run goes on with the migration. A limit of time is not among them:
+// one that was too short would be so again.
 func (r *runner) resumeArgs() []string {
 	args := append(r.connectionArgs(), "-project", string(r.opts.project))
 	if r.migration != "" {
 		args = append(args, "-resume", string(r.migration))
 	}
 	if r.linkToken {
-		args = append(args, "-org", string(r.opts.org), "-delete-link-token")
+		args = append(args, r.tokenArgs()...)
 	}
 	if r.opts.yes {
 		args = append(args, "-yes")
-	}
-	if r.opts.timeout > 0 {
-		args = append(args, "-timeout", r.opts.timeout.String())
 	}
 	if r.opts.poll > 0 {
 		args = append(args, "-poll", r.opts.poll.String())
@@ -84,7 +92,19 @@ func (r *runner) resumeArgs() []string {
 
 // deleteArgs are the arguments with which another run deletes the link-token.
 func (r *runner) deleteArgs() []string {
-	return append(r.connectionArgs(), "-org", string(r.opts.org), "-delete-link-token")
+	args := append(r.connectionArgs(), r.tokenArgs()...)
+	if r.opts.yes {
+		args = append(args, "-yes")
+	}
+	return args
+}
+
+func (r *runner) tokenArgs() []string {
+	args := []string{"-org", string(r.opts.org), "-delete-link-token"}
+	if r.tokenFile != "" {
+		args = append(args, "-token-file", r.tokenFile)
+	}
+	return args
 }
 
 func (r *runner) connectionArgs() []string {

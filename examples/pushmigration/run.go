@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -30,6 +31,7 @@ type failure struct {
 	status  int
 	message string // the one line, on stderr, that says why
 	rest    string // on stdout after it: what is left at Atlas and how to go on; may be empty
+	unheard bool   // stdout has failed already
 }
 
 func (f *failure) Error() string { return f.message }
@@ -39,16 +41,20 @@ func usagef(format string, args ...any) error {
 	return &failure{status: exitUsage, message: fmt.Sprintf(format, args...)}
 }
 
-// run is the program. It returns the exit status.
-func run(ctx context.Context, args []string, std stdio) int {
+// run is the program. It returns the exit status. Once again is closed, it waits for nothing any more.
+func run(ctx context.Context, again <-chan struct{}, args []string, std stdio) int {
 	opts, err := parseOptions(args)
-	if errors.Is(err, flag.ErrHelp) {
-		printUsage(std.out)
-		return exitDone
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		err = printUsage(std.out)
+	case err == nil:
+		err = execute(ctx, again, opts, std)
 	}
-	if err == nil {
-		err = execute(ctx, opts, std)
-	}
+	return report(err, std)
+}
+
+// report prints the end of the program and returns its exit status.
+func report(err error, std stdio) int {
 	if err == nil {
 		return exitDone
 	}
@@ -57,15 +63,36 @@ func run(ctx context.Context, args []string, std stdio) int {
 	if !errors.As(err, &f) {
 		return exitFailed
 	}
-	_, _ = io.WriteString(std.out, f.rest)
+	if f.rest == "" {
+		return f.status
+	}
+	if !f.unheard {
+		_, err = io.WriteString(std.out, f.rest)
+	}
+	if f.unheard || err != nil {
+		_, _ = io.WriteString(std.err, f.rest)
+	}
 	return f.status
 }
 
+func execute(ctx context.Context, again <-chan struct{}, opts *options, std stdio) error {
+	r := &runner{opts: opts}
+	done := make(chan error, 1)
+	go func() { done <- r.execute(ctx, std) }()
+	select {
+	case err := <-done:
+		return err
+	case <-again:
+		return r.abandoned()
+	}
+}
+
 // execute checks what the options refer to, and only then begins.
-func execute(ctx context.Context, opts *options, std stdio) error {
-	prompt := newPrompter(std)
-	if opts.asks() && prompt == nil {
-		return usagef("there is no terminal to confirm the cutover on: add -yes to go on without being asked")
+func (r *runner) execute(ctx context.Context, std stdio) error {
+	opts := r.opts
+	r.prompt = newPrompter(std)
+	if what := opts.asks(); what != "" && r.prompt == nil {
+		return usagef("there is no terminal to confirm %s on: add -yes to go on without being asked", what)
 	}
 	target, err := openTarget(opts)
 	if err != nil {
@@ -77,7 +104,10 @@ func execute(ctx context.Context, opts *options, std stdio) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, opts.timeout, errTimedOut)
 		defer cancel()
 	}
-	r := &runner{opts: opts, request: target.request, out: std.out, prompt: prompt, display: newDisplay(std.out)}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	out := &outlet{to: std.out, stop: stop}
+	r.request, r.out, r.display = target.request, out, newDisplay(std.out, out)
 	logger, closeLog, err := openLog(opts.debugLog, r.display.state)
 	if err != nil {
 		return err
@@ -91,7 +121,11 @@ func execute(ctx context.Context, opts *options, std stdio) error {
 		r.say("Nothing is configured: this is a demonstration, on an Atlas in memory at %s,\n"+
 			"in which 1 second stands for %d minutes.", opts.baseURL, demoSpeed/60)
 	}
-	if err := r.run(ctx); err != nil {
+	err = cmp.Or(r.run(ctx), out.err())
+	if opts.demo && r.tokenFile != "" {
+		_ = os.Remove(r.tokenFile) // the link-token in it ends with this program
+	}
+	if err != nil {
 		return r.verdict(ctx, err)
 	}
 	return nil
@@ -115,6 +149,11 @@ func openTarget(opts *options) (*target, error) {
 		return nil, usagef("incomplete configuration: %s", text(err))
 	}
 	t := &target{credentials: credentials, close: func() {}}
+	if opts.deleteLinkToken && opts.tokenFile != "" {
+		if err := checkTokenFile(opts.tokenFile, opts.requestFile != ""); err != nil {
+			return nil, err
+		}
+	}
 	if opts.requestFile != "" {
 		t.request, err = loadRequest(opts.requestFile, opts, os.Getenv(passwordVariable))
 	}

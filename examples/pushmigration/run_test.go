@@ -158,9 +158,58 @@ func TestFailedValidation(t *testing.T) {
 	}
 	p = a.shell(t, p.command("-delete-link-token"))
 	p.wait(exitDone)
-	if a.LinkTokens() != 0 {
-		t.Error("the printed command did not delete the link-token")
+	if a.LinkTokens() != 0 || exists(t, a.path("token")) {
+		t.Error("the printed command did not delete the link-token and its file")
 	}
+}
+
+// A run that failed is begun again with the link-token that is there.
+func TestTokenFileOfFurtherRun(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t)
+	a.FailNextValidation("the source user lacks a role")
+	p := a.migrate(t, "-yes", "-token-file", a.path("token"))
+	p.wait(exitFailed)
+	p.wantOut("add -delete-link-token")
+	a.ResetRequests()
+	p = a.migrate(t, "-yes", "-token-file", a.path("token"), "-delete-link-token")
+	p.wait(exitDone)
+	p.wantOut("COMPLETE", a.path("token")+" removed")
+	if slices.Contains(a.calls(), livemigrationtest.CreateLinkToken) {
+		t.Error("it created another link-token")
+	}
+	if a.LinkTokens() != 0 || exists(t, a.path("token")) {
+		t.Error("the link-token or its file is still there")
+	}
+}
+
+func TestDeletionWithoutFile(t *testing.T) {
+	t.Parallel()
+	a := connected(t)
+	p := a.start(t, "-delete-link-token", "-yes", "-token-file", a.path("token"))
+	p.wait(exitDone)
+	p.wantOut("deleted; " + a.path("token") + " did not exist")
+}
+
+func TestDemonstrationRemovesTokenFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "token")
+	p := start(t, nil, nil, binary, "-yes", "-token-file", path)
+	p.waitFor("Migration id: ")
+	p.signal(os.Interrupt)
+	p.wait(exitInterrupted)
+	if exists(t, path) {
+		t.Error("the file outlives its link-token")
+	}
+}
+
+func exists(t *testing.T, path string) bool {
+	t.Helper()
+	_, err := os.Lstat(path)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return err == nil
 }
 
 func TestEndOfMigration(t *testing.T) {
@@ -198,6 +247,7 @@ func TestInterruptAndResume(t *testing.T) {
 	}{
 		"SIGINT":  {os.Interrupt, nil},
 		"SIGTERM": {syscall.SIGTERM, []string{"-api-version", "v1", "-timeout", "1h"}},
+		"SIGHUP":  {syscall.SIGHUP, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -211,15 +261,21 @@ func TestInterruptAndResume(t *testing.T) {
 			id := string(a.Migrations()[0].ID)
 			p.wantErr("interrupted; migration " + id + " goes on in Atlas")
 			resume := p.command("-resume " + id)
+			if strings.Contains(resume, "-timeout") {
+				t.Errorf("the command gives up again: %s", resume)
+			}
 			if err := a.ReleaseMigration(a.Migrations()[0].ID); err != nil {
 				t.Fatal(err)
 			}
 			a.ResetRequests()
 			p = a.shell(t, resume)
 			p.wait(exitDone)
-			p.wantOut("Going on with migration "+id, "COMPLETE")
+			p.wantOut("Going on with migration "+id, "COMPLETE", a.path("token")+" removed")
 			if len(a.Migrations()) != 1 || a.LinkTokens() != 0 {
 				t.Errorf("%d migrations, %d link-tokens", len(a.Migrations()), a.LinkTokens())
+			}
+			if exists(t, a.path("token")) {
+				t.Error("the file of the link-token is still there")
 			}
 		})
 	}
@@ -263,25 +319,101 @@ func TestInterruptDuringCreation(t *testing.T) {
 
 func TestSecondInterrupt(t *testing.T) {
 	t.Parallel()
-	a := connected(t)
-	a.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(time.Hour), 1)
-	p := a.migrate(t, "-yes")
-	p.waitFor("migration: started\n")
-	p.signal(os.Interrupt)
-	p.waitFor("stopping: waiting for the answer of Atlas")
-	p.signal(os.Interrupt)
+	for name, test := range map[string]struct {
+		operation livemigrationtest.Operation
+		phase     string
+		wantOut   []string
+	}{
+		"link-token": {livemigrationtest.CreateLinkToken, "link-token", []string{"Check by hand", "-delete-link-token", "-token-file"}},
+		"migration":  {livemigrationtest.CreateMigration, "migration", []string{"Check by hand", "-resume ID", "The link-token still exists"}},
+		"cutover":    {livemigrationtest.Cutover, "cutover", []string{"The cutover may have begun", "The link-token still exists"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAtlas(t)
+			a.Inject(test.operation, livemigrationtest.SlowBody(time.Hour), 1)
+			p := a.migrate(t, "-yes", "-token-file", a.path("token"))
+			p.waitFor(test.phase + ": started\n")
+			p.signal(os.Interrupt)
+			p.waitFor("stopping: waiting for the answer of Atlas")
+			p.signal(os.Interrupt)
+			p.wait(exitInterrupted)
+			p.wantErr("interrupted twice")
+			p.wantOut(test.wantOut...)
+			if test.operation == livemigrationtest.Cutover {
+				id := string(a.Migrations()[0].ID)
+				p.wantErr("migration " + id + " goes on in Atlas")
+				a.ClearFaults() // the interrupts may have come before the request
+				a.shell(t, p.command("-resume "+id)).wait(exitDone)
+			}
+		})
+	}
+}
+
+// A second interrupt also ends a run that has not come to its context yet.
+func TestSecondInterruptBeforeTheRun(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t)
+	fifo := a.path("fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := a.start(t, "-yes", "-request", fifo)
+	writer, err := os.OpenFile(fifo, os.O_WRONLY, 0) // returns when the program reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	for range 2 {
+		p.signal(os.Interrupt)
+		time.Sleep(100 * time.Millisecond) // two signals at once are one
+	}
 	p.wait(exitInterrupted)
 	p.wantErr("interrupted twice")
 }
 
+// What the run does when -timeout ends it must not show in what it says.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
+	for name, test := range map[string]struct {
+		prepare func(*atlas)
+		args    []string
+	}{
+		"between two looks": {func(*atlas) {}, []string{"-poll", "1h"}},
+		"during a look":     {fault(livemigrationtest.GetMigration, livemigrationtest.SlowBody(time.Hour)), nil},
+		"during an outage": {func(a *atlas) {
+			a.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(http.StatusServiceUnavailable), 1000)
+		}, []string{"-poll", "1ms"}},
+		"before the first look": {func(*atlas) {}, []string{"-timeout", "1ns"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := connected(t)
+			a.HoldNextMigration(time.Minute)
+			id := string(a.startMigration(t))
+			test.prepare(a)
+			p := a.start(t, append([]string{"-resume", id, "-yes", "-timeout", "2s"}, test.args...)...)
+			p.wait(exitFailed)
+			p.wantErr("gave up after ", "as -timeout says; migration "+id+" goes on in Atlas")
+			if command := p.command("-resume " + id); strings.Contains(command, "-timeout") {
+				t.Errorf("the command gives up again: %s", command)
+			}
+		})
+	}
+}
+
+// The time for the answer of a request that changes something is over after -timeout is.
+func TestTimeoutDuringCutover(t *testing.T) {
+	t.Parallel()
 	a := connected(t)
-	a.HoldNextMigration(time.Minute)
-	p := a.migrate(t, "-yes", "-timeout", "2s")
+	id := a.startMigration(t)
+	a.Inject(livemigrationtest.Cutover, livemigrationtest.SlowBody(time.Hour), 1)
+	p := a.start(t, "-resume", string(id), "-yes", "-timeout", "5s")
+	p.waitFor("stopping: waiting for the answer of Atlas")
 	p.wait(exitFailed)
-	p.wantErr("gave up after 2s", "goes on in Atlas")
-	p.command("-resume " + string(a.Migrations()[0].ID))
+	p.wantErr("gave up after 5s, as -timeout says; migration " + string(id) + " goes on in Atlas")
+	p.wantOut("The cutover may have begun")
+	p.command("-resume " + string(id))
 }
 
 func TestOutcomeUnknown(t *testing.T) {
@@ -396,6 +528,9 @@ func TestTokenFileExists(t *testing.T) {
 	p := a.migrate(t, "-yes", "-token-file", path)
 	p.wait(exitUsage)
 	p.wantErr("exists already")
+	if p.out.String() != "" {
+		t.Errorf("something had begun:\n%s", p.out)
+	}
 	if body := readPrivate(t, path); body != "precious" || len(a.Requests()) != 0 {
 		t.Errorf("the file holds %q now, and %d requests were made", body, len(a.Requests()))
 	}
@@ -445,7 +580,19 @@ func TestUsage(t *testing.T) {
 		"malformed project":     {a.env, []string{"-yes", "-request", request, "-project", "x"}, "-project: "},
 		"base URL":              {a.env, []string{"-yes", "-request", request, "-base-url", "http://example.com"}, "must begin with https://"},
 		"resume and request":    {a.env, []string{"-yes", "-request", request, "-resume", id}, "leave -request out"},
-		"resume and token file": {a.env, []string{"-yes", "-token-file", "x", "-resume", id}, "leave -token-file out"},
+		"resume and token file": {a.env, []string{"-yes", "-token-file", "x", "-resume", id}, "add -delete-link-token"},
+		"no such token file": {a.env, []string{"-yes", "-request", request, "-delete-link-token", "-token-file", a.path("none")},
+			"-token-file "},
+		"another file than the token's": {a.env, []string{"-yes", "-delete-link-token", "-token-file", request}, "does not hold a link-token"},
+		"a folder for a token file":     {a.env, []string{"-yes", "-delete-link-token", "-token-file", a.dir}, "does not hold a link-token"},
+		"token file in no folder": {a.env, []string{"-yes", "-request", request, "-token-file", filepath.Join(a.dir, "no", "token")},
+			"-token-file "},
+		"access list": {a.env, []string{"-yes", "-request", request, "-token-file", a.path("t"), "-access-list", "192.0.2.1,192.0.2.0/33"},
+			`flag -access-list: "192.0.2.0/33" is not an address`},
+		"access list with a gap": {a.env, []string{"-yes", "-request", request, "-token-file", a.path("t"), "-access-list", "192.0.2.1,"},
+			"-access-list"},
+		"access list without a new token": {a.env, []string{"-yes", "-delete-link-token", "-access-list", "192.0.2.1"}, "leave -access-list out"},
+		"deletion without a terminal":     {a.env, []string{"-delete-link-token"}, "add -yes"},
 		"no access list": {a.env, []string{"-yes", "-request", request, "-api-version", "v1", "-token-file", a.path("t")},
 			"add -access-list"},
 		"log in no folder": {a.env, []string{"-yes", "-request", request, "-debug-log", filepath.Join(a.dir, "no", "log")}, "-debug-log"},
@@ -455,6 +602,9 @@ func TestUsage(t *testing.T) {
 			p := start(t, a.secrets(), test.env, binary, test.args...)
 			p.wait(exitUsage)
 			p.wantErr(test.want)
+			if p.out.String() != "" {
+				t.Errorf("something had begun:\n%s", p.out)
+			}
 		})
 	}
 	t.Cleanup(func() {

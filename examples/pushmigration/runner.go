@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -14,17 +16,41 @@ import (
 type runner struct {
 	opts    *options
 	client  *livemigration.Client
-	request livemigration.MigrationRequest // the zero value with -resume
+	request livemigration.MigrationRequest // the zero value without -request
 	out     io.Writer
 	prompt  *prompter // nil without a terminal
 	display display
 
 	records []record
 
-	// What is at Atlas on account of this run.
-	migration livemigration.MigrationID // empty: none was started
-	ended     bool                      // the migration
-	linkToken bool                      // there is one that is deleted in the end
+	standing
+	noted atomic.Pointer[standing] // a copy, for other goroutines; nil before the run begins
+}
+
+// standing is what there is on account of a run.
+type standing struct {
+	migration  livemigration.MigrationID // empty: none was started
+	ended      bool                      // the migration
+	linkToken  bool                      // there is one that is deleted in the end
+	tokenFile  string                    // its file; empty: none
+	unanswered question                  // it is not known whether Atlas has carried it out
+}
+
+// question is a request that changes something and is not simply made again.
+type question int
+
+const (
+	nothing question = iota
+	createToken
+	createMigration
+	cutover
+)
+
+// note is the only way to change the standing.
+func (r *runner) note(change func(*standing)) {
+	change(&r.standing)
+	now := r.standing
+	r.noted.Store(&now)
 }
 
 // record is one line of the closing table.
@@ -36,7 +62,11 @@ type record struct {
 // run goes through the phases in order. Each begins only when those before it have succeeded.
 func (r *runner) run(ctx context.Context) error {
 	started := time.Now()
-	r.linkToken = r.opts.deleteLinkToken
+	r.note(func(s *standing) {
+		if r.opts.deleteLinkToken {
+			s.linkToken, s.tokenFile = true, r.opts.tokenFile
+		}
+	})
 	for _, phase := range r.plan() {
 		if err := phase(ctx); err != nil {
 			return err
@@ -52,7 +82,7 @@ func (r *runner) run(ctx context.Context) error {
 func (r *runner) plan() []func(context.Context) error {
 	switch {
 	case r.opts.onlyDeletes():
-		return []func(context.Context) error{r.deleteLinkToken}
+		return []func(context.Context) error{r.confirmDeletion, r.deleteLinkToken}
 	case r.opts.validateOnly:
 		return []func(context.Context) error{r.createLinkToken, r.findSource, r.validate}
 	case r.opts.resume != "":
@@ -84,20 +114,37 @@ func (r *runner) phase(ctx context.Context, name string, work func() (result str
 // a migration may run whose id nobody knows.
 const grace = 10 * time.Second
 
-// outlasting returns a context that ends that much later than ctx.
+// decide makes such a request, unless nobody can see any more that it begins.
+func (r *runner) decide(ctx context.Context, what question, send func(context.Context) error) error {
+	if cause := context.Cause(ctx); errors.As(cause, new(*outputError)) {
+		return cause
+	}
+	r.note(func(s *standing) { s.unanswered = what })
+	ctx, cancel := r.outlasting(ctx)
+	defer cancel()
+	err := send(ctx)
+	unknown := errors.Is(err, livemigration.ErrOutcomeUnknown)
+	cutOff := what == cutover && err != nil && ctx.Err() != nil // the client calls only creations unknown then
+	if !unknown && !cutOff {
+		r.note(func(s *standing) { s.unanswered = nothing })
+	}
+	return err
+}
+
+// outlasting returns a context that ends that much later than ctx, for the same cause.
 func (r *runner) outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		r.display.state(fmt.Sprintf("stopping: waiting for the answer of Atlas, for %s at the most", grace))
 		select {
 		case <-time.After(grace):
-			cancel()
+			cancel(context.Cause(ctx))
 		case <-longer.Done():
 		}
 	})
 	return longer, func() {
 		stop()
-		cancel()
+		cancel(nil)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,6 +32,49 @@ func (t *tokenFile) write(token livemigration.Secret) error {
 		return fmt.Errorf("the link-token was created but could not be written to %s: %w", t.file.Name(), withoutPath(err))
 	}
 	return nil
+}
+
+// maxTokenFile is far more than a link-token takes, in bytes.
+const maxTokenFile = 4096
+
+// checkTokenFile refuses to remove, together with its link-token, a file that cannot be that of one.
+func checkTokenFile(path string, mustExist bool) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !mustExist:
+		return nil
+	case err != nil:
+		return usagef("-token-file %s, with -delete-link-token the file of a link-token that exists: %s", path, withoutPath(err))
+	case !info.Mode().IsRegular() || info.Size() > maxTokenFile:
+		return notTokenFile(path)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return usagef("-token-file %s: %s", path, withoutPath(err))
+	}
+	if bytes.ContainsAny(bytes.TrimSpace(content), " \t\r\n{\"") { // it is one word, and nothing when writing it has failed
+		return notTokenFile(path)
+	}
+	return nil
+}
+
+func notTokenFile(path string) error {
+	return usagef("-token-file %s: the file does not hold a link-token, and would be removed: with -delete-link-token the file is that of the link-token that exists", path)
+}
+
+// removed removes the file of a link-token that exists no more, and says what came of it.
+func removed(path string) string {
+	if path == "" {
+		return ""
+	}
+	switch err := os.Remove(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "; " + path + " did not exist"
+	case err != nil:
+		return fmt.Sprintf("; %s could not be removed: %s", path, withoutPath(err))
+	default:
+		return "; " + path + " removed"
+	}
 }
 
 // discard removes the file of a link-token that was not created.

@@ -1,11 +1,13 @@
 package main
 
-import (
-	"fmt"
-	"io"
-)
+import "io"
 
-func printUsage(out io.Writer) { _, _ = fmt.Fprint(out, usage) }
+func printUsage(out io.Writer) error {
+	if _, err := io.WriteString(out, usage); err != nil {
+		return &outputError{withoutPath(err)}
+	}
+	return nil
+}
 
 const usage = `pushmigration carries a push live migration through, from Cloud
 Manager or Ops Manager to Atlas.
@@ -22,8 +24,9 @@ Usage:
   pushmigration -request FILE -org ID -project ID -validate-only
         only check whether it would work
   pushmigration -resume MIGRATION -project ID
+                [-delete-link-token -org ID [-token-file FILE]]
         go on with a migration
-  pushmigration -delete-link-token -org ID
+  pushmigration -delete-link-token -org ID [-token-file FILE]
         only delete the link-token
 
 The credentials are an API key, in MONGODB_ATLAS_PUBLIC_API_KEY and
@@ -53,18 +56,21 @@ The link-token, which connects the source organization:
                       not exist), and wait until you have pasted it into Cloud
                       Manager or Ops Manager. When the migration is complete,
                       the link-token and FILE are deleted. Without -token-file
-                      the organization has to be connected already, and stays so
+                      the organization has to be connected already, and stays
+                      so. With -delete-link-token none is created: FILE is that
+                      of the link-token that exists, and is removed with it
   -access-list LIST   addresses and CIDR blocks, separated by commas, that may
                       use the link-token; API v1.0 requires it
   -delete-link-token  delete the organization's link-token when the migration is
-                      complete, as a run with -token-file does; with neither
-                      -request nor -resume, delete it at once and do nothing
-                      else. Deleting it stops the synchronization of every
-                      migration of the organization that still runs
+                      complete, as a run that created it does; with neither
+                      -request nor -resume, delete it and do nothing else.
+                      Deleting it stops the synchronization of every migration
+                      of the organization that still runs
 
 How:
-  -yes                do not ask before destination data are dropped and before
-                      the cutover; required without a terminal
+  -yes                do not ask before destination data are dropped, before
+                      the cutover, and before -delete-link-token alone deletes;
+                      required without a terminal
   -timeout D          give up after D, such as 48h; the migration goes on in
                       Atlas (default: no limit)
   -poll D             look at a job every D (default: 2s growing to 15s for a
@@ -72,8 +78,11 @@ How:
   -debug-log FILE     append what the client does to FILE (mode 0600); no secret
                       is in it
 
-Ctrl-C, or SIGTERM, ends the program and not the migration: the command that
-goes on with it is printed. A second one ends the program at once.
+Ctrl-C, SIGTERM, or the end of the terminal (SIGHUP, except under nohup) ends
+the program and not the migration: the command that goes on with it is printed.
+A request that changes something gets 10 more seconds for its answer, unless a
+second Ctrl-C ends the program at once. When stdout cannot be written, the run
+ends in the same way, with exit status 1 and the command on stderr.
 
 Exit status: 0 done, 1 failed or not confirmed, 2 wrong usage, 130 interrupted.
 

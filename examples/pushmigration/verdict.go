@@ -21,36 +21,68 @@ func (r *runner) verdict(ctx context.Context, err error) error {
 		return err
 	}
 	f := &failure{status: exitFailed, message: r.message(ctx, err), rest: r.rest(err)}
-	if ctx.Err() != nil && !timedOut(ctx) {
+	cause := context.Cause(ctx)
+	f.unheard = errors.As(cause, new(*outputError))
+	if errors.Is(cause, context.Canceled) { // without another cause it was a signal
 		f.status = exitInterrupted
 	}
 	return f
 }
 
-func timedOut(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errTimedOut) }
+// abandoned is the end of a run that still goes on in its own goroutine.
+func (r *runner) abandoned() error {
+	f := &failure{status: exitInterrupted, message: "interrupted twice"}
+	if noted := r.noted.Load(); noted != nil {
+		r.display.halt()
+		seen := &runner{opts: r.opts, request: r.request, standing: *noted}
+		f.message += seen.goesOn()
+		f.rest = seen.rest(nil)
+	}
+	return f
+}
+
+// stopped reports whether the error only says that the context has ended. A failure that passes by itself says no more
+// than that either.
+func stopped(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)) ||
+		errors.Is(err, livemigration.ErrServer) || errors.Is(err, livemigration.ErrRateLimited))
+}
 
 func (r *runner) message(ctx context.Context, err error) string {
-	stopped := ctx.Err() != nil && errors.Is(err, ctx.Err())
 	switch {
 	case errors.Is(err, livemigration.ErrOutcomeUnknown):
 		return "it is not known whether Atlas has carried out a request: " + text(err)
 	case errors.Is(err, errDeclined):
 		return "not confirmed"
-	case stopped && timedOut(ctx):
-		return fmt.Sprintf("gave up after %s, as -timeout says%s", r.opts.timeout, r.goesOn())
-	case stopped:
-		return "interrupted" + r.goesOn()
+	case stopped(ctx, err):
+		return r.stopMessage(context.Cause(ctx)) + r.goesOn()
 	default:
 		return explain(err)
 	}
 }
 
-// goesOn ends the message of a run that ended before its migration.
-func (r *runner) goesOn() string {
-	if r.opts.demo || !r.running() {
-		return ""
+func (r *runner) stopMessage(cause error) string {
+	var output *outputError
+	switch {
+	case errors.As(cause, &output):
+		return output.Error()
+	case errors.Is(cause, errTimedOut):
+		return fmt.Sprintf("gave up after %s, as -timeout says", r.opts.timeout)
+	default:
+		return "interrupted"
 	}
-	return fmt.Sprintf("; migration %s goes on in Atlas", r.migration)
+}
+
+// goesOn ends the message of a run that was ended.
+func (r *runner) goesOn() string {
+	switch {
+	case r.opts.demo || r.migration == "":
+		return ""
+	case r.ended:
+		return fmt.Sprintf("; migration %s has ended", r.migration)
+	default:
+		return fmt.Sprintf("; migration %s goes on in Atlas", r.migration)
+	}
 }
 
 func (r *runner) running() bool { return r.migration != "" && !r.ended }
