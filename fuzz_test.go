@@ -49,7 +49,7 @@ func FuzzErrorBodies(f *testing.F) {
 		if utf8.RuneCountInString(message) > 4*maxMessage {
 			t.Fatalf("%d characters", utf8.RuneCountInString(message))
 		}
-		_ = classify(e, &operations.createMigration, new(sentState))
+		_ = classify(e, new(sentState))
 	})
 }
 

@@ -122,13 +122,9 @@ func (f *failure) mayBeDone() bool {
 var errSentTwice = fmt.Errorf("the connection broke, and the repetition by net/http was refused for its nonce count: %w", io.ErrUnexpectedEOF)
 
 // classify reads the error of an attempt.
-func classify(err error, op *operation, sent *sentState) failure {
+func classify(err error, sent *sentState) failure {
 	unsent := sent.unsent()
 	f := failure{err: withoutURL(err), undone: unsent}
-	if errors.Is(err, ErrUnauthorized) && op.method == http.MethodGet && sent.twice.Load() {
-		f.err, f.transient = errSentTwice, true
-		return f
-	}
 	if !errors.As(err, &f.api) {
 		f.transient = !permanent(err)
 		f.outcomeLost = !unsent
@@ -180,7 +176,7 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	if err == nil {
 		return false, nil
 	}
-	c.failure = classify(c.named(ctx, err), c.op, &c.sent)
+	c.failure = classify(c.named(ctx, err), &c.sent)
 	f := &c.failure
 	c.logAttempt(f.err)
 	repeatable := f.transient && (f.undone || c.op.repeat == repeatAlways)
@@ -202,10 +198,13 @@ func (c *call) named(ctx context.Context, err error) error {
 	limit := c.client.http.Timeout
 	var timeout net.Error
 	var salvaged *salvagedError
-	if ctx.Err() == nil && errors.As(err, &timeout) && timeout.Timeout() && time.Since(c.started) >= limit && !errors.As(err, &salvaged) {
-		return &attemptTimeoutError{limit}
+	if ctx.Err() != nil || !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(c.started) < limit {
+		return err
 	}
-	return err
+	if errors.As(err, &salvaged) {
+		return &salvagedError{salvaged.id, &attemptTimeoutError{limit}}
+	}
+	return &attemptTimeoutError{limit}
 }
 
 // maxAttempts is the policy's, unless the call has one of its own.
@@ -230,8 +229,8 @@ type sentState struct {
 	standard atomic.Bool
 	// final: the request may have arrived, and nothing that comes later in the attempt takes that back.
 	final atomic.Bool
-	// twice: net/http has sent a request a second time by itself, because a connection that it reused broke. It does so
-	// with requests that change nothing, and with those of which it has written nothing.
+	// twice: net/http has sent the request a second time by itself, because a connection that it reused broke. It does
+	// so with requests that change nothing, and with those of which it has written nothing.
 	twice atomic.Bool
 }
 
@@ -246,7 +245,6 @@ const (
 // reset begins an attempt. Credentials of another package may send it past sentTransport.
 func (s *sentState) reset(foreignCredentials bool) {
 	s.final.Store(false)
-	s.twice.Store(false)
 	if foreignCredentials {
 		s.state.Store(sentUnknown)
 		return
@@ -263,6 +261,7 @@ func (s *sentState) unsent() bool {
 // at all, what it does.
 func (s *sentState) enter(handshake, standard bool) {
 	s.standard.Store(standard)
+	s.twice.Store(false)
 	switch {
 	case handshake:
 		s.state.Store(sentHandshake)
@@ -330,6 +329,11 @@ func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c.sent.enter(digest.IsNegotiation(req.Context()), t.standard)
 	resp, err := t.base.RoundTrip(req)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized && req.Method == http.MethodGet && c.sent.twice.Load() {
+		// Before the credentials see it: they would take it for an expired nonce, and send the request a third time.
+		_ = resp.Body.Close()
+		resp, err = nil, errSentTwice
+	}
 	c.sent.leave(resp, err)
 	return resp, err
 }
