@@ -2,6 +2,7 @@ package livemigration
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,6 +216,59 @@ func TestEncodedBodies(t *testing.T) {
 			assert.Equal(t, before, r, "the caller's request must not change")
 		})
 	}
+}
+
+// The sharding is written by hand. It must come out as encoding/json writes it, whatever the names are.
+func TestShardingIsWrittenAsEncodingJSONDoes(t *testing.T) {
+	t.Parallel()
+	key := func(fields ...ShardKeyField) ShardKeys { return ShardKeys{Key: fields} }
+	names := []string{"a", "a.b_c-d$", `q"uo\te`, "<&>", "größe", "\u2028", " spaced ", "\x7f", "日本"}
+	for _, entries := range [][]ShardEntry{
+		{}, {{"db", "c", key(ShardKeyField{"a", Ascending})}},
+		{{"db", "c", key(ShardKeyField{"a", Ascending}, ShardKeyField{"b", Hashed})}, {"größe", "c", key(ShardKeyField{"a", Hashed})}},
+	} {
+		for _, name := range names {
+			for _, at := range []func(*ShardEntry){
+				func(*ShardEntry) {}, func(e *ShardEntry) { e.Database = name }, func(e *ShardEntry) { e.Collection = name },
+				func(e *ShardEntry) { e.ShardCollection = key(ShardKeyField{name, Ascending}) },
+			} {
+				sharding := Sharding{CreateSupportingIndexes: len(entries) > 1, Entries: slices.Clone(entries)}
+				if len(entries) > 0 {
+					at(&sharding.Entries[0])
+				}
+				want, err := json.Marshal(sharding)
+				require.NoError(t, err)
+				assert.Equal(t, string(want), string(sharding.append(nil)))
+			}
+		}
+	}
+	assert.Equal(t, `{"createSupportingIndexes":false,"shardingEntries":[]}`, string((&Sharding{}).append(nil)))
+}
+
+// What is passed over quickly has nothing that a closer look would find.
+func TestPlainEntriesAreWellFormed(t *testing.T) {
+	t.Parallel()
+	names := []string{"", " ", "a", "a b", "\x00", "é", `"`, "\xff", "a.b"}
+	plain := 0
+	for _, database := range names {
+		for _, collection := range names {
+			for _, field := range names {
+				for _, order := range []ShardKeyOrder{0, Ascending, Hashed, 3} {
+					entry := ShardEntry{database, collection, ShardKeys{Key: []ShardKeyField{{"first", Hashed}, {field, order}}}}
+					if !entry.plain() {
+						continue
+					}
+					plain++
+					r := validRequest()
+					r.Sharding = &Sharding{Entries: []ShardEntry{entry, {database, collection, ShardKeys{Key: append(entry.ShardCollection.Key, ShardKeyField{"new", Hashed})}}}}
+					require.NoError(t, r.Validate(APIv2))
+				}
+			}
+		}
+	}
+	assert.Equal(t, 2*2*2*2, plain)
+	assert.False(t, (&ShardEntry{"a", "b", ShardKeys{}}).plain())
+	assert.False(t, (&ShardEntry{"a", "b", ShardKeys{Key: []ShardKeyField{{"a", Hashed}, {"a", Ascending}}}}).plain())
 }
 
 func TestTheMethodsProjectDecides(t *testing.T) {

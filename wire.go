@@ -1,6 +1,10 @@
 package livemigration
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+)
 
 // payload is the body of a request as the pipeline sees it: checked first, then encoded for a version of the API.
 type payload interface {
@@ -48,22 +52,75 @@ func (p migrationPayload) encode(v APIVersion) ([]byte, error) {
 	if destination.HostnameSchemaType == "" {
 		destination.HostnameSchemaType = HostnamePublic
 	}
-	return json.Marshal(wireMigrationV2{source, destination, r.MigrationHosts, r.DropDestinationData, r.Sharding.wire()})
+	body, err := json.Marshal(wireMigrationV2{source, destination, r.MigrationHosts, r.DropDestinationData})
+	if err != nil || r.Sharding == nil {
+		return body, err
+	}
+	body = slices.Grow(body, r.Sharding.sizeHint())
+	body = append(body[:len(body)-1], `,"sharding":`...)
+	return append(r.Sharding.append(body), '}'), nil
 }
 
-func (s *Sharding) wire() *Sharding {
-	if s == nil || s.Entries != nil {
-		return s
+// append writes the sharding as encoding/json would. A request may shard hundreds of collections, for each of which
+// encoding/json calls three marshalers and checks what they wrote.
+func (s *Sharding) append(b []byte) []byte {
+	b = append(b, `{"createSupportingIndexes":`...)
+	b = strconv.AppendBool(b, s.CreateSupportingIndexes)
+	b = append(b, `,"shardingEntries":[`...)
+	for i := range s.Entries {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = s.Entries[i].append(b)
 	}
-	return &Sharding{CreateSupportingIndexes: s.CreateSupportingIndexes, Entries: []ShardEntry{}}
+	return append(b, "]}"...)
+}
+
+func (e *ShardEntry) append(b []byte) []byte {
+	quote := appendString
+	if e.plain() {
+		quote = appendPlain
+	}
+	b = quote(append(b, `{"database":`...), e.Database)
+	b = quote(append(b, `,"collection":`...), e.Collection)
+	b = append(b, `,"shardCollection":{"key":[`...)
+	for i, field := range e.ShardCollection.Key {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = quote(append(b, '{'), field.Field)
+		b = append(append(b, ':'), field.Order.String()...)
+		b = append(b, '}')
+	}
+	return append(b, "]}}"...)
+}
+
+func appendPlain(b []byte, s string) []byte { return append(append(append(b, '"'), s...), '"') }
+
+func appendString(b []byte, s string) []byte {
+	quoted, _ := json.Marshal(s) // of a string this cannot fail
+	return append(b, quoted...)
+}
+
+// sizeHint is about as much as append writes.
+func (s *Sharding) sizeHint() int {
+	const entry, field = 64, 16
+	size := entry
+	for i := range s.Entries {
+		e := &s.Entries[i]
+		size += entry + len(e.Database) + len(e.Collection)
+		for _, key := range e.ShardCollection.Key {
+			size += field + len(key.Field)
+		}
+	}
+	return size
 }
 
 type wireMigrationV2 struct {
 	Source              wireSource      `json:"source"`
 	Destination         wireDestination `json:"destination"`
 	MigrationHosts      []string        `json:"migrationHosts"`
-	DropDestinationData bool            `json:"dropDestinationData"`
-	Sharding            *Sharding       `json:"sharding,omitempty"`
+	DropDestinationData bool            `json:"dropDestinationData"` // the sharding follows, see encode
 }
 
 type wireMigrationV1 struct {
