@@ -46,8 +46,8 @@ func (c *call) handle(resp *http.Response) error {
 	switch {
 	case c.status/100 != 2:
 		return c.newAPIError(resp.Header, body)
-	case c.decode == nil && !enveloped:
-		err = checkIgnored(body, err)
+	case c.decode == nil:
+		err = checkIgnored(body, err, enveloped)
 	case c.decode != nil:
 		err = c.decode(body, err)
 	}
@@ -58,13 +58,18 @@ func (c *call) handle(resp *http.Response) error {
 	return nil
 }
 
-// checkIgnored judges the body of an answer of which the status says everything. What is there and is not JSON is not of
-// Atlas, and neither is then the status.
-func checkIgnored(body []byte, err error) error {
-	if err == nil && len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) {
+// checkIgnored judges the body of an answer of which the status says everything; err is what ended it too early. A body
+// that is not JSON is not of Atlas, and neither is then the status. The status in an envelope arrives with the body.
+func checkIgnored(body []byte, err error, enveloped bool) error {
+	body = bytes.TrimSpace(body)
+	switch {
+	case err != nil && enveloped:
+		return err
+	case len(body) == 0 || json.Valid(body) || err != nil && (body[0] == '{' || body[0] == '['):
+		return nil
+	default:
 		return errors.New("it is not JSON")
 	}
-	return nil
 }
 
 func (c *call) newAPIError(header http.Header, body []byte) *APIError {
@@ -94,16 +99,17 @@ func (c *call) redactor() *redactor {
 func (c *call) finish(ctx context.Context) error {
 	f := &c.failure
 	if ended := contextError(ctx); ended != nil && f.api == nil && !c.waiting {
-		f.err = ended // in whatever words the transport has put it
+		f.err = keepSalvaged(f.err, ended) // in whatever words the transport has put it
 	}
+	maybeDone := c.maybeDone || c.sent.repeatedOverH2()
 	switch {
 	case c.waiting: // the context ended before the next attempt
 		return c.wrap(&interruptedError{contextError(ctx), f.err})
 	case c.op.repeat == repeatUnsent && f.outcomeLost:
 		return c.outcomeUnknown()
-	case c.maybeDone && f.status() == http.StatusNotFound && c.op.refused == notFoundIsDone:
+	case maybeDone && f.status() == http.StatusNotFound && c.op.refused == notFoundIsDone:
 		return nil
-	case c.maybeDone && f.status()/100 == 4 && c.op.refused == refusalIsUnknown:
+	case maybeDone && f.status()/100 == 4 && c.op.refused == refusalIsUnknown:
 		return c.outcomeUnknown()
 	case f.api != nil:
 		return f.api
@@ -132,13 +138,11 @@ func (c *call) wrap(err error) error {
 
 // capture tells the caller about the last answer.
 func (c *call) capture() {
-	into := c.settings.capture
-	if into == nil {
-		return
-	}
-	*into = Response{Attempts: c.attempts, RateLimit: RateLimit{Limit: -1, Remaining: -1}}
-	if c.answer != nil {
-		into.StatusCode, into.Header, into.RateLimit = c.status, publicHeader(c.answer.Header), rateLimitOf(c.answer.Header)
+	for _, into := range c.settings.captures {
+		*into = Response{Attempts: c.attempts, RateLimit: RateLimit{Limit: -1, Remaining: -1}}
+		if c.answer != nil {
+			into.StatusCode, into.Header, into.RateLimit = c.status, publicHeader(c.answer.Header), rateLimitOf(c.answer.Header)
+		}
 	}
 }
 

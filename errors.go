@@ -1,6 +1,7 @@
 package livemigration
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -288,12 +289,20 @@ func (e *interruptedError) Error() string {
 
 func (e *interruptedError) Unwrap() []error { return []error{e.ctx, e.last} }
 
-// attemptTimeoutError is an attempt that took longer than WithTimeout allows.
-type attemptTimeoutError struct{ limit time.Duration }
+// timeoutError is a time-out that is not the deadline of the caller's context, although its own error says so. It is
+// everything else that its own error is.
+type timeoutError struct {
+	text string
+	err  error
+}
 
-func (e *attemptTimeoutError) Error() string { return "no answer within " + e.limit.String() }
-func (*attemptTimeoutError) Timeout() bool   { return true }
-func (*attemptTimeoutError) Temporary() bool { return true }
+func (e *timeoutError) Error() string  { return e.text }
+func (*timeoutError) Timeout() bool    { return true }
+func (*timeoutError) Temporary() bool  { return true }
+func (e *timeoutError) As(to any) bool { return errors.As(e.err, to) }
+func (e *timeoutError) Is(to error) bool {
+	return to != context.DeadlineExceeded && errors.Is(e.err, to)
+}
 
 // salvagedError is the loss of an answer of which the job's id is known.
 type salvagedError struct {
@@ -303,6 +312,15 @@ type salvagedError struct {
 
 func (e *salvagedError) Error() string { return e.err.Error() }
 func (e *salvagedError) Unwrap() error { return e.err }
+
+// keepSalvaged puts another error in the place of one, with the id that the one may hold.
+func keepSalvaged(err, other error) error {
+	var salvaged *salvagedError
+	if errors.As(err, &salvaged) {
+		return &salvagedError{salvaged.id, other}
+	}
+	return other
+}
 
 // brokenAnswerError is a success whose body is of no use.
 type brokenAnswerError struct{ err error }

@@ -207,6 +207,68 @@ func TestAProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
 	assert.EqualValues(t, 1, connections.Load())
 }
 
+func TestAProxyThatFailsForNowIsAskedAgain(t *testing.T) {
+	address, connections := listen(t, func(c net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(c))
+		_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+	})
+	standard := http.DefaultTransport
+	proxied := standard.(*http.Transport).Clone()
+	proxied.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
+	http.DefaultTransport = proxied
+	client, err := livemigration.NewClient(bearer("t0k3n"), quick, livemigration.WithBaseURL("https://atlas.invalid"))
+	http.DefaultTransport = standard
+	require.NoError(t, err)
+	_, err = client.Migrations.Create(t.Context(), projectID, request())
+	require.ErrorContains(t, err, "the proxy refuses to connect: 503")
+	assert.EqualValues(t, 4, connections.Load())
+}
+
+// A nonce that has expired is renewed also behind a transport that makes requests of its own in the same trace.
+func TestAnExpiredNonceBehindATransportWithRequestsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil)
+	side := httptest.NewServer(http.NotFoundHandler())
+	defer side.Close()
+	base := a.HTTPClient().Transport
+	wrapper := roundTripper(func(req *http.Request) (*http.Response, error) {
+		if check, err := http.NewRequestWithContext(req.Context(), http.MethodGet, side.URL, nil); err == nil {
+			if resp, err := base.RoundTrip(check); err == nil {
+				_ = resp.Body.Close()
+			}
+		}
+		return base.RoundTrip(req)
+	})
+	client := newClient(t, a.Credentials(), quick, livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: wrapper}))
+	for range 3 {
+		_, err := client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+		require.NoError(t, err)
+		a.ExpireNonces()
+	}
+}
+
+func TestATransportWithoutAnAnswerIsAnError(t *testing.T) {
+	t.Parallel()
+	broken := roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })
+	for _, credentials := range []livemigration.Credentials{bearer("t0k3n"), livemigration.APIKey("public", "private")} {
+		client := newClient(t, credentials, quick, livemigration.WithHTTPClient(&http.Client{Transport: broken}))
+		_, err := client.Migrations.Get(t.Context(), projectID, jobID)
+		require.Error(t, err)
+	}
+}
+
+func TestATimeoutOfTheTransportIsNoDeadlineOfTheCaller(t *testing.T) {
+	t.Parallel()
+	address, _ := listen(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	transport := &http.Transport{ResponseHeaderTimeout: time.Millisecond}
+	client := newClient(t, bearer("t0k3n"), quick, livemigration.WithBaseURL("http://"+address), livemigration.WithHTTPClient(&http.Client{Transport: transport}))
+	_, err := client.Migrations.Get(t.Context(), projectID, jobID)
+	require.ErrorContains(t, err, "timeout awaiting response headers")
+	assert.NotErrorIs(t, err, context.DeadlineExceeded)
+	_, err = client.Migrations.WaitComplete(t.Context(), projectID, jobID, livemigration.WithMaxOutage(0))
+	require.ErrorContains(t, err, "timeout awaiting response headers")
+}
+
 // A transport of the user's may make requests of its own with the context of a request, and so with its trace.
 func TestOtherRequestsInTheSameTraceDoNotMakeACreationUnsent(t *testing.T) {
 	t.Parallel()
@@ -283,6 +345,12 @@ func TestARefusedDialThenAnAnswer(t *testing.T) {
 	assert.Equal(t, a.Migrations()[1].ID, m.ID)
 	assert.Len(t, a.Migrations(), 2)
 	assert.Equal(t, 1, a.authenticated())
+
+	dials.Store(1) // the next one but one is refused again: after an attempt that was sent, and refused for now
+	a.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(429).WithRetryAfter(0), 1)
+	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+	require.NoError(t, err)
+	assert.Len(t, a.Migrations(), 3)
 }
 
 func TestACutCreationIsRepeatedOnlyBeforeItsCredentialsAreSent(t *testing.T) {

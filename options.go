@@ -45,6 +45,10 @@ func WithAPIVersion(version APIVersion) Option { return func(c *config) { c.vers
 
 // WithHTTPClient makes the client send through hc's Transport, with its Jar, and with its Timeout for one attempt
 // unless [WithTimeout] is given. hc is never changed. Redirects are refused whatever hc's CheckRedirect says.
+//
+// The client learns from the transport's [httptrace] hooks what was sent, and takes what it learns nothing about for sent.
+// An [http.Transport] must not have protocols of its own registered for https: they have no hooks.
+//
 // Default: a clone of [http.DefaultTransport] that keeps more idle connections.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) { c.httpClient = hc }
@@ -207,9 +211,9 @@ func (e *proxyError) refusesCredentials() bool { return e.status == http.StatusP
 type CallOption func(*callSettings)
 
 type callSettings struct {
-	query   queryOptions
-	header  http.Header
-	capture *Response
+	query    queryOptions
+	header   http.Header
+	captures []*Response
 	// maxAttempts is more than 0 where the caller inside this package wants other than the policy.
 	maxAttempts int
 	violations  []FieldViolation
@@ -245,7 +249,13 @@ func WithHeader(key, value string) CallOption {
 }
 
 // CaptureResponse fills r with what is known about the HTTP answer when the call returns, whether it succeeds or not.
-func CaptureResponse(r *Response) CallOption { return func(s *callSettings) { s.capture = r } }
+func CaptureResponse(r *Response) CallOption {
+	return func(s *callSettings) {
+		if r != nil {
+			s.captures = append(s.captures, r)
+		}
+	}
+}
 
 func newCallSettings(opts []CallOption) *callSettings {
 	s := &callSettings{}
@@ -269,7 +279,7 @@ func refusedHeader(canonical, value string) string {
 	}
 	switch {
 	case !validHeaderName(canonical):
-		return "must have a name of letters, digits and hyphens"
+		return "must have a name of letters, digits, hyphens and underscores"
 	case !validHeaderValue(value):
 		return "must have a value without control characters"
 	default:

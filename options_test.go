@@ -173,9 +173,9 @@ func TestHeadersThatACallMaySet(t *testing.T) {
 		{"Accept-Encoding", "gzip", "is left to the HTTP transport"},
 		{"Idempotency-Key", "1", "is not supported: Atlas ignores it, and the HTTP transport would repeat the request"},
 		{"x-idempotency-key", "1", "is not supported: Atlas ignores it, and the HTTP transport would repeat the request"},
-		{"", "x", "must have a name of letters, digits and hyphens"},
-		{"a b", "x", "must have a name of letters, digits and hyphens"},
-		{"a:", "x", "must have a name of letters, digits and hyphens"},
+		{"", "x", "must have a name of letters, digits, hyphens and underscores"},
+		{"a b", "x", "must have a name of letters, digits, hyphens and underscores"},
+		{"a:", "x", "must have a name of letters, digits, hyphens and underscores"},
 		{"X-Trace", "a\nb", "must have a value without control characters"},
 		{"X-Trace", "a\x7f", "must have a value without control characters"},
 	} {

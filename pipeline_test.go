@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -267,6 +268,64 @@ func TestASuccessThatIsAPageIsNone(t *testing.T) {
 			require.NoError(t, script(page, reply(202, body)).client(t).Migrations.Cutover(t.Context(), destinationID, validID))
 		}
 	})
+	cut := func(body string) func(*http.Request) (*http.Response, error) {
+		return func(req *http.Request) (*http.Response, error) {
+			resp := answer(req, 200, nil, "")
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(body), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			return resp, nil
+		}
+	}
+	huge := func(req *http.Request) (*http.Response, error) {
+		resp := answer(req, 200, nil, "")
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("<html>"), &endless{left: 5 << 20}))
+		return resp, nil
+	}
+	cutover := func(step func(*http.Request) (*http.Response, error), opts ...CallOption) error {
+		return script(step).client(t, once).Migrations.Cutover(t.Context(), destinationID, validID, opts...)
+	}
+	require.ErrorContains(t, cutover(cut("<html>please")), "it is not JSON")
+	require.ErrorContains(t, cutover(huge), "it is not JSON")
+	require.ErrorContains(t, cutover(reply(200, "<html>please log in</html>"), WithEnvelope()), "it is not JSON")
+	require.ErrorIs(t, cutover(cut(`{"status":200`), WithEnvelope()), io.ErrUnexpectedEOF)
+	require.NoError(t, cutover(cut(`{"_id":"5f`)), "Atlas has begun to say what v1.0 says")
+	require.NoError(t, cutover(cut("")))
+	require.NoError(t, cutover(reply(202, ""), WithEnvelope()))
+}
+
+func TestTheIDOfAJobSurvivesTheEndOfTheContext(t *testing.T) {
+	t.Parallel()
+	half := func(req *http.Request) (*http.Response, error) {
+		resp := answer(req, 201, nil, "")
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"_id":"`+validID+`","status":"NEW",`), untilDone{req.Context()}))
+		return resp, nil
+	}
+	for name, limit := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		},
+		"time-out of the attempt": context.WithCancel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := limit(t.Context())
+				defer cancel()
+				_, err := script(half).client(t).Migrations.Create(ctx, destinationID, validRequest())
+				var unknown *OutcomeUnknownError
+				require.ErrorAs(t, err, &unknown)
+				assert.Equal(t, validID, unknown.ID)
+				assert.Equal(t, name == "deadline", errors.Is(err, context.DeadlineExceeded))
+			})
+		})
+	}
+}
+
+// untilDone is the rest of a body that does not come.
+type untilDone struct{ ctx context.Context }
+
+func (r untilDone) Read([]byte) (int, error) {
+	<-r.ctx.Done()
+	return 0, r.ctx.Err()
 }
 
 func TestAnswersOfNoUseAreRepeatedForReads(t *testing.T) {
@@ -403,16 +462,23 @@ func TestWhatAServerRepeatsOfASecretIsRedacted(t *testing.T) {
 func TestSecretsAreRedactedBeforeATextIsChanged(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ password, body string }{
-		"with spaces":        {"hunter2  s3cret", `{"errorCode":"X","detail":"got hunter2  s3cret"}`},
-		"with a tab":         {"hunter2\ts3cret", `{"errorCode":"X","detail":"got hunter2\ts3cret"}`},
-		"with mark-up":       {"hun<ter2>s3cret", `got hun<ter2>s3cret`},
-		"cut off":            {"hunter2-s3cret-s3cret", strings.Repeat("x", 190) + "hunter2-s3cret-s3cret"},
-		"in the parameters":  {"hunter2s3cret", `{"errorCode":"X","parameters":[["hunter2s3cret"],{"a":["hunter2s3cret"],"hunter2s3cret":1}]}`},
-		"a nonce":            {"x7", `<p>Authorization: Digest username="u", nonce="hunter2s3cret", cnonce=s3cret, response="s3cret" nextnonce=&quot;hunter2&quot;</p>`},
-		"escaped for HTML":   {`hunter2"s3cret`, `got hunter2&#34;s3cret`},
-		"escaped for a URL":  {"hunter2 s3cret", `got hunter2+s3cret and hunter2%20s3cret`},
-		"in the fields":      {"hunter2s3cret", `{"errorCode":"X","badRequestDetail":{"fields":[{"field":"hunter2s3cret","description":"hunter2s3cret"}]}}`},
-		"in code and reason": {"hunter2s3cret", `{"errorCode":"hunter2s3cret","reason":"hunter2s3cret"}`},
+		"with spaces":          {"hunter2  s3cret", `{"errorCode":"X","detail":"got hunter2  s3cret"}`},
+		"with a tab":           {"hunter2\ts3cret", `{"errorCode":"X","detail":"got hunter2\ts3cret"}`},
+		"with mark-up":         {"hun<ter2>s3cret", `got hun<ter2>s3cret`},
+		"cut off":              {"hunter2-s3cret-s3cret", strings.Repeat("x", 190) + "hunter2-s3cret-s3cret"},
+		"in the parameters":    {"hunter2s3cret", `{"errorCode":"X","parameters":[["hunter2s3cret"],{"a":["hunter2s3cret"],"hunter2s3cret":1}]}`},
+		"a nonce":              {"x7", `<p>Authorization: Digest username="u", nonce="hunter2s3cret", cnonce=s3cret, response="s3cret" nextnonce=&quot;hunter2&quot;</p>`},
+		"a nonce in JSON":      {"x7", `{"h":"Digest username=\"s3cret\", nonce=\"hunter2\", response=\"s3cret\", opaque=\"hunter2\"","username*":"UTF-8''x"}`},
+		"a nonce with a quote": {"x7", `nonce="a\"hunter2", username*=UTF-8''s3cret, opaque=&#34;hunter2&#34; cnonce="s3cret`},
+		"beyond what is shown": {"hunter2s3cret", "<style>" + strings.Repeat("x", 16<<10-25) + "</style>pw hunter2s3cret"},
+		"JSON without HTML":    {`hunter2"<s3cret`, `{"message":"hunter2\"<s3cret"}`},
+		"ASCII-only JSON":      {`hunter2ä/s3cret`, `{"message":"hunter2\u00e4/s3cret"}`},
+		"PHP's JSON":           {`hunter2/s3cret`, `{"message":"hunter2\/s3cret"}`},
+		"lower-case percent":   {`hunter2/=s3cret`, `hunter2%2f%3ds3cret`},
+		"escaped for HTML":     {`hunter2"s3cret`, `got hunter2&#34;s3cret`},
+		"escaped for a URL":    {"hunter2 s3cret", `got hunter2+s3cret and hunter2%20s3cret`},
+		"in the fields":        {"hunter2s3cret", `{"errorCode":"X","badRequestDetail":{"fields":[{"field":"hunter2s3cret","description":"hunter2s3cret"}]}}`},
+		"in code and reason":   {"hunter2s3cret", `{"errorCode":"hunter2s3cret","reason":"hunter2s3cret"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

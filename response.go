@@ -262,7 +262,8 @@ func shorten(s string, most int) string {
 // excerpt is the start of a body that is not Atlas's JSON, without mark-up.
 func excerpt(body []byte, r *redactor) string {
 	const enough = 16 << 10
-	return shorten(stripTags(r.redact(string(body[:min(len(body), enough)]))), maxExcerpt)
+	text := r.redact(string(body))
+	return shorten(stripTags(text[:min(len(text), enough)]), maxExcerpt)
 }
 
 // stripTags drops what stands between angle brackets, and the content of style and script elements.

@@ -193,18 +193,17 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	return true, nil
 }
 
-// named gives the end of an attempt's time a name of its own: net/http's error for it is also that of a context.
+// named gives the end of an attempt's time, or of a time that the user's transport has set, a name of its own: net's
+// errors for it are also that of a context.
 func (c *call) named(ctx context.Context, err error) error {
-	limit := c.client.http.Timeout
-	var timeout net.Error
-	var salvaged *salvagedError
-	if ctx.Err() != nil || !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(c.started) < limit {
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	if errors.As(err, &salvaged) {
-		return &salvagedError{salvaged.id, &attemptTimeoutError{limit}}
+	timeout := &timeoutError{withoutURL(err).Error(), err}
+	if limit := c.client.http.Timeout; time.Since(c.started) >= limit {
+		timeout.text = "no answer within " + limit.String()
 	}
-	return &attemptTimeoutError{limit}
+	return keepSalvaged(err, timeout)
 }
 
 // maxAttempts is the policy's, unless the call has one of its own.
@@ -229,9 +228,14 @@ type sentState struct {
 	standard atomic.Bool
 	// final: the request may have arrived, and nothing that comes later in the attempt takes that back.
 	final atomic.Bool
-	// twice: net/http has sent the request a second time by itself, because a connection that it reused broke. It does
-	// so with requests that change nothing, and with those of which it has written nothing.
+	// answered: the connection has brought the first byte of an answer.
+	answered atomic.Bool
+	// twice: net/http has sent the request a second time by itself, because a connection broke before its answer. Over
+	// HTTP/1 it does so with requests that change nothing and with those of which it has written nothing; over HTTP/2
+	// with every request whose body it can get again.
 	twice atomic.Bool
+	// h2: the connection is one of HTTP/2.
+	h2 atomic.Bool
 }
 
 const (
@@ -245,6 +249,7 @@ const (
 // reset begins an attempt. Credentials of another package may send it past sentTransport.
 func (s *sentState) reset(foreignCredentials bool) {
 	s.final.Store(false)
+	s.h2.Store(false)
 	if foreignCredentials {
 		s.state.Store(sentUnknown)
 		return
@@ -282,32 +287,43 @@ func (s *sentState) leave(resp *http.Response, err error) {
 	}
 }
 
-// connecting takes sentRequest back for net/http's own transport only: that one looks for a second connection when it
-// has written nothing to the first, or when the request changes nothing. Other transports may share the request's
-// trace with requests of their own.
+// connecting takes sentRequest back for net/http's own transport over HTTP/1 only: that one looks for a second
+// connection when it has written nothing to the first, or when the request changes nothing. Other transports may share
+// the request's trace with requests of their own.
 func (s *sentState) connecting() {
 	switch s.state.Load() {
 	case sentHandshake:
 		return
 	case sentRequest:
-		s.twice.Store(true)
-		if !s.standard.Load() {
+		if !s.answered.Load() {
+			s.twice.Store(true)
+		}
+		if !s.standard.Load() || s.h2.Load() {
 			return
 		}
 	}
 	s.state.Store(sentConnecting)
 }
 
-func (s *sentState) connected() {
+func (s *sentState) connected(conn net.Conn) {
+	if secure, ok := conn.(*tls.Conn); ok && secure.ConnectionState().NegotiatedProtocol == "h2" {
+		s.h2.Store(true)
+	}
+	s.answered.Store(false)
 	if s.state.Load() != sentHandshake {
 		s.state.Store(sentRequest)
 	}
 }
 
+// repeatedOverH2 reports whether net/http may have had the request carried out more than once.
+func (s *sentState) repeatedOverH2() bool { return s.twice.Load() && s.h2.Load() }
+
 func (c *call) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GetConn: func(string) { c.sent.connecting() },
-		GotConn: func(httptrace.GotConnInfo) { c.sent.connected() },
+		GotConn: func(info httptrace.GotConnInfo) { c.sent.connected(info.Conn) },
+
+		GotFirstResponseByte: func() { c.sent.answered.Store(true) },
 	}
 }
 
@@ -328,12 +344,38 @@ func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.base.RoundTrip(req)
 	}
 	c.sent.enter(digest.IsNegotiation(req.Context()), t.standard)
-	resp, err := t.base.RoundTrip(req)
-	if err == nil && resp.StatusCode == http.StatusUnauthorized && req.Method == http.MethodGet && c.sent.twice.Load() {
+	resp, err := t.base.RoundTrip(c.onceOverH2(req))
+	if err == nil && c.refusedForItsCount(req, resp) {
 		// Before the credentials see it: they would take it for an expired nonce, and send the request a third time.
 		_ = resp.Body.Close()
 		resp, err = nil, errSentTwice
 	}
 	c.sent.leave(resp, err)
 	return resp, err
+}
+
+// refusedForItsCount recognizes the refusal of a read that net/http has sent twice with one nonce count. Only Digest
+// has such counts.
+func (c *call) refusedForItsCount(req *http.Request, resp *http.Response) bool {
+	return c.client.credentials != nil && resp != nil && resp.Body != nil && resp.StatusCode == http.StatusUnauthorized &&
+		req.Method == http.MethodGet && c.sent.twice.Load()
+}
+
+var errNotOverH2 = errors.New("the HTTP/2 stream broke, and the request must not be sent twice")
+
+// onceOverH2 keeps net/http from sending by itself what must not be carried out twice. Over HTTP/2 it repeats a request
+// that it can read again also when the server has had all of it.
+func (c *call) onceOverH2(req *http.Request) *http.Request {
+	getBody := req.GetBody
+	if c.op.repeat != repeatUnsent || getBody == nil {
+		return req
+	}
+	once := req.WithContext(req.Context())
+	once.GetBody = func() (io.ReadCloser, error) {
+		if c.sent.h2.Load() {
+			return nil, errNotOverH2
+		}
+		return getBody()
+	}
+	return once
 }

@@ -242,19 +242,24 @@ func TestRepeatedOperationsWithAnUnknownOutcome(t *testing.T) {
 		{"server error, then not found", reply(500, `{"errorCode":"UNEXPECTED_ERROR"}`), reply(404, ""), nil, ErrNotFound, true, 2},
 		{"refused for now, then not found", reply(503, "", "Retry-After", "1"), reply(404, ""), ErrNotFound, ErrNotFound, false, 2},
 		{"rate limited, then not found", reply(429, ""), reply(404, ""), ErrNotFound, ErrNotFound, false, 2},
+		{"rate limited after a reset, then not found", reset, nil, nil, ErrNotFound, true, 3},
 		{"not found", reply(404, ""), nil, ErrNotFound, ErrNotFound, false, 1},
 		{"reset for ever", reset, reset, syscall.ECONNRESET, syscall.ECONNRESET, false, 5},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := script(tc.first, tc.second)
+				steps := []func(*http.Request) (*http.Response, error){tc.first, tc.second}
+				if tc.requests == 3 {
+					steps = append(steps[:1], reply(429, ""), reply(404, ""))
+				}
+				s := script(steps...)
 				err := s.client(t).LinkTokens.Delete(t.Context(), validID)
 				require.ErrorIs(t, err, tc.delete)
 				assert.NotErrorIs(t, err, ErrOutcomeUnknown)
 				assert.Len(t, s.requests, tc.requests)
 
-				s = script(tc.first, tc.second)
+				s = script(steps...)
 				err = s.client(t).Migrations.Cutover(t.Context(), destinationID, validID)
 				require.ErrorIs(t, err, tc.cutover)
 				assert.Equal(t, tc.unknown, errors.Is(err, ErrOutcomeUnknown))
@@ -349,11 +354,11 @@ func TestSentStates(t *testing.T) {
 		{"foreign credentials, nothing seen", true, func(*sentState) {}, false},
 		{"a transport without a trace", false, func(s *sentState) { s.enter(false, false) }, false},
 		{"net/http before it looks for a connection", false, func(s *sentState) { s.enter(false, true) }, true},
-		{"another transport that looks for a second connection", false, func(s *sentState) { s.enter(false, false); s.connecting(); s.connected(); s.connecting() }, false},
+		{"another transport that looks for a second connection", false, func(s *sentState) { s.enter(false, false); s.connecting(); s.connected(nil); s.connecting() }, false},
 		{"sent, no answer, and sent again", true, func(s *sentState) {
 			s.enter(false, true)
 			s.connecting()
-			s.connected()
+			s.connected(nil)
 			s.leave(nil, io.EOF)
 			s.enter(false, true)
 			s.connecting()
@@ -361,23 +366,23 @@ func TestSentStates(t *testing.T) {
 		{"sent, refused, and sent again", true, func(s *sentState) {
 			s.enter(false, true)
 			s.connecting()
-			s.connected()
+			s.connected(nil)
 			s.leave(&http.Response{StatusCode: 401}, nil)
 			s.enter(false, true)
 			s.connecting()
 		}, true},
-		{"handshake that failed", false, func(s *sentState) { s.enter(true, true); s.connecting(); s.connected(); s.leave(nil, io.EOF) }, true},
+		{"handshake that failed", false, func(s *sentState) { s.enter(true, true); s.connecting(); s.connected(nil); s.leave(nil, io.EOF) }, true},
 		{"no connection", false, func(s *sentState) { s.enter(false, true); s.connecting() }, true},
-		{"a connection", false, func(s *sentState) { s.enter(false, true); s.connecting(); s.connected() }, false},
-		{"an idle connection that turned out closed, then none", false, func(s *sentState) { s.enter(false, true); s.connecting(); s.connected(); s.connecting() }, true},
-		{"handshake on a connection", true, func(s *sentState) { s.enter(true, true); s.connecting(); s.connected() }, true},
+		{"a connection", false, func(s *sentState) { s.enter(false, true); s.connecting(); s.connected(nil) }, false},
+		{"an idle connection that turned out closed, then none", false, func(s *sentState) { s.enter(false, true); s.connecting(); s.connected(nil); s.connecting() }, true},
+		{"handshake on a connection", true, func(s *sentState) { s.enter(true, true); s.connecting(); s.connected(nil) }, true},
 		{"handshake, then the request", false, func(s *sentState) {
 			s.enter(true, true)
 			s.connecting()
-			s.connected()
+			s.connected(nil)
 			s.enter(false, true)
 			s.connecting()
-			s.connected()
+			s.connected(nil)
 		}, false},
 	} {
 		var s sentState

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -54,8 +55,7 @@ func newRedactor(secrets []Secret) *redactor {
 	var forms []string
 	for _, secret := range secrets {
 		if s := secret.Reveal(); s != "" {
-			quoted, _ := json.Marshal(s)
-			forms = append(forms, s, string(quoted[1:len(quoted)-1]), url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s))
+			forms = append(forms, formsOf(s)...)
 		}
 	}
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
@@ -66,9 +66,26 @@ func newRedactor(secrets []Secret) *redactor {
 	return &redactor{strings.NewReplacer(pairs...)}
 }
 
+// formsOf are the forms that a text takes in JSON, URLs and HTML, as the usual encoders write them.
+func formsOf(s string) []string {
+	quoted, _ := json.Marshal(s)
+	escaped := string(quoted[1 : len(quoted)-1])
+	// What encoding/json escapes for the sake of HTML, others leave.
+	bare := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(escaped)
+	ascii := strconv.QuoteToASCII(s)
+	query, path := url.QueryEscape(s), url.PathEscape(s)
+	return []string{
+		s, escaped, bare, strings.ReplaceAll(bare, "/", `\/`), ascii[1 : len(ascii)-1],
+		query, path, percents.ReplaceAllStringFunc(query, strings.ToLower), percents.ReplaceAllStringFunc(path, strings.ToLower),
+		html.EscapeString(s),
+	}
+}
+
+var percents = regexp.MustCompile(`%[0-9A-F]{2}`)
+
 // proofs are the parameters of an Authorization header, which a server may repeat too: nobody knows their values
 // beforehand, but they are named.
-var proofs = regexp.MustCompile(`(?i)\b(username|nonce|cnonce|nextnonce|response|opaque)\s*=\s*("[^"]*"?|&quot;.*?(?:&quot;|$)|&#34;.*?(?:&#34;|$)|[^\s,;&"<]+)`)
+var proofs = regexp.MustCompile(`(?i)\b(username\*?|nonce|cnonce|nextnonce|response|opaque)\s*=\s*(\\+".*?(?:\\+"|$)|"(?:\\.|[^"\\])*"?|&quot;.*?(?:&quot;|$)|&#34;.*?(?:&#34;|$)|[^\s,;&"<\\]+)`)
 
 func (r *redactor) redact(s string) string {
 	return proofs.ReplaceAllString(r.known.Replace(s), "$1="+redacted)

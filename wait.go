@@ -267,7 +267,7 @@ func (r *pollRun[T]) attempt(ctx context.Context) (*T, error) {
 	defer cancel()
 	state, err := r.get(bounded, opts)
 	r.atLeast = r.askedFor(&resp, err)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+	if errors.Is(err, context.DeadlineExceeded) && bounded.Err() != nil && ctx.Err() == nil {
 		err = cmp.Or(r.lastErr, errNoAnswer) // the end of the outage, which is no deadline of the caller's
 	}
 	return state, err

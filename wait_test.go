@@ -357,8 +357,10 @@ func TestPollsMakeTheirRequestsWithTheCallOptions(t *testing.T) {
 	t.Parallel()
 	s := script(reply(200, `{"status":200,"content":`+migrationJSON+`}`), reply(200, `{"status":200,"content":{"status":"COMPLETE"}}`))
 	synctest.Test(t, func(t *testing.T) {
-		_, err := waits["complete"](s.client(t), t.Context(), WithCallOptions(WithEnvelope(), WithHeader("X-Route", "a")))
+		var resp Response
+		_, err := waits["complete"](s.client(t), t.Context(), WithCallOptions(WithEnvelope(), WithHeader("X-Route", "a"), CaptureResponse(&resp)))
 		require.NoError(t, err)
+		assert.Equal(t, 200, resp.StatusCode)
 	})
 	require.Len(t, s.requests, 2)
 	for _, r := range s.requests {
