@@ -1,0 +1,122 @@
+package benchmarks
+
+import (
+	"fmt"
+	"math"
+)
+
+// budget is what something may cost.
+type budget struct {
+	what string
+	// limit is what the project promises, aim what it works towards where that is less.
+	limit, aim float64
+	// margin is what noise may add before the check fails.
+	margin float64
+	unit   string
+	// absolute ones depend on the machine, and are reported but not checked.
+	absolute bool
+	measured func(Results) float64
+}
+
+func perCall(name, place, unit string) func(Results) float64 {
+	return func(r Results) float64 { return r.median(name, place, peerOurs, unit) }
+}
+
+func overBare(name, place string) func(Results) float64 {
+	return func(r Results) float64 { return r.ratio(name, place, peerOurs, peerBare, unitTime) }
+}
+
+const (
+	mega = 1e6
+	kibi = 1 << 10
+)
+
+// What a watch may cost.
+const (
+	maxHeapPerWatch       = 6 * kibi
+	maxGoroutinesPerWatch = 1
+)
+
+// growth is what the library adds to the minimal program, in millions.
+func growth(unit string) func(Results) float64 {
+	return func(r Results) float64 {
+		return (r.median("Footprint", "build", peerOurs, unit) - r.median("Footprint", "build", peerBare, unit)) / mega
+	}
+}
+
+func built(unit string, scale float64) func(Results) float64 {
+	return func(r Results) float64 { return r.median("Footprint", "build", peerOurs, unit) / scale }
+}
+
+func perWatch(unit string, scale float64) func(Results) float64 {
+	return func(r Results) float64 {
+		worst := math.NaN()
+		for _, place := range []string{"watches100", "watches1000", "watches10000"} {
+			if v := r.median("Scale", place, peerOurs, unit) / scale; !(v <= worst) && !math.IsNaN(v) {
+				worst = v
+			}
+		}
+		return worst
+	}
+}
+
+var budgets = []budget{
+	{what: "requests per call, steady state", limit: 1,
+		measured: perCall("Read", serverMinimal, unitRequests)},
+	{what: "requests per call, steady state, in-memory Atlas", limit: 1,
+		measured: perCall("Read", serverAtlas, unitRequests)},
+	{what: "requests per call, 64 callers", limit: 1,
+		measured: perCall("Parallel", serverMinimal, unitRequests)},
+	{what: "allocations per read, minimal handler in process", limit: 125, aim: 110, margin: 1,
+		measured: perCall("Read", serverProcess, unitAllocs)},
+	{what: "time at 20 ms latency ÷ bare", limit: 1.05, margin: 0.03, unit: "×",
+		measured: overBare("Latency", serverMinimal)},
+	{what: "time on loopback, minimal handler ÷ bare", limit: 1.25, aim: 1.15, margin: 0.12, unit: "×",
+		measured: overBare("Read", serverMinimal)},
+	{what: "create with 500 sharding entries ÷ bare, in-memory Atlas", limit: 1.6, margin: 0.16, unit: "×",
+		measured: overBare("CreateSharded", serverAtlas)},
+	{what: "heap per watch", limit: maxHeapPerWatch / kibi, unit: " KiB", measured: perWatch(unitHeap, kibi)},
+	{what: "goroutines per watch", limit: maxGoroutinesPerWatch, measured: perWatch(unitGoroutines, 1)},
+	{what: "binary growth over bare", limit: 0.6, unit: " MB", margin: 0.01, measured: growth(unitBinary)},
+	{what: "compile time, warm standard library", limit: 2, unit: " s", absolute: true, measured: built(unitBuild, 1)},
+	{what: "compiler memory, warm standard library", limit: 300, unit: " MB", absolute: true, measured: built(unitMemory, mega)},
+}
+
+// met says whether a measurement keeps to the budget, give or take the margin. What has not been measured does not.
+func (b *budget) met(got, margin float64) bool { return got <= b.limit+margin }
+
+// Check judges results by all budgets but the absolute ones. It returns a line for each, and how many are broken: times,
+// which another measurement may mend, and counts.
+func Check(r Results) (lines []string, times, counts int) {
+	for i := range budgets {
+		b := &budgets[i]
+		if b.absolute {
+			continue
+		}
+		got, verdict := b.measured(r), "ok    "
+		if !b.met(got, b.margin) {
+			verdict = "BROKEN"
+			if b.unit == "×" {
+				times++
+			} else {
+				counts++
+			}
+		}
+		lines = append(lines, fmt.Sprintf("%s  %s: %.2f%s (budget %.4g, margin %.2g)", verdict, b.what, got, b.unit, b.limit, b.margin))
+	}
+	return lines, times, counts
+}
+
+// InCheck selects what the check has to measure.
+func InCheck(name, server string) bool {
+	switch name {
+	case "Read":
+		return true
+	case "CreateSharded":
+		return server == serverAtlas
+	case "Latency", "Parallel":
+		return server == serverMinimal
+	default:
+		return false
+	}
+}

@@ -1,0 +1,136 @@
+package benchmarks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// The sizes of the two large cases.
+const (
+	shardingEntries       = 500
+	sourceProjects        = 200
+	deploymentsPerProject = 50
+)
+
+// hosts are two because of the legacy API: it may show a single one in a form that its own client does not read.
+var hosts = []string{"vm001.example.com", "vm002.example.com"}
+
+// migration, project and deployment are what a program would write that decodes with encoding/json alone. They have the
+// fields of the library's types.
+type migration struct {
+	ID              string   `json:"_id"`
+	Status          string   `json:"status"`
+	ReadyForCutover bool     `json:"readyForCutover"`
+	MigrationHosts  []string `json:"migrationHosts"`
+	LagTimeSeconds  *int64   `json:"lagTimeSeconds,omitempty"`
+}
+
+type project struct {
+	Name           string       `json:"name"`
+	ProjectID      string       `json:"projectId"`
+	MigrationHosts []string     `json:"migrationHosts"`
+	Deployments    []deployment `json:"deployments"`
+}
+
+type deployment struct {
+	ClusterID                   string `json:"clusterId"`
+	Name                        string `json:"name"`
+	MongoDBVersion              string `json:"mongoDBVersion"`
+	FeatureCompatibilityVersion string `json:"featureCompatibilityVersion"`
+	AgentVersion                string `json:"agentVersion"`
+	Managed                     bool   `json:"managed"`
+	Sharded                     bool   `json:"sharded"`
+	ShardsSize                  int    `json:"shardsSize"`
+	TLSEnabled                  bool   `json:"tlsEnabled"`
+	DBSizeBytes                 int64  `json:"dbSizeBytes"`
+	OplogSizeMB                 int    `json:"oplogSizeMB"`
+}
+
+// migrationRequest leaves the destination's project to the method that it is given to.
+func migrationRequest(entries int) livemigration.MigrationRequest {
+	r := livemigration.MigrationRequest{
+		Source: livemigration.Source{
+			ProjectID: "9b43a5b329223c3a1591a678", ClusterName: "orders", Username: "migration", Password: "a password",
+			SSL: true, CACertificatePath: "/etc/mongodb/ca.pem",
+		},
+		Destination:    livemigration.Destination{ClusterName: "Cluster0"},
+		MigrationHosts: hosts[:1],
+	}
+	if entries == 0 {
+		return r
+	}
+	r.Sharding = &livemigration.Sharding{CreateSupportingIndexes: true}
+	for i := range entries {
+		r.Sharding.Entries = append(r.Sharding.Entries, livemigration.ShardEntry{
+			Database: "orders", Collection: fmt.Sprintf("collection%03d", i),
+			ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{
+				{Field: "location", Order: livemigration.Ascending}, {Field: "customerId", Order: livemigration.Hashed},
+			}},
+		})
+	}
+	return r
+}
+
+// The requests that the library is asked to create. Clients only read them.
+var (
+	usualRequest   = sync.OnceValue(func() livemigration.MigrationRequest { return migrationRequest(0) })
+	shardedRequest = sync.OnceValue(func() livemigration.MigrationRequest { return migrationRequest(shardingEntries) })
+)
+
+// sentBody is what the library sends for a request: the bytes that the floor has ready.
+func sentBody(request livemigration.MigrationRequest) ([]byte, error) {
+	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	defer srv.Close()
+	client, err := srv.NewClient()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := client.Migrations.Create(context.Background(), srv.ProjectID(), request); err != nil {
+		return nil, err
+	}
+	arrived := srv.Requests()
+	return []byte(arrived[len(arrived)-1].Body.Reveal()), nil
+}
+
+// bodies are computed once.
+var bodies = sync.OnceValues(func() (b struct{ usual, sharded []byte }, err error) {
+	if b.usual, err = sentBody(usualRequest()); err != nil {
+		return b, err
+	}
+	b.sharded, err = sentBody(shardedRequest())
+	return b, err
+})
+
+// availableProjects is the large list. It is made where it is needed, and not kept: with so much to look through, the
+// garbage collector would make every benchmark about memory.
+func availableProjects() []livemigration.AvailableProject {
+	projects := make([]livemigration.AvailableProject, sourceProjects)
+	for i := range projects {
+		p := &projects[i]
+		p.Name, p.ProjectID = fmt.Sprintf("project %03d", i), livemigration.ProjectID(fmt.Sprintf("%024x", i+1))
+		p.MigrationHosts = hosts
+		for j := range deploymentsPerProject {
+			p.Deployments = append(p.Deployments, livemigration.Deployment{
+				ClusterID: fmt.Sprintf("%024x", 1000*i+j), Name: fmt.Sprintf("cluster %02d", j),
+				MongoDBVersion: "7.0.12", FeatureCompatibilityVersion: "7.0", AgentVersion: "13.19.0.8937",
+				Managed: true, Sharded: j%2 == 0, ShardsSize: 1 + j%4, TLSEnabled: true,
+				DBSizeBytes: int64(j+1) << 34, OplogSizeMB: 51200,
+			})
+		}
+	}
+	return projects
+}
+
+// mustJSON is for values that always marshal.
+func mustJSON(v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
