@@ -48,7 +48,7 @@ func (c *call) handle(resp *http.Response) error {
 		return c.newAPIError(resp.Header, body)
 	case c.decode == nil:
 		err = checkIgnored(body, err, enveloped)
-	case c.decode != nil:
+	default:
 		err = c.decode(body, err)
 	}
 	if err != nil {
@@ -97,14 +97,15 @@ func (c *call) redactor() *redactor {
 
 // finish turns the last failure into the error of the call.
 func (c *call) finish(ctx context.Context) error {
-	f := &c.failure
-	if ended := contextError(ctx); ended != nil && f.api == nil && !c.waiting {
+	f, ended := &c.failure, contextError(ctx)
+	if c.waiting { // the context ended before the next attempt
+		return c.wrap(&interruptedError{ended, f.err})
+	}
+	if ended != nil && f.api == nil {
 		f.err = keepSalvaged(f.err, ended) // in whatever words the transport has put it
 	}
 	maybeDone := c.maybeDone || c.sent.repeatedOverH2()
 	switch {
-	case c.waiting: // the context ended before the next attempt
-		return c.wrap(&interruptedError{contextError(ctx), f.err})
 	case c.op.repeat == repeatUnsent && f.outcomeLost:
 		return c.outcomeUnknown()
 	case maybeDone && f.status() == http.StatusNotFound && c.op.refused == notFoundIsDone:

@@ -189,39 +189,33 @@ func TestAProxyThatCannotBeChosenIsNoUnknownOutcome(t *testing.T) {
 	}
 }
 
-func TestAProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
-	address, connections := listen(t, func(c net.Conn) {
-		_, _ = http.ReadRequest(bufio.NewReader(c))
-		_, _ = io.WriteString(c, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-	})
-	standard := http.DefaultTransport
-	proxied := standard.(*http.Transport).Clone()
-	proxied.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
-	http.DefaultTransport = proxied
-	client, err := livemigration.NewClient(bearer("t0k3n"), quick, livemigration.WithBaseURL("https://atlas.invalid"))
-	http.DefaultTransport = standard
-	require.NoError(t, err)
-	_, err = client.Migrations.Create(t.Context(), projectID, request())
-	require.ErrorContains(t, err, "the proxy refuses to connect: 407 Proxy Authentication Required")
-	assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
-	assert.EqualValues(t, 1, connections.Load())
-}
-
-func TestAProxyThatFailsForNowIsAskedAgain(t *testing.T) {
-	address, connections := listen(t, func(c net.Conn) {
-		_, _ = http.ReadRequest(bufio.NewReader(c))
-		_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-	})
-	standard := http.DefaultTransport
-	proxied := standard.(*http.Transport).Clone()
-	proxied.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
-	http.DefaultTransport = proxied
-	client, err := livemigration.NewClient(bearer("t0k3n"), quick, livemigration.WithBaseURL("https://atlas.invalid"))
-	http.DefaultTransport = standard
-	require.NoError(t, err)
-	_, err = client.Migrations.Create(t.Context(), projectID, request())
-	require.ErrorContains(t, err, "the proxy refuses to connect: 503")
-	assert.EqualValues(t, 4, connections.Load())
+// Not parallel: the client takes its proxy from the default transport.
+func TestProxiesThatRefuse(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status   string
+		attempts int
+	}{
+		"credentials are asked for once": {"407 Proxy Authentication Required", 1},
+		"a failure for now is repeated":  {"503 Service Unavailable", 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, connections := listen(t, func(c net.Conn) {
+				_, _ = http.ReadRequest(bufio.NewReader(c))
+				_, _ = io.WriteString(c, "HTTP/1.1 "+tc.status+"\r\nContent-Length: 0\r\n\r\n")
+			})
+			standard := http.DefaultTransport
+			proxied := standard.(*http.Transport).Clone()
+			proxied.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
+			http.DefaultTransport = proxied
+			client, err := livemigration.NewClient(bearer("t0k3n"), quick, livemigration.WithBaseURL("https://atlas.invalid"))
+			http.DefaultTransport = standard
+			require.NoError(t, err)
+			_, err = client.Migrations.Create(t.Context(), projectID, request())
+			require.ErrorContains(t, err, "the proxy refuses to connect: "+tc.status)
+			assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+			assert.EqualValues(t, tc.attempts, connections.Load())
+		})
+	}
 }
 
 // A nonce that has expired is renewed also behind a transport that makes requests of its own in the same trace.

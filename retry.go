@@ -112,11 +112,6 @@ func (f *failure) status() int {
 
 func (f *failure) retryAfterGiven() bool { return f.api != nil && f.api.retryAfterGiven }
 
-// mayBeDone reports whether Atlas may have carried the request out.
-func (f *failure) mayBeDone() bool {
-	return !f.undone && (f.api == nil || f.status() >= http.StatusInternalServerError)
-}
-
 // errSentTwice takes the place of a 401 that says nothing about the keys: net/http has sent a read a second time by
 // itself, with the same Authorization header, and a server that has seen the first one refuses its nonce count.
 var errSentTwice = fmt.Errorf("the connection broke, and the repetition by net/http was refused for its nonce count: %w", io.ErrUnexpectedEOF)
@@ -188,7 +183,7 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 		return false, nil
 	}
 	c.wait, c.waiting = wait, true
-	c.maybeDone = c.maybeDone || f.mayBeDone()
+	c.maybeDone = c.maybeDone || !f.undone
 	c.logRepeat()
 	return true, nil
 }
