@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/google/go-querystring/query"
 	"github.com/hashicorp/go-retryablehttp"
@@ -27,6 +28,7 @@ type Client struct {
 	Migrations        *MigrationsService
 
 	http      *http.Client
+	timeout   time.Duration     // of an attempt
 	transport http.RoundTripper // the user's, or the clone of the default one
 	prefix    string            // scheme, host, and prefix of the API version
 	version   APIVersion
@@ -57,15 +59,16 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 	if err := cfg.err(); err != nil {
 		return nil, err
 	}
+	timeout := cfg.attemptTimeout()
 	c := &Client{
 		// The embedding hides all but RoundTrip: go-retryablehttp closes idle connections after a failed call, which
 		// would take them from other callers.
 		http: &http.Client{
-			Transport:     struct{ http.RoundTripper }{authenticated},
+			Transport:     struct{ http.RoundTripper }{&attemptTransport{authenticated, timeout}},
 			Jar:           cfg.httpClient.Jar,
-			Timeout:       cfg.attemptTimeout(),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		timeout:   timeout,
 		transport: base,
 		prefix:    origin.String() + cfg.version.prefix(),
 		version:   cfg.version,
@@ -156,10 +159,11 @@ func decodeAnswer(op *operation, ids []identifier, data []byte, err error, resul
 //  2. the request: path, query, headers, media types of the operation and version;
 //  3. go-retryablehttp with the policy of retry.go. It reads and decodes the answer inside its loop (call.handle), so
 //     that a truncated answer is an attempt that failed;
-//  4. the http.Client, which bounds an attempt and follows no redirect;
-//  5. the transport of the credentials;
-//  6. sentTransport, which notes whether credentials went out, and so what may be repeated;
-//  7. the user's transport, or a clone of the default one.
+//  4. the http.Client, which follows no redirect;
+//  5. attemptTransport, which bounds an attempt;
+//  6. the transport of the credentials;
+//  7. sentTransport, which notes whether credentials went out, and so what may be repeated;
+//  8. the user's transport, or a clone of the default one.
 //
 // decode is nil where the answer has no content.
 func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body payload, opts []CallOption, decode func([]byte, error) error) error {

@@ -97,7 +97,7 @@ func TestDefaults(t *testing.T) {
 	client, err := NewClient(APIKey("public", "private"), nil)
 	require.NoError(t, err)
 	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.prefix)
-	assert.Equal(t, 30*time.Second, client.http.Timeout)
+	assert.Equal(t, 30*time.Second, client.timeout)
 	assert.Equal(t, RetryPolicy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.retry)
 	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.userAgent)
 	transport, ok := client.transport.(*http.Transport)
@@ -122,7 +122,7 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 			t.Parallel()
 			client, err := NewClient(noCredentials, tc.opts...)
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, client.http.Timeout)
+			assert.Equal(t, tc.want, client.timeout)
 		})
 	}
 }

@@ -195,7 +195,7 @@ func (c *call) named(ctx context.Context, err error) error {
 		return err
 	}
 	timeout := &timeoutError{withoutURL(err).Error(), err}
-	if limit := c.client.http.Timeout; time.Since(c.started) >= limit {
+	if limit := c.client.timeout; time.Since(c.started) >= limit {
 		timeout.text = "no answer within " + limit.String()
 	}
 	return keepSalvaged(err, timeout)
