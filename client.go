@@ -129,7 +129,7 @@ type job interface{ salvage(id string) }
 // created is found in anything that shows it, since Atlas does not tell it a second time.
 func decodeAnswer(op *operation, ids []identifier, data []byte, err error, result any) error {
 	if err == nil {
-		err = plainJSONError(json.Unmarshal(data, result))
+		err = plainJSONError(unmarshal(data, result))
 	}
 	asked := ""
 	if !op.creates() {
@@ -151,6 +151,14 @@ func decodeAnswer(op *operation, ids []identifier, data []byte, err error, resul
 		return nil
 	}
 	return &salvagedError{id, err}
+}
+
+// unmarshal reads JSON as json.Unmarshal does. What reads itself checks the syntax itself, once.
+func unmarshal(data []byte, result any) error {
+	if self, ok := result.(json.Unmarshaler); ok {
+		return self.UnmarshalJSON(data)
+	}
+	return json.Unmarshal(data, result)
 }
 
 // do is the one way of every call to Atlas. Outermost first:

@@ -102,6 +102,9 @@ func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, mi
 // one string.
 func (m *Migration) UnmarshalJSON(data []byte) error {
 	type plain Migration
+	if json.Unmarshal(data, (*plain)(m)) == nil { // the usual form, at the least cost
+		return nil
+	}
 	body := struct {
 		*plain
 		MigrationHosts stringList `json:"migrationHosts"`

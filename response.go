@@ -92,6 +92,9 @@ func stringMember(data []byte, name string) string {
 
 // plainJSONError says what is wrong without the names of Go types.
 func plainJSONError(err error) error {
+	if err == nil {
+		return nil
+	}
 	var mismatch *json.UnmarshalTypeError
 	if !errors.As(err, &mismatch) {
 		return err
