@@ -7,19 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 )
 
-// call is one call of a method: up to MaxAttempts attempts of one request.
+// call is one call of a method: up to MaxAttempts attempts of one request. What lives as long as it is a part of it,
+// which spares every call an allocation for each.
 type call struct {
 	client   *Client
 	op       *operation
 	path     string
 	secrets  []Secret // in the request's body
-	settings *callSettings
+	settings callSettings
 	decode   func(body []byte, err error) error
+
+	repeating retryablehttp.Client
+	trace     httptrace.ClientTrace
 
 	attempts int
 	started  time.Time // the current attempt

@@ -175,9 +175,10 @@ func unmarshal(data []byte, result any) error {
 //
 // decode is nil where the answer has no content.
 func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body payload, opts []CallOption, decode func([]byte, error) error) error {
-	call := &call{client: c, op: op, settings: newCallSettings(opts), decode: decode}
+	call := &call{client: c, op: op, decode: decode}
+	call.settings.apply(opts)
 	defer call.capture()
-	if err := invalidRequest(c.violations(ctx, ids, body, call.settings)); err != nil {
+	if err := invalidRequest(c.violations(ctx, ids, body, &call.settings)); err != nil {
 		return err
 	}
 	call.path = op.expand(ids)
@@ -191,7 +192,7 @@ func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body p
 	if err != nil {
 		return call.wrap(err)
 	}
-	repeating := retryablehttp.Client{
+	call.repeating = retryablehttp.Client{
 		HTTPClient:     c.http,
 		RetryMax:       call.maxAttempts() - 1,
 		RequestLogHook: call.begin,
@@ -199,7 +200,7 @@ func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body p
 		Backoff:        call.backoff,
 		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
 	}
-	if _, err := repeating.Do(req); err != nil {
+	if _, err := call.repeating.Do(req); err != nil {
 		return call.finish(ctx)
 	}
 	return nil
@@ -242,7 +243,8 @@ func (c *call) newRequest(ctx context.Context, body payload) (*retryablehttp.Req
 		}
 		encoded = data
 	}
-	ctx = httptrace.WithClientTrace(context.WithValue(ctx, callKey{}, c), c.trace())
+	c.trace = c.sent.trace()
+	ctx = httptrace.WithClientTrace(context.WithValue(ctx, callKey{}, c), &c.trace)
 	req, err := retryablehttp.NewRequestWithContext(ctx, c.op.method, target, encoded)
 	if err != nil {
 		return nil, err

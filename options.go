@@ -257,14 +257,12 @@ func CaptureResponse(r *Response) CallOption {
 	}
 }
 
-func newCallSettings(opts []CallOption) *callSettings {
-	s := &callSettings{}
+func (s *callSettings) apply(opts []CallOption) {
 	for _, opt := range opts {
 		if opt != nil {
 			opt(s)
 		}
 	}
-	return s
 }
 
 func refusedHeader(canonical, value string) string {

@@ -181,7 +181,8 @@ func TestHeadersThatACallMaySet(t *testing.T) {
 	} {
 		t.Run(tc.key+"="+tc.value, func(t *testing.T) {
 			t.Parallel()
-			s := newCallSettings([]CallOption{nil, WithHeader(tc.key, tc.value)})
+			var s callSettings
+			s.apply([]CallOption{nil, WithHeader(tc.key, tc.value)})
 			if tc.want == "" {
 				assert.Empty(t, s.violations)
 				assert.Equal(t, tc.value, s.header.Get(tc.key))

@@ -313,12 +313,12 @@ func (s *sentState) connected(conn net.Conn) {
 // repeatedOverH2 reports whether net/http may have had the request carried out more than once.
 func (s *sentState) repeatedOverH2() bool { return s.twice.Load() && s.h2.Load() }
 
-func (c *call) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GetConn: func(string) { c.sent.connecting() },
-		GotConn: func(info httptrace.GotConnInfo) { c.sent.connected(info.Conn) },
+func (s *sentState) trace() httptrace.ClientTrace {
+	return httptrace.ClientTrace{
+		GetConn: func(string) { s.connecting() },
+		GotConn: func(info httptrace.GotConnInfo) { s.connected(info.Conn) },
 
-		GotFirstResponseByte: func() { c.sent.answered.Store(true) },
+		GotFirstResponseByte: func() { s.answered.Store(true) },
 	}
 }
 
