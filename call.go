@@ -94,12 +94,17 @@ func (c *call) newAPIError(header http.Header, body []byte) *APIError {
 	return e
 }
 
+// redactor covers what the credentials and the request's body must not show. A body's secret is in memory for no longer
+// than its call.
 func (c *call) redactor() *redactor {
-	secrets := c.secrets
+	var secrets []Secret
 	if own := c.client.credentials; own != nil {
-		secrets = append(own.secrets(), secrets...)
+		secrets = own.secrets()
 	}
-	return newRedactor(secrets)
+	if len(c.secrets) == 0 {
+		return c.client.redactors.get(secrets)
+	}
+	return newRedactor(append(secrets, c.secrets...))
 }
 
 // finish turns the last failure into the error of the call.

@@ -38,6 +38,7 @@ type Client struct {
 
 	// credentials is nil for those of another package.
 	credentials ownCredentials
+	redactors   *redactorCache
 }
 
 // ownCredentials are those of this package, about which the pipeline knows more.
@@ -75,6 +76,7 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 		userAgent: userAgent(cfg.userAgent),
 		retry:     cfg.retry.withDefaults(),
 		logger:    cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
+		redactors: new(redactorCache),
 	}
 	c.credentials, _ = credentials.(ownCredentials)
 	c.LinkTokens = &LinkTokensService{c}

@@ -3,7 +3,6 @@ package livemigration
 import (
 	"encoding/json"
 	"fmt"
-	"html"
 	"io"
 	"log/slog"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 const redacted = "[REDACTED]"
@@ -50,6 +50,29 @@ func (Secret) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }
 // redactor takes secrets out of texts that others wrote.
 type redactor struct{ known *strings.Replacer }
 
+// redactorCache keeps the redactor of secrets that stay the same from call to call: making one costs more than a request.
+// It keeps it behind a function, because no printer and no dump looks into one; the function knows its own secrets only.
+type redactorCache struct {
+	last atomic.Pointer[func([]Secret) *redactor]
+}
+
+func (c *redactorCache) get(secrets []Secret) *redactor {
+	if last := c.last.Load(); last != nil {
+		if r := (*last)(secrets); r != nil {
+			return r
+		}
+	}
+	made := newRedactor(secrets)
+	last := func(asked []Secret) *redactor {
+		if slices.Equal(asked, secrets) {
+			return made
+		}
+		return nil
+	}
+	c.last.Store(&last)
+	return made
+}
+
 // newRedactor covers the secrets, the longest first, in the forms in which an answer to JSON over HTTP may repeat them.
 func newRedactor(secrets []Secret) *redactor {
 	var forms []string
@@ -77,9 +100,12 @@ func formsOf(s string) []string {
 	return []string{
 		s, escaped, bare, strings.ReplaceAll(bare, "/", `\/`), ascii[1 : len(ascii)-1],
 		query, path, percents.ReplaceAllStringFunc(query, strings.ToLower), percents.ReplaceAllStringFunc(path, strings.ToLower),
-		html.EscapeString(s),
+		htmlEscapes.Replace(s),
 	}
 }
+
+// htmlEscapes are those of html.EscapeString. Package html would bring 70 KB of entities along.
+var htmlEscapes = strings.NewReplacer("&", "&amp;", "'", "&#39;", "<", "&lt;", ">", "&gt;", `"`, "&#34;")
 
 var percents = regexp.MustCompile(`%[0-9A-F]{2}`)
 
