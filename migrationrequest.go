@@ -159,8 +159,14 @@ func (r MigrationRequest) Validate(version APIVersion) error {
 }
 
 func (r MigrationRequest) violations(v APIVersion) []FieldViolation {
+	found, _ := r.check(v)
+	return found
+}
+
+// check also reports whether all names in the sharding are plain, see ShardEntry.plain.
+func (r *MigrationRequest) check(v APIVersion) (found []FieldViolation, plain bool) {
 	if !v.known() {
-		return []FieldViolation{{"apiVersion", "must be APIv2 or APIv1"}}
+		return []FieldViolation{{"apiVersion", "must be APIv2 or APIv1"}}, false
 	}
 	var c checker
 	r.Source.check(&c)
@@ -168,9 +174,9 @@ func (r MigrationRequest) violations(v APIVersion) []FieldViolation {
 	r.checkHosts(&c, v)
 	if r.Sharding != nil {
 		c.refuse(v == APIv1, "sharding", "is not supported by API v1.0")
-		r.Sharding.check(&c)
+		plain = r.Sharding.check(&c)
 	}
-	return c.found
+	return c.found, plain
 }
 
 // checker gathers violations.
@@ -253,17 +259,20 @@ func (r *MigrationRequest) checkHosts(c *checker, v APIVersion) {
 
 func notInHostName(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
-func (s *Sharding) check(c *checker) {
+func (s *Sharding) check(c *checker) (plain bool) {
+	plain = true
 	for i := range s.Entries {
 		entry := &s.Entries[i]
 		if entry.plain() {
 			continue // without the path, which costs more than the check
 		}
+		plain = false
 		path := fmt.Sprintf("sharding.shardingEntries[%d]", i)
 		c.require(path+".database", entry.Database)
 		c.require(path+".collection", entry.Collection)
 		entry.ShardCollection.check(c, path+".shardCollection.key")
 	}
+	return plain
 }
 
 // plain reports that the entry is well-formed and that its names stand in JSON as they are, which is the usual case.
@@ -288,12 +297,19 @@ func (e *ShardEntry) plain() bool {
 // plainName reports whether s is not empty and has only visible ASCII characters of which encoding/json escapes none.
 func plainName(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+		if !plainBytes[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+var plainBytes = func() (plain [256]bool) {
+	for c := '!'; c <= '~'; c++ {
+		plain[c] = !strings.ContainsRune(`"\<>&`, c)
+	}
+	return plain
+}()
 
 func (k *ShardKeys) check(c *checker, path string) {
 	c.refuse(len(k.Key) == 0, path, "must hold at least one field")

@@ -177,7 +177,7 @@ func TestARequestLoadsFromTheBodyOfV2AndIsSentAsItWas(t *testing.T) {
 	require.NoError(t, r.Validate(APIv2))
 	assert.Equal(t, []ShardKeyField{{"location", Ascending}, {"region", Hashed}}, r.Sharding.Entries[0].ShardCollection.Key)
 
-	sent, err := migrationPayload{destinationID, r}.encode(APIv2)
+	sent, err := (&migrationPayload{projectID: destinationID, request: r}).encode(APIv2)
 	require.NoError(t, err)
 	assert.JSONEq(t, fullBodyV2, string(sent))
 
@@ -210,7 +210,7 @@ func TestEncodedBodies(t *testing.T) {
 			r := validRequest()
 			tc.change(&r)
 			before := r
-			got, err := migrationPayload{destinationID, r}.encode(tc.version)
+			got, err := (&migrationPayload{projectID: destinationID, request: r}).encode(tc.version)
 			require.NoError(t, err)
 			assert.Equal(t, tc.want, string(got))
 			assert.Equal(t, before, r, "the caller's request must not change")
@@ -238,11 +238,11 @@ func TestShardingIsWrittenAsEncodingJSONDoes(t *testing.T) {
 				}
 				want, err := json.Marshal(sharding)
 				require.NoError(t, err)
-				assert.Equal(t, string(want), string(sharding.append(nil)))
+				assert.Equal(t, string(want), string(sharding.append(nil, quoterFor(sharding.check(new(checker))))))
 			}
 		}
 	}
-	assert.Equal(t, `{"createSupportingIndexes":false,"shardingEntries":[]}`, string((&Sharding{}).append(nil)))
+	assert.Equal(t, `{"createSupportingIndexes":false,"shardingEntries":[]}`, string((&Sharding{}).append(nil, appendPlain)))
 }
 
 // What is passed over quickly has nothing that a closer look would find.
@@ -275,9 +275,9 @@ func TestTheMethodsProjectDecides(t *testing.T) {
 	t.Parallel()
 	r := validRequest()
 	r.Destination.ProjectID = destinationID
-	assert.Empty(t, migrationPayload{destinationID, r}.violations(APIv2))
+	assert.Empty(t, (&migrationPayload{projectID: destinationID, request: r}).violations(APIv2))
 	assert.Equal(t, []FieldViolation{{"destination.groupId", "must be empty or the project that the method is called with"}},
-		migrationPayload{sourceID, r}.violations(APIv2))
+		(&migrationPayload{projectID: sourceID, request: r}).violations(APIv2))
 }
 
 func TestShardKeyFieldsOfOtherShapesAreRefused(t *testing.T) {

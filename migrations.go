@@ -71,7 +71,7 @@ func secondsToDuration(seconds int64) time.Duration {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.client, &operations.createMigration, []identifier{projectID}, migrationPayload{projectID, req}, opts)
+	return send[Migration](ctx, s.client, &operations.createMigration, []identifier{projectID}, &migrationPayload{projectID: projectID, request: req}, opts)
 }
 
 // Get reads a migration job. It needs the role Organization Member. Errors are [*InvalidRequestError] and [*APIError].

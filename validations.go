@@ -43,7 +43,7 @@ func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == V
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
 func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.client, &operations.createValidation, []identifier{projectID}, migrationPayload{projectID, req}, opts)
+	return send[Validation](ctx, s.client, &operations.createValidation, []identifier{projectID}, &migrationPayload{projectID: projectID, request: req}, opts)
 }
 
 // Get reads a validation job. It needs the role Organization Owner. Errors are [*InvalidRequestError] and [*APIError].

@@ -18,10 +18,13 @@ type payload interface {
 type migrationPayload struct {
 	projectID ProjectID
 	request   MigrationRequest
+	// plain is what the check has found out about the names in the sharding: that they stand in JSON as they are.
+	plain bool
 }
 
-func (p migrationPayload) violations(v APIVersion) []FieldViolation {
-	found := p.request.violations(v)
+func (p *migrationPayload) violations(v APIVersion) []FieldViolation {
+	found, plain := p.request.check(v)
+	p.plain = plain
 	if id := p.request.Destination.ProjectID; id != "" && id != p.projectID {
 		found = append(found, FieldViolation{"destination.groupId",
 			"must be empty or the project that the method is called with"})
@@ -29,14 +32,14 @@ func (p migrationPayload) violations(v APIVersion) []FieldViolation {
 	return found
 }
 
-func (p migrationPayload) secrets() []Secret {
+func (p *migrationPayload) secrets() []Secret {
 	if p.request.Source.Password == "" {
 		return nil
 	}
 	return []Secret{p.request.Source.Password}
 }
 
-func (p migrationPayload) encode(v APIVersion) ([]byte, error) {
+func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
 	r := &p.request
 	source := wireSource{
 		GroupID: r.Source.ProjectID, ClusterName: r.Source.ClusterName,
@@ -58,12 +61,22 @@ func (p migrationPayload) encode(v APIVersion) ([]byte, error) {
 	}
 	body = slices.Grow(body, r.Sharding.sizeHint())
 	body = append(body[:len(body)-1], `,"sharding":`...)
-	return append(r.Sharding.append(body), '}'), nil
+	return append(r.Sharding.append(body, quoterFor(p.plain)), '}'), nil
+}
+
+// quoter appends a string as JSON writes it.
+type quoter func([]byte, string) []byte
+
+func quoterFor(plain bool) quoter {
+	if plain {
+		return appendPlain
+	}
+	return appendString
 }
 
 // append writes the sharding as encoding/json would. A request may shard hundreds of collections, for each of which
 // encoding/json calls three marshalers and checks what they wrote.
-func (s *Sharding) append(b []byte) []byte {
+func (s *Sharding) append(b []byte, quote quoter) []byte {
 	b = append(b, `{"createSupportingIndexes":`...)
 	b = strconv.AppendBool(b, s.CreateSupportingIndexes)
 	b = append(b, `,"shardingEntries":[`...)
@@ -71,16 +84,12 @@ func (s *Sharding) append(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = s.Entries[i].append(b)
+		b = s.Entries[i].append(b, quote)
 	}
 	return append(b, "]}"...)
 }
 
-func (e *ShardEntry) append(b []byte) []byte {
-	quote := appendString
-	if e.plain() {
-		quote = appendPlain
-	}
+func (e *ShardEntry) append(b []byte, quote quoter) []byte {
 	b = quote(append(b, `{"database":`...), e.Database)
 	b = quote(append(b, `,"collection":`...), e.Collection)
 	b = append(b, `,"shardCollection":{"key":[`...)
