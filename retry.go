@@ -17,7 +17,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
-	"github.com/livemigration/livemigration-go/internal/digest"
+	"github.com/livemigration/livemigration-go/internal/authn"
 )
 
 // RetryPolicy says how often a request is repeated, and after what time. A zero field stands for its default.
@@ -338,7 +338,7 @@ func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return t.base.RoundTrip(req)
 	}
-	c.sent.enter(digest.IsNegotiation(req.Context()), t.standard)
+	c.sent.enter(authn.IsNegotiation(req.Context()), t.standard)
 	resp, err := t.base.RoundTrip(c.onceOverH2(req))
 	if err == nil && c.refusedForItsCount(req, resp) {
 		// Before the credentials see it: they would take it for an expired nonce, and send the request a third time.

@@ -8,7 +8,7 @@
 //
 // A request that may change something on the server is never written before its credentials are. Its challenge is
 // obtained by a GET without a body to the same URL, so a connection that breaks while the credentials are still being
-// negotiated cannot have carried anything out. [IsNegotiation] tells those requests apart.
+// negotiated cannot have carried anything out. [authn.IsNegotiation] tells those requests apart.
 //
 // Strings are hashed as the UTF-8 they are in Go. Challenges of other schemes are skipped, and Basic is never answered.
 // No error of this package contains a user name, a password, or anything a server sent.

@@ -8,10 +8,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
-)
 
-// maxDrain is how much of a response that nobody will read is read so that its connection can be used again.
-const maxDrain = 64 << 10
+	"github.com/livemigration/livemigration-go/internal/authn"
+)
 
 // exchange is one call of RoundTrip.
 type exchange struct {
@@ -32,7 +31,7 @@ func (e *exchange) run() (*http.Response, error) {
 	case e.transport.open.Load():
 		return e.plain(e.req.Context())
 	case e.isSafe():
-		return e.plain(withNegotiation(e.req.Context()))
+		return e.plain(authn.WithNegotiation(e.req.Context()))
 	default:
 		return e.probe()
 	}
@@ -95,7 +94,7 @@ func (e *exchange) plain(ctx context.Context) (*http.Response, error) {
 	if !e.rewind() {
 		return resp, nil
 	}
-	discard(resp)
+	authn.Discard(resp)
 	return e.authenticate(s, true)
 }
 
@@ -108,7 +107,7 @@ func (e *exchange) probe() (*http.Response, error) {
 	if c, ok := challengeOf(resp); ok {
 		s := e.transport.adopt(c)
 		e.arrive()
-		discard(resp)
+		authn.Discard(resp)
 		return e.authenticate(s, true)
 	}
 	if isRefusal(resp.StatusCode) {
@@ -116,7 +115,7 @@ func (e *exchange) probe() (*http.Response, error) {
 	}
 	e.transport.open.Store(true)
 	e.arrive()
-	discard(resp)
+	authn.Discard(resp)
 	return e.plain(e.req.Context())
 }
 
@@ -143,7 +142,7 @@ func (e *exchange) authenticate(s *session, fresh bool) (*http.Response, error) 
 		t.session.CompareAndSwap(s, next)
 		return resp, nil
 	}
-	discard(resp)
+	authn.Discard(resp)
 	if resp, err = e.attempt(ctx, next); err != nil {
 		return nil, err
 	}
@@ -163,7 +162,7 @@ func (e *exchange) attempt(ctx context.Context, s *session) (*http.Response, err
 		if method == "" {
 			method = http.MethodGet
 		}
-		out.Header = cloneHeader(e.req.Header)
+		out.Header = authn.CloneHeader(e.req.Header)
 		out.Header["Authorization"] = []string{s.authorization(method, out.URL.RequestURI(), bodyHash)}
 	}
 	out.Body, e.body = e.body, nil
@@ -185,7 +184,7 @@ func (e *exchange) bodyHash(s *session) (string, error) {
 		return "", nil
 	}
 	h := s.keys().algorithm.new()
-	if e.hasBody() {
+	if authn.HasBody(e.req) {
 		if e.req.GetBody == nil {
 			return "", errors.New("digest: qop=auth-int needs a request with GetBody")
 		}
@@ -201,32 +200,20 @@ func (e *exchange) bodyHash(s *session) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// rewind makes the body ready for another attempt and reports whether that is possible. If it is not, the refusal that
-// called for the attempt tells the caller more than an error would: that the request was not carried out.
+// rewind makes the body ready for another attempt and reports whether that is possible.
 func (e *exchange) rewind() bool {
-	if !e.hasBody() {
-		return true
+	body, ok := authn.Rewound(e.req)
+	if ok {
+		e.body = body
 	}
-	if e.req.GetBody == nil {
-		return false
-	}
-	body, err := e.req.GetBody()
-	if err != nil {
-		return false
-	}
-	e.body = body
-	return true
-}
-
-func (e *exchange) hasBody() bool {
-	return e.req.Body != nil && e.req.Body != http.NoBody
+	return ok
 }
 
 // isSafe reports whether the caller's request may go out before its credentials do.
 func (e *exchange) isSafe() bool {
 	switch e.req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
-		return !e.hasBody()
+		return !authn.HasBody(e.req)
 	default:
 		return false
 	}
@@ -234,11 +221,11 @@ func (e *exchange) isSafe() bool {
 
 // probeFor returns the request that draws a challenge in place of req.
 func probeFor(req *http.Request) *http.Request {
-	probe := req.WithContext(withNegotiation(req.Context()))
+	probe := req.WithContext(authn.WithNegotiation(req.Context()))
 	probe.Method = http.MethodGet
 	probe.Body, probe.GetBody, probe.ContentLength = nil, nil, 0
 	probe.TransferEncoding, probe.Trailer = nil, nil
-	probe.Header = cloneHeader(req.Header)
+	probe.Header = authn.CloneHeader(req.Header)
 	for name := range probe.Header {
 		if describesBody(name) {
 			delete(probe.Header, name)
@@ -256,13 +243,6 @@ func describesBody(name string) bool {
 	default:
 		return strings.HasPrefix(name, "Content-") || strings.HasPrefix(name, "If-")
 	}
-}
-
-func cloneHeader(h http.Header) http.Header {
-	if h == nil {
-		return make(http.Header)
-	}
-	return h.Clone()
 }
 
 // challengeOf returns the challenge to answer, and false if the response is not a refusal that can be answered. What is
@@ -283,14 +263,4 @@ func isRefusal(status int) bool {
 	default:
 		return status >= 500 || status >= 300 && status < 400
 	}
-}
-
-// discard gives back the connection of a response that nobody will read.
-func discard(resp *http.Response) {
-	if resp.Body == nil {
-		return
-	}
-	// A body that fails while it is thrown away is as good as read.
-	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
-	_ = resp.Body.Close()
 }

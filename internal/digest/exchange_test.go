@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go/internal/authn"
 )
 
 func TestProbeHeaders(t *testing.T) {
@@ -286,7 +288,7 @@ func TestProbeAnswers(t *testing.T) {
 			var sent []string
 			base := &inProcess{handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				body, _ := io.ReadAll(req.Body)
-				sent = append(sent, fmt.Sprintf("%s %s %t", req.Method, body, IsNegotiation(req.Context())))
+				sent = append(sent, fmt.Sprintf("%s %s %t", req.Method, body, authn.IsNegotiation(req.Context())))
 				assert.Empty(t, req.Header.Get("Authorization"))
 				if req.Method == "GET" {
 					w.WriteHeader(status)
@@ -465,7 +467,7 @@ func TestWaitingEndsWithTheNegotiation(t *testing.T) {
 				base := &inProcess{handler: tt.handler}
 				challenged, answered := make(chan struct{}), make(chan struct{})
 				slow := func(req *http.Request) (*http.Response, error) {
-					if IsNegotiation(req.Context()) {
+					if authn.IsNegotiation(req.Context()) {
 						<-challenged
 					} else if req.URL.Path == "/slow" {
 						<-answered
@@ -602,7 +604,7 @@ func TestErrorsOfTheBase(t *testing.T) {
 			negotiating := false
 			transport := newTestTransport(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
 				if n++; n == tt.failAt {
-					negotiating = IsNegotiation(req.Context())
+					negotiating = authn.IsNegotiation(req.Context())
 					if req.Body != nil {
 						req.Body.Close()
 					}
@@ -652,7 +654,7 @@ func TestPanicOfTheBase(t *testing.T) {
 // What is thrown away is read to a bound, so an endless body holds up nobody.
 func TestDiscardIsBounded(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{10, maxDrain, 10 * maxDrain} {
+	for _, size := range []int{10, authn.MaxDrain, 10 * authn.MaxDrain} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
 			s := newServer()
@@ -669,7 +671,7 @@ func TestDiscardIsBounded(t *testing.T) {
 			}))
 			status, _ := call(t, transport, newRequest(t, "GET", "/", ""))
 			assert.Equal(t, 200, status)
-			assert.Equal(t, min(size, maxDrain), discarded.reads)
+			assert.Equal(t, min(size, authn.MaxDrain), discarded.reads)
 			assert.Equal(t, 1, discarded.timesClosed())
 		})
 	}

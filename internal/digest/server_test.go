@@ -18,6 +18,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go/internal/authn"
 )
 
 const (
@@ -65,7 +67,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := record{method: req.Method, uri: req.RequestURI, body: string(body), header: req.Header.Clone()}
-	r.negotiation = IsNegotiation(req.Context())
+	r.negotiation = authn.IsNegotiation(req.Context())
 	stale := false
 	r.credentials, stale, r.refusal = s.verify(req, body)
 	s.requests = append(s.requests, r)

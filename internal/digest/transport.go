@@ -1,15 +1,15 @@
 package digest
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
+
+	"github.com/livemigration/livemigration-go/internal/authn"
 )
 
 // Transport is an [http.RoundTripper] that authenticates the requests to one origin with HTTP Digest. It is safe for
@@ -21,7 +21,7 @@ import (
 //
 // It has no CloseIdleConnections method, so that a caller that gives up does not close the connections of the others.
 type Transport struct {
-	origin origin
+	origin authn.Origin
 	base   http.RoundTripper
 
 	// credentials are behind a function so that no way of printing a Transport reaches them.
@@ -59,7 +59,7 @@ func NewTransport(origin *url.URL, username, password string, base http.RoundTri
 		return nil, errors.New("digest: the base transport is nil")
 	}
 	return &Transport{
-		origin:      originOf(origin),
+		origin:      authn.OriginOf(origin),
 		base:        base,
 		credentials: func() (string, string) { return username, password },
 		newCnonce:   rand.Text,
@@ -75,7 +75,7 @@ func NewTransport(origin *url.URL, username, password string, base http.RoundTri
 // A request that is refused because its nonce is no longer accepted is repeated once, if its body can be read again
 // with GetBody. If not, the caller gets the 401.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !t.concerns(req) {
+	if !t.origin.Concerns(req) {
 		return t.base.RoundTrip(req)
 	}
 	e := exchange{transport: t, req: req, body: req.Body}
@@ -86,15 +86,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Request = req
 	return resp, nil
-}
-
-// concerns reports whether req is to be authenticated here.
-func (t *Transport) concerns(req *http.Request) bool {
-	if req.URL == nil || originOf(req.URL) != t.origin {
-		return false
-	}
-	_, has := req.Header["Authorization"]
-	return !has
 }
 
 // live returns the session to use, or nil if there has to be a negotiation.
@@ -165,35 +156,4 @@ func (t *Transport) keep(used, s *session, resp *http.Response) {
 	if s != used {
 		t.session.CompareAndSwap(used, s)
 	}
-}
-
-// origin is what a challenge's answers are limited to.
-type origin struct {
-	scheme, host, port string
-}
-
-func originOf(u *url.URL) origin {
-	o := origin{scheme: strings.ToLower(u.Scheme), host: strings.ToLower(u.Hostname()), port: u.Port()}
-	if o.port != "" {
-		return o
-	}
-	switch o.scheme {
-	case "http":
-		o.port = "80"
-	case "https":
-		o.port = "443"
-	}
-	return o
-}
-
-type negotiationKey struct{}
-
-// IsNegotiation reports whether a request with this context is one that a [Transport] sends to its base only to obtain
-// a challenge, so that no authenticated byte of the caller's request is in it.
-func IsNegotiation(ctx context.Context) bool {
-	return ctx.Value(negotiationKey{}) != nil
-}
-
-func withNegotiation(ctx context.Context) context.Context {
-	return context.WithValue(ctx, negotiationKey{}, true)
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go/internal/authn"
 )
 
 func TestNewTransport(t *testing.T) {
@@ -257,7 +259,7 @@ func TestForeignRequestsPassUnchanged(t *testing.T) {
 		assert.Equal(t, 401, resp.StatusCode)
 		require.Len(t, got, 1)
 		assert.Same(t, req, got[0])
-		assert.False(t, IsNegotiation(got[0].Context()))
+		assert.False(t, authn.IsNegotiation(got[0].Context()))
 	}
 
 	got = nil
@@ -481,12 +483,6 @@ func TestKeepLeavesANewerSession(t *testing.T) {
 
 	transport.keep(newer, late, respond(401, "", http.Header{"Authentication-Info": {`nextnonce="4"`}}))
 	assert.Same(t, newer, transport.live(), "a session that was refused is not shared")
-}
-
-func TestIsNegotiation(t *testing.T) {
-	t.Parallel()
-	assert.False(t, IsNegotiation(t.Context()))
-	assert.True(t, IsNegotiation(withNegotiation(t.Context())))
 }
 
 func TestCnoncesAreRandom(t *testing.T) {
