@@ -13,13 +13,17 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/livemigration/livemigration-go/internal/pacing"
 )
 
 // call is one call of a method: up to MaxAttempts attempts of one request. What lives as long as it is a part of it,
 // which spares every call an allocation for each.
 type call struct {
 	client   *Client
+	ctx      context.Context // the caller's
 	op       *operation
+	scope    string // the organization or project
 	path     string
 	secrets  []Secret // in the request's body
 	settings callSettings
@@ -28,9 +32,12 @@ type call struct {
 	repeating retryablehttp.Client
 	trace     httptrace.ClientTrace
 
+	begun    time.Time
 	attempts int
 	started  time.Time // the current attempt
-	sent     sentState // the current attempt
+	turn     pacing.Turn
+	turnWait time.Duration // before the current attempt
+	sent     sentState     // the current attempt
 	answer   *http.Response
 	status   int // the answer's, or the one in its envelope
 
@@ -50,9 +57,14 @@ func (c *call) handle(resp *http.Response) error {
 	if enveloped && err == nil {
 		c.status, body = unwrapEnvelope(c.status, body)
 	}
+	c.noteDeprecation(resp.Header)
+	if c.status/100 != 2 {
+		failure := c.newAPIError(resp.Header, body)
+		c.reportTurn(resp.Header, failure)
+		return failure
+	}
+	c.reportTurn(resp.Header, nil)
 	switch {
-	case c.status/100 != 2:
-		return c.newAPIError(resp.Header, body)
 	case c.decode == nil:
 		err = checkIgnored(body, err, enveloped)
 	default:
@@ -61,7 +73,7 @@ func (c *call) handle(resp *http.Response) error {
 	if err != nil {
 		return &brokenAnswerError{err}
 	}
-	c.logAttempt(nil)
+	c.logAttempt(&failure{})
 	return nil
 }
 
@@ -85,7 +97,7 @@ func (c *call) newAPIError(header http.Header, body []byte) *APIError {
 	}
 	e := newAPIError(c.status, header, body, c.redactor())
 	e.Method, e.Path, e.Attempts = c.op.method, c.path, c.attempts
-	if own := c.client.credentials; own != nil && e.StatusCode == http.StatusUnauthorized {
+	if own := c.client.authenticator; own != nil && e.StatusCode == http.StatusUnauthorized {
 		var explanation string
 		if e.staleNonce, explanation = own.explain(header); explanation != "" {
 			e.Detail = strings.TrimPrefix(e.Detail+"; "+explanation, "; ")
@@ -98,7 +110,7 @@ func (c *call) newAPIError(header http.Header, body []byte) *APIError {
 // than its call.
 func (c *call) redactor() *redactor {
 	var secrets []Secret
-	if own := c.client.credentials; own != nil {
+	if own := c.client.authenticator; own != nil {
 		secrets = own.secrets()
 	}
 	if len(c.secrets) == 0 {
@@ -109,6 +121,9 @@ func (c *call) redactor() *redactor {
 
 // finish turns the last failure into the error of the call.
 func (c *call) finish(ctx context.Context) error {
+	if c.failure.api != nil {
+		c.failure.api.Duration = time.Since(c.begun)
+	}
 	f, ended := &c.failure, contextError(ctx)
 	if c.waiting { // the context ended before the next attempt
 		return c.wrap(&interruptedError{ended, f.err})
@@ -126,6 +141,8 @@ func (c *call) finish(ctx context.Context) error {
 		return c.outcomeUnknown()
 	case f.api != nil:
 		return f.api
+	case f.paced():
+		return f.err
 	default:
 		return c.wrap(f.err)
 	}
@@ -136,7 +153,12 @@ func (c *call) outcomeUnknown() error {
 	if c.failure.api == nil {
 		err = c.wrap(err)
 	}
-	unknown := &OutcomeUnknownError{Method: c.op.method, Path: c.path, Err: err}
+	unknown := &OutcomeUnknownError{
+		Method: c.op.method, Path: c.path, Err: err, Attempts: c.attempts, Duration: time.Since(c.begun),
+	}
+	if c.answer != nil {
+		unknown.RequestID = c.redactor().clean(c.answer.Header.Get("X-Request-Id"))
+	}
 	var salvaged *salvagedError
 	if errors.As(err, &salvaged) {
 		unknown.ID = salvaged.id
@@ -146,7 +168,7 @@ func (c *call) outcomeUnknown() error {
 
 // wrap names the call before an error that is not Atlas's. Such an error may quote what a server sent.
 func (c *call) wrap(err error) error {
-	return &callError{c.op.method, c.path, c.errorText(err) + formatAttempts(c.attempts), err}
+	return &CallError{c.op.method, c.path, c.attempts, time.Since(c.begun), err, c.errorText(err) + formatAttempts(c.attempts)}
 }
 
 // capture tells the caller about the last answer.

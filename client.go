@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,10 +12,13 @@ import (
 	"net/http/httptrace"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-querystring/query"
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/livemigration/livemigration-go/internal/pacing"
 )
 
 const version = "0.1.0"
@@ -36,18 +40,11 @@ type Client struct {
 	retry     RetryPolicy
 	logger    *slog.Logger
 
-	// credentials is nil for those of another package.
-	credentials ownCredentials
-	redactors   *redactorCache
-}
-
-// ownCredentials are those of this package, about which the pipeline knows more.
-type ownCredentials interface {
-	// secrets are what no message may repeat.
-	secrets() []Secret
-	// explain says what a 401 with this header means if not that the keys are wrong: that a nonce was too old, or
-	// something that the user should know.
-	explain(http.Header) (stale bool, explanation string)
+	// authenticator is nil with credentials of another package.
+	authenticator authenticator
+	redactors     *redactorCache
+	pacer         *pacing.Pacer // nil: there is no pacing
+	deprecated    *sync.Map     // the operations of which it has been said
 }
 
 // NewClient returns a client that authenticates with credentials. It does no I/O. The error names what can never work,
@@ -57,15 +54,19 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 	base := cfg.baseTransport()
 	origin := cfg.origin()
 	authenticated := cfg.authenticate(credentials, origin, base)
+	wrapped := cfg.wrap(authenticated)
 	if err := cfg.err(); err != nil {
 		return nil, err
 	}
+	own, _ := authenticated.(authenticator)
 	timeout := cfg.attemptTimeout()
 	c := &Client{
 		// The embedding hides all but RoundTrip: go-retryablehttp closes idle connections after a failed call, which
 		// would take them from other callers.
 		http: &http.Client{
-			Transport:     struct{ http.RoundTripper }{&attemptTransport{authenticated, timeout}},
+			Transport: struct{ http.RoundTripper }{&attemptTransport{
+				base: wrapped, timeout: timeout, opaque: own == nil || len(cfg.wrappers) > 0,
+			}},
 			Jar:           cfg.httpClient.Jar,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -76,9 +77,12 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 		userAgent: userAgent(cfg.userAgent),
 		retry:     cfg.retry.withDefaults(),
 		logger:    cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
-		redactors: new(redactorCache),
+
+		authenticator: own,
+		redactors:     new(redactorCache),
+		pacer:         cfg.pacer(),
+		deprecated:    new(sync.Map),
 	}
-	c.credentials, _ = credentials.(ownCredentials)
 	c.LinkTokens = &LinkTokensService{c}
 	c.AvailableProjects = &AvailableProjectsService{c}
 	c.Validations = &ValidationsService{c}
@@ -98,6 +102,40 @@ func (c *Client) CloseIdleConnections() {
 	if closer, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		closer.CloseIdleConnections()
 	}
+}
+
+// Close ends what Atlas has issued to the client: with a [ServiceAccount] it revokes the access token that the client
+// holds (POST /api/oauth/revoke). Then it closes idle connections, as [Client.CloseIdleConnections] does. Nothing else
+// revokes a token, and one that is not revoked expires by itself.
+//
+// Call it when no call is under way. The client remains usable: the next call fetches a new token. When the token could
+// not be revoked, the error is an [*APIError] or a [*CallError], and Close may be called again. With other credentials
+// there is nothing to end, and no error.
+func (c *Client) Close(ctx context.Context) error {
+	if err := invalidRequest(checkContext(ctx)); err != nil {
+		return err
+	}
+	defer c.CloseIdleConnections()
+	if c.authenticator == nil {
+		return nil
+	}
+	begun := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	err := c.authenticator.revoke(bounded)
+	var api *APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &api):
+		api.Attempts, api.Duration = 1, time.Since(begun)
+		return api
+	case ctx.Err() != nil:
+		err = contextError(ctx)
+	case bounded.Err() != nil:
+		err = &timeoutError{"no answer within " + c.timeout.String(), err}
+	}
+	return &CallError{http.MethodPost, revokePath, 1, time.Since(begun), err, newRedactor(c.authenticator.secrets()).clean(summaryOf(err))}
 }
 
 func userAgent(product string) string {
@@ -170,20 +208,21 @@ func unmarshal(data []byte, result any) error {
 //  3. go-retryablehttp with the policy of retry.go. It reads and decodes the answer inside its loop (call.handle), so
 //     that a truncated answer is an attempt that failed;
 //  4. the http.Client, which follows no redirect;
-//  5. attemptTransport, which bounds an attempt;
-//  6. the transport of the credentials;
-//  7. sentTransport, which notes whether credentials went out, and so what may be repeated;
-//  8. the user's transport, or a clone of the default one.
+//  5. attemptTransport, which waits for the attempt's turn within the rate limit, and bounds it;
+//  6. the wrappers of WithTransportWrapper, which see no credentials;
+//  7. the transport of the credentials;
+//  8. sentTransport, which notes whether credentials went out, and so what may be repeated;
+//  9. the user's transport, or a clone of the default one.
 //
 // decode is nil where the answer has no content.
 func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body payload, opts []CallOption, decode func([]byte, error) error) error {
-	call := &call{client: c, op: op, decode: decode}
+	call := &call{client: c, ctx: ctx, op: op, decode: decode, begun: time.Now()}
 	call.settings.apply(opts)
 	defer call.capture()
 	if err := invalidRequest(c.violations(ctx, ids, body, &call.settings)); err != nil {
 		return err
 	}
-	call.path = op.expand(ids)
+	call.scope, call.path = ids[0].segment(), op.expand(ids)
 	if body != nil {
 		call.secrets = body.secrets()
 	}

@@ -23,7 +23,7 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrVersionGone is status 410: Atlas has removed this version of the resource; a newer release of this package is needed.
 	ErrVersionGone = errors.New("version gone")
-	// ErrRateLimited is status 429: too many requests, see [APIError.RetryAfter].
+	// ErrRateLimited is status 429: too many requests, see [APIError.RetryAfter]. It is also any [*PacingError].
 	ErrRateLimited = errors.New("rate limited")
 	// ErrServer is status 500 and above.
 	ErrServer = errors.New("server error")
@@ -59,7 +59,8 @@ type APIError struct {
 	Parameters []any
 	// Fields are the fields of the request that Atlas refused.
 	Fields []FieldViolation
-	// Method and Path are those of the request. Path is below the prefix of the API version.
+	// Method and Path are those of the request. Path is below the prefix of the API version, except for that of a token
+	// endpoint. The ids in it are no secrets.
 	Method, Path string
 	// Attempts is how many times the request was made.
 	Attempts int
@@ -67,6 +68,8 @@ type APIError struct {
 	RetryAfter time.Duration
 	// RequestID is Atlas's name for the request, for its support; empty when Atlas gave none.
 	RequestID string
+	// Duration is how long the call took, with all its attempts and the waits between them.
+	Duration time.Duration
 
 	retryAfterGiven bool // a Retry-After of 0 seconds is one too
 	fromAtlas       bool // the body was Atlas's JSON error
@@ -179,6 +182,12 @@ type OutcomeUnknownError struct {
 	Err error
 	// ID is the id of the job that was created, where the part of the answer that arrived shows it; usually empty.
 	ID string
+	// Attempts is how many times the request was made.
+	Attempts int
+	// Duration is how long the call took, with all its attempts and the waits between them.
+	Duration time.Duration
+	// RequestID is Atlas's name for the request, for its support; empty when the answer with it is lost.
+	RequestID string
 }
 
 // Error describes the failure in one line.
@@ -270,15 +279,35 @@ func formatAttempts(n int) string {
 	return fmt.Sprintf(" (after %d attempts)", n)
 }
 
-// callError is a failure that is not an answer of Atlas: of the network, a timeout, a context that ended.
-type callError struct {
-	method, path, text string
-	err                error
+// CallError is a call that ended without an answer of Atlas or a gateway: for the network, a timeout, or a context that
+// has ended.
+type CallError struct {
+	// Method and Path are those of the request. Path is below the prefix of the API version.
+	Method, Path string
+	// Attempts is how many times the request was made.
+	Attempts int
+	// Duration is how long the call took, with all its attempts and the waits between them.
+	Duration time.Duration
+	// Err is what happened in the last attempt.
+	Err error
+
+	text string
 }
 
-func (e *callError) Error() string   { return messagePrefix + e.method + " " + e.path + ": " + e.text }
-func (e *callError) Unwrap() error   { return e.err }
-func (e *callError) summary() string { return e.text }
+// Error describes the failure in one line.
+func (e *CallError) Error() string {
+	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
+}
+
+// Unwrap returns Err.
+func (e *CallError) Unwrap() error { return e.Err }
+
+func (e *CallError) summary() string {
+	if e.text == "" && e.Err != nil { // one that somebody else has made
+		return clean(e.Err.Error())
+	}
+	return e.text
+}
 
 // interruptedError is a context that ended between two attempts.
 type interruptedError struct{ ctx, last error }

@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/livemigration/livemigration-go/internal/pacing"
 )
 
 const (
@@ -32,7 +35,16 @@ type config struct {
 	timeoutSet bool
 	userAgent  string
 	logger     *slog.Logger
+	wrappers   []func(http.RoundTripper) http.RoundTripper
+	pacing     pacingConfig
 	problems   []error
+}
+
+// pacingConfig is what the options say about the rate of requests.
+type pacingConfig struct {
+	off              bool
+	perMinute, burst int // with ceiling
+	ceiling          bool
 }
 
 // WithBaseURL sets where Atlas is: scheme and host, with a port where needed, without the /api/atlas prefix.
@@ -68,9 +80,50 @@ func WithUserAgent(product string) Option {
 	return func(c *config) { c.userAgent = product }
 }
 
-// WithLogger sets the logger: debug for each attempt, info for repeats, warn for outages during a wait. No record
-// holds a secret. Default: silent, as with nil.
+// WithLogger sets the logger. Default: silent, as with nil. No record holds a secret. Records are made with the context of
+// the call. Their keys, which stay the same:
+//
+//   - operation (such as "Migrations.Get"), scope (the id of the organization or project), method, path, attempt (from 1):
+//     in each record about a request;
+//   - status (of HTTP, 0 without an answer), duration (of the attempt), wait (in an attempt: for its turn within the rate
+//     limit; before a repeat: until it), and of a failure error, code and request_id (Atlas's);
+//   - job (such as "migration 6560…"), scope, state (of the job), ready_for_cutover, outage (its duration), error: in
+//     records about a wait;
+//   - deprecation, sunset: times.
+//
+// Levels: debug for each attempt; info for repeats, for each change of a job's state that a wait observes and for the end
+// of an outage; warn for outages during a wait, and once for each operation that Atlas announces to remove by the headers
+// Deprecation and Sunset.
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
+
+// WithTransportWrapper puts a transport of the user around the one that authenticates, for tracing and metrics: it sees
+// each attempt of each call without credentials, and its answer; not the requests that only obtain credentials. Of
+// several wrappers, a later one goes around an earlier one.
+//
+// wrap is called once. The transport that it returns must keep to the contract of [http.RoundTripper], be safe for
+// concurrent use, and hand each request on once, in its own context or one made from it: [AttemptFromContext] tells there
+// what the request is for. A creation that fails without having been handed on so may have been carried out for all that
+// the client knows.
+func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
+	return func(c *config) { c.wrappers = append(c.wrappers, wrap) }
+}
+
+// WithRateLimit sets a ceiling for the requests of the client: at most burst at once, and perMinute in the long run. It
+// is for those who share a budget with others. What the client learns of Atlas's own limits counts beside it, unless
+// [WithoutPacing] is given too. Requests that only obtain credentials do not count.
+func WithRateLimit(perMinute, burst int) Option {
+	return func(c *config) { c.pacing.perMinute, c.pacing.burst, c.pacing.ceiling = perMinute, burst, true }
+}
+
+// WithoutPacing makes the client send each request at once, whatever Atlas says about its rate limit.
+//
+// By default the client learns Atlas's limits from the headers RateLimit-Limit and RateLimit-Remaining and from answers
+// with 429, for each organization or project and kind of operation. All callers of a client share what it has learned:
+// the polls of waits spread out over the time in which a budget comes back, other calls do so once three quarters of it
+// are spent and go before polls, and after a 429 all wait as long as Atlas asks and then go one after the other. Where
+// Atlas says nothing about limits there is no pacing. A turn that would come too late is a
+// [*PacingError] at once.
+func WithoutPacing() Option { return func(c *config) { c.pacing.off = true } }
 
 func newConfig(opts []Option) *config {
 	c := &config{baseURL: defaultBaseURL, version: APIv2, httpClient: &http.Client{}}
@@ -83,6 +136,9 @@ func newConfig(opts []Option) *config {
 	c.refuse(c.timeoutSet && c.timeout <= 0, "WithTimeout: the timeout must be positive")
 	c.refuse(!validHeaderValue(c.userAgent), "WithUserAgent: the product must not hold control characters")
 	c.refuse(!c.version.known(), "WithAPIVersion: the version must be APIv2 or APIv1")
+	c.refuse(c.pacing.ceiling && (c.pacing.perMinute < 1 || c.pacing.burst < 1), "WithRateLimit: perMinute and burst must be positive")
+	c.refuse(slices.ContainsFunc(c.wrappers, func(wrap func(http.RoundTripper) http.RoundTripper) bool { return wrap == nil }),
+		"WithTransportWrapper: the function must not be nil")
 	c.refuse(c.retry.invalid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
 	return c
 }
@@ -136,6 +192,36 @@ func (c *config) authenticate(credentials Credentials, origin *url.URL, base htt
 	}
 	c.refuse(err == nil && transport == nil, "credentials: Transport returned nil")
 	return transport
+}
+
+// wrap puts the user's wrappers around the transport of the credentials.
+func (c *config) wrap(authenticated http.RoundTripper) http.RoundTripper {
+	if len(c.problems) > 0 || len(c.wrappers) == 0 {
+		return authenticated
+	}
+	var wrapped http.RoundTripper = &arrivalTransport{authenticated}
+	if _, own := authenticated.(authenticator); !own {
+		wrapped = authenticated
+	}
+	for _, wrap := range c.wrappers {
+		if wrapped = wrap(wrapped); wrapped == nil {
+			c.refuse(true, "WithTransportWrapper: the function returned nil")
+			return nil
+		}
+	}
+	return wrapped
+}
+
+func (c *config) pacer() *pacing.Pacer {
+	p := c.pacing
+	switch {
+	case p.ceiling:
+		return pacing.New(pacing.Config{PerMinute: p.perMinute, Burst: p.burst, Deaf: p.off})
+	case p.off:
+		return nil
+	default:
+		return pacing.New(pacing.Config{})
+	}
 }
 
 // err gathers the problems.
@@ -216,6 +302,8 @@ type callSettings struct {
 	captures []*Response
 	// maxAttempts is more than 0 where the caller inside this package wants other than the policy.
 	maxAttempts int
+	class       pacing.Class
+	turn        *pacing.Turn // of the first attempt, where there is one already
 	violations  []FieldViolation
 }
 

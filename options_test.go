@@ -3,8 +3,10 @@ package livemigration
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,30 +197,50 @@ func TestHeadersThatACallMaySet(t *testing.T) {
 }
 
 func TestCredentialsFromEnv(t *testing.T) {
+	const (
+		notSet  = "livemigration: credentials from the environment: not set: "
+		public  = "MONGODB_ATLAS_PUBLIC_API_KEY or MONGODB_ATLAS_PUBLIC_KEY"
+		private = "MONGODB_ATLAS_PRIVATE_API_KEY or MONGODB_ATLAS_PRIVATE_KEY"
+		id      = "MONGODB_ATLAS_CLIENT_ID"
+		secret  = "MONGODB_ATLAS_CLIENT_SECRET"
+	)
+	key := map[string]string{"MONGODB_ATLAS_PUBLIC_KEY": "public", "MONGODB_ATLAS_PRIVATE_KEY": "private\n"}
+	with := func(env map[string]string, more map[string]string) map[string]string {
+		both := maps.Clone(env)
+		maps.Copy(both, more)
+		return both
+	}
 	for _, tc := range []struct {
 		name string
 		env  map[string]string
-		want string
+		err  string
+		want []Secret
 	}{
-		{"nothing", nil, "livemigration: credentials from the environment: not set: MONGODB_ATLAS_PUBLIC_API_KEY or MONGODB_ATLAS_PUBLIC_KEY, and MONGODB_ATLAS_PRIVATE_API_KEY or MONGODB_ATLAS_PRIVATE_KEY"},
-		{"private only", map[string]string{"MONGODB_ATLAS_PRIVATE_KEY": "hunter2"}, "livemigration: credentials from the environment: not set: MONGODB_ATLAS_PUBLIC_API_KEY or MONGODB_ATLAS_PUBLIC_KEY"},
-		{"blank private", map[string]string{"MONGODB_ATLAS_PUBLIC_KEY": "hunter2", "MONGODB_ATLAS_PRIVATE_KEY": " "}, "livemigration: credentials from the environment: not set: MONGODB_ATLAS_PRIVATE_API_KEY or MONGODB_ATLAS_PRIVATE_KEY"},
-		{"short names", map[string]string{"MONGODB_ATLAS_PUBLIC_KEY": "public", "MONGODB_ATLAS_PRIVATE_KEY": "private\n"}, ""},
-		{"long names first", map[string]string{"MONGODB_ATLAS_PUBLIC_API_KEY": "public", "MONGODB_ATLAS_PRIVATE_API_KEY": "private", "MONGODB_ATLAS_PUBLIC_KEY": "x", "MONGODB_ATLAS_PRIVATE_KEY": "x"}, ""},
+		{"nothing", nil, notSet + public + ", and " + private + ", or for a service account: " + id + ", and " + secret, nil},
+		{"private only", map[string]string{"MONGODB_ATLAS_PRIVATE_KEY": "hunter2"}, notSet + public, nil},
+		{"blank private", map[string]string{"MONGODB_ATLAS_PUBLIC_KEY": "hunter2", "MONGODB_ATLAS_PRIVATE_KEY": " "}, notSet + private, nil},
+		{"short names", key, "", []Secret{"public", "private"}},
+		{"long names first", with(key, map[string]string{"MONGODB_ATLAS_PUBLIC_API_KEY": "long", "MONGODB_ATLAS_PRIVATE_API_KEY": "names"}), "", []Secret{"long", "names"}},
+		{"a service account", map[string]string{id: "id ", secret: "secret"}, "", []Secret{"id", "secret", "aWQ6c2VjcmV0"}},
+		{"both", with(key, map[string]string{id: "id", secret: "secret"}), "", []Secret{"id", "secret", "aWQ6c2VjcmV0"}},
+		{"a service account and half a key", map[string]string{id: "id", secret: "secret", "MONGODB_ATLAS_PUBLIC_KEY": "x"}, "", []Secret{"id", "secret", "aWQ6c2VjcmV0"}},
+		{"half a service account", map[string]string{id: "hunter2"}, notSet + secret, nil},
+		{"half a service account and a key", with(key, map[string]string{secret: "hunter2"}), notSet + id, nil},
+		{"half of each", map[string]string{id: "hunter2", "MONGODB_ATLAS_PUBLIC_KEY": "x"}, notSet + secret, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			for _, name := range append(publicKeyVariables, privateKeyVariables...) {
+			for _, name := range slices.Concat(publicKeyVariables, privateKeyVariables, clientIDVariables, clientSecretVariables) {
 				t.Setenv(name, tc.env[name])
 			}
 			credentials, err := CredentialsFromEnv()
-			if tc.want != "" {
-				require.EqualError(t, err, tc.want)
+			if tc.err != "" {
+				require.EqualError(t, err, tc.err)
 				return
 			}
 			require.NoError(t, err)
-			assert.Equal(t, []Secret{"public", "private"}, credentials.(*apiKey).secrets())
-			_, err = NewClient(credentials)
-			assert.NoError(t, err)
+			client, err := NewClient(credentials)
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, client.authenticator.secrets())
 		})
 	}
 }

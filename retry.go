@@ -87,9 +87,11 @@ func (p RetryPolicy) delay(attempts int, f *failure) time.Duration {
 
 // tooLong reports whether Atlas asks for a wait that nobody means to sit out inside of a call.
 func (p RetryPolicy) tooLong(f *failure) bool {
-	const factor = 10
-	return f.retryAfterGiven() && f.api.RetryAfter/factor > p.MaxBackoff
+	return f.retryAfterGiven() && f.api.RetryAfter/retryAfterFactor > p.MaxBackoff
 }
+
+// retryAfterFactor is how many times MaxBackoff a call may wait because Atlas asks for it.
+const retryAfterFactor = 10
 
 // failure is what an attempt's error means for the next one.
 type failure struct {
@@ -110,6 +112,12 @@ func (f *failure) status() int {
 	return f.api.StatusCode
 }
 
+// paced reports whether the attempt was not made because its turn would have come too late.
+func (f *failure) paced() bool {
+	_, ok := f.err.(*PacingError)
+	return ok
+}
+
 func (f *failure) retryAfterGiven() bool { return f.api != nil && f.api.retryAfterGiven }
 
 // errSentTwice takes the place of a 401 that says nothing about the keys: net/http has sent a read a second time by
@@ -120,6 +128,11 @@ var errSentTwice = fmt.Errorf("the connection broke, and the repetition by net/h
 func classify(err error, sent *sentState) failure {
 	unsent := sent.unsent()
 	f := failure{err: withoutURL(err), undone: unsent}
+	var late *PacingError
+	if errors.As(err, &late) {
+		f.err, f.undone = late, true
+		return f
+	}
 	if !errors.As(err, &f.api) {
 		f.transient = !permanent(err)
 		f.outcomeLost = !unsent
@@ -162,7 +175,7 @@ func (c *call) begin(retryablehttp.Logger, *http.Request, int) {
 	c.started = time.Now()
 	c.waiting = false
 	c.answer, c.status = nil, 0
-	c.sent.reset(c.client.credentials == nil)
+	c.sent.reset()
 }
 
 // checkRetry decides on the next attempt. go-retryablehttp asks before it hands an answer to call.handle and after; a
@@ -171,9 +184,18 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	if err == nil {
 		return false, nil
 	}
+	c.turn.Cancel() // unless its answer has been reported
+	if late := c.pacingError(err); late != nil {
+		err = late
+	}
 	c.failure = classify(c.named(ctx, err), &c.sent)
 	f := &c.failure
-	c.logAttempt(f.err)
+	if f.api != nil && f.api.Attempts == 0 { // a token endpoint's, and perhaps also that of other calls
+		own := *f.api
+		own.Attempts = c.attempts
+		f.api, f.err = &own, &own
+	}
+	c.logAttempt(f)
 	repeatable := f.transient && (f.undone || c.op.repeat == repeatAlways)
 	if !repeatable || ctx.Err() != nil || c.attempts >= c.maxAttempts() || c.client.retry.tooLong(f) {
 		return false, nil
@@ -197,6 +219,10 @@ func (c *call) named(ctx context.Context, err error) error {
 	timeout := &timeoutError{withoutURL(err).Error(), err}
 	if limit := c.client.timeout; time.Since(c.started) >= limit {
 		timeout.text = "no answer within " + limit.String()
+		var at *endpointError
+		if errors.As(err, &at) {
+			timeout.text = at.before() + timeout.text
+		}
 	}
 	return keepSalvaged(err, timeout)
 }
@@ -214,6 +240,12 @@ func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duratio
 
 // callKey finds the call in a request's context.
 type callKey struct{}
+
+// callOf is nil for a request of somebody else.
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
 
 // sentState tracks whether the request of an attempt may have left with credentials. After an error a connection may
 // still be about to write, so having a connection counts as having sent.
@@ -241,14 +273,10 @@ const (
 	sentRequest                 // the transport has one
 )
 
-// reset begins an attempt. Credentials of another package may send it past sentTransport.
-func (s *sentState) reset(foreignCredentials bool) {
+// reset begins an attempt.
+func (s *sentState) reset() {
 	s.final.Store(false)
 	s.h2.Store(false)
-	if foreignCredentials {
-		s.state.Store(sentUnknown)
-		return
-	}
 	s.state.Store(sentNothing)
 }
 
@@ -334,8 +362,8 @@ func newSentTransport(base http.RoundTripper) *sentTransport {
 }
 
 func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	c, ok := req.Context().Value(callKey{}).(*call)
-	if !ok {
+	c := callOf(req.Context())
+	if c == nil {
 		return t.base.RoundTrip(req)
 	}
 	c.sent.enter(authn.IsNegotiation(req.Context()), t.standard)
@@ -352,7 +380,8 @@ func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 // refusedForItsCount recognizes the refusal of a read that net/http has sent twice with one nonce count. Only Digest
 // has such counts.
 func (c *call) refusedForItsCount(req *http.Request, resp *http.Response) bool {
-	return c.client.credentials != nil && resp != nil && resp.Body != nil && resp.StatusCode == http.StatusUnauthorized &&
+	own := c.client.authenticator
+	return own != nil && own.countsRequests() && resp != nil && resp.Body != nil && resp.StatusCode == http.StatusUnauthorized &&
 		req.Method == http.MethodGet && c.sent.twice.Load()
 }
 

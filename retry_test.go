@@ -386,7 +386,10 @@ func TestSentStates(t *testing.T) {
 		}, false},
 	} {
 		var s sentState
-		s.reset(tc.foreign)
+		s.reset()
+		if tc.foreign {
+			s.state.Store(sentUnknown)
+		}
 		tc.steps(&s)
 		assert.Equal(t, tc.unsent, s.unsent(), tc.name)
 	}

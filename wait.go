@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/livemigration/livemigration-go/internal/pacing"
 )
 
 // WaitOption changes how Watch and the Wait functions poll.
@@ -101,6 +103,9 @@ func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, vali
 	}
 	p := &poller[Validation]{
 		client: s.client, settings: settings, updates: settings.onValidation, what: "validation " + string(validationID),
+		path:   operations.getValidation.expand([]identifier{projectID, validationID}),
+		bucket: pacing.Bucket{Scope: string(projectID), Kind: operations.getValidation.kind()},
+		state:  func(v *Validation) jobState { return jobState{string(v.Status), false} },
 		get: func(ctx context.Context, opts []CallOption) (*Validation, error) {
 			return s.Get(ctx, projectID, validationID, opts...)
 		},
@@ -154,6 +159,9 @@ func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID,
 	}
 	return &poller[Migration]{
 		client: s.client, settings: settings, updates: settings.onMigration, what: "migration " + string(migrationID),
+		path:   operations.getMigration.expand([]identifier{projectID, migrationID}),
+		bucket: pacing.Bucket{Scope: string(projectID), Kind: operations.getMigration.kind()},
+		state:  func(m *Migration) jobState { return jobState{string(m.Status), m.ReadyForCutover} },
 		get: func(ctx context.Context, opts []CallOption) (*Migration, error) {
 			return s.Get(ctx, projectID, migrationID, opts...)
 		},
@@ -167,8 +175,17 @@ type poller[T any] struct {
 	settings *waitSettings
 	updates  []func(*T)
 	what     string
+	path     string
+	bucket   pacing.Bucket
+	state    func(*T) jobState
 	get      func(context.Context, []CallOption) (*T, error)
 	final    func(*T) bool
+}
+
+// jobState is what of a job's state is worth a record when it changes.
+type jobState struct {
+	status string
+	ready  bool
 }
 
 // until returns the first state that is enough or final. With an error it returns the last state observed.
@@ -227,18 +244,25 @@ type pollRun[T any] struct {
 
 var errNoAnswer = errors.New("Atlas did not answer in time")
 
-// poll returns a state, or an error that ends the wait, or neither during an outage.
+// poll returns a state, or an error that ends the wait, or neither during an outage. Waiting for its turn is no part of
+// an outage.
 func (r *pollRun[T]) poll(ctx context.Context) (*T, error) {
+	turn, err := r.client.pacer.Wait(ctx, r.bucket, pacing.Poll, r.client.longestHold(r.settings.maxOutage))
+	if err != nil {
+		return nil, r.noTurn(ctx, err)
+	}
+	defer turn.Cancel() // unless it has been used
 	if r.lastErr == nil {
 		r.outageSince = time.Now()
 	} else if r.outageLeft() <= 0 {
 		return nil, r.outageEnds(r.lastErr)
 	}
-	state, err := r.attempt(ctx)
+	state, err := r.attempt(ctx, &turn)
 	if err == nil {
 		if r.lastErr != nil {
-			r.log(slog.LevelInfo, "outage over", slog.Duration("outage", time.Since(r.outageSince)))
+			r.log(ctx, slog.LevelInfo, "outage over", slog.Duration("outage", time.Since(r.outageSince)))
 		}
+		r.logState(ctx, state)
 		r.last, r.lastErr = state, nil
 		return state, nil
 	}
@@ -249,15 +273,16 @@ func (r *pollRun[T]) poll(ctx context.Context) (*T, error) {
 	if left := r.outageLeft(); left <= 0 || r.atLeast > left {
 		return nil, r.outageEnds(err)
 	}
-	r.log(slog.LevelWarn, "outage", slog.Duration("outage", time.Since(r.outageSince)), slog.String("error", summaryOf(err)))
+	r.log(ctx, slog.LevelWarn, "outage", slog.Duration("outage", time.Since(r.outageSince)), slog.String("error", summaryOf(err)))
 	return nil, nil
 }
 
 // attempt reads the job once, with the retries of every call but not beyond the end of an outage. Where no outage is
 // allowed, it makes one request.
-func (r *pollRun[T]) attempt(ctx context.Context) (*T, error) {
+func (r *pollRun[T]) attempt(ctx context.Context, turn *pacing.Turn) (*T, error) {
 	var resp Response
-	opts := append(slices.Clone(r.settings.callOptions), CaptureResponse(&resp))
+	opts := append(slices.Clone(r.settings.callOptions), CaptureResponse(&resp),
+		func(s *callSettings) { s.class, s.turn = pacing.Poll, turn })
 	bounded, cancel := ctx, func() {}
 	if r.settings.maxOutage > 0 {
 		bounded, cancel = context.WithDeadline(ctx, r.outageSince.Add(r.settings.maxOutage))
@@ -303,13 +328,27 @@ func (r *pollRun[T]) sleep(ctx context.Context) error {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		if r.lastErr != nil {
-			return r.wrap("", &interruptedError{contextError(ctx), r.lastErr})
-		}
-		return r.wrap("", contextError(ctx))
+		return r.interrupted(ctx)
 	case <-timer.C:
 		return nil
 	}
+}
+
+// interrupted is the error of a context that ended between two polls.
+func (r *pollRun[T]) interrupted(ctx context.Context) error {
+	if r.lastErr != nil {
+		return r.wrap("", &interruptedError{contextError(ctx), r.lastErr})
+	}
+	return r.wrap("", contextError(ctx))
+}
+
+// noTurn is the error of a poll that does not get its turn within the rate limit.
+func (r *pollRun[T]) noTurn(ctx context.Context, err error) error {
+	var late *pacing.TooLate
+	if !errors.As(err, &late) {
+		return r.interrupted(ctx)
+	}
+	return r.wrap("", &PacingError{Method: http.MethodGet, Path: r.path, Wait: late.Wait, Err: r.lastErr})
 }
 
 // askedFor is the wait that the headers of a poll's answer ask for: what Retry-After says, and the longest interval
@@ -342,9 +381,18 @@ func (r *pollRun[T]) wrap(before string, err error) error {
 	return &waitError{message: messagePrefix + "waiting for " + r.what + ": " + before + summaryOf(err), err: err}
 }
 
-func (r *pollRun[T]) log(level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("job", r.what)}, attrs...)
-	r.client.logger.LogAttrs(context.Background(), level, message, attrs...)
+// logState records a state that differs from the last one.
+func (r *pollRun[T]) logState(ctx context.Context, state *T) {
+	now := r.state(state)
+	if r.last != nil && r.state(r.last) == now {
+		return
+	}
+	r.log(ctx, slog.LevelInfo, "state", slog.String("state", clean(now.status)), slog.Bool("ready_for_cutover", now.ready))
+}
+
+func (r *pollRun[T]) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("job", r.what), slog.String("scope", r.bucket.Scope)}, attrs...)
+	r.client.logger.LogAttrs(ctx, level, message, attrs...)
 }
 
 // waitError is a wait that ended before its job did.

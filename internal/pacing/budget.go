@@ -1,0 +1,159 @@
+package pacing
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// defaultPer is the time in which a bucket is taken to fill, until the server says otherwise.
+	defaultPer = time.Minute
+	// assumedLimit is the size of a bucket of which is known only that it was empty.
+	assumedLimit = 100
+	// reserveShare is what polls leave to calls, one part in so many.
+	reserveShare = 10
+	// freeShare is below what part of the bucket calls are spread too.
+	freeShare = 4
+	// maxJitter spreads those who were told the same time to wait, such as other processes.
+	maxJitter = time.Second
+	// keptFor is for how long what was learned about a bucket is worth keeping.
+	keptFor = time.Hour
+)
+
+// budget is what is known of one of the server's token buckets, and when the next request may be made of it.
+//
+// Nobody knows when it fills next. So polls spread what is left over the time until then, and, until that time is known,
+// over the time that filling takes: the fewer tokens are left, the longer the gaps, and the bucket does not get empty.
+// Calls do so only once most of it is spent.
+type budget struct {
+	limit int           // -1: not known
+	left  int           // estimate: what was reported, less what has been sent since
+	per   time.Duration // in which it fills
+
+	nextRefill time.Time // about; what has passed says nothing
+	hold       time.Time // nobody goes before
+	last       time.Time // when the last one went
+	heard      time.Time // the last report
+
+	// Reports arrive in another order than the requests that they are about. Only one about a request that was sent after
+	// another report tells by comparison whether the bucket has been filled in between.
+	reports   uint64
+	reference int    // tokens left at the report that others are compared with
+	asOf      uint64 // its number
+	inFlight  int
+}
+
+func newBudget() *budget { return &budget{limit: -1, per: defaultPer} }
+
+// Report is what the answer to a request says about the bucket that the request was made of.
+type Report struct {
+	Limit, Remaining int // -1: not said
+	// Refused says that the bucket was empty.
+	Refused bool
+	// RetryAfter is the wait that was asked for.
+	RetryAfter time.Duration
+	// Per is the time in which an empty bucket fills, 0 when it was not said.
+	Per time.Duration
+}
+
+// silent reports whether the server says nothing about limits.
+func (r Report) silent() bool { return r.Limit < 0 && r.Remaining < 0 && !r.Refused }
+
+func (b *budget) held(now time.Time) time.Duration { return b.hold.Sub(now) }
+
+func (b *budget) delay(now time.Time, class Class, queued bool) time.Duration {
+	if wait := b.held(now); wait > 0 {
+		return wait
+	}
+	switch {
+	case b.limit >= 0 && !now.Before(b.nextRefill) && b.last.Before(b.nextRefill):
+		return 0 // the first one since the bucket should be full tells whether it is
+	case b.limit < 0 || b.free(class) > 0:
+		return b.last.Add(b.gap(now, class, queued)).Sub(now)
+	case now.Before(b.nextRefill):
+		return b.nextRefill.Sub(now)
+	default:
+		return b.last.Add(b.per).Sub(now)
+	}
+}
+
+func (b *budget) gap(now time.Time, class Class, queued bool) time.Duration {
+	switch free := time.Duration(b.free(class)); {
+	case b.limit < 0 && queued:
+		return b.per / assumedLimit
+	case b.limit < 0 || class == Call && !queued && b.left > b.limit/freeShare:
+		return 0
+	case free <= 0:
+		return b.per / time.Duration(b.limit)
+	case now.Before(b.nextRefill):
+		return b.nextRefill.Sub(now) / free
+	default:
+		return b.per / free
+	}
+}
+
+// free is what the class may spend.
+func (b *budget) free(class Class) int {
+	if class == Poll {
+		return b.left - max(1, b.limit/reserveShare)
+	}
+	return b.left
+}
+
+func (b *budget) spend(now time.Time) {
+	b.last = now
+	b.left = max(0, b.left-1)
+}
+
+// sent notes a request on its way, and returns the number of the last report before it.
+func (b *budget) sent() uint64 {
+	b.inFlight++
+	return b.reports
+}
+
+// report takes in the answer to a request that was sent after the report with the number asOf. It returns whether
+// everybody has to wait longer.
+func (b *budget) report(now time.Time, asOf uint64, r Report) (held bool) {
+	b.inFlight--
+	b.reports++
+	b.heard = now
+	if r.Per > 0 {
+		b.per = r.Per
+	}
+	switch {
+	case r.Refused:
+		if b.limit = r.Limit; b.limit == 0 {
+			b.limit = -1
+		}
+		return b.refuse(now, r.RetryAfter)
+	case r.Remaining < 0:
+		b.limit = -1
+		return false
+	}
+	b.limit = max(r.Limit, r.Remaining, 1)
+	switch {
+	case asOf < b.asOf: // it may be older than what is known
+		b.left = min(b.left, r.Remaining)
+		return false
+	case b.asOf > 0 && r.Remaining >= b.reference:
+		b.nextRefill = now.Add(b.per)
+	}
+	b.left, b.reference, b.asOf = max(0, r.Remaining-b.inFlight), r.Remaining, b.reports
+	return false
+}
+
+// refuse holds everybody until the server may have tokens again.
+func (b *budget) refuse(now time.Time, wait time.Duration) bool {
+	b.left, b.reference, b.asOf = 0, 0, b.reports
+	until := now.Add(wait + rand.N(min(wait/4, maxJitter)+1))
+	if wait <= 0 || !until.After(b.hold) {
+		return false
+	}
+	b.hold, b.nextRefill = until, until
+	return true
+}
+
+// stale reports whether nothing of what is known counts any more.
+func (b *budget) stale(now time.Time) bool {
+	return b.inFlight == 0 && now.Sub(b.heard) > keptFor && now.After(b.hold)
+}

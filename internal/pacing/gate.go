@@ -1,0 +1,172 @@
+package pacing
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+)
+
+// Class is who waits for a turn. A lower one goes first.
+type Class int
+
+const (
+	// Call is a call that somebody waits for.
+	Call Class = iota
+	// Poll is one of many requests of a wait, which gives way to calls.
+	Poll
+	classes
+)
+
+// pace says when the next request may go.
+type pace interface {
+	// held is for how long nobody may go.
+	held(now time.Time) time.Duration
+	// delay is how long the next one has to wait yet. Who is queued has had to wait already.
+	delay(now time.Time, class Class, queued bool) time.Duration
+	// gap is about how long each further one waits for the one before it.
+	gap(now time.Time, class Class, queued bool) time.Duration
+	// spend notes that one goes.
+	spend(now time.Time)
+}
+
+// gate lets requests through one after the other, in the order of their classes and then of their arrival. It works in
+// the goroutines of those who wait.
+type gate struct {
+	mu     sync.Mutex
+	pace   pace
+	queues [classes]list.List // of *waiter
+}
+
+type waiter struct {
+	class Class
+	wake  chan struct{} // something has changed
+}
+
+// TooLate says that a turn would not come in time.
+type TooLate struct {
+	// Wait is how long the wait would be.
+	Wait time.Duration
+}
+
+func (e *TooLate) Error() string { return "the turn comes too late" }
+
+// pass waits for a turn. It fails with a *TooLate as soon as it is known that the turn comes after the context's deadline,
+// or that nobody may go for longer than longestHold.
+func (g *gate) pass(ctx context.Context, class Class, longestHold time.Duration) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); g.length(class) == 0 && g.pace.delay(now, class, false) <= 0 {
+		g.pace.spend(now)
+		return nil
+	}
+	own := &waiter{class, make(chan struct{}, 1)}
+	place := g.queues[class].PushBack(own)
+	defer func() {
+		g.queues[class].Remove(place)
+		g.wakeFirst()
+	}()
+	for {
+		now := time.Now()
+		delay := g.pace.delay(now, class, true)
+		first := g.first() == own
+		if first && delay <= 0 {
+			g.pace.spend(now)
+			return nil
+		}
+		wait := delay + g.ahead(place)*g.pace.gap(now, class, true)
+		if afterDeadline(ctx, now.Add(wait)) || g.pace.held(now) > longestHold {
+			return &TooLate{wait}
+		}
+		if !first {
+			delay = -1
+		}
+		g.mu.Unlock()
+		err := own.sleep(ctx, delay)
+		g.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// length is how many go before a newcomer.
+func (g *gate) length(class Class) (n int) {
+	for c := range class + 1 {
+		n += g.queues[c].Len()
+	}
+	return n
+}
+
+// first is who goes next, nil when nobody waits.
+func (g *gate) first() *waiter {
+	for i := range g.queues {
+		if front := g.queues[i].Front(); front != nil {
+			return front.Value.(*waiter)
+		}
+	}
+	return nil
+}
+
+// ahead is how many go before one who waits. Of its own class it counts the nearest thousand only, which is enough to
+// see that it takes long.
+func (g *gate) ahead(place *list.Element) (n time.Duration) {
+	const most = 1000
+	class := place.Value.(*waiter).class
+	for before := place.Prev(); before != nil && n < most; before = before.Prev() {
+		n++
+	}
+	if class > Call {
+		n += time.Duration(g.length(class - 1))
+	}
+	return n
+}
+
+func afterDeadline(ctx context.Context, t time.Time) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && t.After(deadline)
+}
+
+// changed wakes the one who goes next, who looks again when that is; all wakes everybody, who look again whether they
+// can wait so long.
+func (g *gate) changed(all bool) {
+	if !all {
+		g.wakeFirst()
+		return
+	}
+	for i := range g.queues {
+		for e := g.queues[i].Front(); e != nil; e = e.Next() {
+			e.Value.(*waiter).poke()
+		}
+	}
+}
+
+func (g *gate) wakeFirst() {
+	if first := g.first(); first != nil {
+		first.poke()
+	}
+}
+
+func (w *waiter) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it has not looked yet
+	}
+}
+
+// sleep waits for the delay, if it is not negative, or until something has changed.
+func (w *waiter) sleep(ctx context.Context, delay time.Duration) error {
+	var elapsed <-chan time.Time
+	if delay >= 0 {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		elapsed = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.wake:
+	case <-elapsed:
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+// Package pacing keeps a client within the rate limits of a server that counts requests in token buckets and tells with
+// each answer how many tokens are left.
+//
+// Nothing is configured: a [Pacer] learns the buckets from the answers, and a server that says nothing about them is not
+// paced. Within a bucket, requests are spread over the time until it fills; after a refusal all wait as long as the
+// server asks, and then go one after the other; calls that somebody waits for go before polls. A ceiling can be set by
+// hand beside that. The package starts no goroutine.
+package pacing
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Bucket names a token bucket of the server.
+type Bucket struct {
+	Scope string // the organization or project
+	Kind  string // of operations
+}
+
+// Pacer gives requests their turns. It is safe for concurrent use. The nil Pacer gives everybody a turn at once.
+type Pacer struct {
+	ceiling *gate // nil: none
+	deaf    bool
+
+	mu      sync.RWMutex
+	buckets map[Bucket]*bucket
+}
+
+// bucket is a budget and those who wait for it.
+type bucket struct {
+	gate
+	budget *budget
+}
+
+// Config is what can be set by hand.
+type Config struct {
+	// PerMinute and Burst are a ceiling for all requests: at most Burst at once, and PerMinute in the long run. 0: none.
+	PerMinute, Burst int
+	// Deaf makes the Pacer ignore what the server says.
+	Deaf bool
+}
+
+// New returns a Pacer that has learned nothing yet.
+func New(cfg Config) *Pacer {
+	p := &Pacer{buckets: make(map[Bucket]*bucket), deaf: cfg.Deaf}
+	if cfg.PerMinute > 0 {
+		p.ceiling = &gate{pace: &ceiling{rate.NewLimiter(rate.Limit(float64(cfg.PerMinute)/60), cfg.Burst)}}
+	}
+	return p
+}
+
+// ceiling is the pace of a fixed rate.
+type ceiling struct{ limiter *rate.Limiter }
+
+func (c *ceiling) held(time.Time) time.Duration { return 0 }
+
+func (c *ceiling) delay(now time.Time, class Class, queued bool) time.Duration {
+	if missing := 1 - c.limiter.TokensAt(now); missing > 0 {
+		return time.Duration(missing*float64(c.gap(now, class, queued))) + 1
+	}
+	return 0
+}
+
+func (c *ceiling) gap(time.Time, Class, bool) time.Duration {
+	return time.Duration(float64(time.Second) / float64(c.limiter.Limit()))
+}
+
+func (c *ceiling) spend(now time.Time) { c.limiter.AllowN(now, 1) }
+
+// Turn is the right to make one request. Whoever has it calls Done or Cancel once.
+type Turn struct {
+	pacer  *Pacer
+	name   Bucket
+	bucket *bucket // nil: nothing was known of it
+	asOf   uint64
+}
+
+// Wait waits for a turn. It fails with the context's error, and with a [*TooLate] as soon as it is known that the turn
+// comes after the context's deadline, or that the server refuses everybody for longer than longestHold.
+func (p *Pacer) Wait(ctx context.Context, name Bucket, class Class, longestHold time.Duration) (Turn, error) {
+	if p == nil {
+		return Turn{}, nil
+	}
+	turn := Turn{pacer: p, name: name, bucket: p.find(name)}
+	if b := turn.bucket; b != nil {
+		if err := b.pass(ctx, class, longestHold); err != nil {
+			return Turn{}, err
+		}
+		b.mu.Lock()
+		turn.asOf = b.budget.sent()
+		b.mu.Unlock()
+	}
+	if p.ceiling != nil {
+		if err := p.ceiling.pass(ctx, class, longestHold); err != nil {
+			turn.Cancel()
+			return Turn{}, err
+		}
+	}
+	return turn, nil
+}
+
+// Cancel gives up a turn whose request brought no answer.
+func (t *Turn) Cancel() {
+	if t.bucket != nil {
+		t.bucket.mu.Lock()
+		defer t.bucket.mu.Unlock()
+		t.bucket.budget.inFlight--
+	}
+	*t = Turn{}
+}
+
+// Done tells what the answer to the request says.
+func (t *Turn) Done(r Report) {
+	defer func() { *t = Turn{} }()
+	b := t.bucket
+	if b == nil {
+		if t.pacer == nil || t.pacer.deaf || r.silent() {
+			return
+		}
+		b = t.pacer.learn(t.name)
+		b.mu.Lock()
+		b.budget.sent()
+		b.mu.Unlock()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.changed(b.budget.report(time.Now(), t.asOf, r))
+}
+
+func (p *Pacer) find(name Bucket) *bucket {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.buckets[name]
+}
+
+// learn returns the bucket that an answer has told of.
+func (p *Pacer) learn(name Bucket) *bucket {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.buckets[name]; b != nil {
+		return b
+	}
+	const many = 1000
+	if n := len(p.buckets); n >= many && n&(n-1) == 0 {
+		p.forgetStale(time.Now())
+	}
+	b := &bucket{budget: newBudget()}
+	b.pace = b.budget
+	p.buckets[name] = b
+	return b
+}
+
+func (p *Pacer) forgetStale(now time.Time) {
+	for name, b := range p.buckets {
+		b.mu.Lock()
+		if b.length(Poll) == 0 && b.budget.stale(now) {
+			delete(p.buckets, name)
+		}
+		b.mu.Unlock()
+	}
+}
