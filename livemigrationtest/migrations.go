@@ -145,14 +145,14 @@ func (s *Server) createMigration(c *call) (any, *apiError) {
 	if script, ok := shift(&s.state.nextMigrations); ok {
 		script(m)
 	}
-	s.state.migrations = append(s.state.migrations, m)
+	s.state.migrations.add(m.id, m)
 	return s.wireMigration(m, c.version), nil
 }
 
 func (s *Server) getMigration(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	if m := s.state.migration(c.job); m != nil {
+	if m := s.state.migrations.find(c.job); m != nil {
 		return s.wireMigration(m, c.version), nil
 	}
 	return nil, notFound(codeResourceNotFound, "migration", c.job)
@@ -161,7 +161,7 @@ func (s *Server) getMigration(c *call) (any, *apiError) {
 func (s *Server) cutover(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	m := s.state.migration(c.job)
+	m := s.state.migrations.find(c.job)
 	if m == nil {
 		return nil, notFound(codeResourceNotFound, "migration", c.job)
 	}
@@ -178,23 +178,13 @@ func (s *Server) cutover(c *call) (any, *apiError) {
 	}, nil
 }
 
-// migration finds a job; the caller holds the lock.
-func (s *state) migration(id string) *migration {
-	for _, m := range s.migrations {
-		if m.id == id {
-			return m
-		}
-	}
-	return nil
-}
-
 // Migrations returns the migration jobs as they are now, in the order of their creation.
 func (s *Server) Migrations() []livemigration.Migration {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	now := s.clock.jobs()
-	out := make([]livemigration.Migration, 0, len(s.state.migrations))
-	for _, m := range s.state.migrations {
+	out := make([]livemigration.Migration, 0, len(s.state.migrations.ordered))
+	for _, m := range s.state.migrations.ordered {
 		is := m.snapshot(now, s.state.timings)
 		out = append(out, livemigration.Migration{
 			ID: livemigration.MigrationID(m.id), Status: is.status, ReadyForCutover: is.ready,
@@ -275,7 +265,7 @@ var errCutOver = errors.New("it has been cut over")
 func (s *Server) script(verb string, id livemigration.MigrationID, change func(*migration, time.Time) error) error {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	m := s.state.migration(string(id))
+	m := s.state.migrations.find(string(id))
 	if m == nil {
 		return fmt.Errorf("livemigrationtest: %s migration: there is no migration %s", verb, id)
 	}
