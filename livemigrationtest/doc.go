@@ -10,10 +10,11 @@
 //
 // # What it holds
 //
-// There is one organization, [Server.OrgID], and one Atlas project, [Server.ProjectID]. A set of source projects
-// becomes available once a link-token has been created, as if the source side had connected at once, and is gone again
-// once the link-token has been deleted. [Server.Request] is a request that migrates one of their clusters. Jobs can be
-// started without a link-token, and for sources that are not in the set.
+// There is one organization, [Server.OrgID], with one Atlas project, [Server.ProjectID], or as many as [WithProjects]
+// says; a job is found only in the project in which it was created. A set of source projects becomes available once a
+// link-token has been created, as if the source side had connected at once, and is gone again once the link-token has
+// been deleted. [Server.Request] is a request that migrates one of their clusters. Jobs can be started without a
+// link-token, and for sources that are not in the set.
 //
 // # Time
 //

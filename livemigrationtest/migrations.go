@@ -17,6 +17,7 @@ const readyLag = time.Second
 // cutover.
 type migration struct {
 	id      string
+	project string
 	source  string // project
 	hosts   []string
 	base    time.Duration // progress at since
@@ -140,7 +141,8 @@ func (s *Server) createMigration(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	m := &migration{
-		id: s.state.ids.next(), source: order.Source.GroupID, hosts: order.MigrationHosts, since: s.clock.jobs(),
+		id: s.state.ids.next(), project: c.scope, source: order.Source.GroupID, hosts: order.MigrationHosts,
+		since: s.clock.jobs(),
 	}
 	if script, ok := shift(&s.state.nextMigrations); ok {
 		script(m)
@@ -152,8 +154,17 @@ func (s *Server) createMigration(c *call) (any, *apiError) {
 func (s *Server) getMigration(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	if m := s.state.migrations.find(c.job); m != nil {
-		return s.wireMigration(m, c.version), nil
+	m, err := s.migrationOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.wireMigration(m, c.version), nil
+}
+
+// migrationOf finds the job that the path names, in its project. The caller holds the lock.
+func (s *Server) migrationOf(c *call) (*migration, *apiError) {
+	if m := s.state.migrations.find(c.job); m != nil && m.project == c.scope {
+		return m, nil
 	}
 	return nil, notFound(codeResourceNotFound, "migration", c.job)
 }
@@ -161,9 +172,9 @@ func (s *Server) getMigration(c *call) (any, *apiError) {
 func (s *Server) cutover(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	m := s.state.migrations.find(c.job)
-	if m == nil {
-		return nil, notFound(codeResourceNotFound, "migration", c.job)
+	m, err := s.migrationOf(c)
+	if err != nil {
+		return nil, err
 	}
 	now := s.clock.jobs()
 	if !m.snapshot(now, s.state.timings).ready {
@@ -174,7 +185,7 @@ func (s *Server) cutover(c *call) (any, *apiError) {
 		return nil, nil
 	}
 	return wireValidation{
-		ID: m.id, GroupID: projectID, SourceID: m.source, Status: string(livemigration.ValidationSuccess),
+		ID: m.id, GroupID: m.project, SourceID: m.source, Status: string(livemigration.ValidationSuccess),
 	}, nil
 }
 

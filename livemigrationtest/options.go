@@ -10,21 +10,22 @@ import (
 type Option func(*config)
 
 type config struct {
-	inProcess  bool
-	tls        bool
-	open       bool // no authentication
-	speed      float64
-	timings    Timings
-	projects   []livemigration.AvailableProject
-	algorithm  Algorithm
-	documented bool // the challenge in the form that the documentation prints
-	quirks     bool // the answers of v1.0 too
-	nonceLife  time.Duration
-	rateLimit  RateLimit
+	inProcess    bool
+	tls          bool
+	open         bool // no authentication
+	speed        float64
+	timings      Timings
+	projects     []livemigration.AvailableProject
+	projectCount int // of Atlas
+	algorithm    Algorithm
+	documented   bool // the challenge in the form that the documentation prints
+	quirks       bool // the answers of v1.0 too
+	nonceLife    time.Duration
+	rateLimit    RateLimit
 }
 
 func newConfig(opts []Option) config {
-	cfg := config{algorithm: MD5, projects: defaultProjects()}
+	cfg := config{algorithm: MD5, projects: defaultProjects(), projectCount: 1}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&cfg)
@@ -84,6 +85,9 @@ func WithTLS() Option { return func(c *config) { c.tls = true } }
 // WithoutAuthentication makes the server answer whoever asks, with the rights of an Organization Owner: for use behind
 // a proxy that authenticates. Every request counts as authenticated then.
 func WithoutAuthentication() Option { return func(c *config) { c.open = true } }
+
+// WithProjects sets how many Atlas projects there are. The default is 1, and n below that counts as 1.
+func WithProjects(n int) Option { return func(c *config) { c.projectCount = max(n, 1) } }
 
 // WithSourceProjects replaces the source projects that are listed once a link-token exists. Without arguments there
 // are none.

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/livemigration/livemigration-go"
 )
 
 // call is one request on its way through the server.
@@ -135,7 +138,7 @@ func (s *Server) checkIDs(c *call) *apiError {
 	switch {
 	case name == "orgId" && c.scope != orgID:
 		return notFound(codeResourceNotFound, "organization", c.scope)
-	case name == "groupId" && c.scope != projectID:
+	case name == "groupId" && !slices.Contains(s.projects, livemigration.ProjectID(c.scope)):
 		return notFound(codeGroupNotFound, "project", c.scope)
 	}
 	return nil

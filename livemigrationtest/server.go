@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,8 +22,8 @@ const (
 	closedURL = "http://127.0.0.1:1"
 )
 
-// Server is an Atlas in memory: one organization and one project, and the source projects that can be migrated to it.
-// It is safe for concurrent use. Make one with [NewServer].
+// Server is an Atlas in memory: one organization with its projects, and the source projects that can be migrated to
+// them. It is safe for concurrent use. Make one with [NewServer].
 type Server struct {
 	config         config
 	clock          *clock
@@ -30,6 +31,7 @@ type Server struct {
 	digest         *digestAuth
 	owner          apiKey
 	sourcePassword livemigration.Secret
+	projects       []livemigration.ProjectID // of Atlas
 	routes         []*route
 	requestIDs     ids
 	state          state
@@ -49,7 +51,7 @@ func NewServer(opts ...Option) *Server {
 	cfg := newConfig(opts)
 	s := &Server{
 		config: cfg, clock: newClock(cfg.speed), routes: newRoutes(), done: make(chan struct{}),
-		sourcePassword: livemigration.Secret(randomHex(12)),
+		projects: newProjectIDs(cfg.projectCount), sourcePassword: livemigration.Secret(randomHex(12)),
 	}
 	s.owner = s.keys.create(OrgOwner)
 	s.digest = &digestAuth{
@@ -111,8 +113,11 @@ func (s *Server) NewClient(opts ...livemigration.Option) (*livemigration.Client,
 // OrgID returns the id of the Atlas organization.
 func (s *Server) OrgID() livemigration.OrgID { return orgID }
 
-// ProjectID returns the id of the Atlas project to which migrations go.
-func (s *Server) ProjectID() livemigration.ProjectID { return projectID }
+// ProjectID returns the id of the Atlas project to which migrations go, the first one when there are several.
+func (s *Server) ProjectID() livemigration.ProjectID { return s.projects[0] }
+
+// ProjectIDs returns the ids of all Atlas projects, of which there are as many as [WithProjects] says.
+func (s *Server) ProjectIDs() []livemigration.ProjectID { return slices.Clone(s.projects) }
 
 // Credentials returns those of an Organization Owner. It is the key of [Server.APIKey].
 func (s *Server) Credentials() livemigration.Credentials {

@@ -10,6 +10,7 @@ import (
 // validation is a validation job.
 type validation struct {
 	id      string
+	project string
 	source  string // project
 	created time.Time
 	failure string // the message with which it fails in the end, if failing
@@ -41,7 +42,7 @@ type wireValidation struct {
 
 func (s *Server) wireValidation(v *validation) wireValidation {
 	status := v.status(s.clock.jobs(), s.state.timings)
-	out := wireValidation{ID: v.id, GroupID: projectID, SourceID: v.source, Status: string(status)}
+	out := wireValidation{ID: v.id, GroupID: v.project, SourceID: v.source, Status: string(status)}
 	if status == livemigration.ValidationFailed {
 		out.ErrorMessage = v.failure
 	}
@@ -55,7 +56,9 @@ func (s *Server) createValidation(c *call) (any, *apiError) {
 	}
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	v := &validation{id: s.state.ids.next(), source: order.Source.GroupID, created: s.clock.jobs()}
+	v := &validation{
+		id: s.state.ids.next(), project: c.scope, source: order.Source.GroupID, created: s.clock.jobs(),
+	}
 	v.failure, v.failing = shift(&s.state.nextValidations)
 	s.state.validations.add(v.id, v)
 	return s.wireValidation(v), nil
@@ -64,7 +67,7 @@ func (s *Server) createValidation(c *call) (any, *apiError) {
 func (s *Server) getValidation(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	if v := s.state.validations.find(c.job); v != nil {
+	if v := s.state.validations.find(c.job); v != nil && v.project == c.scope {
 		return s.wireValidation(v), nil
 	}
 	return nil, notFound(codeResourceNotFound, "validation", c.job)
