@@ -51,6 +51,8 @@
 //
 //	srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(503).WithRetryAfter(time.Second), 2)
 //
+// [Server.Deprecate] announces the end of an operation, which goes on as before.
+//
 // # Records
 //
 // [Server.Requests] lists what has arrived, so that a test can ask what its program sent, and how often. Keys and

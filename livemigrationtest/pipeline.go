@@ -218,7 +218,7 @@ func (s *Server) refuse(c *call, err *apiError) *answer {
 	return s.reply(c, err.status, mediaType, err.body())
 }
 
-// identify sets the headers that every answer of Atlas has.
+// identify sets the headers that every answer of Atlas has, and those of an operation that is on its way out.
 func (s *Server) identify(c *call) {
 	javaMethod := "ApiErrorResource::handle"
 	if c.route != nil {
@@ -227,6 +227,7 @@ func (s *Server) identify(c *call) {
 	c.header.Set("X-Mongodb-Service-Version", "gitHash=0000000000000000000000000000000000000000; versionString=livemigrationtest")
 	c.header.Set("X-Java-Method", javaMethod)
 	c.header.Set("X-Request-Id", s.requestIDs.next())
+	s.deprecations.announce(c.operation(), c.header)
 }
 
 func encode(content any, pretty bool) []byte {

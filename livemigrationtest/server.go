@@ -36,6 +36,7 @@ type Server struct {
 	requestIDs     ids
 	state          state
 	limiter        *limiter
+	deprecations   deprecations
 	faults         faultQueue
 	recorder       recorder
 
