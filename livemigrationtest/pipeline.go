@@ -22,6 +22,8 @@ type call struct {
 	body    []byte
 	bodyErr error
 
+	form url.Values // of OAuth: the body
+
 	header           http.Header // of the answer
 	query            url.Values
 	pretty, envelope bool
@@ -31,8 +33,8 @@ type call struct {
 // the fault that strikes it.
 func (s *Server) begin(r *http.Request) *call {
 	c := &call{request: r, match: s.match(method(r), r.URL.EscapedPath()), header: make(http.Header, 8)}
-	c.verdict = s.authenticate(r)
-	if r.URL.RawQuery != "" {
+	c.verdict = s.authenticate(c)
+	if r.URL.RawQuery != "" && !c.oauth {
 		c.query = r.URL.Query()
 		c.pretty, c.envelope = c.query.Get("pretty") == "true", c.query.Get("envelope") == "true"
 	}
@@ -41,11 +43,22 @@ func (s *Server) begin(r *http.Request) *call {
 	return c
 }
 
-func (s *Server) authenticate(r *http.Request) verdict {
-	if s.config.open {
-		return verdict{accepted: true, role: OrgOwner}
+func (s *Server) authenticate(c *call) verdict {
+	if c.oauth {
+		return s.checkClient(c.request)
 	}
-	return s.digest.check(r)
+	header, _ := authorization(c.request.Header)
+	token, bearer := bearerToken(header)
+	switch {
+	case s.config.open && bearer:
+		return verdict{accepted: true, role: OrgOwner, challenge: bearerChallenge}
+	case s.config.open:
+		return verdict{accepted: true, role: OrgOwner}
+	case bearer:
+		return s.tokens.check(token)
+	default:
+		return s.digest.check(c.request)
+	}
 }
 
 // operation is what the request is to the records and to faults.
@@ -84,8 +97,19 @@ var steps = [...]func(*Server, *call) *apiError{
 	(*Server).checkBody,
 }
 
+// oauthSteps are those of the endpoints of OAuth.
+var oauthSteps = [...]func(*Server, *call) *apiError{
+	(*Server).checkRoute,
+	(*Server).checkCredentials,
+	(*Server).checkForm,
+}
+
 // process answers as Atlas does.
 func (s *Server) process(c *call) *answer {
+	steps := steps[:]
+	if c.oauth {
+		steps = oauthSteps[:]
+	}
 	for _, step := range steps {
 		if err := step(s, c); err != nil {
 			return s.refuse(c, err)
@@ -206,6 +230,9 @@ func (s *Server) reply(c *call, status int, mediaType string, content any) *answ
 
 // refuse makes the answer for an error. Each 401 comes with a challenge.
 func (s *Server) refuse(c *call, err *apiError) *answer {
+	if c.oauth && err.fromOAuth() {
+		return s.refuseOAuth(c, err)
+	}
 	mediaType := jsonMediaType
 	if err.status == http.StatusUnauthorized {
 		mediaType = challengeMediaType
