@@ -25,7 +25,8 @@ type verdict struct {
 	accepted  bool
 	missing   bool // there were none to look at
 	role      Role
-	challenge string // for a request that was not accepted
+	client    string // of OAuth: whom a token is for
+	challenge string // for a 401; empty: a fresh one of HTTP Digest
 }
 
 // digestAuth is the server's side of HTTP Digest, RFC 7616 with RFC 2069.
@@ -73,18 +74,18 @@ func authorization(h http.Header) (value string, given bool) {
 
 // verify checks everything that the credentials claim. Those that are right but for the age of their nonce are ok and
 // not fresh: only they are worth a stale=true, which tells a client that its key is good.
-func (d *digestAuth) verify(header string, r *http.Request) (key apiKey, fresh, ok bool) {
+func (d *digestAuth) verify(header string, r *http.Request) (key credential, fresh, ok bool) {
 	claim, ok := parseClaim(header)
 	if !ok || claim["realm"] != realm || claim["uri"] != requestURI(r) || !d.formExpected(claim) {
-		return apiKey{}, false, false
+		return credential{}, false, false
 	}
 	key, known := d.keys.find(claim["username"])
 	if !known {
-		return apiKey{}, false, false
+		return credential{}, false, false
 	}
 	want, ok := d.response(claim, key, method(r))
 	if !ok || subtle.ConstantTimeCompare([]byte(claim["response"]), []byte(want)) != 1 {
-		return apiKey{}, false, false
+		return credential{}, false, false
 	}
 	fresh, ok = d.redeem(claim["nonce"], claim["nc"])
 	return key, fresh, ok
@@ -111,12 +112,12 @@ func (d *digestAuth) formExpected(claim map[string]string) bool {
 }
 
 // response computes what the credentials must hold.
-func (d *digestAuth) response(claim map[string]string, key apiKey, method string) (string, bool) {
+func (d *digestAuth) response(claim map[string]string, key credential, method string) (string, bool) {
 	hash, ok := hashes[d.algorithm]
 	if !ok {
 		return "", false
 	}
-	secret := hash(key.public + ":" + realm + ":" + key.private.Reveal())
+	secret := hash(key.name + ":" + realm + ":" + key.secret.Reveal())
 	request := hash(method + ":" + claim["uri"])
 	if d.documented {
 		return hash(secret + ":" + claim["nonce"] + ":" + request), true

@@ -123,7 +123,7 @@ func TestMalformedCredentials(t *testing.T) {
 	t.Parallel()
 	for _, header := range []string{
 		"Digest", "Digest ", "digest realm", "Digest =", "Digest ,", `Digest a="`, `Digest a="\`, `Digest a="b"c`,
-		`Digest a=b,`, `Digest a=`, `Digest a b=c`, `Digest username="a", username="b"`, "Basic dTpw", "Bearer x", " ",
+		`Digest a=b,`, `Digest a=`, `Digest a b=c`, `Digest username="a", username="b"`, "Basic dTpw", "Bearerx", " ",
 	} {
 		t.Run(header, func(t *testing.T) {
 			t.Parallel()

@@ -6,14 +6,22 @@
 //	client, err := srv.NewClient()
 //
 // The server speaks both versions of the API, v2 and v1.0, and refuses what Atlas refuses: it checks HTTP Digest to the
-// last nonce count, roles, ids, media types and every field of a request body.
+// last nonce count, access tokens, roles, ids, media types and every field of a request body.
+//
+// # Credentials
+//
+// [Server.Credentials] and [Server.APIKey] are the API key of an Organization Owner, for HTTP Digest, and
+// [Server.ServiceAccount] is a service account, for OAuth 2.0: POST /api/oauth/token gives access tokens that
+// [WithTokenLifetime] and [Server.ExpireTokens] end, and /api/oauth/revoke takes them back. [Server.CredentialsFor] and
+// [Server.NewServiceAccount] make more of both, with any [Role].
 //
 // # What it holds
 //
-// There is one organization, [Server.OrgID], and one Atlas project, [Server.ProjectID]. A set of source projects
-// becomes available once a link-token has been created, as if the source side had connected at once, and is gone again
-// once the link-token has been deleted. [Server.Request] is a request that migrates one of their clusters. Jobs can be
-// started without a link-token, and for sources that are not in the set.
+// There is one organization, [Server.OrgID], with one Atlas project, [Server.ProjectID], or as many as [WithProjects]
+// says; a job is found only in the project in which it was created. A set of source projects becomes available once a
+// link-token has been created, as if the source side had connected at once, and is gone again once the link-token has
+// been deleted. [Server.Request] is a request that migrates one of their clusters. Jobs can be started without a
+// link-token, and for sources that are not in the set.
 //
 // # Time
 //
@@ -50,6 +58,8 @@
 //
 //	srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(503).WithRetryAfter(time.Second), 2)
 //
+// [Server.Deprecate] announces the end of an operation, which goes on as before.
+//
 // # Records
 //
 // [Server.Requests] lists what has arrived, so that a test can ask what its program sent, and how often. Keys and
@@ -60,5 +70,6 @@
 // Atlas does not publish every error code; where the server has to make one up, it is the status's name, such as
 // CONFLICT. A cutover of a migration that is not ready for it is answered with 409. In v1.0 the answer to a cutover is
 // a validation with the migration's id; [WithDocumentedAnswers] makes others look as its documentation shows them.
-// Unknown query parameters are ignored. A migration goes on when the link-token is deleted.
+// Unknown query parameters are ignored, while the endpoints of OAuth take no parameter but those that they need. A
+// migration goes on when the link-token is deleted.
 package livemigrationtest

@@ -39,8 +39,9 @@ const (
 	faultWrongMediaType
 )
 
-// Status answers with the status, 200 to 599, and an error as Atlas writes it; a 401 comes with a fresh challenge. The operation is
-// not carried out, unless [Fault.CarriedOut] says so.
+// Status answers with the status, 200 to 599, and an error as Atlas writes it; a 401 comes with a fresh challenge. At the
+// endpoints of OAuth a 4xx other than 429 is an error of OAuth, and every other status comes from what stands before
+// them. The operation is not carried out, unless [Fault.CarriedOut] says so.
 func Status(code int) Fault {
 	return Fault{kind: faultStatus, status: code, detail: "This error was injected."}
 }
@@ -93,13 +94,14 @@ func OversizedBody(n int64) Fault { return Fault{kind: faultOversized, size: max
 // WrongMediaType sends the right body with the Content-Type text/plain. The operation is carried out.
 func WrongMediaType() Fault { return Fault{kind: faultWrongMediaType} }
 
-// WithCode sets the errorCode of a [Status]. The default is what Atlas usually sends with that status.
+// WithCode sets the errorCode of a [Status], or the error of one of OAuth. The default is what Atlas usually sends with
+// that status.
 func (f Fault) WithCode(code string) Fault {
 	f.code = code
 	return f
 }
 
-// WithDetail sets the detail of a [Status].
+// WithDetail sets the detail of a [Status], or the error_description of one of OAuth.
 func (f Fault) WithDetail(text string) Fault {
 	f.detail = text
 	return f
@@ -136,7 +138,8 @@ func (f Fault) After(n int) Fault {
 // Inject makes the next times requests of the operation fail. Faults that match a request queue in the order in which
 // they were injected: the second one strikes when the first has done so as often as it should, and what [Fault.After]
 // lets pass passes both. Operations other than [Handshake] match authenticated requests only, so that a fault tests the
-// operation and not the exchange of credentials before it. A times of 0 or less does nothing.
+// operation and not the exchange of credentials before it: for [IssueToken] and [RevokeToken] those with the right
+// client credentials. A times of 0 or less does nothing.
 func (s *Server) Inject(op Operation, f Fault, times int) {
 	if times > 0 && f.kind != faultNone {
 		s.faults.add(injection{operation: op, fault: f, pass: f.after, left: times})
@@ -163,10 +166,14 @@ type injection struct {
 }
 
 func (i injection) matches(c *call) bool {
-	if i.operation == Handshake {
+	switch {
+	case i.operation == Handshake:
 		return c.verdict.missing
+	case i.operation == AnyOperation:
+		return c.verdict.accepted && !c.oauth
+	default:
+		return c.verdict.accepted && i.operation == c.operation()
 	}
-	return c.verdict.accepted && (i.operation == AnyOperation || i.operation == c.operation())
 }
 
 func (q *faultQueue) add(i injection) {

@@ -80,7 +80,7 @@ type request struct {
 	header             map[string]string // "" leaves a header out
 }
 
-func (r request) build(t *testing.T, base string) *http.Request {
+func (r request) build(t testing.TB, base string) *http.Request {
 	t.Helper()
 	var body io.Reader
 	if r.body != "" {

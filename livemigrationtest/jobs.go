@@ -20,11 +20,28 @@ type state struct {
 
 	mu              sync.Mutex
 	linkTokens      []string
-	validations     []*validation // in the order of creation
-	migrations      []*migration
+	validations     jobs[validation]
+	migrations      jobs[migration]
 	nextValidations []string // the messages with which the next ones fail
 	nextMigrations  []func(*migration)
 }
+
+// jobs is the jobs of one kind. Programs that watch many ask for one of them at a time, so each is found by its id.
+type jobs[T any] struct {
+	ordered []*T // by creation
+	byID    map[string]*T
+}
+
+func (j *jobs[T]) add(id string, job *T) {
+	if j.byID == nil {
+		j.byID = make(map[string]*T)
+	}
+	j.ordered = append(j.ordered, job)
+	j.byID[id] = job
+}
+
+// find returns a job, or nil.
+func (j *jobs[T]) find(id string) *T { return j.byID[id] }
 
 // shift takes the first element of a queue.
 func shift[T any](queue *[]T) (first T, ok bool) {

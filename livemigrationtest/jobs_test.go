@@ -302,3 +302,20 @@ func TestWaitInBubble(t *testing.T) {
 		assert.Zero(t, srv.PendingFaults())
 	})
 }
+
+// However many jobs there are, each is found, and the lists keep the order of creation.
+func TestManyJobs(t *testing.T) {
+	t.Parallel()
+	const count = 2_000
+	srv := newOpenServer(t)
+	startMigrations(t, srv, count)
+	all := srv.Migrations()
+	require.Len(t, all, count)
+	for i, m := range all {
+		if i > 0 {
+			require.Less(t, all[i-1].ID, m.ID, "ids count up")
+		}
+		res := send(t, srv, endpoint(srv, livemigrationtest.GetMigration, v2Prefix, string(m.ID)))
+		require.Contains(t, res.body, string(m.ID))
+	}
+}

@@ -2,6 +2,7 @@ package livemigrationtest
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -10,7 +11,7 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Role is what an API key is allowed to do. Each role includes those before it.
+// Role is what an API key or a service account is allowed to do. Each role includes those before it.
 type Role int
 
 const (
@@ -36,39 +37,39 @@ func (r Role) String() string {
 	}
 }
 
-// apiKey is a programmatic API key: a user name and a password.
-type apiKey struct {
-	public  string
-	private livemigration.Secret
-	role    Role
+// credential is a name and the secret that proves it: an API key, or a service account.
+type credential struct {
+	name   string
+	secret livemigration.Secret
+	role   Role
 }
 
-// keyring holds the keys that the server knows.
+// keyring holds the credentials of one kind that the server knows.
 type keyring struct {
-	mu   sync.RWMutex
-	keys map[string]apiKey // by public key
+	mu    sync.RWMutex
+	known map[string]credential // by name
 }
 
-// create makes a key in the form of those of Atlas.
-func (k *keyring) create(role Role) apiKey {
+// create makes a credential whose parts have the form that Atlas gives them.
+func (k *keyring) create(role Role, newName func() string, newSecret func() livemigration.Secret) credential {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	key := apiKey{public: newPublicKey(), private: newPrivateKey(), role: role}
-	for _, taken := k.keys[key.public]; taken; _, taken = k.keys[key.public] {
-		key.public = newPublicKey()
+	made := credential{name: newName(), secret: newSecret(), role: role}
+	for _, taken := k.known[made.name]; taken; _, taken = k.known[made.name] {
+		made.name = newName()
 	}
-	if k.keys == nil {
-		k.keys = make(map[string]apiKey)
+	if k.known == nil {
+		k.known = make(map[string]credential)
 	}
-	k.keys[key.public] = key
-	return key
+	k.known[made.name] = made
+	return made
 }
 
-func (k *keyring) find(public string) (apiKey, bool) {
+func (k *keyring) find(name string) (credential, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	key, ok := k.keys[public]
-	return key, ok
+	found, ok := k.known[name]
+	return found, ok
 }
 
 func newPublicKey() string { return strings.ToLower(rand.Text()[:8]) }
@@ -77,6 +78,19 @@ func newPrivateKey() livemigration.Secret {
 	digits := randomHex(16)
 	return livemigration.Secret(strings.Join(
 		[]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-"))
+}
+
+func newClientID() string { return "mdb_sa_id_" + randomHex(12) }
+
+func newClientSecret() livemigration.Secret {
+	return livemigration.Secret("mdb_sa_sk_" + randomText(30))
+}
+
+// randomText has four letters, digits, "-" or "_" for every three bytes.
+func randomText(size int) string {
+	raw := make([]byte, size)
+	_, _ = rand.Read(raw) // never fails
+	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
 func randomHex(size int) string {

@@ -17,6 +17,7 @@ const readyLag = time.Second
 // cutover.
 type migration struct {
 	id      string
+	project string
 	source  string // project
 	hosts   []string
 	base    time.Duration // progress at since
@@ -140,20 +141,30 @@ func (s *Server) createMigration(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	m := &migration{
-		id: s.state.ids.next(), source: order.Source.GroupID, hosts: order.MigrationHosts, since: s.clock.jobs(),
+		id: s.state.ids.next(), project: c.scope, source: order.Source.GroupID, hosts: order.MigrationHosts,
+		since: s.clock.jobs(),
 	}
 	if script, ok := shift(&s.state.nextMigrations); ok {
 		script(m)
 	}
-	s.state.migrations = append(s.state.migrations, m)
+	s.state.migrations.add(m.id, m)
 	return s.wireMigration(m, c.version), nil
 }
 
 func (s *Server) getMigration(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	if m := s.state.migration(c.job); m != nil {
-		return s.wireMigration(m, c.version), nil
+	m, err := s.migrationOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.wireMigration(m, c.version), nil
+}
+
+// migrationOf finds the job that the path names, in its project. The caller holds the lock.
+func (s *Server) migrationOf(c *call) (*migration, *apiError) {
+	if m := s.state.migrations.find(c.job); m != nil && m.project == c.scope {
+		return m, nil
 	}
 	return nil, notFound(codeResourceNotFound, "migration", c.job)
 }
@@ -161,9 +172,9 @@ func (s *Server) getMigration(c *call) (any, *apiError) {
 func (s *Server) cutover(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	m := s.state.migration(c.job)
-	if m == nil {
-		return nil, notFound(codeResourceNotFound, "migration", c.job)
+	m, err := s.migrationOf(c)
+	if err != nil {
+		return nil, err
 	}
 	now := s.clock.jobs()
 	if !m.snapshot(now, s.state.timings).ready {
@@ -174,18 +185,8 @@ func (s *Server) cutover(c *call) (any, *apiError) {
 		return nil, nil
 	}
 	return wireValidation{
-		ID: m.id, GroupID: projectID, SourceID: m.source, Status: string(livemigration.ValidationSuccess),
+		ID: m.id, GroupID: m.project, SourceID: m.source, Status: string(livemigration.ValidationSuccess),
 	}, nil
-}
-
-// migration finds a job; the caller holds the lock.
-func (s *state) migration(id string) *migration {
-	for _, m := range s.migrations {
-		if m.id == id {
-			return m
-		}
-	}
-	return nil
 }
 
 // Migrations returns the migration jobs as they are now, in the order of their creation.
@@ -193,8 +194,8 @@ func (s *Server) Migrations() []livemigration.Migration {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	now := s.clock.jobs()
-	out := make([]livemigration.Migration, 0, len(s.state.migrations))
-	for _, m := range s.state.migrations {
+	out := make([]livemigration.Migration, 0, len(s.state.migrations.ordered))
+	for _, m := range s.state.migrations.ordered {
 		is := m.snapshot(now, s.state.timings)
 		out = append(out, livemigration.Migration{
 			ID: livemigration.MigrationID(m.id), Status: is.status, ReadyForCutover: is.ready,
@@ -275,7 +276,7 @@ var errCutOver = errors.New("it has been cut over")
 func (s *Server) script(verb string, id livemigration.MigrationID, change func(*migration, time.Time) error) error {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	m := s.state.migration(string(id))
+	m := s.state.migrations.find(string(id))
 	if m == nil {
 		return fmt.Errorf("livemigrationtest: %s migration: there is no migration %s", verb, id)
 	}

@@ -10,21 +10,24 @@ import (
 type Option func(*config)
 
 type config struct {
-	inProcess  bool
-	tls        bool
-	open       bool // no authentication
-	speed      float64
-	timings    Timings
-	projects   []livemigration.AvailableProject
-	algorithm  Algorithm
-	documented bool // the challenge in the form that the documentation prints
-	quirks     bool // the answers of v1.0 too
-	nonceLife  time.Duration
-	rateLimit  RateLimit
+	inProcess    bool
+	tls          bool
+	open         bool // no authentication
+	speed        float64
+	timings      Timings
+	projects     []livemigration.AvailableProject
+	projectCount int // of Atlas
+	algorithm    Algorithm
+	documented   bool // the challenge in the form that the documentation prints
+	quirks       bool // the answers of v1.0 too
+	nonceLife    time.Duration
+	tokenLife    time.Duration
+	tokenSkew    time.Duration
+	rateLimit    RateLimit
 }
 
 func newConfig(opts []Option) config {
-	cfg := config{algorithm: MD5, projects: defaultProjects()}
+	cfg := config{algorithm: MD5, projects: defaultProjects(), projectCount: 1, tokenLife: time.Hour}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&cfg)
@@ -82,8 +85,12 @@ func InProcess() Option { return func(c *config) { c.inProcess = true } }
 func WithTLS() Option { return func(c *config) { c.tls = true } }
 
 // WithoutAuthentication makes the server answer whoever asks, with the rights of an Organization Owner: for use behind
-// a proxy that authenticates. Every request counts as authenticated then.
+// a proxy that authenticates. Every request counts as authenticated then, but for those to the endpoints of OAuth, which
+// check client credentials all the same.
 func WithoutAuthentication() Option { return func(c *config) { c.open = true } }
+
+// WithProjects sets how many Atlas projects there are. The default is 1, and n below that counts as 1.
+func WithProjects(n int) Option { return func(c *config) { c.projectCount = max(n, 1) } }
 
 // WithSourceProjects replaces the source projects that are listed once a link-token exists. Without arguments there
 // are none.
@@ -119,6 +126,15 @@ func WithDocumentedAnswers() Option { return func(c *config) { c.quirks = true }
 // WithNonceLifetime makes nonces expire that long after they were issued, on the job clock that [Server.Advance] and
 // [WithSpeed] move. The default, 0, is that they do not; [Server.ExpireNonces] ends them at a time of your choice.
 func WithNonceLifetime(d time.Duration) Option { return func(c *config) { c.nonceLife = d } }
+
+// WithTokenLifetime sets how long access tokens live, which their answer announces in whole seconds, rounded down. The
+// default is 1 hour. With 0, or less, they are dead when they arrive. They live on the time of those who use them: as
+// time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not change that.
+func WithTokenLifetime(d time.Duration) Option { return func(c *config) { c.tokenLife = max(d, 0) } }
+
+// WithTokenSkew makes access tokens die d earlier than the server announces, or later when d is negative: what clients
+// see whose clock differs from that of Atlas.
+func WithTokenSkew(d time.Duration) Option { return func(c *config) { c.tokenSkew = d } }
 
 // WithRateLimit sets the rate limit. The default is none.
 func WithRateLimit(limit RateLimit) Option { return func(c *config) { c.rateLimit = limit } }

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/livemigration/livemigration-go"
 )
 
 // call is one request on its way through the server.
@@ -19,6 +22,8 @@ type call struct {
 	body    []byte
 	bodyErr error
 
+	form url.Values // of OAuth: the body
+
 	header           http.Header // of the answer
 	query            url.Values
 	pretty, envelope bool
@@ -28,8 +33,8 @@ type call struct {
 // the fault that strikes it.
 func (s *Server) begin(r *http.Request) *call {
 	c := &call{request: r, match: s.match(method(r), r.URL.EscapedPath()), header: make(http.Header, 8)}
-	c.verdict = s.authenticate(r)
-	if r.URL.RawQuery != "" {
+	c.verdict = s.authenticate(c)
+	if r.URL.RawQuery != "" && !c.oauth {
 		c.query = r.URL.Query()
 		c.pretty, c.envelope = c.query.Get("pretty") == "true", c.query.Get("envelope") == "true"
 	}
@@ -38,11 +43,22 @@ func (s *Server) begin(r *http.Request) *call {
 	return c
 }
 
-func (s *Server) authenticate(r *http.Request) verdict {
-	if s.config.open {
-		return verdict{accepted: true, role: OrgOwner}
+func (s *Server) authenticate(c *call) verdict {
+	if c.oauth {
+		return s.checkClient(c.request)
 	}
-	return s.digest.check(r)
+	header, _ := authorization(c.request.Header)
+	token, bearer := bearerToken(header)
+	switch {
+	case s.config.open && bearer:
+		return verdict{accepted: true, role: OrgOwner, challenge: bearerChallenge}
+	case s.config.open:
+		return verdict{accepted: true, role: OrgOwner}
+	case bearer:
+		return s.tokens.check(token)
+	default:
+		return s.digest.check(c.request)
+	}
 }
 
 // operation is what the request is to the records and to faults.
@@ -81,8 +97,19 @@ var steps = [...]func(*Server, *call) *apiError{
 	(*Server).checkBody,
 }
 
+// oauthSteps are those of the endpoints of OAuth.
+var oauthSteps = [...]func(*Server, *call) *apiError{
+	(*Server).checkRoute,
+	(*Server).checkCredentials,
+	(*Server).checkForm,
+}
+
 // process answers as Atlas does.
 func (s *Server) process(c *call) *answer {
+	steps := steps[:]
+	if c.oauth {
+		steps = oauthSteps[:]
+	}
 	for _, step := range steps {
 		if err := step(s, c); err != nil {
 			return s.refuse(c, err)
@@ -135,7 +162,7 @@ func (s *Server) checkIDs(c *call) *apiError {
 	switch {
 	case name == "orgId" && c.scope != orgID:
 		return notFound(codeResourceNotFound, "organization", c.scope)
-	case name == "groupId" && c.scope != projectID:
+	case name == "groupId" && !slices.Contains(s.projects, livemigration.ProjectID(c.scope)):
 		return notFound(codeGroupNotFound, "project", c.scope)
 	}
 	return nil
@@ -203,6 +230,9 @@ func (s *Server) reply(c *call, status int, mediaType string, content any) *answ
 
 // refuse makes the answer for an error. Each 401 comes with a challenge.
 func (s *Server) refuse(c *call, err *apiError) *answer {
+	if c.oauth && err.fromOAuth() {
+		return s.refuseOAuth(c, err)
+	}
 	mediaType := jsonMediaType
 	if err.status == http.StatusUnauthorized {
 		mediaType = challengeMediaType
@@ -215,7 +245,7 @@ func (s *Server) refuse(c *call, err *apiError) *answer {
 	return s.reply(c, err.status, mediaType, err.body())
 }
 
-// identify sets the headers that every answer of Atlas has.
+// identify sets the headers that every answer of Atlas has, and those of an operation that is on its way out.
 func (s *Server) identify(c *call) {
 	javaMethod := "ApiErrorResource::handle"
 	if c.route != nil {
@@ -224,6 +254,7 @@ func (s *Server) identify(c *call) {
 	c.header.Set("X-Mongodb-Service-Version", "gitHash=0000000000000000000000000000000000000000; versionString=livemigrationtest")
 	c.header.Set("X-Java-Method", javaMethod)
 	c.header.Set("X-Request-Id", s.requestIDs.next())
+	s.deprecations.announce(c.operation(), c.header)
 }
 
 func encode(content any, pretty bool) []byte {

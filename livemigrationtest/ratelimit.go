@@ -1,7 +1,6 @@
 package livemigrationtest
 
 import (
-	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -63,20 +62,27 @@ func (l *limiter) take(key bucketKey) (remaining int, wait time.Duration, ok boo
 		b = &bucket{tokens: l.limit.Capacity, refilled: now}
 		l.buckets[key] = b
 	}
-	if periods := int64(now.Sub(b.refilled) / l.limit.Per); periods > 0 {
-		missing := l.limit.Capacity - b.tokens
-		if periods >= int64(missing) { // each period brings one at least; and the product below cannot overflow
-			b.tokens = l.limit.Capacity
-		} else {
-			b.tokens = min(l.limit.Capacity, b.tokens+int(periods)*l.limit.Refill)
-		}
-		b.refilled = b.refilled.Add(time.Duration(periods) * l.limit.Per)
-	}
+	l.refill(b, now)
 	if b.tokens == 0 {
 		return 0, l.limit.Per - now.Sub(b.refilled), false
 	}
 	b.tokens--
 	return b.tokens, 0, true
+}
+
+// refill puts in what has come back since the last time.
+func (l *limiter) refill(b *bucket, now time.Time) {
+	periods := int64(now.Sub(b.refilled) / l.limit.Per)
+	if periods == 0 {
+		return
+	}
+	b.refilled = b.refilled.Add(time.Duration(periods) * l.limit.Per)
+	missing := l.limit.Capacity - b.tokens
+	if periods > int64(missing/l.limit.Refill) { // more than fill it; fewer make a product that cannot overflow
+		b.tokens = l.limit.Capacity
+		return
+	}
+	b.tokens += int(periods) * l.limit.Refill
 }
 
 // checkRateLimit is the step of the pipeline.
@@ -99,4 +105,10 @@ func (s *Server) checkRateLimit(c *call) *apiError {
 }
 
 // seconds rounds up: who waits that long does not come too early.
-func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
+func seconds(d time.Duration) int {
+	whole := int(d / time.Second)
+	if d%time.Second > 0 {
+		whole++
+	}
+	return whole
+}

@@ -1,6 +1,8 @@
 package livemigrationtest_test
 
 import (
+	"fmt"
+	"math"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -74,6 +76,47 @@ func TestRateLimitDefaults(t *testing.T) {
 	parameters, _ := res.object(t)["parameters"].([]any)
 	require.Len(t, parameters, 5)
 	assert.Equal(t, []any{2.0, 2.0, 60.0}, parameters[2:])
+}
+
+// However much comes back at a time, a bucket gets full and no more than that.
+func TestRefillBeyondCapacity(t *testing.T) {
+	t.Parallel()
+	for _, refill := range []int{2, 3, 4, 1 << 30, math.MaxInt} {
+		t.Run(fmt.Sprint(refill), func(t *testing.T) {
+			t.Parallel()
+			srv := newOpenServer(t, livemigrationtest.WithRateLimit(
+				livemigrationtest.RateLimit{Capacity: 3, Refill: refill, Per: time.Second}))
+			r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+			for _, periods := range []time.Duration{2, 3, 1000, math.MaxInt64 / time.Second / 4} {
+				for _, want := range []string{"2", "1", "0"} {
+					assert.Equal(t, want, send(t, srv, r).header.Get("RateLimit-Remaining"))
+				}
+				assert.Equal(t, http.StatusTooManyRequests, send(t, srv, r).status)
+				srv.Advance(periods * time.Second)
+			}
+		})
+	}
+}
+
+// Who comes when he is told never comes too early, also not by what a float64 would lose of a long time.
+func TestRetryAfterRoundsUp(t *testing.T) {
+	t.Parallel()
+	const months = 1 << 24 * time.Second
+	for wait, want := range map[time.Duration]string{
+		1: "1", time.Second: "1", time.Second + 1: "2", 1500 * time.Millisecond: "2", months: "16777216", months + 1: "16777217",
+	} {
+		t.Run(wait.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 1, Per: wait}))
+				r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+				send(t, srv, r)
+				res := send(t, srv, r)
+				require.Equal(t, http.StatusTooManyRequests, res.status)
+				assert.Equal(t, want, res.header.Get("Retry-After"))
+			})
+		})
+	}
 }
 
 // Who comes too often waits as long as he is told, and then gets through.

@@ -29,7 +29,7 @@ type Request struct {
 	// reading it.
 	Body livemigration.Secret
 	// Authenticated says whether the request's credentials were accepted. It is always true on a server
-	// [WithoutAuthentication].
+	// [WithoutAuthentication], but for the endpoints of OAuth.
 	Authenticated bool
 	// StatusCode is that of the answer, 0 when there was none or is none yet.
 	StatusCode int

@@ -70,6 +70,12 @@ func TestNothingSecretPrints(t *testing.T) {
 	r := createRequest(srv).with("Cookie", "session=hush").with("Proxy-Authorization", "Basic hush").with("Authorization", "hush")
 	send(t, srv, r)
 
+	account := ownAccount(srv)
+	revoked := account.token(t, srv)
+	send(t, srv, account.ask(revokePath, "token="+revoked))
+	live := account.token(t, srv)
+	send(t, srv, bearer(createRequest(srv), live))
+
 	public, private := srv.APIKey()
 	var out bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&out, nil))
@@ -86,7 +92,10 @@ func TestNothingSecretPrints(t *testing.T) {
 	out.WriteString(all[1].GoString() + srv.String())
 	printed := out.String()
 	assert.Contains(t, printed, "Migrations.Create: POST /api/atlas/v2/groups/")
-	for _, secret := range []string{private.Reveal(), req.Source.Password.Reveal(), "p4ss", "hush", "nonce=", public} {
+	for _, secret := range []string{
+		private.Reveal(), req.Source.Password.Reveal(), "p4ss", "hush", "nonce=", public,
+		account.id, account.secret, revoked, live, basic(account.id, account.secret),
+	} {
 		assert.NotContains(t, printed, secret)
 		assert.NotContains(t, printed, fmt.Sprintf("%x", secret))
 	}

@@ -21,8 +21,15 @@ const (
 	Cutover               Operation = "Migrations.Cutover"
 )
 
+// The endpoints of OAuth 2.0, at which service accounts get their access tokens.
 const (
-	// AnyOperation stands for every authenticated request, also one that names no endpoint.
+	IssueToken  Operation = "ServiceAccounts.IssueToken"
+	RevokeToken Operation = "ServiceAccounts.RevokeToken"
+)
+
+const (
+	// AnyOperation stands for every authenticated request but for those to the endpoints of OAuth, also for one that
+	// names no endpoint.
 	AnyOperation Operation = "any operation"
 	// Handshake stands for the requests that come without credentials while the server asks for them: those that a
 	// client sends to get a challenge.
@@ -50,16 +57,17 @@ const pathPrefix = "/api/atlas/"
 type route struct {
 	operation Operation
 	method    string
-	path      string // below the version's prefix
+	path      string // below the version's prefix, if there is one
 	date      string // of the resource version in v2
 	gone      string // the date of a removed one
 	success   statuses
 	role      Role
 	rules     func(*call) rule // of the body; nil: there is none
+	form      []string         // of OAuth: the parameters that the body may have
 	serve     func(*Server, *call) (any, *apiError)
 
 	segments   []string
-	mediaType  string // of v2
+	mediaType  string // of v2 and of OAuth
 	javaMethod string
 }
 
@@ -150,7 +158,7 @@ func placeholderName(segment string) string { return strings.Trim(segment, "{}")
 func (s *Server) match(method, path string) (m match) {
 	rest, ok := strings.CutPrefix(path, pathPrefix)
 	if !ok {
-		return match{}
+		return s.matchOAuth(method, path)
 	}
 	version, rest, _ := strings.Cut(rest, "/")
 	m.version = apiVersion(version)
@@ -177,7 +185,8 @@ func (s *Server) match(method, path string) (m match) {
 // match is what a request's path says.
 type match struct {
 	version    apiVersion // empty for a path outside of the API
-	route      *route     // nil if there is none
+	oauth      bool
+	route      *route // nil if there is none
 	scope, job string
 	allow      []string
 }

@@ -1,6 +1,7 @@
 package livemigrationtest
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/livemigration/livemigration-go"
@@ -8,9 +9,19 @@ import (
 
 // The ids of the Atlas side. They are the same for every server, so that examples have an output to compare.
 const (
-	orgID     = "5f1a2b3c4d5e6f7081920a00"
-	projectID = "5f1a2b3c4d5e6f7081920a11"
+	orgID           = "5f1a2b3c4d5e6f7081920a00"
+	projectIDPrefix = "5f1a2b3c4d5e6f70"
+	firstProject    = int64(0x81920a11)
 )
+
+// newProjectIDs makes the ids of the Atlas projects.
+func newProjectIDs(count int) []livemigration.ProjectID {
+	out := make([]livemigration.ProjectID, 0, count)
+	for i := range count {
+		out = append(out, livemigration.ProjectID(fmt.Sprintf("%s%08x", projectIDPrefix, firstProject+int64(i))))
+	}
+	return out
+}
 
 // defaultProjects is what the source side offers unless WithSourceProjects says otherwise.
 func defaultProjects() []livemigration.AvailableProject {
@@ -56,7 +67,7 @@ func cloneProjects(projects []livemigration.AvailableProject) []livemigration.Av
 }
 
 // Request returns a valid request that migrates the first cluster of the first source project that has both a cluster
-// and a migration host to the server's own project, with a made-up password. It is valid in both versions of the API.
+// and a migration host to [Server.ProjectID], with a made-up password. It is valid in both versions of the API.
 // When no source project will do, it takes the cluster of the default ones.
 func (s *Server) Request() livemigration.MigrationRequest {
 	project := firstMigratable(s.config.projects)

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,19 +22,25 @@ const (
 	closedURL = "http://127.0.0.1:1"
 )
 
-// Server is an Atlas in memory: one organization and one project, and the source projects that can be migrated to it.
-// It is safe for concurrent use. Make one with [NewServer].
+// Server is an Atlas in memory: one organization with its projects, and the source projects that can be migrated to
+// them. It is safe for concurrent use. Make one with [NewServer].
 type Server struct {
 	config         config
 	clock          *clock
 	keys           keyring
+	accounts       keyring
 	digest         *digestAuth
-	owner          apiKey
+	tokens         *tokens
+	owner          credential // an API key
+	account        credential // a service account
 	sourcePassword livemigration.Secret
+	projects       []livemigration.ProjectID // of Atlas
 	routes         []*route
+	oauthRoutes    []*route
 	requestIDs     ids
 	state          state
 	limiter        *limiter
+	deprecations   deprecations
 	faults         faultQueue
 	recorder       recorder
 
@@ -48,10 +55,13 @@ type Server struct {
 func NewServer(opts ...Option) *Server {
 	cfg := newConfig(opts)
 	s := &Server{
-		config: cfg, clock: newClock(cfg.speed), routes: newRoutes(), done: make(chan struct{}),
+		config: cfg, clock: newClock(cfg.speed), routes: newRoutes(), oauthRoutes: newOAuthRoutes(),
+		done: make(chan struct{}), projects: newProjectIDs(cfg.projectCount),
 		sourcePassword: livemigration.Secret(randomHex(12)),
 	}
-	s.owner = s.keys.create(OrgOwner)
+	s.owner = s.keys.create(OrgOwner, newPublicKey, newPrivateKey)
+	s.account = s.accounts.create(OrgOwner, newClientID, newClientSecret)
+	s.tokens = &tokens{clock: s.clock, lifetime: cfg.tokenLife, skew: cfg.tokenSkew}
 	s.digest = &digestAuth{
 		keys: &s.keys, clock: s.clock, algorithm: cfg.algorithm, documented: cfg.documented, lifetime: cfg.nonceLife,
 	}
@@ -90,7 +100,8 @@ func (s *Server) listen() *httptest.Server {
 	return s.listener
 }
 
-// HTTPClient returns an HTTP client that reaches the server and, [WithTLS], trusts its certificate. It has no API key.
+// HTTPClient returns an HTTP client that reaches the server and, [WithTLS], trusts its certificate. It has no
+// credentials.
 func (s *Server) HTTPClient() *http.Client {
 	if s.config.inProcess {
 		return &http.Client{Transport: s.Transport()}
@@ -111,24 +122,27 @@ func (s *Server) NewClient(opts ...livemigration.Option) (*livemigration.Client,
 // OrgID returns the id of the Atlas organization.
 func (s *Server) OrgID() livemigration.OrgID { return orgID }
 
-// ProjectID returns the id of the Atlas project to which migrations go.
-func (s *Server) ProjectID() livemigration.ProjectID { return projectID }
+// ProjectID returns the id of the Atlas project to which migrations go, the first one when there are several.
+func (s *Server) ProjectID() livemigration.ProjectID { return s.projects[0] }
+
+// ProjectIDs returns the ids of all Atlas projects, of which there are as many as [WithProjects] says.
+func (s *Server) ProjectIDs() []livemigration.ProjectID { return slices.Clone(s.projects) }
 
 // Credentials returns those of an Organization Owner. It is the key of [Server.APIKey].
 func (s *Server) Credentials() livemigration.Credentials {
-	return livemigration.APIKey(s.owner.public, s.owner.private.Reveal())
+	return livemigration.APIKey(s.owner.name, s.owner.secret.Reveal())
 }
 
 // CredentialsFor makes a new API key with the role.
 func (s *Server) CredentialsFor(role Role) livemigration.Credentials {
-	key := s.keys.create(role)
-	return livemigration.APIKey(key.public, key.private.Reveal())
+	key := s.keys.create(role, newPublicKey, newPrivateKey)
+	return livemigration.APIKey(key.name, key.secret.Reveal())
 }
 
 // APIKey returns the API key of an Organization Owner, for curl and other clients: the public key is the user name of
 // HTTP Digest, the private key the password.
 func (s *Server) APIKey() (publicKey string, privateKey livemigration.Secret) {
-	return s.owner.public, s.owner.private
+	return s.owner.name, s.owner.secret
 }
 
 // Timings returns how long the phases of a job last, defaults filled in.
@@ -178,7 +192,7 @@ func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// String names the server. It does not show its keys, which a Server prints in no form.
+// String names the server. It does not show its keys, secrets and tokens, which a Server prints in no form.
 func (s *Server) String() string { return "livemigrationtest.Server" }
 
 // Format writes what String returns for every verb.

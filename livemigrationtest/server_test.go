@@ -278,13 +278,19 @@ func TestConcurrentClient(t *testing.T) {
 	assert.Len(t, srv.Requests(), 18)
 }
 
-func TestCurl(t *testing.T) {
-	t.Parallel()
+func findCurl(t *testing.T) string {
+	t.Helper()
 	curl, err := exec.LookPath("curl")
 	if errors.Is(err, exec.ErrNotFound) {
 		t.Skip("curl is not installed")
 	}
 	require.NoError(t, err)
+	return curl
+}
+
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	curl := findCurl(t)
 	for name, opt := range map[string]livemigrationtest.Option{
 		"MD5": nil, "SHA-256": livemigrationtest.WithAlgorithm(livemigrationtest.SHA256), "documented": livemigrationtest.WithDocumentedChallenge(),
 	} {

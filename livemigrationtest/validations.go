@@ -10,6 +10,7 @@ import (
 // validation is a validation job.
 type validation struct {
 	id      string
+	project string
 	source  string // project
 	created time.Time
 	failure string // the message with which it fails in the end, if failing
@@ -41,7 +42,7 @@ type wireValidation struct {
 
 func (s *Server) wireValidation(v *validation) wireValidation {
 	status := v.status(s.clock.jobs(), s.state.timings)
-	out := wireValidation{ID: v.id, GroupID: projectID, SourceID: v.source, Status: string(status)}
+	out := wireValidation{ID: v.id, GroupID: v.project, SourceID: v.source, Status: string(status)}
 	if status == livemigration.ValidationFailed {
 		out.ErrorMessage = v.failure
 	}
@@ -55,37 +56,29 @@ func (s *Server) createValidation(c *call) (any, *apiError) {
 	}
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	v := &validation{id: s.state.ids.next(), source: order.Source.GroupID, created: s.clock.jobs()}
+	v := &validation{
+		id: s.state.ids.next(), project: c.scope, source: order.Source.GroupID, created: s.clock.jobs(),
+	}
 	v.failure, v.failing = shift(&s.state.nextValidations)
-	s.state.validations = append(s.state.validations, v)
+	s.state.validations.add(v.id, v)
 	return s.wireValidation(v), nil
 }
 
 func (s *Server) getValidation(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	if v := s.state.validation(c.job); v != nil {
+	if v := s.state.validations.find(c.job); v != nil && v.project == c.scope {
 		return s.wireValidation(v), nil
 	}
 	return nil, notFound(codeResourceNotFound, "validation", c.job)
-}
-
-// validation finds a job; the caller holds the lock.
-func (s *state) validation(id string) *validation {
-	for _, v := range s.validations {
-		if v.id == id {
-			return v
-		}
-	}
-	return nil
 }
 
 // Validations returns the validation jobs as they are now, in the order of their creation.
 func (s *Server) Validations() []livemigration.Validation {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	out := make([]livemigration.Validation, 0, len(s.state.validations))
-	for _, v := range s.state.validations {
+	out := make([]livemigration.Validation, 0, len(s.state.validations.ordered))
+	for _, v := range s.state.validations.ordered {
 		w := s.wireValidation(v)
 		out = append(out, livemigration.Validation{
 			ID: livemigration.ValidationID(w.ID), ProjectID: livemigration.ProjectID(w.GroupID),
@@ -109,7 +102,7 @@ func (s *Server) FailNextValidation(message string) {
 func (s *Server) FailValidation(id livemigration.ValidationID, message string) error {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	v := s.state.validation(string(id))
+	v := s.state.validations.find(string(id))
 	if v == nil {
 		return fmt.Errorf("livemigrationtest: fail validation: there is no validation %s", id)
 	}

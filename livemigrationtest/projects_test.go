@@ -1,0 +1,139 @@
+package livemigrationtest_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+func TestProjectIDs(t *testing.T) {
+	t.Parallel()
+	const first = livemigration.ProjectID("5f1a2b3c4d5e6f7081920a11")
+	for n, want := range map[int]int{-1: 1, 0: 1, 1: 1, 2: 2, 1000: 1000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, livemigrationtest.WithProjects(n))
+			all := srv.ProjectIDs()
+			require.Len(t, all, want)
+			assert.Equal(t, first, all[0])
+			assert.Equal(t, first, srv.ProjectID())
+			seen := make(map[livemigration.ProjectID]bool)
+			for _, id := range all {
+				require.NoError(t, id.Validate())
+				require.NotEqual(t, string(srv.OrgID()), string(id))
+				require.False(t, seen[id])
+				seen[id] = true
+			}
+			all[0] = "changed"
+			assert.Equal(t, first, srv.ProjectIDs()[0], "a copy")
+		})
+	}
+	assert.Equal(t, []livemigration.ProjectID{first}, newServer(t).ProjectIDs(), "by default")
+}
+
+// inProject moves a request to another project, in its path and its body.
+func inProject(srv *livemigrationtest.Server, r request, project livemigration.ProjectID) request {
+	own := string(srv.ProjectID())
+	r.path, r.body = strings.ReplaceAll(r.path, own, string(project)), strings.ReplaceAll(r.body, own, string(project))
+	return r
+}
+
+// To every other project a job does not exist.
+func TestJobsOfAnotherProject(t *testing.T) {
+	t.Parallel()
+	tests := map[livemigrationtest.Operation]livemigrationtest.Operation{
+		livemigrationtest.GetValidation: livemigrationtest.CreateValidation,
+		livemigrationtest.GetMigration:  livemigrationtest.CreateMigration,
+		livemigrationtest.Cutover:       livemigrationtest.CreateMigration,
+	}
+	for op, start := range tests {
+		for _, version := range bothVersions {
+			t.Run(string(op)+" "+version, func(t *testing.T) {
+				t.Parallel()
+				srv := newOpenServer(t, livemigrationtest.WithProjects(2))
+				other := srv.ProjectIDs()[1]
+				res := send(t, srv, inProject(srv, endpoint(srv, start, version, ""), other))
+				require.Less(t, res.status, 300, res.body)
+				job, _ := res.object(t)["_id"].(string)
+				srv.Advance(2 * time.Hour)
+
+				r := endpoint(srv, op, version, job)
+				body := assertError(t, send(t, srv, r), http.StatusNotFound, "RESOURCE_NOT_FOUND")
+				unknown := strings.Replace(job, job[:1], "f", 1)
+				of := assertError(t, send(t, srv, endpoint(srv, op, version, unknown)), http.StatusNotFound, "RESOURCE_NOT_FOUND")
+				assert.Equal(t, strings.ReplaceAll(fmt.Sprint(of), unknown, job), fmt.Sprint(body), "as if there were none")
+
+				res = send(t, srv, inProject(srv, r, other))
+				require.Less(t, res.status, 300, res.body)
+				if res.body != "" && op != livemigrationtest.GetMigration { // whose answer names no project
+					assert.Equal(t, string(other), res.object(t)["groupId"])
+				}
+			})
+		}
+	}
+}
+
+func TestProjectOfRequest(t *testing.T) {
+	t.Parallel()
+	for _, op := range []livemigrationtest.Operation{livemigrationtest.CreateMigration, livemigrationtest.CreateValidation} {
+		t.Run(string(op), func(t *testing.T) {
+			t.Parallel()
+			srv := newOpenServer(t, livemigrationtest.WithProjects(2))
+			all := srv.ProjectIDs()
+			r := inProject(srv, endpoint(srv, op, v2Prefix, ""), all[1])
+			r.body = strings.ReplaceAll(r.body, string(all[1]), string(all[0]))
+			res := send(t, srv, r)
+			assertError(t, res, http.StatusBadRequest, "VALIDATION_ERROR")
+			assert.Equal(t, []string{"destination.groupId"}, res.fields(t))
+			r = inProject(srv, endpoint(srv, op, v2Prefix, ""), "5f1a2b3c4d5e6f7081920a13") // one too many
+			assertError(t, send(t, srv, r), http.StatusNotFound, "GROUP_NOT_FOUND")
+			assert.Empty(t, srv.Migrations())
+			assert.Empty(t, srv.Validations())
+		})
+	}
+}
+
+// The client in each of several projects.
+func TestClientInProjects(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithProjects(3))
+	client := newClient(t, srv)
+	for i, project := range srv.ProjectIDs() {
+		req := srv.Request()
+		req.Destination.ProjectID = project
+		validation, err := client.Validations.Create(t.Context(), project, req)
+		require.NoError(t, err)
+		assert.Equal(t, project, validation.ProjectID)
+		assert.Equal(t, project, srv.Validations()[i].ProjectID)
+		migration, err := client.Migrations.Create(t.Context(), project, req)
+		require.NoError(t, err)
+		for _, asked := range srv.ProjectIDs() {
+			_, err = client.Migrations.Get(t.Context(), asked, migration.ID)
+			if asked == project {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, livemigration.ErrNotFound)
+			}
+		}
+	}
+}
+
+// Each project has its own bucket.
+func TestRateLimitOfProjects(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t, livemigrationtest.WithProjects(2),
+		livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 1}))
+	for _, project := range srv.ProjectIDs() {
+		r := inProject(srv, createRequest(srv), project)
+		assert.Equal(t, http.StatusCreated, send(t, srv, r).status)
+		assert.Equal(t, http.StatusTooManyRequests, send(t, srv, r).status)
+	}
+}
