@@ -139,6 +139,18 @@ func (s *Server) CredentialsFor(role Role) livemigration.Credentials {
 	return livemigration.APIKey(key.name, key.secret.Reveal())
 }
 
+// ServiceAccountCredentials returns those of the service account of [Server.ServiceAccount], an Organization Owner.
+func (s *Server) ServiceAccountCredentials() livemigration.Credentials {
+	id, secret := s.ServiceAccount()
+	return livemigration.ServiceAccount(id, secret.Reveal())
+}
+
+// ServiceAccountCredentialsFor makes a new service account with the role.
+func (s *Server) ServiceAccountCredentialsFor(role Role) livemigration.Credentials {
+	id, secret := s.NewServiceAccount(role)
+	return livemigration.ServiceAccount(id, secret.Reveal())
+}
+
 // APIKey returns the API key of an Organization Owner, for curl and other clients: the public key is the user name of
 // HTTP Digest, the private key the password.
 func (s *Server) APIKey() (publicKey string, privateKey livemigration.Secret) {

@@ -1,0 +1,340 @@
+package livemigration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// accountClient returns a client of a service account of an in-process Atlas.
+func accountClient(t *testing.T, srv *livemigrationtest.Server, opts ...livemigration.Option) *livemigration.Client {
+	t.Helper()
+	t.Cleanup(srv.Close)
+	return newClient(t, srv.ServiceAccountCredentials(), append([]livemigration.Option{
+		livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()),
+	}, opts...)...)
+}
+
+// count is how many requests of an operation have arrived, and been answered with one of the statuses if there are any.
+func count(srv *livemigrationtest.Server, op livemigrationtest.Operation, statuses ...int) (n int) {
+	for _, r := range srv.Requests() {
+		matches := len(statuses) == 0
+		for _, status := range statuses {
+			matches = matches || r.StatusCode == status
+		}
+		if r.Operation == op && matches {
+			n++
+		}
+	}
+	return n
+}
+
+func inProcess(opts ...livemigrationtest.Option) *livemigrationtest.Server {
+	return livemigrationtest.NewServer(append([]livemigrationtest.Option{livemigrationtest.InProcess()}, opts...)...)
+}
+
+func TestAServiceAccountMakesAllCallsWithOneToken(t *testing.T) {
+	t.Parallel()
+	for _, version := range []livemigration.APIVersion{livemigration.APIv2, livemigration.APIv1} {
+		srv := inProcess()
+		client := accountClient(t, srv, livemigration.WithAPIVersion(version), livemigration.WithUserAgent("my-tool/1"))
+		ctx := t.Context()
+		var callers sync.WaitGroup
+		for range 40 {
+			callers.Go(func() {
+				_, err := client.Validations.Create(ctx, srv.ProjectID(), srv.Request())
+				assert.NoError(t, err)
+			})
+		}
+		callers.Wait()
+		_, err := client.LinkTokens.Create(ctx, srv.OrgID(), livemigration.LinkTokenRequest{AccessListIPs: []string{"192.0.2.1"}})
+		require.NoError(t, err)
+		projects, err := client.AvailableProjects.List(ctx, srv.OrgID())
+		require.NoError(t, err)
+		assert.NotEmpty(t, projects)
+		m, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+		require.NoError(t, err)
+		_, err = client.Migrations.Get(ctx, srv.ProjectID(), m.ID)
+		require.NoError(t, err)
+		require.NoError(t, client.LinkTokens.Delete(ctx, srv.OrgID()))
+		assert.Equal(t, 1, count(srv, livemigrationtest.IssueToken))
+		assert.Equal(t, 1+40+5, len(srv.Requests()), "nothing is sent twice")
+		for _, r := range srv.Requests() {
+			assert.Contains(t, r.Header.Get("User-Agent"), "my-tool/1 livemigration-go/", r)
+		}
+	}
+}
+
+func TestWrongServiceAccounts(t *testing.T) {
+	t.Parallel()
+	srv := inProcess()
+	defer srv.Close()
+	id, _ := srv.ServiceAccount()
+	client := newClient(t, livemigration.ServiceAccount(id, "wr0ng"), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
+	_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	var api *livemigration.APIError
+	require.ErrorAs(t, err, &api)
+	require.ErrorIs(t, err, livemigration.ErrUnauthorized)
+	assert.Equal(t, [...]string{"POST", "/api/oauth/token", "invalid_client"}, [...]string{api.Method, api.Path, api.Code})
+	assert.NotEmpty(t, api.Detail)
+	assert.Equal(t, 1, api.Attempts)
+	assert.Len(t, srv.Requests(), 1, "wrong credentials are not tried again, and nothing else is sent")
+
+	for _, tc := range [][2]string{{"", "s"}, {"i", ""}, {"i d", "s"}, {"i", "s\n"}, {"i:d", "s"}} {
+		_, err := livemigration.NewClient(livemigration.ServiceAccount(tc[0], tc[1]))
+		require.ErrorContains(t, err, "client ", tc)
+	}
+
+	member := newClient(t, srv.ServiceAccountCredentialsFor(livemigrationtest.OrgMember), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
+	_, err = member.AvailableProjects.List(t.Context(), srv.OrgID())
+	require.ErrorIs(t, err, livemigration.ErrForbidden)
+}
+
+// A request for a token is repeated for every operation, since the operation itself has not been sent.
+func TestFailedTokenRequests(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fault  livemigrationtest.Fault
+		repeat bool
+		is     error
+		text   string
+	}{
+		"500":           {livemigrationtest.Status(500), true, livemigration.ErrServer, "POST /api/oauth/token: 500"},
+		"502 page":      {livemigrationtest.RawStatus(502, "text/html", "<html>bad"), true, livemigration.ErrServer, "POST /api/oauth/token: 502"},
+		"429":           {livemigrationtest.Status(429).WithRetryAfter(time.Second), true, livemigration.ErrRateLimited, "POST /api/oauth/token: 429"},
+		"400":           {livemigrationtest.Status(400), false, livemigration.ErrBadRequest, "POST /api/oauth/token: 400 invalid_request"},
+		"403":           {livemigrationtest.Status(403), false, livemigration.ErrForbidden, "POST /api/oauth/token: 403"},
+		"redirect":      {livemigrationtest.Redirect("https://evil.example/token"), false, nil, "redirect to evil.example refused"},
+		"reset before":  {livemigrationtest.ResetBeforeRequest(), true, nil, "POST https://atlas.test/api/oauth/token: "},
+		"reset after":   {livemigrationtest.ResetAfterRequest(), true, nil, "POST https://atlas.test/api/oauth/token: "},
+		"truncated":     {livemigrationtest.TruncatedBody(), true, nil, "POST https://atlas.test/api/oauth/token: "},
+		"a page":        {livemigrationtest.NonJSONBody(), true, nil, "POST https://atlas.test/api/oauth/token: "},
+		"no token":      {livemigrationtest.RawStatus(200, "application/json", `{"token_type":"Bearer"}`), true, nil, "POST https://atlas.test/api/oauth/token: "},
+		"another type":  {livemigrationtest.RawStatus(200, "application/json", `{"access_token":"x","token_type":"mac"}`), true, nil, "it is not a bearer token"},
+		"an error, 200": {livemigrationtest.RawStatus(200, "application/json", `{"error":"invalid_client"}`), true, nil, "invalid_client"},
+		"hangs":         {livemigrationtest.SlowBody(time.Hour), true, nil, "POST https://atlas.test/api/oauth/token: no answer within 30s"},
+	} {
+		for _, op := range []string{"create", "get"} {
+			t.Run(name+"/"+op, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					srv := inProcess()
+					client := accountClient(t, srv)
+					call := func() error {
+						_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+						return err
+					}
+					if op == "get" {
+						call = func() error {
+							_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+							return err
+						}
+					}
+					srv.Inject(livemigrationtest.IssueToken, tc.fault, 1)
+					err := call()
+					if tc.repeat {
+						require.NoError(t, err)
+						assert.LessOrEqual(t, len(srv.Migrations()), 1)
+						srv.ExpireTokens()
+						srv.Inject(livemigrationtest.IssueToken, tc.fault, 5)
+						err = call()
+					}
+					require.ErrorContains(t, err, tc.text)
+					assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+					assert.NotErrorIs(t, err, context.DeadlineExceeded)
+					if tc.is != nil {
+						require.ErrorIs(t, err, tc.is)
+					}
+					var api *livemigration.APIError
+					if errors.As(err, &api) && tc.repeat {
+						assert.Equal(t, 5, api.Attempts)
+						assert.Positive(t, api.Duration)
+					}
+					assert.Zero(t, srv.PendingFaults())
+				})
+			})
+		}
+	}
+}
+
+func TestATokenThatDies(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		opts []livemigrationtest.Option
+		do   func(*livemigrationtest.Server)
+	}{
+		"short-lived":            {[]livemigrationtest.Option{livemigrationtest.WithTokenLifetime(30 * time.Second)}, nil},
+		"earlier than it claims": {[]livemigrationtest.Option{livemigrationtest.WithTokenLifetime(10 * time.Minute), livemigrationtest.WithTokenSkew(4 * time.Minute)}, nil},
+		"later than it claims":   {[]livemigrationtest.Option{livemigrationtest.WithTokenLifetime(10 * time.Minute), livemigrationtest.WithTokenSkew(-time.Hour)}, nil},
+		"as soon as it is there": {[]livemigrationtest.Option{livemigrationtest.WithTokenLifetime(time.Second)}, nil},
+		"revoked now and then":   {nil, (*livemigrationtest.Server).ExpireTokens},
+		"revoked, and none for 60s": {nil, func(s *livemigrationtest.Server) {
+			s.ExpireTokens()
+			s.Inject(livemigrationtest.IssueToken, livemigrationtest.Status(503), 5)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := inProcess(append(tc.opts, livemigrationtest.WithSpeed(1))...)
+				client := accountClient(t, srv)
+				m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+				require.NoError(t, err)
+				if tc.do != nil {
+					stop := make(chan struct{})
+					defer close(stop)
+					go func() {
+						for {
+							select {
+							case <-stop:
+								return
+							case <-time.After(17 * time.Minute):
+								tc.do(srv)
+							}
+						}
+					}()
+				}
+				_, err = client.Migrations.WaitReadyForCutover(t.Context(), srv.ProjectID(), m.ID)
+				require.NoError(t, err)
+				require.NoError(t, client.Migrations.Cutover(t.Context(), srv.ProjectID(), m.ID))
+				_, err = client.Migrations.WaitComplete(t.Context(), srv.ProjectID(), m.ID)
+				require.NoError(t, err)
+				assert.Len(t, srv.Migrations(), 1)
+				refused := count(srv, livemigrationtest.GetMigration, 401)
+				tokens := count(srv, livemigrationtest.IssueToken, 200)
+				if strings.HasPrefix(name, "short") || strings.HasPrefix(name, "later") {
+					assert.Zero(t, refused, "a token is renewed before it expires")
+				}
+				assert.LessOrEqual(t, refused, tokens, "a 401 costs one token and one repeat")
+			})
+		})
+	}
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	srv := inProcess()
+	client := accountClient(t, srv)
+	ctx := t.Context()
+	require.NoError(t, client.Close(ctx), "there is nothing to revoke yet")
+	assert.Empty(t, srv.Requests())
+	list := func() {
+		_, err := client.AvailableProjects.List(ctx, srv.OrgID())
+		require.NoError(t, err)
+	}
+	list()
+	require.Equal(t, 1, srv.LiveTokens())
+
+	srv.Inject(livemigrationtest.RevokeToken, livemigrationtest.Status(503), 1)
+	var api *livemigration.APIError
+	require.ErrorAs(t, client.Close(ctx), &api)
+	assert.Equal(t, [...]any{"POST", "/api/oauth/revoke", 503, 1}, [...]any{api.Method, api.Path, api.StatusCode, api.Attempts})
+	srv.Inject(livemigrationtest.RevokeToken, livemigrationtest.ResetBeforeRequest(), 1)
+	var failed *livemigration.CallError
+	require.ErrorAs(t, client.Close(ctx), &failed)
+	assert.Equal(t, "/api/oauth/revoke", failed.Path)
+	assert.Equal(t, 1, srv.LiveTokens())
+
+	require.NoError(t, client.Close(ctx))
+	assert.Zero(t, srv.LiveTokens())
+	require.NoError(t, client.Close(ctx))
+	list() // the client remains usable
+	assert.Equal(t, 2, count(srv, livemigrationtest.IssueToken))
+	assert.Equal(t, 3, count(srv, livemigrationtest.RevokeToken))
+
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, client.Close(cancelled), context.Canceled)
+	require.ErrorIs(t, client.Close(nil), livemigration.ErrInvalidRequest) //nolint:staticcheck // what a mistake comes to
+	key, err := srv.NewClient()
+	require.NoError(t, err)
+	require.NoError(t, key.Close(ctx), "an API key has nothing to revoke")
+}
+
+// The secret goes to the token endpoint of the configured host, and to nothing else.
+func TestWhereTheClientSecretGoes(t *testing.T) {
+	t.Parallel()
+	srv := inProcess()
+	defer srv.Close()
+	id, secret := srv.ServiceAccount()
+	var basic, bearer []string
+	base := srv.HTTPClient().Transport
+	hc := &http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+		target := req.Method + " " + req.URL.Scheme + "://" + req.URL.Host + req.URL.Path
+		switch value := req.Header.Get("Authorization"); {
+		case strings.HasPrefix(value, "Basic "):
+			basic = append(basic, target)
+		case strings.HasPrefix(value, "Bearer "):
+			bearer = append(bearer, target)
+		}
+		assert.NotContains(t, fmt.Sprint(req.URL, req.Header), secret.Reveal())
+		return base.RoundTrip(req)
+	})}
+	client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(hc))
+	srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Redirect("https://evil.example/"), 1)
+	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+	require.ErrorContains(t, err, "redirect to evil.example refused")
+	require.NoError(t, client.Close(t.Context()))
+	assert.Equal(t, []string{"POST https://atlas.test/api/oauth/token", "POST https://atlas.test/api/oauth/revoke"}, basic)
+	assert.Equal(t, []string{"GET https://atlas.test/api/atlas/v2/orgs/" + string(srv.OrgID()) + "/liveMigrations/availableProjects"}, bearer)
+	_, err = livemigration.NewClient(livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL("http://atlas.example"))
+	require.ErrorContains(t, err, "plain http is for loopback addresses only")
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func TestNothingShowsAServiceAccount(t *testing.T) {
+	t.Parallel()
+	srv := inProcess()
+	id, secret := srv.ServiceAccount()
+	var token string
+	base := srv.HTTPClient().Transport
+	credentials := srv.ServiceAccountCredentials()
+	client := newClient(t, credentials, livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(&http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+		if value, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); ok {
+			token = value
+		}
+		return base.RoundTrip(req)
+	})}))
+	defer srv.Close()
+	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+	require.NoError(t, err)
+	values := map[string]any{"client": client, "client value": *client, "credentials": credentials, "in a struct": struct{ c livemigration.Credentials }{credentials}}
+	for name, echo := range map[string]string{
+		"secret": secret.Reveal(), "id": id, "token": token, "basic": url.QueryEscape(secret.Reveal()),
+	} {
+		srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Status(400).WithDetail("got "+echo), 1)
+		_, values["echoed "+name] = client.AvailableProjects.List(t.Context(), srv.OrgID())
+		srv.ExpireTokens()
+		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(400, "application/json", `{"error":"x","error_description":"got `+echo+`"}`), 1)
+		_, values["token request, echoed "+name] = client.AvailableProjects.List(t.Context(), srv.OrgID())
+		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(400, "text/html", `<p>got `+echo), 1)
+		_, values["token page, echoed "+name] = client.AvailableProjects.List(t.Context(), srv.OrgID())
+	}
+	require.NotEmpty(t, token)
+	for name, value := range values {
+		if strings.Contains(name, "echoed") {
+			require.ErrorContains(t, value.(error), "[REDACTED]", name)
+		}
+		for _, text := range rendered(value) {
+			for _, hidden := range []string{id, secret.Reveal(), token} {
+				assert.NotContains(t, text, hidden, name)
+			}
+		}
+	}
+}
