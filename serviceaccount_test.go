@@ -2,10 +2,10 @@ package livemigration_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -314,10 +314,15 @@ func TestNothingShowsAServiceAccount(t *testing.T) {
 	defer srv.Close()
 	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
 	require.NoError(t, err)
+	require.NotEmpty(t, token)
+	hidden := map[string]bool{token: true}
 	values := map[string]any{"client": client, "client value": *client, "credentials": credentials, "in a struct": struct{ c livemigration.Credentials }{credentials}}
-	for name, echo := range map[string]string{
-		"secret": secret.Reveal(), "id": id, "token": token, "basic": url.QueryEscape(secret.Reveal()),
+	for name, latest := range map[string]func() string{
+		"secret": secret.Reveal, "id": func() string { return id }, "token": func() string { return token },
+		"basic": func() string { return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret.Reveal())) },
 	} {
+		echo := latest()
+		hidden[echo] = true
 		srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Status(400).WithDetail("got "+echo), 1)
 		_, values["echoed "+name] = client.AvailableProjects.List(t.Context(), srv.OrgID())
 		srv.ExpireTokens()
@@ -326,14 +331,13 @@ func TestNothingShowsAServiceAccount(t *testing.T) {
 		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(400, "text/html", `<p>got `+echo), 1)
 		_, values["token page, echoed "+name] = client.AvailableProjects.List(t.Context(), srv.OrgID())
 	}
-	require.NotEmpty(t, token)
 	for name, value := range values {
 		if strings.Contains(name, "echoed") {
 			require.ErrorContains(t, value.(error), "[REDACTED]", name)
 		}
 		for _, text := range rendered(value) {
-			for _, hidden := range []string{id, secret.Reveal(), token} {
-				assert.NotContains(t, text, hidden, name)
+			for secret := range hidden {
+				assert.NotContains(t, text, secret, name)
 			}
 		}
 	}
