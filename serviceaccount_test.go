@@ -321,6 +321,8 @@ func TestNothingShowsAServiceAccount(t *testing.T) {
 		"secret": secret.Reveal, "id": func() string { return id }, "token": func() string { return token },
 		"basic": func() string { return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret.Reveal())) },
 	} {
+		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+		require.NoError(t, err)
 		echo := latest()
 		hidden[echo] = true
 		srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Status(400).WithDetail("got "+echo), 1)
