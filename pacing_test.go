@@ -1,0 +1,196 @@
+package livemigration_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+const refusedStatus = http.StatusTooManyRequests
+
+// paced runs a test on virtual time, with a client of an in-process Atlas.
+func paced(t *testing.T, limit int, opts []livemigration.Option, test func(*testing.T, *livemigrationtest.Server, *livemigration.Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		srv := inProcess(livemigrationtest.WithSpeed(1), livemigrationtest.WithProjects(2),
+			livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: limit}))
+		defer srv.Close()
+		client, err := srv.NewClient(opts...)
+		require.NoError(t, err)
+		test(t, srv, client)
+	})
+}
+
+func create(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) livemigration.MigrationID {
+	t.Helper()
+	m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	require.NoError(t, err)
+	return m.ID
+}
+
+func TestManyWatchesKeepWithinTheRateLimit(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		opts  []livemigration.Option
+		check func(*testing.T, int)
+	}{
+		"with pacing":    {nil, func(t *testing.T, refused int) { assert.Zero(t, refused) }},
+		"without pacing": {[]livemigration.Option{livemigration.WithoutPacing()}, func(t *testing.T, refused int) { assert.Greater(t, refused, 100) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			paced(t, 100, tc.opts, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
+				var all sync.WaitGroup
+				for range 80 {
+					id := create(t, srv, client)
+					all.Go(func() {
+						_, err := client.Migrations.WaitReadyForCutover(t.Context(), srv.ProjectID(), id)
+						assert.NoError(t, err)
+					})
+				}
+				all.Wait()
+				tc.check(t, count(srv, livemigrationtest.GetMigration, refusedStatus))
+			})
+		})
+	}
+}
+
+func TestA429HoldsItsOwnBucketOnly(t *testing.T) {
+	t.Parallel()
+	paced(t, 0, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
+		ctx, start := t.Context(), time.Now()
+		id := create(t, srv, client)
+		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(429).WithRetryAfter(20*time.Second), 1)
+		var first sync.WaitGroup
+		first.Go(func() {
+			_, err := client.Migrations.Get(ctx, srv.ProjectID(), id)
+			assert.NoError(t, err)
+		})
+		synctest.Wait()
+
+		_, err := client.Validations.Create(ctx, srv.ProjectID(), srv.Request())
+		require.NoError(t, err)
+		request := srv.Request()
+		request.Destination.ProjectID = "" // the method's
+		_, err = client.Migrations.Create(ctx, srv.ProjectIDs()[1], request)
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(start), "other kinds and other projects go on")
+		short, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		_, err = client.Migrations.Create(short, srv.ProjectID(), srv.Request())
+		var late *livemigration.PacingError
+		require.ErrorAs(t, err, &late)
+		require.ErrorIs(t, err, livemigration.ErrRateLimited)
+		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		assert.InDelta(t, 20*time.Second, late.Wait, float64(2*time.Second))
+		assert.Equal(t, [...]any{"POST", "/groups/" + string(srv.ProjectID()) + "/liveMigrations", 0}, [...]any{late.Method, late.Path, late.Attempts})
+		assert.Contains(t, err.Error(), "not sent: its turn within the rate limit comes in 20.")
+		assert.Zero(t, time.Since(start), "what cannot be in time fails at once")
+		_, err = client.Migrations.Get(ctx, srv.ProjectID(), id)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, time.Since(start), 20*time.Second, "the same kind in the same project waits")
+		first.Wait()
+		assert.Len(t, srv.Migrations(), 2)
+	})
+}
+
+func TestAHoldThatIsTooLongEndsCallsAndWaits(t *testing.T) {
+	t.Parallel()
+	paced(t, 0, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
+		start, id := time.Now(), create(t, srv, client)
+		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(429).WithRetryAfter(time.Hour), 1)
+		_, err := client.Migrations.Get(t.Context(), srv.ProjectID(), id)
+		var api *livemigration.APIError
+		require.ErrorAs(t, err, &api)
+		var late *livemigration.PacingError
+		_, err = client.Migrations.Get(t.Context(), srv.ProjectID(), id)
+		require.ErrorAs(t, err, &late)
+		_, err = client.Migrations.WaitComplete(t.Context(), srv.ProjectID(), id)
+		require.ErrorAs(t, err, &late)
+		require.ErrorContains(t, err, "waiting for migration "+string(id)+": not sent")
+		assert.Zero(t, time.Since(start))
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+		defer cancel()
+		_, err = client.Migrations.WaitReadyForCutover(ctx, srv.ProjectID(), id, livemigration.WithMaxOutage(90*time.Minute))
+		require.NoError(t, err, "a wait that outlives longer outages sits it out")
+	})
+}
+
+// Waiting for a turn is no outage, however long the queue is.
+func TestALongQueueIsNoOutage(t *testing.T) {
+	t.Parallel()
+	paced(t, 10, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
+		id := create(t, srv, client)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+		defer cancel()
+		var all sync.WaitGroup
+		for range 300 {
+			all.Go(func() {
+				_, err := client.Migrations.WaitReadyForCutover(ctx, srv.ProjectID(), id, livemigration.WithMaxOutage(time.Minute))
+				assert.NoError(t, err)
+			})
+		}
+		all.Wait()
+		assert.Zero(t, count(srv, livemigrationtest.GetMigration, refusedStatus))
+	})
+}
+
+func TestCancellingAQueuedWaitReturnsAtOnce(t *testing.T) {
+	t.Parallel()
+	paced(t, 0, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
+		id := create(t, srv, client)
+		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(429).WithRetryAfter(time.Minute), 1)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cause := errors.New("enough")
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				_, err := client.Migrations.WaitComplete(ctx, srv.ProjectID(), id)
+				assert.ErrorIs(t, err, context.Canceled)
+				assert.ErrorIs(t, err, cause)
+			})
+			synctest.Wait()
+		}
+		all.Go(func() { // not even a creation is in doubt that has waited for its turn
+			_, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+		})
+		synctest.Wait()
+		start := time.Now()
+		cancel(cause)
+		all.Wait()
+		assert.Zero(t, time.Since(start))
+		assert.Len(t, srv.Migrations(), 1)
+	})
+}
+
+func TestARateLimitSetByHand(t *testing.T) {
+	t.Parallel()
+	for _, opts := range [][]livemigration.Option{
+		{livemigration.WithRateLimit(60, 5)}, {livemigration.WithoutPacing(), livemigration.WithRateLimit(60, 5)},
+	} {
+		paced(t, 0, opts, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
+			start := time.Now()
+			for range 15 {
+				_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+				require.NoError(t, err)
+			}
+			assert.Equal(t, 10*time.Second, time.Since(start).Round(time.Millisecond))
+		})
+	}
+	for _, tc := range [][2]int{{0, 1}, {1, 0}, {-1, -1}} {
+		_, err := livemigration.NewClient(livemigration.APIKey("a", "b"), livemigration.WithRateLimit(tc[0], tc[1]))
+		require.ErrorContains(t, err, "WithRateLimit: perMinute and burst must be positive")
+	}
+}
