@@ -12,7 +12,7 @@ import (
 )
 
 // programs are what Footprint builds, below ./footprint.
-var programs = []string{peerBare, peerOurs, peerOfficial}
+var programs = []string{peerBare, programRequired, peerOurs, peerOfficial}
 
 // Footprint builds each program in as many interleaved rounds, from a build cache that holds the standard library and
 // nothing else. It has to run in the directory of this module. The memory is that of the largest process of the build.

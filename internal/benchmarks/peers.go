@@ -28,6 +28,9 @@ const (
 	peerOurs     = "ours"
 	peerIcholy   = "icholy"
 	peerOfficial = "official"
+
+	// programRequired is no peer, but a program for the sizes.
+	programRequired = "required"
 )
 
 // peers are in the order of every round.

@@ -76,6 +76,8 @@ func budgetTable(r Results) string {
 			verdict = "met"
 		case b.met(got, b.margin):
 			verdict = "within the margin of " + number(b.margin, b.unit)
+		case b.holds(got) && b.outOfReach > 0:
+			verdict = "**out of reach**, see below"
 		}
 		if b.aim > 0 {
 			limit += " (aim: " + number(b.aim, b.unit) + ")"
