@@ -31,10 +31,12 @@
 //     [ErrForbidden], [ErrNotFound], [ErrConflict], [ErrRateLimited], [ErrServer] and so on.
 //   - [*OutcomeUnknownError]: the request may have been carried out, and repeating it is not safe. Check by hand.
 //   - [*ValidationFailedError] and [*MigrationFailedError]: a wait ended, but not in success.
-//   - an error of the network or of the context, with the operation named before it. It matches the error of the context
-//     when the context has ended, and only then.
+//   - [*PacingError]: not sent, because its turn within the rate limit would have come too late.
+//   - [*CallError]: the network, a timeout or the context, with the operation named before it. It matches the error of the
+//     context when the context has ended, and only then. A wait that its context ends between two polls has no call, and
+//     its error only names the job.
 //
-// No message, log record or formatted value of this package holds a key, a password, a link-token or a request body.
+// No message, log record or formatted value of this package holds a key, a password, a token or a request body.
 //
 // # Retries
 //
@@ -42,7 +44,8 @@
 // it out. Reading, validating, cutting over and deleting are repeated after failures of the network, 429, 500, 502, 503
 // and 504. Creating a migration or a link-token is repeated only when no credentials went out with the request, after
 // 429, and after 503 with Retry-After; otherwise the call ends, with an [*OutcomeUnknownError] where the answer is lost.
-// Other statuses are not repeated, save a 401 that is about a stale nonce and not about the keys.
+// Other statuses are not repeated, save a 401 that is about a stale nonce or an access token that has ended, and not about
+// the keys. A request for an access token that fails is repeated like the call that needs it, which has not been sent.
 // A wait that Atlas asks for is kept to, or, when it is longer than the context or ten times MaxBackoff allow, ends the
 // call at once.
 //
@@ -51,6 +54,16 @@
 // [MigrationsService.Watch] yields every state of a migration that it observes; [MigrationsService.WaitReadyForCutover],
 // [MigrationsService.WaitComplete] and [ValidationsService.Wait] poll until there is something to do. They outlive
 // outages of up to 15 minutes, see [WithMaxOutage], and end with any other failure and with their context. All work in the goroutine of the caller.
+//
+// # Rate limits
+//
+// A client keeps within Atlas's rate limits by itself, with what it learns from the answers: see [WithoutPacing] for the
+// rules, and [WithRateLimit] for a ceiling of your own. Polls of waits give way to calls.
+//
+// # Watching the client
+//
+// [WithLogger] takes a structured logger, [WithTransportWrapper] a transport for tracing and metrics that sees each attempt
+// without its credentials, and [AttemptFromContext] tells there what the attempt is for.
 //
 // # Versions
 //

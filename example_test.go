@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
@@ -280,4 +281,54 @@ func ExampleClient_testing() {
 	migration, err = client.Migrations.WaitReadyForCutover(ctx, srv.ProjectID(), migration.ID)
 	fmt.Println(migration.ReadyForCutover, err)
 	// Output: true <nil>
+}
+
+// A service account's token is fetched by the first call, and revoked by Close.
+func ExampleServiceAccount() {
+	srv := livemigrationtest.NewServer()
+	defer srv.Close()
+	id, secret := srv.ServiceAccount() // of your own: those that Atlas has shown
+	client, err := livemigration.NewClient(livemigration.ServiceAccount(id, secret.Reveal()),
+		livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	_, err = client.AvailableProjects.List(ctx, srv.OrgID())
+	fmt.Println(err, srv.LiveTokens())
+	fmt.Println(client.Close(ctx), srv.LiveTokens())
+	// Output:
+	// <nil> 1
+	// <nil> 0
+}
+
+// countingTransport counts the attempts of each operation.
+type countingTransport struct {
+	base   http.RoundTripper
+	counts map[string]int
+}
+
+func (t *countingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if attempt, ok := livemigration.AttemptFromContext(req.Context()); ok {
+		t.counts[attempt.Operation]++
+	}
+	return t.base.RoundTrip(req)
+}
+
+// A wrapper sees each attempt, but no credentials and no requests that only obtain some.
+func ExampleWithTransportWrapper() {
+	srv := livemigrationtest.NewServer()
+	defer srv.Close()
+	counts := make(map[string]int)
+	client, err := srv.NewClient(livemigration.WithTransportWrapper(func(base http.RoundTripper) http.RoundTripper {
+		return &countingTransport{base, counts}
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Status(503).WithRetryAfter(0), 1)
+	_, err = client.AvailableProjects.List(context.Background(), srv.OrgID())
+	fmt.Println(err, counts)
+	// Output: <nil> map[AvailableProjects.List:2]
 }
