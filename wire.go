@@ -111,10 +111,14 @@ func appendString(b []byte, s string) []byte {
 	return append(b, quoted...)
 }
 
-// sizeHint is about as much as append writes.
+// sizeHint is as much as append writes, or a little more.
 func (s *Sharding) sizeHint() int {
-	const entry, field = 64, 16
-	size := entry
+	const (
+		whole = len(`{"createSupportingIndexes":false,"shardingEntries":[]}`) + len(`,"sharding":}`)
+		entry = len(`{"database":"","collection":"","shardCollection":{"key":[]}},`)
+		field = len(`{"":"hashed"},`)
+	)
+	size := whole
 	for i := range s.Entries {
 		e := &s.Entries[i]
 		size += entry + len(e.Database) + len(e.Collection)
