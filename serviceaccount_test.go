@@ -345,3 +345,31 @@ func TestNothingShowsAServiceAccount(t *testing.T) {
 		}
 	}
 }
+
+// Whatever answers a request for a token, the call ends in an error or a success, and shows no secret.
+func FuzzTokenAnswers(f *testing.F) {
+	for _, body := range []string{
+		`{"access_token":"abc","token_type":"Bearer","expires_in":3600}`, `{"access_token":"abc","expires_in":-1}`, `{"expires_in":"12"}`,
+		`{"error":"invalid_client","error_description":"no SECRET"}`, `access_token=abc&token_type=bearer&expires_in=x`, `[]`, `null`, "\x00", `{"access_token":"a\nb"}`,
+		`<html>SECRET</html>`, `{"error":400,"errorCode":"X","detail":"SECRET"}`, `{"access_token":{}}`, `{"access_token":"","error":""}`,
+	} {
+		f.Add(200, "application/json", body)
+		f.Add(400, "text/html; charset=utf-8", body)
+		f.Add(200, "application/x-www-form-urlencoded", body)
+	}
+	srv := inProcess()
+	f.Cleanup(srv.Close)
+	id, secret := srv.ServiceAccount()
+	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
+		status = 200 + (status%400+400)%400 // a final one of HTTP
+		client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()),
+			livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 1}))
+		srv.ClearFaults()
+		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(status, contentType, strings.ReplaceAll(body, "SECRET", secret.Reveal())), 2)
+		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+		require.Error(t, err, "no token of a made-up answer is good")
+		require.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+		require.NotContains(t, err.Error(), secret.Reveal())
+		require.NotContains(t, err.Error(), "\n")
+	})
+}
