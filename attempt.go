@@ -155,7 +155,8 @@ func bucketParameters(parameters []any) (capacity int, per time.Duration) {
 // PacingError says that a request was not made because its turn within the rate limit would have come too late: after the
 // context's deadline, or because Atlas has answered another request with a 429 that asks for more than ten times the
 // MaxBackoff of the [RetryPolicy]; in a wait, for more than an outage may last too. It is [ErrRateLimited], although Atlas
-// has not refused this very request. See [WithoutPacing].
+// has not refused this very request, and where it is about the deadline also [context.DeadlineExceeded], although that has
+// not passed yet. See [WithoutPacing].
 type PacingError struct {
 	// Method and Path are those of the request. Path is below the prefix of the API version.
 	Method, Path string
@@ -165,6 +166,8 @@ type PacingError struct {
 	Wait time.Duration
 	// Err is how the attempt before ended; nil when there was none.
 	Err error
+
+	deadline bool
 }
 
 // Error describes the failure in one line.
@@ -173,15 +176,22 @@ func (e *PacingError) Error() string {
 }
 
 func (e *PacingError) summary() string {
-	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String() + ", which is too late"
+	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String() + ", "
+	if e.deadline {
+		text += "after the context's deadline"
+	} else {
+		text += "which is too late"
+	}
 	if e.Err != nil {
 		text += "; the attempt before: " + summaryOf(e.Err)
 	}
 	return text
 }
 
-// Is reports whether target is [ErrRateLimited].
-func (e *PacingError) Is(target error) bool { return target == ErrRateLimited }
+// Is reports whether target is [ErrRateLimited], or [context.DeadlineExceeded] where the deadline is the reason.
+func (e *PacingError) Is(target error) bool {
+	return target == ErrRateLimited || e.deadline && target == context.DeadlineExceeded
+}
 
 // Unwrap returns Err.
 func (e *PacingError) Unwrap() error { return e.Err }
@@ -192,5 +202,5 @@ func (c *call) pacingError(err error) *PacingError {
 	if !errors.As(err, &late) {
 		return nil
 	}
-	return &PacingError{c.op.method, c.path, c.attempts - 1, late.Wait, c.failure.err}
+	return &PacingError{c.op.method, c.path, c.attempts - 1, late.Wait, c.failure.err, late.Deadline}
 }

@@ -91,7 +91,7 @@ func TestA429HoldsItsOwnBucketOnly(t *testing.T) {
 		var late *livemigration.PacingError
 		require.ErrorAs(t, err, &late)
 		require.ErrorIs(t, err, livemigration.ErrRateLimited)
-		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.InDelta(t, 20*time.Second, late.Wait, float64(2*time.Second))
 		assert.Equal(t, [...]any{"POST", "/groups/" + string(srv.ProjectID()) + "/liveMigrations", 0}, [...]any{late.Method, late.Path, late.Attempts})
 		assert.Contains(t, err.Error(), "not sent: its turn within the rate limit comes in 20.")
@@ -117,6 +117,7 @@ func TestAHoldThatIsTooLongEndsCallsAndWaits(t *testing.T) {
 		require.ErrorAs(t, err, &late)
 		_, err = client.Migrations.WaitComplete(t.Context(), srv.ProjectID(), id)
 		require.ErrorAs(t, err, &late)
+		assert.NotErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "waiting for migration "+string(id)+": not sent")
 		assert.Zero(t, time.Since(start))
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)

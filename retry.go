@@ -187,8 +187,10 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	c.turn.Cancel() // unless its answer has been reported
 	if late := c.pacingError(err); late != nil {
 		err = late
+	} else {
+		err = c.named(ctx, err)
 	}
-	c.failure = classify(c.named(ctx, err), &c.sent)
+	c.failure = classify(err, &c.sent)
 	f := &c.failure
 	if f.api != nil && f.api.Attempts == 0 { // a token endpoint's, and perhaps also that of other calls
 		own := *f.api

@@ -348,7 +348,7 @@ func (r *pollRun[T]) noTurn(ctx context.Context, err error) error {
 	if !errors.As(err, &late) {
 		return r.interrupted(ctx)
 	}
-	return r.wrap("", &PacingError{Method: http.MethodGet, Path: r.path, Wait: late.Wait, Err: r.lastErr})
+	return r.wrap("", &PacingError{Method: http.MethodGet, Path: r.path, Wait: late.Wait, Err: r.lastErr, deadline: late.Deadline})
 }
 
 // askedFor is the wait that the headers of a poll's answer ask for: what Retry-After says, and the longest interval

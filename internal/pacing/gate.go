@@ -47,6 +47,8 @@ type waiter struct {
 type TooLate struct {
 	// Wait is how long the wait would be.
 	Wait time.Duration
+	// Deadline says that it is too long for the context's deadline.
+	Deadline bool
 }
 
 func (e *TooLate) Error() string { return "the turn comes too late" }
@@ -75,8 +77,8 @@ func (g *gate) pass(ctx context.Context, class Class, longestHold time.Duration)
 			return nil
 		}
 		wait := delay + g.ahead(place)*g.pace.gap(now, class, true)
-		if afterDeadline(ctx, now.Add(wait)) || g.pace.held(now) > longestHold {
-			return &TooLate{wait}
+		if deadline := afterDeadline(ctx, now.Add(wait)); deadline || g.pace.held(now) > longestHold {
+			return &TooLate{wait, deadline}
 		}
 		if !first {
 			delay = -1
