@@ -1,7 +1,7 @@
 // Command getmigration reads one migration job and shows how to tell apart the errors of a call.
 //
 //	getmigration                    a job on an Atlas in memory
-//	getmigration PROJECT MIGRATION  with an API key in the environment, as for Atlas's own tools
+//	getmigration PROJECT MIGRATION  with the credentials of the environment, as for Atlas's own tools
 package main
 
 import (
@@ -28,7 +28,9 @@ Flags:
   -h  show this
 
 Environment:
-  MONGODB_ATLAS_PUBLIC_API_KEY   the API key
+  MONGODB_ATLAS_CLIENT_ID        a service account
+  MONGODB_ATLAS_CLIENT_SECRET    its secret
+  MONGODB_ATLAS_PUBLIC_API_KEY   or an API key
   MONGODB_ATLAS_PRIVATE_API_KEY  its private part
   MONGODB_ATLAS_BASE_URL         Atlas, as scheme and host (default: the public one)
 
@@ -138,11 +140,11 @@ func explain(err error) string {
 func explainAnswer(err *livemigration.APIError) string {
 	switch {
 	case errors.Is(err, livemigration.ErrUnauthorized):
-		return "the API key is wrong"
+		return "the credentials are wrong"
 	case errors.Is(err, livemigration.ErrForbidden) && err.Code == "IP_ADDRESS_NOT_ON_ACCESS_LIST":
-		return "the access list of the API key does not have this address: " + err.Detail
+		return "the access list of the credentials does not have this address: " + err.Detail
 	case errors.Is(err, livemigration.ErrForbidden):
-		return "the API key lacks a role: " + err.Detail
+		return "the credentials lack a role: " + err.Detail
 	case errors.Is(err, livemigration.ErrNotFound):
 		return "there is no such project or migration: " + err.Detail
 	case errors.Is(err, livemigration.ErrBadRequest):

@@ -101,9 +101,9 @@ func TestExplain(t *testing.T) {
 		fault livemigrationtest.Fault
 		want  string
 	}{
-		"unauthorized": {status(http.StatusUnauthorized), "the API key is wrong"},
+		"unauthorized": {status(http.StatusUnauthorized), "the credentials are wrong"},
 		"access list":  {status(http.StatusForbidden).WithCode("IP_ADDRESS_NOT_ON_ACCESS_LIST"), "does not have this address"},
-		"role":         {status(http.StatusForbidden).WithCode("USER_UNAUTHORIZED"), "lacks a role"},
+		"role":         {status(http.StatusForbidden).WithCode("USER_UNAUTHORIZED"), "lack a role"},
 		"bad request":  {status(http.StatusBadRequest).WithDetail("No."), "Atlas refused the request: No."},
 		"gone":         {status(http.StatusGone), "update the library"},
 		"rate limit":   {status(http.StatusTooManyRequests).WithRetryAfter(7 * time.Second), "5 in vain: wait 7s"},

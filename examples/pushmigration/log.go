@@ -41,7 +41,8 @@ func (h noticeHandler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (h noticeHandler) Handle(ctx context.Context, record slog.Record) error {
-	if record.Level >= slog.LevelInfo {
+	const state = "state" // which the display shows by itself
+	if record.Level >= slog.LevelInfo && record.Message != state {
 		h.notify(notice(record))
 	}
 	if !h.Handler.Enabled(ctx, record.Level) {

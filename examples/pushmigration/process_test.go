@@ -60,8 +60,9 @@ func raceEnabled() bool {
 // atlas is an Atlas in memory, and what a run of the program against it needs.
 type atlas struct {
 	*livemigrationtest.Server
-	dir string
-	env []string
+	dir     string
+	env     []string
+	account bool // the credentials are those of a service account
 }
 
 // immediate makes every job end as soon as it has begun, unless a test holds it.
@@ -83,6 +84,25 @@ func newAtlas(t *testing.T, opts ...livemigrationtest.Option) *atlas {
 		"SOURCE_PASSWORD=" + server.Request().Source.Password.Reveal(),
 	}}
 }
+
+// useServiceAccount puts a service account in the place of the API key.
+func (a *atlas) useServiceAccount() {
+	id, secret := a.ServiceAccount()
+	a.account = true
+	a.env = append(a.env, "MONGODB_ATLAS_PUBLIC_API_KEY=", "MONGODB_ATLAS_PRIVATE_API_KEY=",
+		"MONGODB_ATLAS_CLIENT_ID="+id, "MONGODB_ATLAS_CLIENT_SECRET="+secret.Reveal())
+}
+
+// useWrongSecret spoils the credentials.
+func (a *atlas) useWrongSecret() {
+	name := "MONGODB_ATLAS_PRIVATE_API_KEY"
+	if a.account {
+		name = "MONGODB_ATLAS_CLIENT_SECRET"
+	}
+	a.env = append(a.env, name+"="+wrongSecret)
+}
+
+const wrongSecret = "wr0ng-private-key"
 
 // connected is an Atlas to which the source organization is connected already.
 func connected(t *testing.T, opts ...livemigrationtest.Option) *atlas {

@@ -7,7 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -117,6 +119,7 @@ func (r *runner) execute(ctx context.Context, std stdio) error {
 	if err != nil {
 		return usagef("%s", text(err))
 	}
+	defer r.signOff(ctx, logger)
 	if opts.demo {
 		r.say("Nothing is configured: this is a demonstration, on an Atlas in memory at %s,\n"+
 			"in which 1 second stands for %d minutes.", opts.baseURL, demoSpeed/60)
@@ -129,6 +132,16 @@ func (r *runner) execute(ctx context.Context, std stdio) error {
 		return r.verdict(ctx, err)
 	}
 	return nil
+}
+
+// signOff revokes the access token of a service account, also after Ctrl-C.
+func (r *runner) signOff(ctx context.Context, logger *slog.Logger) {
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := r.client.Close(ctx); err != nil {
+		logger.Warn("the access token has not been revoked, it expires by itself", "error", text(err))
+	}
 }
 
 // target is where a run goes, and with what.

@@ -459,7 +459,7 @@ func TestRefusals(t *testing.T) {
 		status int
 		want   string
 	}{
-		"unauthorized": {http.StatusUnauthorized, "Atlas refused the API key"},
+		"unauthorized": {http.StatusUnauthorized, "Atlas refused the credentials"},
 		"forbidden":    {http.StatusForbidden, "Organization Owner"},
 		"gone":         {http.StatusGone, "no longer speaks this version"},
 	} {
@@ -484,7 +484,7 @@ func TestWrongKeys(t *testing.T) {
 	p := a.migrate(t, "-yes")
 	p.secrets = append(p.secrets, "=wrong")
 	p.wait(exitFailed)
-	p.wantErr("Atlas refused the API key", "401")
+	p.wantErr("Atlas refused the credentials", "401")
 }
 
 func TestUnreachable(t *testing.T) {

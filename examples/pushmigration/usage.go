@@ -29,8 +29,10 @@ Usage:
   pushmigration -delete-link-token -org ID [-token-file FILE]
         only delete the link-token
 
-The credentials are an API key, in MONGODB_ATLAS_PUBLIC_API_KEY and
-MONGODB_ATLAS_PRIVATE_API_KEY.
+The credentials are a service account, in MONGODB_ATLAS_CLIENT_ID and
+MONGODB_ATLAS_CLIENT_SECRET, or an API key, in MONGODB_ATLAS_PUBLIC_API_KEY and
+MONGODB_ATLAS_PRIVATE_API_KEY. The access token of a service account is revoked
+at the end.
 
 Where:
   -base-url URL       Atlas, as scheme and host
@@ -87,7 +89,7 @@ ends in the same way, with exit status 1 and the command on stderr.
 Exit status: 0 done, 1 failed or not confirmed, 2 wrong usage, 130 interrupted.
 
 Examples:
-  export MONGODB_ATLAS_PUBLIC_API_KEY=... MONGODB_ATLAS_PRIVATE_API_KEY=...
+  export MONGODB_ATLAS_CLIENT_ID=... MONGODB_ATLAS_CLIENT_SECRET=...
   export MONGODB_ATLAS_ORG_ID=5f1a2b3c4d5e6f7081920a00
   export MONGODB_ATLAS_PROJECT_ID=5f1a2b3c4d5e6f7081920a11 SOURCE_PASSWORD=...
   pushmigration -request migration.json -validate-only

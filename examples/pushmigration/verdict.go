@@ -93,8 +93,8 @@ func explain(err error) string {
 		class   error
 		meaning string
 	}{
-		{livemigration.ErrUnauthorized, "Atlas refused the API key, check MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY"},
-		{livemigration.ErrForbidden, "the API key may not do this: it needs the role Organization Owner and, where it has an access list, this address on it"},
+		{livemigration.ErrUnauthorized, "Atlas refused the credentials, check MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY"},
+		{livemigration.ErrForbidden, "the credentials may not do this: they need the role Organization Owner and, where they have an access list, this address on it"},
 		{livemigration.ErrNotFound, "Atlas does not know this, check the ids"},
 		{livemigration.ErrVersionGone, "Atlas no longer speaks this version of its API, a newer release of this program is needed"},
 		{livemigration.ErrRateLimited, "Atlas asks for fewer requests, try again later"},
