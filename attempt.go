@@ -125,7 +125,7 @@ func (c *call) bucket() pacing.Bucket { return pacing.Bucket{Scope: c.scope, Kin
 func (c *call) reportTurn(h http.Header, failure *APIError) {
 	limits := rateLimitOf(h)
 	report := pacing.Report{Limit: limits.Limit, Remaining: limits.Remaining}
-	if failure != nil && failure.StatusCode == http.StatusTooManyRequests {
+	if failure != nil && failure.asksToWait() {
 		report.Refused, report.RetryAfter = true, failure.RetryAfter
 		capacity, per := bucketParameters(failure.Parameters)
 		report.Per = per
@@ -134,6 +134,11 @@ func (c *call) reportTurn(h http.Header, failure *APIError) {
 		}
 	}
 	c.turn.Done(report)
+}
+
+// asksToWait reports whether the failure is about the number of requests, and not about this one.
+func (e *APIError) asksToWait() bool {
+	return e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusServiceUnavailable && e.RetryAfter > 0
 }
 
 // bucketParameters reads [path, retryAfterSeconds, capacity, refill, refillSeconds]: the capacity, -1 if it is not there,
@@ -153,7 +158,7 @@ func bucketParameters(parameters []any) (capacity int, per time.Duration) {
 }
 
 // PacingError says that a request was not made because its turn within the rate limit would have come too late: after the
-// context's deadline, or because Atlas has answered another request with a 429 that asks for more than ten times the
+// context's deadline, or because Atlas has answered another request with a 429 or 503 that asks for more than ten times the
 // MaxBackoff of the [RetryPolicy]; in a wait, for more than an outage may last too. It is [ErrRateLimited], although Atlas
 // has not refused this very request, and where it is about the deadline also [context.DeadlineExceeded], although that has
 // not passed yet. See [WithoutPacing].

@@ -118,9 +118,9 @@ func WithRateLimit(perMinute, burst int) Option {
 // WithoutPacing makes the client send each request at once, whatever Atlas says about its rate limit.
 //
 // By default the client learns Atlas's limits from the headers RateLimit-Limit and RateLimit-Remaining and from answers
-// with 429, for each organization or project and kind of operation. All callers of a client share what it has learned:
+// with 429, or 503 with Retry-After, for each organization or project and kind of operation. All callers of a client share what it has learned:
 // the polls of waits spread out over the time in which a budget comes back, other calls do so once three quarters of it
-// are spent and go before polls, and after a 429 all wait as long as Atlas asks and then go one after the other. Where
+// are spent and go before polls, and after such an answer all wait as long as Atlas asks and then go one after the other. Where
 // Atlas says nothing about limits there is no pacing. Until a 429 says otherwise, a budget is taken to come back in a
 // minute. A turn that would come too late is a
 // [*PacingError] at once.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -67,10 +68,20 @@ func TestManyWatchesKeepWithinTheRateLimit(t *testing.T) {
 
 func TestA429HoldsItsOwnBucketOnly(t *testing.T) {
 	t.Parallel()
+	for _, status := range []int{429, 503} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			checkHold(t, livemigrationtest.Status(status).WithRetryAfter(20*time.Second))
+		})
+	}
+}
+
+func checkHold(t *testing.T, refusal livemigrationtest.Fault) {
+	t.Helper()
 	paced(t, 0, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
 		ctx, start := t.Context(), time.Now()
 		id := create(t, srv, client)
-		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(429).WithRetryAfter(20*time.Second), 1)
+		srv.Inject(livemigrationtest.GetMigration, refusal, 1)
 		var first sync.WaitGroup
 		first.Go(func() {
 			_, err := client.Migrations.Get(ctx, srv.ProjectID(), id)
