@@ -4,6 +4,9 @@
 // must come out of a cell, [Document] prints it, and the package's tests run each cell against an Atlas in memory: in
 // process on virtual time, over sockets, over TLS, and through a listener that breaks HTTP itself.
 //
+// It does so for both kinds of credentials: API keys with everything that can go wrong with a request, service accounts
+// with what can go wrong with their access tokens.
+//
 // Expectations are not recorded. They follow from the few lines of the rules in matrix_rules.go, applied attempt by
 // attempt to a model of Atlas, and from the exceptions there, each with its reason.
 package reliability
@@ -152,8 +155,10 @@ type Expectation struct {
 	Result Result
 	// Attempts is how often the client says that it has made the request.
 	Attempts int
-	// Authenticated is how many requests arrived with credentials that hold.
+	// Authenticated is how many requests of the operation arrived with credentials that hold.
 	Authenticated int
+	// Tokens is how many requests for an access token arrived. An API key makes none.
+	Tokens int
 	// Change is what Atlas holds more than before: jobs, link-tokens, or migrations that are cut over.
 	Change int
 
@@ -173,5 +178,9 @@ func (e Expectation) String() string {
 	case e.Change < 0:
 		change = "−" + strconv.Itoa(-e.Change)
 	}
-	return e.Result.String() + " · " + requests + " · " + change
+	text := e.Result.String() + " · " + requests + " · " + change
+	if e.Tokens > 0 {
+		text += " · " + strconv.Itoa(e.Tokens)
+	}
+	return text
 }

@@ -14,7 +14,8 @@ const documentHead = `# The fault matrix
 What comes out of each call of the library when something goes wrong: every operation × every fault × the attempts that
 the fault strikes. The tests of ` + "`internal/reliability`" + ` run each cell over real connections, and what does not need one also in
 process on virtual time, in both versions of the API; faults of connections also over HTTPS, on a connection that has
-been in use, and through a transport of the user's. They hold each cell against this table; the table itself follows from
+been in use, and through a transport of the user's; faults of access tokens also where the token of an earlier call has
+died. They hold each cell against this table; the table itself follows from
 the rules below and not from what the code does.
 
 ` + "```console" + `
@@ -25,17 +26,23 @@ go run -C internal/reliability ./cmd/faultmatrix -check ../../docs/fault-matrix.
 
 ## How to read it
 
-A row is a fault, a column one or several operations for which all cells are the same. There are three tables: the fault
-strikes the first attempt, the second one (the first is refused with 429, which is repeated), or every attempt, of which
-a call makes up to %d. "Handshake" is a request without credentials, with which the client asks for the challenge of HTTP
-Digest. "Carried out" means that Atlas did what the request asks for, although its answer says otherwise or is lost.
+A row is a fault, a column one or several operations for which all cells are the same. There are three tables for clients
+with an API key, and three for those with a service account: the fault strikes the first attempt, the second one (the
+first is refused with 429, which is repeated), or every attempt, of which a call makes up to %d. "Handshake" is a request
+without credentials, with which the client asks for the challenge of HTTP Digest; "token request" is the one with which a
+service account asks for its access token, POST /api/oauth/token. "Carried out" means that Atlas did what the request
+asks for, although its answer says otherwise or is lost.
 
-A cell has three parts, such as ` + "`ok · 2 · +1`" + `:
+What happens to the operation's own request has the same outcome with both kinds of credentials, which the tests check in
+process. So the tables of service accounts hold what can happen to tokens only.
+
+A cell has three parts, and a fourth one for service accounts, such as ` + "`ok · 2 · +1`" + `:
 
 1. **What the call returns**, see below.
 2. **How many authenticated requests arrived.** ` + "`1/2`" + `: one, in two attempts.
 3. **What Atlas holds more than before:** jobs or link-tokens that the call has created; ` + "`−1`" + ` the link-token that it has
    deleted; for a cutover ` + "`+1`" + ` when the migration is cut over. For operations that read, always ` + "`0`" + `.
+4. **How many requests for a token arrived.**
 
 | result | the error is |
 | --- | --- |
@@ -63,6 +70,8 @@ A call ends after %d attempts with the error of the last one. Besides:
 
 - A link-token that is not found after an attempt that may have deleted it has been deleted: **ok**.
 - A cutover that is refused with a 4xx after an attempt that may have been carried out: **unknown**, around the refusal.
+- Where there is no access token, nothing has been sent, whatever the operation is. So it is never **unknown**, and an
+  ` + "`*APIError`" + ` is then about POST /api/oauth/token.
 - Deleting and cutting over have an answer without content: once its status has arrived, a body that is lost changes
   nothing. A body that has arrived and is not JSON does: such an answer is not of Atlas.
 `
@@ -80,11 +89,8 @@ func Document() string {
 	}
 	fmt.Fprintf(&b, documentRules, maxAttempts)
 	notes := &footnotes{}
-	columns := columns()
-	for _, s := range AllStrikes {
-		fmt.Fprintf(&b, "\n## The fault strikes %s\n\n", s)
-		writeTable(&b, s, columns, notes)
-	}
+	writeTables(&b, "The fault", keyFaults(), notes)
+	writeTables(&b, "Service accounts: the fault", accountFaults(), notes)
 	b.WriteString("\n## Notes\n\n")
 	for i, text := range notes.texts {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, text)
@@ -92,11 +98,11 @@ func Document() string {
 	return b.String()
 }
 
-// columns puts operations together that have the same cells throughout.
-func columns() [][]*Operation {
+// columns puts operations together that have the same cells for all of the faults.
+func columns(faults []*Fault) [][]*Operation {
 	var columns [][]*Operation
 	for _, op := range Operations {
-		i := slices.IndexFunc(columns, func(column []*Operation) bool { return sameCells(column[0], op) })
+		i := slices.IndexFunc(columns, func(column []*Operation) bool { return sameCells(faults, column[0], op) })
 		if i < 0 {
 			columns = append(columns, []*Operation{op})
 			continue
@@ -106,8 +112,8 @@ func columns() [][]*Operation {
 	return columns
 }
 
-func sameCells(a, b *Operation) bool {
-	for _, f := range Faults() {
+func sameCells(faults []*Fault, a, b *Operation) bool {
+	for _, f := range faults {
 		for _, s := range AllStrikes {
 			if Expect(Cell{a, f, s}) != Expect(Cell{b, f, s}) {
 				return false
@@ -117,7 +123,16 @@ func sameCells(a, b *Operation) bool {
 	return true
 }
 
-func writeTable(b *strings.Builder, s Strikes, columns [][]*Operation, notes *footnotes) {
+// writeTables writes a table for each part of the matrix.
+func writeTables(b *strings.Builder, title string, faults []*Fault, notes *footnotes) {
+	columns := columns(faults)
+	for _, s := range AllStrikes {
+		fmt.Fprintf(b, "\n## %s strikes %s\n\n", title, s)
+		writeTable(b, s, faults, columns, notes)
+	}
+}
+
+func writeTable(b *strings.Builder, s Strikes, faults []*Fault, columns [][]*Operation, notes *footnotes) {
 	b.WriteString("| fault |")
 	for _, column := range columns {
 		names := make([]string, len(column))
@@ -128,7 +143,7 @@ func writeTable(b *strings.Builder, s Strikes, columns [][]*Operation, notes *fo
 	}
 	b.WriteString("\n|" + strings.Repeat(" --- |", len(columns)+1) + "\n")
 	var group effect
-	for _, f := range Faults() {
+	for _, f := range faults {
 		if f.effect != group {
 			group = f.effect
 			fmt.Fprintf(b, "| **%s** |%s\n", ruleFor(group).title, strings.Repeat(" |", len(columns)))

@@ -2,6 +2,7 @@ package reliability
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	lmtest "github.com/livemigration/livemigration-go/livemigrationtest"
@@ -31,7 +32,10 @@ type Fault struct {
 	wire   *wireFault
 	// sockets: it takes a real connection.
 	sockets bool
-	stale   bool // nonces expire
+	// spoil ends what the credentials hold, before those requests that the fault strikes.
+	spoil func(*lmtest.Server)
+
+	account accountFault // of a service account, instead of an API key
 
 	// warm: a call before the cell's leaves a connection and a nonce.
 	warm bool
@@ -43,6 +47,14 @@ type Fault struct {
 }
 
 func (f *Fault) inHandshake() bool { return f.target == lmtest.Handshake }
+
+// inTokenRequest reports whether the fault strikes the request for an access token.
+func (f *Fault) inTokenRequest() bool { return f.target == lmtest.IssueToken }
+
+// aboutDigest reports whether the fault means something only with the challenges of HTTP Digest.
+func (f *Fault) aboutDigest() bool {
+	return f.inHandshake() || f.spoil != nil || f.result.Status == http.StatusUnauthorized
+}
 
 // costly reports whether a cell takes long, by waiting or by sending much.
 func (f *Fault) costly() bool { return f.impatient || f.effect == oversized }
@@ -91,14 +103,13 @@ func (f *Fault) notAtlas() *Fault             { f.foreign = true; return f }
 func (f *Fault) inTheBody() *Fault            { f.keepsStatus, f.inBody = true, true; return f }
 
 // Faults are the rows of the matrix, in the order of the document.
-func Faults() []*Fault {
-	var faults []*Fault
-	for _, group := range [][]*Fault{
+func Faults() []*Fault { return slices.Concat(keyFaults(), accountFaults()) }
+
+// keyFaults are the rows about API keys.
+func keyFaults() []*Fault {
+	return slices.Concat(
 		harmlessFaults(), unsentFaults(), refusals(), serverErrors(), lostOutcomes(), unreadableAnswers(), finalAnswers(), ends(),
-	} {
-		faults = append(faults, group...)
-	}
-	return faults
+	)
 }
 
 // hour is longer than any call of the matrix waits.
@@ -110,7 +121,7 @@ func harmlessFaults() []*Fault {
 		injected("wrong media type", lmtest.WrongMediaType()).is(harmless, ok),
 		injected("slow answer", lmtest.SlowBody(10*time.Millisecond)).is(harmless, ok),
 		injected("body that pauses", lmtest.StalledBody(10*time.Millisecond)).is(harmless, ok),
-		{Name: "nonce expired", effect: harmless, stale: true},
+		{Name: "nonce expired", effect: harmless, spoil: (*lmtest.Server).ExpireNonces},
 		onTheWire("idle connection closed between two calls or attempts", &wireFault{idle: true}).is(harmless, ok).with(func(f *Fault) { f.warm = true }),
 		onTheWire("TLS record in two pieces", &wireFault{tlsOnly: true, answer: tlsRecord(inTwo)}).is(harmless, ok),
 		injected("handshake: truncated body", lmtest.TruncatedBody()).is(harmless, ok).handshake(),

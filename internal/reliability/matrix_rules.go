@@ -20,6 +20,9 @@ const (
 	final
 	ended
 	endedUnsent
+	tokenMissing
+	tokenRejected
+	tokenRefused
 )
 
 // verdict is what follows from an attempt that failed.
@@ -55,6 +58,9 @@ var rules = []rule{
 	{final, "Refused for good", "every other status; a wait that does not fit; a certificate that is not trusted", stop, stop, false},
 	{ended, "The context ends after sending", "its deadline passes, or it is cancelled, before the answer has arrived", stop, stopUnknown, true},
 	{endedUnsent, "The context ends with nothing under way", "before credentials went out with the request, or between two attempts", stop, stop, false},
+	{tokenMissing, "No access token", "the request for one gets no answer, 429, 500, 502, 503 or 504, or a success without a token; so the operation is not sent", repeat, repeat, false},
+	{tokenRejected, "Access token rejected", "401 from Atlas: within the attempt, the operation is sent once more with a new token; a second 401 is about the account", stop, stop, false},
+	{tokenRefused, "Access token refused for good", "the request for one gets every other status, or is to wait for too long; so the operation is not sent", stop, stop, false},
 }
 
 func ruleFor(e effect) rule { return rules[e-harmless] }
@@ -188,13 +194,16 @@ func (f *Fault) expect(op *Operation, strikes Strikes) Expectation {
 		e        Expectation
 		atlas    model
 		doubtful bool
+		token    = f.warm // that the client holds
 	)
 	for {
 		e.Attempts++
 		a := f.attempt(op, strikes, e.Attempts, &atlas)
-		if a.authenticated {
-			e.Authenticated++
+		if f.account != none {
+			a, token = f.withToken(a, strikes, e.Attempts, token)
 		}
+		e.Authenticated += a.requests
+		e.Tokens += a.tokens
 		e.Change = atlas.change
 		r := ruleFor(a.effect)
 		switch v := r.verdict(op.class); {
@@ -226,36 +235,62 @@ func afterDoubt(c class, r Result, doubtful bool) Result {
 
 // attempt is what comes of one attempt.
 type attempt struct {
-	effect        effect
-	result        Result
-	authenticated bool
+	effect   effect
+	result   Result
+	requests int // with credentials that hold
+	tokens   int // requests for an access token
 }
 
 func (f *Fault) attempt(op *Operation, strikes Strikes, n int, atlas *model) attempt {
-	struck := strikes.on(n) && (n == 1 || strikes != Every || !f.once)
 	switch {
+	case strikes == Second && n == 1 && f.beforeRequest():
+		return attempt{effect: refusedForNow, result: status(http.StatusTooManyRequests)}
 	case strikes == Second && n == 1:
-		return attempt{refusedForNow, Result{Status: http.StatusTooManyRequests}, !f.inHandshake()}
-	case !struck:
-		return attempt{final, atlas.answer(op.class), true}
-	case f.effect == harmless:
-		return attempt{final, atlas.answer(op.class), true}
+		return attempt{effect: refusedForNow, result: status(http.StatusTooManyRequests), requests: 1}
+	case !f.strikes(strikes, n), f.effect == harmless, f.effect == tokenRejected && strikes != Every:
+		return attempt{effect: final, result: atlas.answer(op.class), requests: 1}
 	}
-	a := attempt{f.effect, f.result, !f.beforehand}
+	a := attempt{effect: f.effect, result: f.result, requests: 1}
+	if f.beforehand {
+		a.requests = 0
+	}
 	if !f.carriedOut {
 		return f.seenBy(op, a)
 	}
 	answer := atlas.answer(op.class)
 	if f.keepsStatus && !answer.ok() {
-		return attempt{final, answer, true}
+		return attempt{effect: final, result: answer, requests: 1}
 	}
 	return f.seenBy(op, a)
+}
+
+// strikes reports whether the fault strikes the nth attempt.
+func (f *Fault) strikes(s Strikes, n int) bool { return s.on(n) && (n == 1 || s != Every || !f.once) }
+
+// beforeRequest reports whether it strikes a request that only obtains credentials.
+func (f *Fault) beforeRequest() bool { return f.inHandshake() || f.inTokenRequest() }
+
+// withToken adds to an attempt what a service account has to do about its access token. It returns whether the client
+// holds one afterwards.
+func (f *Fault) withToken(a attempt, strikes Strikes, n int, held bool) (attempt, bool) {
+	if !held {
+		a.tokens++
+	}
+	struck := f.strikes(strikes, n)
+	if f.effect == tokenRejected && struck {
+		a.tokens++ // the new one
+		if f.account == liveToken {
+			a.requests++ // both have arrived with a token that holds
+		}
+	}
+	refused := strikes == Second && n == 1 && f.inTokenRequest()
+	return a, !refused && !(struck && (f.effect == tokenMissing || f.effect == tokenRefused || f.effect == endedUnsent))
 }
 
 // seenBy makes a success of an attempt of which nothing was lost but a body that the answer need not have.
 func (f *Fault) seenBy(op *Operation, a attempt) attempt {
 	if op.silent() && !f.foreign && (a.effect == unreadable || a.effect == oversized || a.effect == ended && f.inBody) {
-		return attempt{final, Result{}, a.authenticated}
+		return attempt{effect: final, requests: a.requests}
 	}
 	return a
 }

@@ -33,6 +33,7 @@ type venue struct {
 	tls       bool
 	warm      bool // a call has been made before
 	wrapped   bool // the client's transport is one around net/http's
+	account   bool // the credentials are those of a service account, whatever the fault is about
 	version   lm.APIVersion
 
 	policy     lm.RetryPolicy
@@ -74,6 +75,10 @@ func overSockets(name string) venue {
 // suits reports whether a fault can be had in the venue.
 func (v venue) suits(f *Fault) bool {
 	switch {
+	case v.account:
+		return f.account == none && f.wire == nil && !f.warm && !f.sockets && !f.aboutDigest()
+	case f.account != none:
+		return v.suitsAccount(f)
 	case v.inProcess:
 		return f.wire == nil && !f.warm && !f.sockets
 	case v.warm && (f.beforehand || f.warm || f.coldOnly):
@@ -84,6 +89,19 @@ func (v venue) suits(f *Fault) bool {
 		return true
 	default:
 		return !(v.tls && f.wire.plainOnly) && !(!v.tls && f.wire.tlsOnly)
+	}
+}
+
+// suitsAccount is suits for service accounts. After another call the token of that one dies, so that the request for
+// the next one comes in the middle of an attempt.
+func (v venue) suitsAccount(f *Fault) bool {
+	switch {
+	case v.inProcess:
+		return true
+	case v.warm && (f.warm || f.coldOnly), (v.warm || v.wrapped) && (f.costly() || f.ends != never):
+		return false
+	default:
+		return !v.tls
 	}
 }
 
@@ -146,7 +164,7 @@ func (c Cell) run(ctx context.Context, v venue) *report {
 		return r
 	}
 	defer way.close(r)
-	if s.client, err = lm.NewClient(s.Credentials(), c.clientOptions(way, v)...); err != nil {
+	if s.client, err = lm.NewClient(c.credentials(s, v), c.clientOptions(way, v)...); err != nil {
 		r.problem("client: %v", err)
 		return r
 	}
@@ -163,6 +181,25 @@ func (c Cell) run(ctx context.Context, v venue) *report {
 	}
 	c.observe(ctx, s, v, way, r)
 	return r
+}
+
+// byAccount reports whether the cell's call is one of a service account.
+func (c Cell) byAccount(v venue) bool { return v.account || c.Fault.account != none }
+
+// expectIn is Expect. Besides, a service account needs its first token.
+func (c Cell) expectIn(v venue) Expectation {
+	e := Expect(c)
+	if v.account {
+		e.Tokens = 1
+	}
+	return e
+}
+
+func (c Cell) credentials(s *subject, v venue) lm.Credentials {
+	if c.byAccount(v) {
+		return s.ServiceAccountCredentials()
+	}
+	return s.Credentials()
 }
 
 func serverOptions(v venue) []lmtest.Option {
@@ -194,6 +231,9 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 		r.problem("%v", err)
 	}
 	r.checkError(ctx)
+	if c.byAccount(v) {
+		r.Tokens = r.checkTokens(c, s)
+	}
 	if r.Change, err = c.Operation.change(before, s.holding()); err != nil {
 		r.problem("%v", err)
 	}
@@ -271,13 +311,13 @@ type way struct {
 	dials atomic.Int32
 	armed atomic.Bool
 
-	expires  bool
-	stale    func() // before those requests with credentials
+	spoils   bool
+	spoil    func() // before those requests with credentials
 	requests atomic.Int32
 }
 
 func (c Cell) newWay(s *subject, v venue) (*way, error) {
-	w := &way{on: c.Strikes.on, expires: c.Fault.stale}
+	w := &way{on: c.Strikes.on, spoils: c.Fault.spoil != nil}
 	if v.inProcess {
 		w.url, w.transport = s.URL(), s.Transport()
 		return w, nil
@@ -333,8 +373,11 @@ func (w *way) arm(c Cell, s *subject, v venue) bool {
 		fault = fault.WithRetryAfter(v.retryAfter[f.wait])
 	}
 	s.Inject(target, fault, times)
-	if f.stale {
-		w.stale = s.ExpireNonces
+	switch {
+	case f.spoil != nil:
+		w.spoil = func() { f.spoil(s.Server) }
+	case f.account != none && v.warm:
+		s.ExpireTokens()
 	}
 	w.armed.Store(true)
 	if w.wire != nil {
@@ -345,16 +388,16 @@ func (w *way) arm(c Cell, s *subject, v venue) bool {
 
 // client is the transport that the client gets.
 func (w *way) client(v venue) http.RoundTripper {
-	if w.expires || v.wrapped {
+	if w.spoils || v.wrapped {
 		return w
 	}
 	return w.transport
 }
 
-// RoundTrip is where nonces expire.
+// RoundTrip is where nonces and access tokens expire.
 func (w *way) RoundTrip(req *http.Request) (*http.Response, error) {
-	if w.stale != nil && req.Header.Get("Authorization") != "" && w.on(int(w.requests.Add(1))) {
-		w.stale()
+	if w.spoil != nil && req.Header.Get("Authorization") != "" && req.URL.Path != tokenPath && w.on(int(w.requests.Add(1))) {
+		w.spoil()
 	}
 	return w.transport.RoundTrip(req)
 }
@@ -407,7 +450,7 @@ func dialNoHost(context.Context) (net.Conn, error) {
 func (w *way) authenticated(s *subject) int {
 	n := 0
 	for _, r := range s.Requests() {
-		if r.Authenticated {
+		if r.Authenticated && r.Operation != lmtest.IssueToken {
 			n++
 		}
 	}
@@ -501,11 +544,11 @@ func causeOf(ctx context.Context, err error, status bool) Cause {
 		return EndlessHead
 	case says("malformed HTTP"):
 		return NotHTTP
-	case is(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), says("server closed idle connection"):
+	case is(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), says("server closed idle connection"), says("unexpected EOF"):
 		return Broken
 	case says("is larger than"):
 		return HugeBody
-	case says("unusable answer"):
+	case says("unusable answer"), says("oauth2: "): // what x/oauth2 makes of one
 		return BadBody
 	default:
 		return ""
@@ -539,6 +582,29 @@ func (r *report) checkError(ctx context.Context) {
 			r.problem("status %d and errors.Is(err, %q) do not agree", api.StatusCode, sentinel)
 		}
 	}
+}
+
+// checkTokens holds a call of a service account against what is promised of all, and counts the requests for a token.
+func (r *report) checkTokens(c Cell, s *subject) (tokens int) {
+	for _, request := range s.Requests() {
+		switch request.Operation {
+		case lmtest.IssueToken:
+			tokens++
+		case lmtest.Handshake:
+			r.problem("a request without an access token has arrived: %v", request)
+		}
+	}
+	if c.Fault.account != none && errors.Is(r.err, lm.ErrOutcomeUnknown) {
+		r.problem("no token, no request: its outcome is known: %v", r.err)
+	}
+	var api *lm.APIError
+	if c.Fault.account != atEndpoint || c.Fault.effect == tokenRejected || !errors.As(r.err, &api) {
+		return tokens
+	}
+	if api.Method != http.MethodPost || api.Path != tokenPath {
+		r.problem("the APIError is about %s %s, and not about the request for a token", api.Method, api.Path)
+	}
+	return tokens
 }
 
 // checkID compares the id of an error about a job that may have been created with the job.

@@ -20,8 +20,9 @@ import (
 // TestMatrixInProcess runs the cells on virtual time, with the client's own backoff. A bubble does not end before every
 // goroutine in it has.
 func TestMatrixInProcess(t *testing.T) {
-	for _, version := range []lm.APIVersion{lm.APIv2, lm.APIv1} {
-		v := inProcess(version)
+	account := inProcess(lm.APIv2)
+	account.name, account.account = "in process, service account", true
+	for _, v := range []venue{inProcess(lm.APIv2), inProcess(lm.APIv1), account} {
 		for _, f := range Faults() {
 			if !v.suits(f) {
 				continue
@@ -31,7 +32,7 @@ func TestMatrixInProcess(t *testing.T) {
 				for _, c := range cellsOf(f) {
 					synctest.Test(t, func(t *testing.T) {
 						r := c.run(t.Context(), v)
-						for _, problem := range r.differs(Expect(c)) {
+						for _, problem := range r.differs(c.expectIn(v)) {
 							t.Errorf("%s: %s", c, problem)
 						}
 						if r.overrun > 0 {
