@@ -111,6 +111,12 @@ func (c *call) takeTurn(ctx context.Context) (err error) {
 	}
 	now := time.Now()
 	c.turnWait, c.started = now.Sub(c.started), now
+	if c.settings.waited != nil {
+		*c.settings.waited += c.turnWait
+	}
+	if err != nil {
+		c.attempts-- // it has not been one
+	}
 	return err
 }
 
@@ -207,5 +213,5 @@ func (c *call) pacingError(err error) *PacingError {
 	if !errors.As(err, &late) {
 		return nil
 	}
-	return &PacingError{c.op.method, c.path, c.attempts - 1, late.Wait, c.failure.err, late.Deadline}
+	return &PacingError{c.op.method, c.path, c.attempts, late.Wait, c.failure.err, late.Deadline}
 }

@@ -304,7 +304,8 @@ type callSettings struct {
 	// maxAttempts is more than 0 where the caller inside this package wants other than the policy.
 	maxAttempts int
 	class       pacing.Class
-	turn        *pacing.Turn // of the first attempt, where there is one already
+	turn        *pacing.Turn   // of the first attempt, where there is one already
+	waited      *time.Duration // for the turns of others, added to what it is
 	violations  []FieldViolation
 }
 

@@ -98,7 +98,9 @@ func checkHold(t *testing.T, refusal livemigrationtest.Fault) {
 		assert.Zero(t, time.Since(start), "other kinds and other projects go on")
 		short, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
-		_, err = client.Migrations.Create(short, srv.ProjectID(), srv.Request())
+		var resp livemigration.Response
+		_, err = client.Migrations.Create(short, srv.ProjectID(), srv.Request(), livemigration.CaptureResponse(&resp))
+		assert.Zero(t, resp.Attempts)
 		var late *livemigration.PacingError
 		require.ErrorAs(t, err, &late)
 		require.ErrorIs(t, err, livemigration.ErrRateLimited)
@@ -154,6 +156,25 @@ func TestALongQueueIsNoOutage(t *testing.T) {
 		}
 		all.Wait()
 		assert.Zero(t, count(srv, livemigrationtest.GetMigration, refusedStatus))
+	})
+}
+
+// Neither is the time in the queue after a failure.
+func TestAFailureInALongQueueIsOutlived(t *testing.T) {
+	t.Parallel()
+	paced(t, 60, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
+		id := create(t, srv, client)
+		var all sync.WaitGroup
+		for range 250 {
+			all.Go(func() {
+				_, err := client.Migrations.WaitReadyForCutover(t.Context(), srv.ProjectID(), id, livemigration.WithMaxOutage(2*time.Minute))
+				assert.NoError(t, err)
+			})
+		}
+		time.Sleep(20 * time.Minute)
+		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(502), 5)
+		all.Wait()
+		assert.Zero(t, srv.PendingFaults())
 	})
 }
 

@@ -94,19 +94,24 @@ func (t *tokenRequestTransport) RoundTrip(req *http.Request) (*http.Response, er
 }
 
 // fetch asks for a new token, within the attempt that needs it.
-func (t *tokenTransport) fetch(ctx context.Context) (bearer.Token, error) {
+func (t *tokenTransport) fetch(ctx context.Context) (fetched bearer.Token, pause time.Duration, err error) {
 	token, err := t.config().Token(context.WithValue(ctx, oauth2.HTTPClient, t.http))
-	if err != nil {
-		return bearer.Token{}, t.explainFailure(ctx, err)
+	switch {
+	case err == nil && !strings.EqualFold(token.Type(), "Bearer"):
+		return fetched, 0, &endpointError{t.endpoint, &brokenAnswerError{errors.New("it is not a bearer token")}}
+	case err != nil:
+		err = t.explainFailure(ctx, err)
+		var api *APIError
+		if errors.As(err, &api) && api.asksToWait() {
+			pause = api.RetryAfter
+		}
+		return fetched, pause, err
 	}
-	if !strings.EqualFold(token.Type(), "Bearer") {
-		return bearer.Token{}, &endpointError{t.endpoint, &brokenAnswerError{errors.New("it is not a bearer token")}}
-	}
-	fetched := bearer.Token{Value: token.AccessToken}
+	fetched.Value = token.AccessToken
 	if !token.Expiry.IsZero() {
 		fetched.Lifetime = max(time.Until(token.Expiry), 1) // one that has expired is still tried, once
 	}
-	return fetched, nil
+	return fetched, 0, nil
 }
 
 // explainFailure names the endpoint, in an APIError where it has answered with one.

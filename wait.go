@@ -247,11 +247,13 @@ var errNoAnswer = errors.New("Atlas did not answer in time")
 // poll returns a state, or an error that ends the wait, or neither during an outage. Waiting for its turn is no part of
 // an outage.
 func (r *pollRun[T]) poll(ctx context.Context) (*T, error) {
+	asked := time.Now()
 	turn, err := r.client.pacer.Wait(ctx, r.bucket, pacing.Poll, r.client.longestHold(r.settings.maxOutage))
 	if err != nil {
 		return nil, r.noTurn(ctx, err)
 	}
 	defer turn.Cancel() // unless it has been used
+	r.outageSince = r.outageSince.Add(time.Since(asked))
 	if r.lastErr == nil {
 		r.outageSince = time.Now()
 	} else if r.outageLeft() <= 0 {
@@ -281,8 +283,9 @@ func (r *pollRun[T]) poll(ctx context.Context) (*T, error) {
 // allowed, it makes one request.
 func (r *pollRun[T]) attempt(ctx context.Context, turn *pacing.Turn) (*T, error) {
 	var resp Response
+	var waited time.Duration
 	opts := append(slices.Clone(r.settings.callOptions), CaptureResponse(&resp),
-		func(s *callSettings) { s.class, s.turn = pacing.Poll, turn })
+		func(s *callSettings) { s.class, s.turn, s.waited = pacing.Poll, turn, &waited })
 	bounded, cancel := ctx, func() {}
 	if r.settings.maxOutage > 0 {
 		bounded, cancel = context.WithDeadline(ctx, r.outageSince.Add(r.settings.maxOutage))
@@ -291,6 +294,7 @@ func (r *pollRun[T]) attempt(ctx context.Context, turn *pacing.Turn) (*T, error)
 	}
 	defer cancel()
 	state, err := r.get(bounded, opts)
+	r.outageSince = r.outageSince.Add(waited)
 	r.atLeast = r.askedFor(&resp, err)
 	if errors.Is(err, context.DeadlineExceeded) && bounded.Err() != nil && ctx.Err() == nil {
 		err = cmp.Or(r.lastErr, errNoAnswer) // the end of the outage, which is no deadline of the caller's

@@ -24,6 +24,9 @@ type cache struct {
 	held     *held // nil: none
 	previous func() string
 	flight   *flight // nil: none under way
+
+	refusal     error // of the server, until then
+	refusedTill time.Time
 }
 
 // held is a token that has been fetched.
@@ -65,6 +68,10 @@ func (c *cache) get(ctx context.Context, refused string) (string, error) {
 			}
 			continue
 		}
+		if time.Now().Before(c.refusedTill) {
+			defer c.mu.Unlock()
+			return "", c.refusal
+		}
 		own := &flight{done: make(chan struct{})}
 		c.flight = own
 		spare := c.held
@@ -82,7 +89,7 @@ func (c *cache) lead(ctx context.Context, own *flight, spare *held) (string, err
 		defer cancel()
 	}
 	started := time.Now()
-	token, err := c.fetch(fetching)
+	token, pause, err := c.fetch(fetching)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(own.done)
@@ -96,10 +103,12 @@ func (c *cache) lead(ctx context.Context, own *flight, spare *held) (string, err
 	case spare != nil && spare == c.held && !spare.expired(now):
 		spare.renewAt = now.Add(spare.expires.Sub(now) / 2)
 		return spare.value(), nil
-	case ctx.Err() == nil: // else the one that gave up speaks for nobody but itself
-		own.err = &TokenError{err}
 	}
-	return "", &TokenError{err}
+	failed := &TokenError{err}
+	if ctx.Err() == nil { // else the one that gave up speaks for nobody but itself
+		own.err, c.refusal, c.refusedTill = failed, failed, now.Add(pause)
+	}
+	return "", failed
 }
 
 func newHeld(token Token, started time.Time) *held {

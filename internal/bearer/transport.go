@@ -24,8 +24,9 @@ type Token struct {
 }
 
 // Fetch obtains a new access token. The context is that of the request that needs it, marked as one that only obtains
-// credentials.
-type Fetch func(context.Context) (Token, error)
+// credentials. With an error it may say after what pause the server wants to be asked again; until then, all who need a
+// token get that error.
+type Fetch func(context.Context) (token Token, pause time.Duration, err error)
 
 // Transport is an [http.RoundTripper] that authenticates the requests to one origin. It is safe for concurrent use and
 // never changes a request it is given. Requests to other origins, and those that have credentials already, pass

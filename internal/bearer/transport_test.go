@@ -25,6 +25,7 @@ type rig struct {
 	*Transport
 	lifetime time.Duration
 	fetch    func(context.Context) error // before a token is issued
+	pause    time.Duration               // with its errors
 
 	mu      sync.Mutex
 	issued  int
@@ -42,19 +43,19 @@ func newRig(lifetime time.Duration) *rig {
 	return r
 }
 
-func (r *rig) issue(ctx context.Context) (Token, error) {
+func (r *rig) issue(ctx context.Context) (Token, time.Duration, error) {
 	if !authn.IsNegotiation(ctx) {
-		return Token{}, errors.New("the request for a token is not marked")
+		return Token{}, 0, errors.New("the request for a token is not marked")
 	}
 	if err := r.fetch(ctx); err != nil {
-		return Token{}, err
+		return Token{}, r.pause, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.issued++
 	value := fmt.Sprint("token-", r.issued)
 	r.good[value] = true
-	return Token{Value: value, Lifetime: r.lifetime}, nil
+	return Token{Value: value, Lifetime: r.lifetime}, 0, nil
 }
 
 func (r *rig) revokeAll() {
@@ -270,6 +271,27 @@ func TestAnErrorIsEverybodysAndAContextIsOnesOwn(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded, "waiting for another's token heeds the own context")
 		callers.Wait()
 		assert.Equal(t, 1, r.issued)
+	})
+}
+
+func TestAServerThatAsksForAPauseGetsOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(time.Hour)
+		fetches, busy := 0, errors.New("busy")
+		r.pause, r.fetch = 30*time.Second, func(context.Context) error { fetches++; return busy }
+		for range 10 {
+			_, err := r.call(t)
+			require.ErrorIs(t, err, busy)
+			time.Sleep(2 * time.Second)
+		}
+		assert.Equal(t, 1, fetches)
+		r.fetch = func(context.Context) error { fetches++; return nil }
+		time.Sleep(10 * time.Second)
+		status, err := r.call(t)
+		require.NoError(t, err)
+		assert.Equal(t, 200, status)
+		assert.Equal(t, 2, fetches)
 	})
 }
 

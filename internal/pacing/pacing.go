@@ -131,6 +131,20 @@ func (t *Turn) Done(r Report) {
 	b.changed(b.budget.report(time.Now(), t.asOf, r))
 }
 
+// Held returns for how long nobody gets a turn yet, because the server has refused a request.
+func (p *Pacer) Held(name Bucket) time.Duration {
+	if p == nil {
+		return 0
+	}
+	b := p.find(name)
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, b.budget.held(time.Now()))
+}
+
 func (p *Pacer) find(name Bucket) *bucket {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
