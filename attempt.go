@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"time"
 
@@ -96,6 +97,8 @@ type arrivalTransport struct{ base http.RoundTripper }
 
 func (t *arrivalTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c := callOf(req.Context()); c != nil {
+		c.sent.inside.Add(1)
+		defer c.sent.inside.Add(-1)
 		c.sent.state.CompareAndSwap(sentUnknown, sentNothing)
 	}
 	return t.base.RoundTrip(req)
@@ -122,7 +125,7 @@ func (c *call) takeTurn(ctx context.Context) (err error) {
 
 // longestHold is for how long a call waits because Atlas asks for it; a wait does so for as long as an outage may last.
 func (c *Client) longestHold(outage time.Duration) time.Duration {
-	return max(retryAfterFactor*c.retry.MaxBackoff, outage)
+	return max(retryAfterFactor*min(c.retry.MaxBackoff, math.MaxInt64/retryAfterFactor), outage)
 }
 
 func (c *call) bucket() pacing.Bucket { return pacing.Bucket{Scope: c.scope, Kind: c.op.kind()} }
@@ -138,6 +141,10 @@ func (c *call) reportTurn(h http.Header, failure *APIError) {
 		if report.Limit < 0 {
 			report.Limit = capacity
 		}
+	}
+	if failure != nil && report.Silent() {
+		c.turn.Cancel() // a gateway knows nothing of limits
+		return
 	}
 	c.turn.Done(report)
 }
@@ -175,6 +182,8 @@ type PacingError struct {
 	Attempts int
 	// Wait is about how long the request would have had to wait.
 	Wait time.Duration
+	// Duration is how long the call took.
+	Duration time.Duration
 	// Err is how the attempt before ended; nil when there was none.
 	Err error
 
@@ -213,5 +222,9 @@ func (c *call) pacingError(err error) *PacingError {
 	if !errors.As(err, &late) {
 		return nil
 	}
-	return &PacingError{c.op.method, c.path, c.attempts, late.Wait, c.failure.err, late.Deadline}
+	before := c.failure.err
+	if before != nil && c.failure.api == nil {
+		before = c.wrap(before)
+	}
+	return &PacingError{c.op.method, c.path, c.attempts, late.Wait, time.Since(c.begun), before, late.Deadline}
 }

@@ -36,7 +36,7 @@ type authenticator interface {
 	// countsRequests reports whether a server refuses a request that it gets a second time as it is.
 	countsRequests() bool
 	// revoke ends what the server has issued.
-	revoke(context.Context) error
+	revoke(ctx context.Context, userAgent string) error
 }
 
 // APIKey returns the credentials of a programmatic API key, which authenticate with HTTP Digest (RFC 7616). The keys
@@ -99,7 +99,7 @@ func (*keyTransport) explain(h http.Header) (stale bool, explanation string) {
 
 func (*keyTransport) countsRequests() bool { return true }
 
-func (*keyTransport) revoke(context.Context) error { return nil }
+func (*keyTransport) revoke(context.Context, string) error { return nil }
 
 // The environment variables of Atlas's own tools; of several names the first that is set counts.
 var (
@@ -112,8 +112,8 @@ var (
 // CredentialsFromEnv returns the credentials that the environment holds, under the names that Atlas's own tools use:
 // a [ServiceAccount] from MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, else an [APIKey] from
 // MONGODB_ATLAS_PUBLIC_API_KEY (or MONGODB_ATLAS_PUBLIC_KEY) and MONGODB_ATLAS_PRIVATE_API_KEY (or
-// MONGODB_ATLAS_PRIVATE_KEY). When both are set, the service account is preferred; one of which only a half is set is an
-// error, also beside a complete key, since whoever sets it means to use it. White space around a value is dropped. The
+// MONGODB_ATLAS_PRIVATE_KEY). When both are set, the service account is preferred. A service account of which only a half is set
+// is an error, also beside a complete key, since whoever sets it means to use it. White space around a value is dropped. The
 // error names what is missing, and never a value.
 func CredentialsFromEnv() (Credentials, error) {
 	account, accountErr := pairFromEnv(clientIDVariables, clientSecretVariables)

@@ -109,14 +109,19 @@ func (c *call) newAPIError(header http.Header, body []byte) *APIError {
 // redactor covers what the credentials and the request's body must not show. A body's secret is in memory for no longer
 // than its call.
 func (c *call) redactor() *redactor {
-	var secrets []Secret
-	if own := c.client.authenticator; own != nil {
-		secrets = own.secrets()
-	}
 	if len(c.secrets) == 0 {
-		return c.client.redactors.get(secrets)
+		return c.client.redactor()
 	}
-	return newRedactor(append(secrets, c.secrets...))
+	return newRedactor(append(c.client.secrets(), c.secrets...))
+}
+
+func (c *Client) redactor() *redactor { return c.redactors.get(c.secrets()) }
+
+func (c *Client) secrets() []Secret {
+	if c.authenticator == nil {
+		return nil
+	}
+	return c.authenticator.secrets()
 }
 
 // finish turns the last failure into the error of the call.
@@ -137,7 +142,7 @@ func (c *call) finish(ctx context.Context) error {
 		return c.outcomeUnknown()
 	case maybeDone && f.status() == http.StatusNotFound && c.op.refused == notFoundIsDone:
 		return nil
-	case maybeDone && f.status()/100 == 4 && c.op.refused == refusalIsUnknown:
+	case maybeDone && (f.status()/100 == 4 || f.paced()) && c.op.refused == refusalIsUnknown:
 		return c.outcomeUnknown()
 	case f.api != nil:
 		return f.api
@@ -150,7 +155,7 @@ func (c *call) finish(ctx context.Context) error {
 
 func (c *call) outcomeUnknown() error {
 	err := c.failure.err
-	if c.failure.api == nil {
+	if c.failure.api == nil && !c.failure.paced() {
 		err = c.wrap(err)
 	}
 	unknown := &OutcomeUnknownError{

@@ -32,9 +32,9 @@ type Client struct {
 	Migrations        *MigrationsService
 
 	http      *http.Client
-	timeout   time.Duration     // of an attempt
-	transport http.RoundTripper // the user's, or the clone of the default one
-	prefix    string            // scheme, host, and prefix of the API version
+	timeout   time.Duration // of an attempt
+	closeIdle func()        // of the user's transport, or of the clone of the default one
+	prefix    string        // scheme, host, and prefix of the API version
 	version   APIVersion
 	userAgent string
 	retry     RetryPolicy
@@ -70,8 +70,12 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 			Jar:           cfg.httpClient.Jar,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		timeout:   timeout,
-		transport: base,
+		timeout: timeout,
+		closeIdle: func() {
+			if closer, ok := base.(interface{ CloseIdleConnections() }); ok {
+				closer.CloseIdleConnections()
+			}
+		},
 		prefix:    origin.String() + cfg.version.prefix(),
 		version:   cfg.version,
 		userAgent: userAgent(cfg.userAgent),
@@ -98,11 +102,7 @@ func (c *Client) Format(f fmt.State, _ rune) {
 
 // CloseIdleConnections closes connections that no call uses, also those of others when the client was given a transport
 // that they share. A program that makes many clients calls it when it is done with one; the client remains usable.
-func (c *Client) CloseIdleConnections() {
-	if closer, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
-		closer.CloseIdleConnections()
-	}
-}
+func (c *Client) CloseIdleConnections() { c.closeIdle() }
 
 // Close ends what Atlas has issued to the client: with a [ServiceAccount] it revokes the access token that the client
 // holds (POST /api/oauth/revoke). Then it closes idle connections, as [Client.CloseIdleConnections] does. Nothing else
@@ -122,7 +122,7 @@ func (c *Client) Close(ctx context.Context) error {
 	begun := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	err := c.authenticator.revoke(bounded)
+	err := c.authenticator.revoke(bounded, c.userAgent)
 	var api *APIError
 	switch {
 	case err == nil:
@@ -135,7 +135,7 @@ func (c *Client) Close(ctx context.Context) error {
 	case bounded.Err() != nil:
 		err = &timeoutError{"no answer within " + c.timeout.String(), err}
 	}
-	return &CallError{http.MethodPost, revokePath, 1, time.Since(begun), err, newRedactor(c.authenticator.secrets()).clean(summaryOf(err))}
+	return &CallError{http.MethodPost, revokePath, 1, time.Since(begun), err, c.redactor().clean(summaryOf(err))}
 }
 
 func userAgent(product string) string {

@@ -60,16 +60,16 @@ func (c *call) noteDeprecation(h http.Header) {
 	}
 	var attrs []slog.Attr
 	if len(deprecation) > 0 {
-		attrs = append(attrs, dateAttr("deprecation", deprecation[0]))
+		attrs = append(attrs, c.dateAttr("deprecation", deprecation[0]))
 	}
 	if len(sunset) > 0 {
-		attrs = append(attrs, dateAttr("sunset", sunset[0]))
+		attrs = append(attrs, c.dateAttr("sunset", sunset[0]))
 	}
 	c.log(slog.LevelWarn, "Atlas is going to remove this version of the operation: update this library", attrs...)
 }
 
 // dateAttr is a time where the header holds one: as the seconds of a structured field, or as a date of HTTP.
-func dateAttr(key, value string) slog.Attr {
+func (c *call) dateAttr(key, value string) slog.Attr {
 	if seconds, ok := strings.CutPrefix(value, "@"); ok {
 		if n, err := strconv.ParseInt(seconds, 10, 64); err == nil {
 			return slog.Time(key, time.Unix(n, 0).UTC())
@@ -78,5 +78,5 @@ func dateAttr(key, value string) slog.Attr {
 	if date, err := http.ParseTime(value); err == nil {
 		return slog.Time(key, date.UTC())
 	}
-	return slog.String(key, clean(value))
+	return slog.String(key, c.redactor().clean(value))
 }

@@ -101,9 +101,10 @@ func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger 
 // several wrappers, a later one goes around an earlier one.
 //
 // wrap is called once. The transport that it returns must keep to the contract of [http.RoundTripper], be safe for
-// concurrent use, and hand each request on once, in its own context or one made from it: [AttemptFromContext] tells there
-// what the request is for. A creation that fails without having been handed on so may have been carried out for all that
-// the client knows.
+// concurrent use, and hand each request on once, in its own context or one made from it, and not return before the
+// transport inside has: [AttemptFromContext] tells there what the request is for. A creation that fails without having been
+// handed on so may have been carried out for all that the client knows. Hooks of [httptrace.ClientTrace] that a wrapper puts
+// into the context see the headers of the authenticated request: WroteHeaderField must not record Authorization.
 func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(c *config) { c.wrappers = append(c.wrappers, wrap) }
 }

@@ -102,7 +102,7 @@ func TestDefaults(t *testing.T) {
 	assert.Equal(t, 30*time.Second, client.timeout)
 	assert.Equal(t, RetryPolicy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.retry)
 	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.userAgent)
-	transport, ok := client.transport.(*http.Transport)
+	transport, ok := newConfig(nil).baseTransport().(*http.Transport)
 	require.True(t, ok)
 	assert.NotSame(t, http.DefaultTransport, transport)
 	client.CloseIdleConnections()

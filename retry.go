@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/livemigration/livemigration-go/internal/authn"
+	"github.com/livemigration/livemigration-go/internal/bearer"
 )
 
 // RetryPolicy says how often a request is repeated, and after what time. A zero field stands for its default.
@@ -127,6 +128,10 @@ var errSentTwice = fmt.Errorf("the connection broke, and the repetition by net/h
 // classify reads the error of an attempt.
 func classify(err error, sent *sentState) failure {
 	unsent := sent.unsent()
+	var noToken *bearer.TokenError
+	if errors.As(err, &noToken) && !sent.final.Load() {
+		unsent = true // it has not been sent, or was refused with the token before
+	}
 	f := failure{err: withoutURL(err), undone: unsent}
 	var late *PacingError
 	if errors.As(err, &late) {
@@ -265,6 +270,9 @@ type sentState struct {
 	twice atomic.Bool
 	// h2: the connection is one of HTTP/2.
 	h2 atomic.Bool
+	// inside counts the requests that wrappers of the user have handed on and that have not come back. An attempt that is
+	// over for a wrapper may go on there.
+	inside atomic.Int32
 }
 
 const (
@@ -284,7 +292,7 @@ func (s *sentState) reset() {
 
 func (s *sentState) unsent() bool {
 	state := s.state.Load()
-	return !s.final.Load() && state != sentUnknown && state != sentRequest
+	return !s.final.Load() && s.inside.Load() == 0 && state != sentUnknown && state != sentRequest
 }
 
 // enter notes a request on its way to the user's transport. One that is not net/http's own shows only by its trace, if
@@ -354,22 +362,23 @@ func (s *sentState) trace() httptrace.ClientTrace {
 
 // sentTransport stands between the credentials' transport and the user's.
 type sentTransport struct {
-	base     http.RoundTripper
+	// base is a function because a dump by reflection would find what was sent last in the buffers of connections.
+	base     func(*http.Request) (*http.Response, error)
 	standard bool
 }
 
 func newSentTransport(base http.RoundTripper) *sentTransport {
 	_, standard := base.(*http.Transport)
-	return &sentTransport{base, standard}
+	return &sentTransport{base.RoundTrip, standard}
 }
 
 func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := callOf(req.Context())
 	if c == nil {
-		return t.base.RoundTrip(req)
+		return t.base(req)
 	}
 	c.sent.enter(authn.IsNegotiation(req.Context()), t.standard)
-	resp, err := t.base.RoundTrip(c.onceOverH2(req))
+	resp, err := t.base(c.once(req))
 	if err == nil && c.refusedForItsCount(req, resp) {
 		// Before the credentials see it: they would take it for an expired nonce, and send the request a third time.
 		_ = resp.Body.Close()
@@ -389,19 +398,27 @@ func (c *call) refusedForItsCount(req *http.Request, resp *http.Response) bool {
 
 var errNotOverH2 = errors.New("the HTTP/2 stream broke, and the request must not be sent twice")
 
-// onceOverH2 keeps net/http from sending by itself what must not be carried out twice. Over HTTP/2 it repeats a request
-// that it can read again also when the server has had all of it.
-func (c *call) onceOverH2(req *http.Request) *http.Request {
-	getBody := req.GetBody
-	if c.op.repeat != repeatUnsent || getBody == nil {
+// once keeps net/http from sending by itself what must not be carried out twice. Over HTTP/2 it repeats a request that it
+// can read again also when the server has had all of it; over HTTP/1 it does so with one that has a header which calls it
+// idempotent, and a wrapper of the user may have set that.
+func (c *call) once(req *http.Request) *http.Request {
+	if c.op.repeat != repeatUnsent {
 		return req
 	}
 	once := req.WithContext(req.Context())
-	once.GetBody = func() (io.ReadCloser, error) {
-		if c.sent.h2.Load() {
-			return nil, errNotOverH2
+	once.Header = authn.CloneHeader(req.Header)
+	for _, name := range idempotencyHeaders {
+		delete(once.Header, name)
+	}
+	if getBody := req.GetBody; getBody != nil {
+		once.GetBody = func() (io.ReadCloser, error) {
+			if c.sent.h2.Load() {
+				return nil, errNotOverH2
+			}
+			return getBody()
 		}
-		return getBody()
 	}
 	return once
 }
+
+var idempotencyHeaders = [...]string{"Idempotency-Key", "X-Idempotency-Key"}

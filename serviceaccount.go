@@ -80,7 +80,7 @@ func newTokenTransport(origin *url.URL, clientID, clientSecret string, base http
 	return t
 }
 
-// tokenRequestTransport gives the requests for tokens the headers of the client's other requests.
+// tokenRequestTransport gives requests to the token endpoints the Accept, and those of calls the User-Agent.
 type tokenRequestTransport struct{ base http.RoundTripper }
 
 func (t *tokenRequestTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -95,7 +95,8 @@ func (t *tokenRequestTransport) RoundTrip(req *http.Request) (*http.Response, er
 
 // fetch asks for a new token, within the attempt that needs it.
 func (t *tokenTransport) fetch(ctx context.Context) (fetched bearer.Token, pause time.Duration, err error) {
-	token, err := t.config().Token(context.WithValue(ctx, oauth2.HTTPClient, t.http))
+	asking := authn.WithNegotiation(tokenContext{ctx})
+	token, err := t.config().Token(context.WithValue(asking, oauth2.HTTPClient, t.http))
 	switch {
 	case err == nil && !strings.EqualFold(token.Type(), "Bearer"):
 		return fetched, 0, &endpointError{t.endpoint, &brokenAnswerError{errors.New("it is not a bearer token")}}
@@ -112,6 +113,19 @@ func (t *tokenTransport) fetch(ctx context.Context) (fetched bearer.Token, pause
 		fetched.Lifetime = max(time.Until(token.Expiry), 1) // one that has expired is still tried, once
 	}
 	return fetched, 0, nil
+}
+
+// tokenContext has no values but those of this package: a wrapper of the user may have put a trace into the context, which
+// would see the secret.
+type tokenContext struct{ context.Context }
+
+func (c tokenContext) Value(key any) any {
+	switch key.(type) {
+	case callKey, attemptKey:
+		return c.Context.Value(key)
+	default:
+		return nil
+	}
 }
 
 // explainFailure names the endpoint, in an APIError where it has answered with one.
@@ -180,7 +194,7 @@ func (*tokenTransport) explain(http.Header) (stale bool, explanation string) { r
 func (*tokenTransport) countsRequests() bool { return false }
 
 // revoke ends the current token, if there is one (RFC 7009).
-func (t *tokenTransport) revoke(ctx context.Context) error {
+func (t *tokenTransport) revoke(ctx context.Context, userAgent string) error {
 	token := t.Current()
 	if token == "" {
 		return nil
@@ -192,6 +206,7 @@ func (t *tokenTransport) revoke(ctx context.Context) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("User-Agent", userAgent)
 	config := t.config()
 	req.SetBasicAuth(url.QueryEscape(config.ClientID), url.QueryEscape(config.ClientSecret))
 	resp, err := t.http.Do(req)

@@ -296,10 +296,19 @@ func (r *pollRun[T]) attempt(ctx context.Context, turn *pacing.Turn) (*T, error)
 	state, err := r.get(bounded, opts)
 	r.outageSince = r.outageSince.Add(waited)
 	r.atLeast = r.askedFor(&resp, err)
+	if late := (*PacingError)(nil); errors.As(err, &late) && late.Err != nil && !sameDeadline(ctx, bounded) {
+		err = late.Err // the turn of a repeat would have come after the end of the outage, which may not come
+	}
 	if errors.Is(err, context.DeadlineExceeded) && bounded.Err() != nil && ctx.Err() == nil {
 		err = cmp.Or(r.lastErr, errNoAnswer) // the end of the outage, which is no deadline of the caller's
 	}
 	return state, err
+}
+
+func sameDeadline(a, b context.Context) bool {
+	of, ok := a.Deadline()
+	other, _ := b.Deadline()
+	return ok && of.Equal(other)
 }
 
 func (r *pollRun[T]) outageLeft() time.Duration {
@@ -391,7 +400,7 @@ func (r *pollRun[T]) logState(ctx context.Context, state *T) {
 	if r.last != nil && r.state(r.last) == now {
 		return
 	}
-	r.log(ctx, slog.LevelInfo, "state", slog.String("state", clean(now.status)), slog.Bool("ready_for_cutover", now.ready))
+	r.log(ctx, slog.LevelInfo, "state", slog.String("state", r.client.redactor().clean(now.status)), slog.Bool("ready_for_cutover", now.ready))
 }
 
 func (r *pollRun[T]) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {

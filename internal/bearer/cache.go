@@ -20,10 +20,10 @@ const (
 type cache struct {
 	fetch Fetch
 
-	mu       sync.Mutex
-	held     *held // nil: none
-	previous func() string
-	flight   *flight // nil: none under way
+	mu      sync.Mutex
+	held    *held           // nil: none
+	earlier []func() string // the last ones before it
+	flight  *flight         // nil: none under way
 
 	refusal     error // of the server, until then
 	refusedTill time.Time
@@ -88,12 +88,16 @@ func (c *cache) lead(ctx context.Context, own *flight, spare *held) (string, err
 		fetching, cancel = context.WithTimeout(fetching, earlyRenewal)
 		defer cancel()
 	}
+	defer func() { // also when the transport panics
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.flight = nil
+		close(own.done)
+	}()
 	started := time.Now()
 	token, pause, err := c.fetch(fetching)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer close(own.done)
-	c.flight = nil
 	now := time.Now()
 	switch {
 	case err == nil:
@@ -120,10 +124,12 @@ func newHeld(token Token, started time.Time) *held {
 	return h
 }
 
-// drop makes the current token the previous one.
+// drop makes the current token one of the earlier ones.
 func (c *cache) drop() {
+	const most = 3 // a slow call may have one that is some renewals old
 	if c.held != nil {
-		c.previous, c.held = c.held.value, nil
+		c.earlier = append([]func() string{c.held.value}, c.earlier[:min(len(c.earlier), most-1)]...)
+		c.held = nil
 	}
 }
 
@@ -133,8 +139,8 @@ func (c *cache) recent() (tokens []string) {
 	if c.held != nil {
 		tokens = append(tokens, c.held.value())
 	}
-	if c.previous != nil {
-		tokens = append(tokens, c.previous())
+	for _, value := range c.earlier {
+		tokens = append(tokens, value())
 	}
 	return tokens
 }

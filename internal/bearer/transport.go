@@ -93,7 +93,7 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// Recent returns the tokens that an answer may repeat: the current one, and the one before.
+// Recent returns the tokens that an answer may repeat: the current one, and some before it.
 func (t *Transport) Recent() []string { return t.tokens.recent() }
 
 // Current returns the token that the next request would be sent with, empty when one would be fetched.

@@ -14,6 +14,10 @@ const (
 	reserveShare = 10
 	// freeShare is below what part of the bucket calls are spread too.
 	freeShare = 4
+	// guessShare bounds the wait of a call for reasons that the server has not given, to one part in so many of defaultPer.
+	guessShare = 10
+	// longest is the longest that anything the server says counts for. Then one request tells whether it still holds.
+	longest = time.Hour
 	// maxJitter spreads those who were told the same time to wait, such as other processes.
 	maxJitter = time.Second
 	// keptFor is for how long what was learned about a bucket is worth keeping.
@@ -29,10 +33,12 @@ type budget struct {
 	limit int           // -1: not known
 	left  int           // estimate: what was reported, less what has been sent since
 	per   time.Duration // in which it fills
+	told  bool          // per is what the server says
 
 	nextRefill time.Time // about; what has passed says nothing
 	hold       time.Time // nobody goes before
 	last       time.Time // when the last one went
+	lastPoll   time.Time
 	heard      time.Time // the last report
 
 	// Reports arrive in another order than the requests that they are about. Only one about a request that was sent after
@@ -56,8 +62,8 @@ type Report struct {
 	Per time.Duration
 }
 
-// silent reports whether the server says nothing about limits.
-func (r Report) silent() bool { return r.Limit < 0 && r.Remaining < 0 && !r.Refused }
+// Silent reports whether the server says nothing about limits.
+func (r Report) Silent() bool { return r.Limit < 0 && r.Remaining < 0 && !r.Refused }
 
 func (b *budget) held(now time.Time) time.Duration { return b.hold.Sub(now) }
 
@@ -65,16 +71,46 @@ func (b *budget) delay(now time.Time, class Class, queued bool) time.Duration {
 	if wait := b.held(now); wait > 0 {
 		return wait
 	}
+	wait := b.spread(now, class, queued)
+	if class == Call && !b.told {
+		// Better refused by the server than kept from it by a guess.
+		return min(wait, b.last.Add(defaultPer/guessShare).Sub(now))
+	}
+	return wait
+}
+
+// spread is the wait that makes what is left last.
+func (b *budget) spread(now time.Time, class Class, queued bool) time.Duration {
 	switch {
 	case b.limit >= 0 && !now.Before(b.nextRefill) && b.last.Before(b.nextRefill):
 		return 0 // the first one since the bucket should be full tells whether it is
 	case b.limit < 0 || b.free(class) > 0:
 		return b.last.Add(b.gap(now, class, queued)).Sub(now)
-	case now.Before(b.nextRefill):
-		return b.nextRefill.Sub(now)
+	case class == Poll: // calls may keep the bucket low for ever
+		return min(b.untilRefill(now), b.lastPoll.Add(b.per).Sub(now))
 	default:
-		return b.last.Add(b.per).Sub(now)
+		return b.untilRefill(now)
 	}
+}
+
+// untilRefill is the wait for an empty bucket; when it should have been filled and has not, that for the next look.
+func (b *budget) untilRefill(now time.Time) time.Duration {
+	if now.Before(b.nextRefill) {
+		return b.nextRefill.Sub(now)
+	}
+	return b.last.Add(b.per).Sub(now)
+}
+
+// step is that of a bucket which is used up as fast as it fills.
+func (b *budget) step(class Class) time.Duration {
+	if b.limit < 0 {
+		return b.per / assumedLimit
+	}
+	most := b.limit
+	if class == Poll {
+		most -= b.reserve()
+	}
+	return b.per / time.Duration(max(1, most))
 }
 
 func (b *budget) gap(now time.Time, class Class, queued bool) time.Duration {
@@ -95,14 +131,26 @@ func (b *budget) gap(now time.Time, class Class, queued bool) time.Duration {
 // free is what the class may spend.
 func (b *budget) free(class Class) int {
 	if class == Poll {
-		return b.left - max(1, b.limit/reserveShare)
+		return b.left - b.reserve()
 	}
 	return b.left
 }
 
-func (b *budget) spend(now time.Time) {
+// reserve is what polls leave to calls.
+func (b *budget) reserve() int { return max(1, b.limit/reserveShare) }
+
+func (b *budget) spend(now time.Time, class Class) {
 	b.last = now
+	if class == Poll {
+		b.lastPoll = now
+	}
 	b.left = max(0, b.left-1)
+}
+
+// restore takes a request back that has brought no answer.
+func (b *budget) restore() {
+	b.inFlight--
+	b.left = min(b.left+1, max(0, b.limit))
 }
 
 // sent notes a request on its way, and returns the number of the last report before it.
@@ -118,19 +166,23 @@ func (b *budget) report(now time.Time, asOf uint64, r Report) (held bool) {
 	b.reports++
 	b.heard = now
 	if r.Per > 0 {
-		b.per = r.Per
+		b.per, b.told = min(r.Per, longest), true
 	}
 	switch {
 	case r.Refused:
-		if b.limit = r.Limit; b.limit == 0 {
-			b.limit = -1
+		if r.Limit > 0 {
+			b.limit = r.Limit
 		}
 		return b.refuse(now, r.RetryAfter)
 	case r.Remaining < 0:
 		b.limit = -1
 		return false
 	}
-	b.limit = max(r.Limit, r.Remaining, 1)
+	if limit := max(r.Limit, r.Remaining, 1); limit != b.limit {
+		if b.limit = limit; r.Per == 0 { // what was said of another bucket
+			b.per, b.told = defaultPer, false
+		}
+	}
 	switch {
 	case asOf < b.asOf: // it may be older than what is known
 		b.left = min(b.left, r.Remaining)
@@ -145,8 +197,15 @@ func (b *budget) report(now time.Time, asOf uint64, r Report) (held bool) {
 // refuse holds everybody until the server may have tokens again.
 func (b *budget) refuse(now time.Time, wait time.Duration) bool {
 	b.left, b.reference, b.asOf = 0, 0, b.reports
+	if wait <= 0 {
+		if b.limit > 0 {
+			b.nextRefill = now.Add(b.per / time.Duration(b.limit))
+		}
+		return false
+	}
+	wait = min(wait, longest)
 	until := now.Add(wait + rand.N(min(wait/4, maxJitter)+1))
-	if wait <= 0 || !until.After(b.hold) {
+	if !until.After(b.hold) {
 		return false
 	}
 	b.hold, b.nextRefill = until, until

@@ -24,10 +24,10 @@ type pace interface {
 	held(now time.Time) time.Duration
 	// delay is how long the next one has to wait yet. Who is queued has had to wait already.
 	delay(now time.Time, class Class, queued bool) time.Duration
-	// gap is about how long each further one waits for the one before it.
-	gap(now time.Time, class Class, queued bool) time.Duration
+	// step is about how long each further one waits for the one before it, in the long run.
+	step(class Class) time.Duration
 	// spend notes that one goes.
-	spend(now time.Time)
+	spend(now time.Time, class Class)
 }
 
 // gate lets requests through one after the other, in the order of their classes and then of their arrival. It works in
@@ -59,7 +59,7 @@ func (g *gate) pass(ctx context.Context, class Class, longestHold time.Duration)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := time.Now(); g.length(class) == 0 && g.pace.delay(now, class, false) <= 0 {
-		g.pace.spend(now)
+		g.pace.spend(now, class)
 		return nil
 	}
 	own := &waiter{class, make(chan struct{}, 1)}
@@ -73,10 +73,10 @@ func (g *gate) pass(ctx context.Context, class Class, longestHold time.Duration)
 		delay := g.pace.delay(now, class, true)
 		first := g.first() == own
 		if first && delay <= 0 {
-			g.pace.spend(now)
+			g.pace.spend(now, class)
 			return nil
 		}
-		wait := delay + g.ahead(place)*g.pace.gap(now, class, true)
+		wait := delay + g.ahead(place)*g.pace.step(class)
 		if deadline := afterDeadline(ctx, now.Add(wait)); deadline || g.pace.held(now) > longestHold {
 			return &TooLate{wait, deadline}
 		}

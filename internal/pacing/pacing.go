@@ -58,18 +58,18 @@ type ceiling struct{ limiter *rate.Limiter }
 
 func (c *ceiling) held(time.Time) time.Duration { return 0 }
 
-func (c *ceiling) delay(now time.Time, class Class, queued bool) time.Duration {
+func (c *ceiling) delay(now time.Time, class Class, _ bool) time.Duration {
 	if missing := 1 - c.limiter.TokensAt(now); missing > 0 {
-		return time.Duration(missing*float64(c.gap(now, class, queued))) + 1
+		return time.Duration(missing*float64(c.step(class))) + 1
 	}
 	return 0
 }
 
-func (c *ceiling) gap(time.Time, Class, bool) time.Duration {
+func (c *ceiling) step(Class) time.Duration {
 	return time.Duration(float64(time.Second) / float64(c.limiter.Limit()))
 }
 
-func (c *ceiling) spend(now time.Time) { c.limiter.AllowN(now, 1) }
+func (c *ceiling) spend(now time.Time, _ Class) { c.limiter.AllowN(now, 1) }
 
 // Turn is the right to make one request. Whoever has it calls Done or Cancel once.
 type Turn struct {
@@ -85,22 +85,38 @@ func (p *Pacer) Wait(ctx context.Context, name Bucket, class Class, longestHold 
 	if p == nil {
 		return Turn{}, nil
 	}
-	turn := Turn{pacer: p, name: name, bucket: p.find(name)}
-	if b := turn.bucket; b != nil {
-		if err := b.pass(ctx, class, longestHold); err != nil {
+	for {
+		turn := Turn{pacer: p, name: name, bucket: p.find(name)}
+		if err := turn.pass(ctx, class, longestHold); err != nil {
 			return Turn{}, err
 		}
-		b.mu.Lock()
-		turn.asOf = b.budget.sent()
-		b.mu.Unlock()
-	}
-	if p.ceiling != nil {
+		if p.ceiling == nil {
+			return turn, nil
+		}
 		if err := p.ceiling.pass(ctx, class, longestHold); err != nil {
 			turn.Cancel()
 			return Turn{}, err
 		}
+		if p.Held(name) == 0 {
+			return turn, nil
+		}
+		turn.Cancel() // the server has refused another request meanwhile
 	}
-	return turn, nil
+}
+
+// pass waits at the bucket.
+func (t *Turn) pass(ctx context.Context, class Class, longestHold time.Duration) error {
+	b := t.bucket
+	if b == nil {
+		return nil
+	}
+	if err := b.gate.pass(ctx, class, longestHold); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t.asOf = b.budget.sent()
+	return nil
 }
 
 // Cancel gives up a turn whose request brought no answer.
@@ -108,7 +124,7 @@ func (t *Turn) Cancel() {
 	if t.bucket != nil {
 		t.bucket.mu.Lock()
 		defer t.bucket.mu.Unlock()
-		t.bucket.budget.inFlight--
+		t.bucket.budget.restore()
 	}
 	*t = Turn{}
 }
@@ -118,7 +134,7 @@ func (t *Turn) Done(r Report) {
 	defer func() { *t = Turn{} }()
 	b := t.bucket
 	if b == nil {
-		if t.pacer == nil || t.pacer.deaf || r.silent() {
+		if t.pacer == nil || t.pacer.deaf || r.Silent() {
 			return
 		}
 		b = t.pacer.learn(t.name)
@@ -158,8 +174,8 @@ func (p *Pacer) learn(name Bucket) *bucket {
 	if b := p.buckets[name]; b != nil {
 		return b
 	}
-	const many = 1000
-	if n := len(p.buckets); n >= many && n&(n-1) == 0 {
+	const many = 1024
+	if n := len(p.buckets); n >= many && n&(n-1) == 0 { // at each power of two
 		p.forgetStale(time.Now())
 	}
 	b := &bucket{budget: newBudget()}
