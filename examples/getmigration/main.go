@@ -28,9 +28,9 @@ Flags:
   -h  show this
 
 Environment:
-  MONGODB_ATLAS_CLIENT_ID        a service account
+  MONGODB_ATLAS_CLIENT_ID        the service account
   MONGODB_ATLAS_CLIENT_SECRET    its secret
-  MONGODB_ATLAS_PUBLIC_API_KEY   or an API key
+  MONGODB_ATLAS_PUBLIC_API_KEY   without a service account: the API key
   MONGODB_ATLAS_PRIVATE_API_KEY  its private part
   MONGODB_ATLAS_BASE_URL         Atlas, as scheme and host (default: the public one)
 

@@ -29,33 +29,76 @@ func TestRunWithoutArguments(t *testing.T) {
 func TestRunAgainstAServer(t *testing.T) {
 	server := livemigrationtest.NewServer()
 	defer server.Close()
+	client, err := server.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	created, err := client.Migrations.Create(t.Context(), server.ProjectID(), server.Request())
+	if err != nil {
+		t.Fatal(err)
+	}
 	public, private := server.APIKey()
+	id, secret := server.ServiceAccount()
+	project, known := string(server.ProjectID()), string(created.ID)
+	const unknown = "000000000000000000000000"
+	for name, env := range map[string]environment{
+		"API key":         {public, private.Reveal(), "", ""},
+		"service account": {"", "", id, secret.Reveal()},
+		"both":            {public, "wrong", id, secret.Reveal()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env.set(t, server.URL())
+			var out, errOut strings.Builder
+			if status := run(t.Context(), []string{project, known}, &out, &errOut); status != 0 || !strings.Contains(out.String(), known) {
+				t.Errorf("known job: status %d, stdout %q, stderr %q", status, out.String(), errOut.String())
+			}
+			wantFailure(t, 1, "there is no such project or migration", project, unknown)
+			wantFailure(t, 1, "wrong argument: liveMigrationId ", project, "x")
+			wantFailure(t, 2, "usage:", unknown)
+			wantFailure(t, 2, "usage:", unknown, unknown, unknown)
+		})
+	}
+	for name, test := range map[string]struct {
+		env  environment
+		want string
+	}{
+		"wrong private key":      {environment{public, "wrong", "", ""}, "the credentials are wrong"},
+		"wrong client secret":    {environment{"", "", id, "wrong"}, "the credentials are wrong"},
+		"no credentials":         {environment{}, "not set: MONGODB_ATLAS_PUBLIC_API_KEY"},
+		"half a service account": {environment{public, private.Reveal(), id, ""}, "not set: MONGODB_ATLAS_CLIENT_SECRET"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.env.set(t, server.URL())
+			wantFailure(t, 1, test.want, project, known)
+		})
+	}
+}
+
+// environment is what the environment has of an API key and of a service account.
+type environment struct{ public, private, id, secret string }
+
+// set sets all variables that the program reads. An empty one counts as not set.
+func (e environment) set(t *testing.T, baseURL string) {
+	t.Helper()
 	for name, value := range map[string]string{
-		"MONGODB_ATLAS_PUBLIC_API_KEY": public, "MONGODB_ATLAS_PRIVATE_API_KEY": private.Reveal(),
-		"MONGODB_ATLAS_BASE_URL": server.URL(),
+		"MONGODB_ATLAS_PUBLIC_API_KEY": e.public, "MONGODB_ATLAS_PRIVATE_API_KEY": e.private,
+		"MONGODB_ATLAS_PUBLIC_KEY": "", "MONGODB_ATLAS_PRIVATE_KEY": "",
+		"MONGODB_ATLAS_CLIENT_ID": e.id, "MONGODB_ATLAS_CLIENT_SECRET": e.secret,
+		"MONGODB_ATLAS_BASE_URL": baseURL,
 	} {
 		t.Setenv(name, value)
 	}
-	const unknown = "000000000000000000000000"
-	for name, test := range map[string]struct {
-		args   []string
-		status int
-		want   string
-	}{
-		"unknown job":   {[]string{string(server.ProjectID()), unknown}, 1, "there is no such project or migration"},
-		"malformed id":  {[]string{string(server.ProjectID()), "x"}, 1, "wrong argument: liveMigrationId "},
-		"one argument":  {[]string{unknown}, 2, "usage:"},
-		"three of them": {[]string{unknown, unknown, unknown}, 2, "usage:"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var out, errOut strings.Builder
-			if status := run(t.Context(), test.args, &out, &errOut); status != test.status {
-				t.Errorf("status %d, want %d", status, test.status)
-			}
-			if got := errOut.String(); !strings.Contains(got, test.want) || strings.Count(got, "\n") != 1 {
-				t.Errorf("stderr %q, want one line with %q", got, test.want)
-			}
-		})
+}
+
+// wantFailure runs the program and wants the status, and one line on stderr that holds the text.
+func wantFailure(t *testing.T, status int, text string, args ...string) {
+	t.Helper()
+	var out, errOut strings.Builder
+	if got := run(t.Context(), args, &out, &errOut); got != status {
+		t.Errorf("%q: status %d, want %d", args, got, status)
+	}
+	if got := errOut.String(); !strings.Contains(got, text) || strings.Count(got, "\n") != 1 {
+		t.Errorf("%q: stderr %q, want one line with %q", args, got, text)
 	}
 }
 
@@ -77,7 +120,7 @@ func TestHelp(t *testing.T) {
 			if status := run(t.Context(), test.args, &streams[0], &streams[1]); status != test.status {
 				t.Errorf("status %d, want %d", status, test.status)
 			}
-			for _, want := range []string{"getmigration PROJECT MIGRATION", "-h", "MONGODB_ATLAS_PRIVATE_API_KEY", "MONGODB_ATLAS_BASE_URL"} {
+			for _, want := range []string{"getmigration PROJECT MIGRATION", "-h", "MONGODB_ATLAS_PRIVATE_API_KEY", "MONGODB_ATLAS_CLIENT_SECRET", "MONGODB_ATLAS_BASE_URL"} {
 				if !strings.Contains(streams[test.stream].String(), want) {
 					t.Errorf("no %q in:\n%s", want, streams[test.stream].String())
 				}

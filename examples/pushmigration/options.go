@@ -22,14 +22,22 @@ const (
 	passwordVariable = "SOURCE_PASSWORD"
 )
 
+// The environment variables of the credentials, which the library reads. For those of the API key it knows second names.
+const (
+	clientIDVariable     = "MONGODB_ATLAS_CLIENT_ID"
+	clientSecretVariable = "MONGODB_ATLAS_CLIENT_SECRET"
+	publicKeyVariable    = "MONGODB_ATLAS_PUBLIC_API_KEY"
+	privateKeyVariable   = "MONGODB_ATLAS_PRIVATE_API_KEY"
+)
+
 // configuring are the flags and variables of which each one says that a real Atlas is meant: none of them may be set
 // for a demonstration, so that a forgotten flag never ends in one.
 var configuring = struct{ flags, variables []string }{
 	flags: []string{"base-url", "org", "project", "request", "resume", "delete-link-token"},
 	variables: []string{
-		"MONGODB_ATLAS_PUBLIC_API_KEY", "MONGODB_ATLAS_PUBLIC_KEY",
-		"MONGODB_ATLAS_PRIVATE_API_KEY", "MONGODB_ATLAS_PRIVATE_KEY",
-		"MONGODB_ATLAS_CLIENT_ID", "MONGODB_ATLAS_CLIENT_SECRET",
+		clientIDVariable, clientSecretVariable,
+		publicKeyVariable, "MONGODB_ATLAS_PUBLIC_KEY",
+		privateKeyVariable, "MONGODB_ATLAS_PRIVATE_KEY",
 		orgVariable, projectVariable, baseURLVariable,
 	},
 }

@@ -60,9 +60,10 @@ func raceEnabled() bool {
 // atlas is an Atlas in memory, and what a run of the program against it needs.
 type atlas struct {
 	*livemigrationtest.Server
-	dir     string
-	env     []string
-	account bool // the credentials are those of a service account
+	dir string
+	env []string
+	// secretVariable is that of the secret half of the credentials.
+	secretVariable string
 }
 
 // immediate makes every job end as soon as it has begun, unless a test holds it.
@@ -75,9 +76,9 @@ func newAtlas(t *testing.T, opts ...livemigrationtest.Option) *atlas {
 	server := livemigrationtest.NewServer(append([]livemigrationtest.Option{immediate}, opts...)...)
 	t.Cleanup(server.Close)
 	public, private := server.APIKey()
-	return &atlas{Server: server, dir: t.TempDir(), env: []string{
-		"MONGODB_ATLAS_PUBLIC_API_KEY=" + public,
-		"MONGODB_ATLAS_PRIVATE_API_KEY=" + private.Reveal(),
+	return &atlas{Server: server, dir: t.TempDir(), secretVariable: privateKeyVariable, env: []string{
+		publicKeyVariable + "=" + public,
+		privateKeyVariable + "=" + private.Reveal(),
 		"MONGODB_ATLAS_ORG_ID=" + string(server.OrgID()),
 		"MONGODB_ATLAS_PROJECT_ID=" + string(server.ProjectID()),
 		"MONGODB_ATLAS_BASE_URL=" + server.URL(),
@@ -85,24 +86,15 @@ func newAtlas(t *testing.T, opts ...livemigrationtest.Option) *atlas {
 	}}
 }
 
-// useServiceAccount puts a service account in the place of the API key.
-func (a *atlas) useServiceAccount() {
+// newAccountAtlas is an Atlas with whose service account the program runs, in the place of the API key.
+func newAccountAtlas(t *testing.T) *atlas {
+	t.Helper()
+	a := newAtlas(t)
 	id, secret := a.ServiceAccount()
-	a.account = true
-	a.env = append(a.env, "MONGODB_ATLAS_PUBLIC_API_KEY=", "MONGODB_ATLAS_PRIVATE_API_KEY=",
-		"MONGODB_ATLAS_CLIENT_ID="+id, "MONGODB_ATLAS_CLIENT_SECRET="+secret.Reveal())
+	a.env[0], a.env[1] = clientIDVariable+"="+id, clientSecretVariable+"="+secret.Reveal()
+	a.secretVariable = clientSecretVariable
+	return a
 }
-
-// useWrongSecret spoils the credentials.
-func (a *atlas) useWrongSecret() {
-	name := "MONGODB_ATLAS_PRIVATE_API_KEY"
-	if a.account {
-		name = "MONGODB_ATLAS_CLIENT_SECRET"
-	}
-	a.env = append(a.env, name+"="+wrongSecret)
-}
-
-const wrongSecret = "wr0ng-private-key"
 
 // connected is an Atlas to which the source organization is connected already.
 func connected(t *testing.T, opts ...livemigrationtest.Option) *atlas {
@@ -175,7 +167,8 @@ func (a *atlas) shell(t *testing.T, line string) *process {
 
 func (a *atlas) secrets() []string {
 	_, private := a.APIKey()
-	return []string{private.Reveal(), a.Request().Source.Password.Reveal()}
+	id, secret := a.ServiceAccount()
+	return []string{private.Reveal(), secret.Reveal(), id + ":" + secret.Reveal(), a.Request().Source.Password.Reveal()}
 }
 
 // calls returns the operations of the requests that were authenticated, in order.

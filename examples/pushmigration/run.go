@@ -7,9 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -119,7 +117,6 @@ func (r *runner) execute(ctx context.Context, std stdio) error {
 	if err != nil {
 		return usagef("%s", text(err))
 	}
-	defer r.signOff(ctx, logger)
 	if opts.demo {
 		r.say("Nothing is configured: this is a demonstration, on an Atlas in memory at %s,\n"+
 			"in which 1 second stands for %d minutes.", opts.baseURL, demoSpeed/60)
@@ -131,16 +128,17 @@ func (r *runner) execute(ctx context.Context, std stdio) error {
 	if err != nil {
 		return r.verdict(ctx, err)
 	}
+	r.signOff(ctx)
 	return nil
 }
 
-// signOff revokes the access token of a service account, also after Ctrl-C.
-func (r *runner) signOff(ctx context.Context, logger *slog.Logger) {
-	const patience = 5 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+// signOff revokes the access token of a service account, after a run that has succeeded: whether that works does not
+// change what has been achieved.
+func (r *runner) signOff(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	if err := r.client.Close(ctx); err != nil {
-		logger.Warn("the access token has not been revoked, it expires by itself", "error", text(err))
+		r.say("The access token could not be revoked, and expires by itself: %s", text(err))
 	}
 }
 

@@ -459,7 +459,7 @@ func TestRefusals(t *testing.T) {
 		status int
 		want   string
 	}{
-		"unauthorized": {http.StatusUnauthorized, "Atlas refused the credentials"},
+		"unauthorized": {http.StatusUnauthorized, "Atlas refused the API key"},
 		"forbidden":    {http.StatusForbidden, "Organization Owner"},
 		"gone":         {http.StatusGone, "no longer speaks this version"},
 	} {
@@ -477,14 +477,66 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestWrongKeys(t *testing.T) {
+func TestWrongCredentials(t *testing.T) {
 	t.Parallel()
-	a := newAtlas(t)
-	a.env = append(a.env, "MONGODB_ATLAS_PRIVATE_API_KEY=wrong")
-	p := a.migrate(t, "-yes")
-	p.secrets = append(p.secrets, "=wrong")
-	p.wait(exitFailed)
-	p.wantErr("Atlas refused the credentials", "401")
+	for name, test := range map[string]struct {
+		newAtlas func(*testing.T) *atlas
+		want     string
+	}{
+		"API key":         {func(t *testing.T) *atlas { return newAtlas(t) }, "Atlas refused the API key, check MONGODB_ATLAS_PUBLIC_API_KEY"},
+		"service account": {newAccountAtlas, "Atlas refused the service account, check MONGODB_ATLAS_CLIENT_ID"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := test.newAtlas(t)
+			a.env = append(a.env, a.secretVariable+"=wrong")
+			p := a.migrate(t, "-yes")
+			p.secrets = append(p.secrets, "=wrong")
+			p.wait(exitFailed)
+			p.wantErr(test.want, "401")
+		})
+	}
+}
+
+// The service account is preferred to the API key, which would be refused here, and its token does not outlive the run.
+func TestServiceAccount(t *testing.T) {
+	t.Parallel()
+	a := newAccountAtlas(t)
+	a.env = append(a.env, publicKeyVariable+"=public", privateKeyVariable+"=wrong")
+	p := a.migrate(t, "-yes", "-token-file", a.path("token"))
+	p.wait(exitDone)
+	p.wantOut("is COMPLETE.", "link-token removal: deleted")
+	if calls := a.calls(); calls[0] != livemigrationtest.IssueToken || calls[len(calls)-1] != livemigrationtest.RevokeToken || a.LiveTokens() != 0 {
+		t.Errorf("%d access tokens are left after %v", a.LiveTokens(), calls)
+	}
+}
+
+// What comes of the token at the end does not change what the run has achieved.
+func TestTokenIsNotRevoked(t *testing.T) {
+	t.Parallel()
+	a := newAccountAtlas(t)
+	a.Inject(livemigrationtest.RevokeToken, livemigrationtest.Status(http.StatusServiceUnavailable), 1)
+	p := a.migrate(t, "-yes", "-token-file", a.path("token"))
+	p.wait(exitDone)
+	p.wantOut("is COMPLETE.", "The access token could not be revoked, and expires by itself: POST /api/oauth/revoke: 503")
+	if a.PendingFaults() != 0 {
+		t.Error("it has not tried to")
+	}
+}
+
+// A run of which the token dies goes on with another one.
+func TestTokenExpires(t *testing.T) {
+	t.Parallel()
+	a := newAccountAtlas(t)
+	a.HoldNextMigration(time.Minute)
+	p := a.migrate(t, "-yes", "-token-file", a.path("token"))
+	p.waitFor("lag 1m0s")
+	a.ExpireTokens()
+	if err := a.ReleaseMigration(a.Migrations()[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(exitDone)
+	p.wantOut("is COMPLETE.")
 }
 
 func TestUnreachable(t *testing.T) {
@@ -564,13 +616,16 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		"unknown flag":          {nil, []string{"-cutover"}, "-cutover"},
-		"argument":              {nil, []string{"-yes", "now"}, `"now"`},
-		"version":               {nil, []string{"-api-version", "v3"}, "must be v2 or v1.0"},
-		"negative poll":         {nil, []string{"-poll", "-1s"}, "-poll"},
-		"no keys":               {nil, []string{"-yes", "-request", request}, "not set: MONGODB_ATLAS_PUBLIC_API_KEY"},
-		"only a base URL":       {nil, []string{"-yes", "-base-url", a.URL()}, "incomplete configuration"},
-		"only a variable":       {[]string{"MONGODB_ATLAS_CLIENT_ID=x"}, []string{"-yes"}, "incomplete configuration"},
+		"unknown flag":         {nil, []string{"-cutover"}, "-cutover"},
+		"argument":             {nil, []string{"-yes", "now"}, `"now"`},
+		"version":              {nil, []string{"-api-version", "v3"}, "must be v2 or v1.0"},
+		"negative poll":        {nil, []string{"-poll", "-1s"}, "-poll"},
+		"no keys":              {nil, []string{"-yes", "-request", request}, "not set: MONGODB_ATLAS_PUBLIC_API_KEY"},
+		"only a base URL":      {nil, []string{"-yes", "-base-url", a.URL()}, "incomplete configuration"},
+		"only a client id":     {[]string{clientIDVariable + "=x"}, []string{"-yes"}, "not set: MONGODB_ATLAS_CLIENT_SECRET"},
+		"only a client secret": {[]string{clientSecretVariable + "=x"}, []string{"-yes"}, "not set: MONGODB_ATLAS_CLIENT_ID"},
+		"half a service account beside a key": {append(slices.Clone(a.env), clientIDVariable+"=x"), []string{"-yes", "-request", request},
+			"not set: MONGODB_ATLAS_CLIENT_SECRET"},
 		"no request":            {a.env, []string{"-yes"}, "missing: -request"},
 		"no such file":          {a.env, []string{"-yes", "-request", a.path("none")}, "no such file"},
 		"unknown field":         {a.env, []string{"-yes", "-request", file("1", `{"source":{"clustername":"a","ssll":true}}`)}, `"ssll"`},
@@ -619,4 +674,5 @@ func TestHelp(t *testing.T) {
 	p := start(t, nil, nil, binary, "-h")
 	p.wait(exitDone)
 	(&options{}).flagSet().VisitAll(func(f *flag.Flag) { p.wantOut("  -" + f.Name + " ") })
+	p.wantOut(clientIDVariable, clientSecretVariable, publicKeyVariable, privateKeyVariable)
 }

@@ -29,10 +29,11 @@ Usage:
   pushmigration -delete-link-token -org ID [-token-file FILE]
         only delete the link-token
 
-The credentials are a service account, in MONGODB_ATLAS_CLIENT_ID and
-MONGODB_ATLAS_CLIENT_SECRET, or an API key, in MONGODB_ATLAS_PUBLIC_API_KEY and
-MONGODB_ATLAS_PRIVATE_API_KEY. The access token of a service account is revoked
-at the end.
+The credentials, which need the role Organization Owner, are a service account,
+in MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or an API key, in
+MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY. Of both, the
+service account is used. Its access token is revoked at the end of a run that
+succeeds, and otherwise expires by itself.
 
 Where:
   -base-url URL       Atlas, as scheme and host

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -93,7 +95,7 @@ func explain(err error) string {
 		class   error
 		meaning string
 	}{
-		{livemigration.ErrUnauthorized, "Atlas refused the credentials, check MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, or MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY"},
+		{livemigration.ErrUnauthorized, "Atlas refused the " + credentialsInUse()},
 		{livemigration.ErrForbidden, "the credentials may not do this: they need the role Organization Owner and, where they have an access list, this address on it"},
 		{livemigration.ErrNotFound, "Atlas does not know this, check the ids"},
 		{livemigration.ErrVersionGone, "Atlas no longer speaks this version of its API, a newer release of this program is needed"},
@@ -109,4 +111,13 @@ func explain(err error) string {
 		return "Atlas cannot be reached: " + text(err)
 	}
 	return text(err)
+}
+
+// credentialsInUse names the credentials of the run, and where they come from. Of both kinds the client takes the service
+// account.
+func credentialsInUse() string {
+	if strings.TrimSpace(os.Getenv(clientIDVariable)) != "" {
+		return "service account, check " + clientIDVariable + " and " + clientSecretVariable
+	}
+	return "API key, check " + publicKeyVariable + " and " + privateKeyVariable
 }

@@ -1,6 +1,5 @@
-// Command tracing records each HTTP request of a client as an OpenTelemetry span, and prints the spans.
-//
-//	tracing   calls on an Atlas in memory, of which one is refused and repeated
+// Command tracing shows the requests of a client as OpenTelemetry spans: it makes a few calls to an Atlas in memory and
+// prints a line for each span. [Traced], in traced.go, is what a program of your own needs.
 package main
 
 import (
@@ -8,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
-	"strconv"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
@@ -25,70 +25,51 @@ func main() {
 	err := run(ctx, os.Stdout)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "tracing:", err)
+		_, _ = fmt.Fprintln(os.Stderr, "tracing: "+err.Error())
 		os.Exit(1)
 	}
 }
 
-// run makes the calls of a small program below one span.
-func run(ctx context.Context, out io.Writer) error {
-	provider := trace.NewTracerProvider(trace.WithSyncer(printer{out}))
-	// Spans that are not exported yet are lost without this, also after Ctrl-C.
-	defer func() { _ = provider.Shutdown(context.WithoutCancel(ctx)) }()
-	srv := livemigrationtest.NewServer()
-	defer srv.Close()
-	client, err := srv.NewClient(Traced(provider))
+// run is the program.
+func run(ctx context.Context, out io.Writer) (err error) {
+	_, err = io.WriteString(out, "Calls to an Atlas in memory, which answers the first Migrations.Get with 503:\n\n")
+	exporter := printer{out}
+	if err := errors.Join(err, exporter.begin()); err != nil {
+		return err
+	}
+	// A syncer exports each span as it ends, so that they show at once. Programs that make many take WithBatcher.
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	defer func() { err = errors.Join(err, provider.Shutdown(context.WithoutCancel(ctx))) }()
+	server := livemigrationtest.NewServer()
+	defer server.Close()
+	server.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(http.StatusServiceUnavailable), 1)
+	client, err := server.NewClient(Traced(provider),
+		livemigration.WithRetryPolicy(livemigration.RetryPolicy{MinBackoff: 100 * time.Millisecond}))
 	if err != nil {
 		return err
 	}
-	defer client.CloseIdleConnections()
-	ctx, span := provider.Tracer("example").Start(ctx, "start a migration")
-	defer span.End()
-	return start(ctx, srv, client)
+	return migrate(ctx, provider.Tracer("tracing-example"), client, server)
 }
 
-// start validates a migration, starts it and reads it. Atlas is busy when it is to be started.
-func start(ctx context.Context, srv *livemigrationtest.Server, client *livemigration.Client) error {
-	validation, err := client.Validations.Create(ctx, srv.ProjectID(), srv.Request())
-	if err != nil {
-		return err
-	}
-	srv.Advance(srv.Timings().Validation)
-	if _, err := client.Validations.Wait(ctx, srv.ProjectID(), validation.ID); err != nil {
-		return err
-	}
-	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(503).WithRetryAfter(0), 1)
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
-	if err != nil {
-		return err
-	}
-	_, err = client.Migrations.Get(ctx, srv.ProjectID(), migration.ID)
-	return err
-}
-
-// printer exports spans to a reader.
-type printer struct{ out io.Writer }
-
-// ExportSpans prints a line for each span.
-func (p printer) ExportSpans(_ context.Context, spans []trace.ReadOnlySpan) error {
-	var errs []error
-	for _, span := range spans {
-		_, err := fmt.Fprintf(p.out, "%-20s attempt %s  status %-3s  %s\n", span.Name(), value(span, "livemigration.attempt"),
-			value(span, "http.response.status_code"), span.EndTime().Sub(span.StartTime()).Round(10*time.Microsecond))
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// Shutdown does nothing: each span has been printed.
-func (printer) Shutdown(context.Context) error { return nil }
-
-// value is that of an attribute, or a dash.
-func value(span trace.ReadOnlySpan, key attribute.Key) string {
-	for _, a := range span.Attributes() {
-		if a.Key == key {
-			return strconv.FormatInt(a.Value.AsInt64(), 10)
+// migrate makes calls within a span of its own, as a program does that is traced itself.
+func migrate(ctx context.Context, tracer trace.Tracer, client *livemigration.Client, server *livemigrationtest.Server) (err error) {
+	ctx, span := tracer.Start(ctx, "begin a migration")
+	defer func() {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
 		}
+		span.End()
+	}()
+	if _, err := client.LinkTokens.Create(ctx, server.OrgID(), livemigration.LinkTokenRequest{}); err != nil {
+		return err
 	}
-	return "-"
+	if _, err := client.AvailableProjects.List(ctx, server.OrgID()); err != nil {
+		return err
+	}
+	created, err := client.Migrations.Create(ctx, server.ProjectID(), server.Request())
+	if err != nil {
+		return err
+	}
+	_, err = client.Migrations.Get(ctx, server.ProjectID(), created.ID)
+	return err
 }

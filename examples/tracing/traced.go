@@ -5,34 +5,41 @@ import (
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/livemigration/livemigration-go"
 )
 
-// Traced makes a client record each attempt of its calls as a span, below the span of the caller's context. A span has
-// the name of the operation, and says in its attributes what the attempt was for. It holds no credentials: they are added
-// further inside.
+// Traced makes a span of each attempt of each call, with the operation for its name, below the span of the caller's
+// context. No span holds a header, a body or credentials.
 func Traced(provider trace.TracerProvider) livemigration.Option {
-	return livemigration.WithTransportWrapper(func(base http.RoundTripper) http.RoundTripper {
-		return otelhttp.NewTransport(labelled{base}, otelhttp.WithTracerProvider(provider),
-			otelhttp.WithSpanNameFormatter(func(_ string, req *http.Request) string {
-				attempt, _ := livemigration.AttemptFromContext(req.Context())
-				return attempt.Operation
-			}))
+	return livemigration.WithTransportWrapper(func(next http.RoundTripper) http.RoundTripper {
+		return otelhttp.NewTransport(labelling{next},
+			otelhttp.WithTracerProvider(provider),
+			otelhttp.WithSpanNameFormatter(spanName),
+			// Atlas is another house: it gets neither the ids of the traces nor the baggage of their contexts.
+			otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator()))
 	})
 }
 
-// labelled adds what the client knows of an attempt to its span.
-type labelled struct{ base http.RoundTripper }
+// spanName says what the request is for. otelhttp's own name for it would be no more than its verb.
+func spanName(_ string, req *http.Request) string {
+	if attempt, ok := livemigration.AttemptFromContext(req.Context()); ok {
+		return attempt.Operation
+	}
+	return "HTTP " + req.Method
+}
 
-func (l labelled) RoundTrip(req *http.Request) (*http.Response, error) {
+// labelling tells the span of a request, which otelhttp has put into its context, what the request is for.
+type labelling struct{ next http.RoundTripper }
+
+func (l labelling) RoundTrip(req *http.Request) (*http.Response, error) {
 	if attempt, ok := livemigration.AttemptFromContext(req.Context()); ok {
 		trace.SpanFromContext(req.Context()).SetAttributes(
 			attribute.String("livemigration.operation", attempt.Operation),
 			attribute.String("livemigration.scope", attempt.Scope),
-			attribute.Int("livemigration.attempt", attempt.Number),
-		)
+			attribute.Int("livemigration.attempt", attempt.Number))
 	}
-	return l.base.RoundTrip(req)
+	return l.next.RoundTrip(req)
 }
