@@ -97,8 +97,9 @@ func WithUserAgent(product string) Option {
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
 
 // WithTransportWrapper puts a transport of the user around the one that authenticates, for tracing and metrics: it sees
-// each attempt of each call without credentials, and its answer; not the requests that only obtain credentials. Of
-// several wrappers, a later one goes around an earlier one.
+// each attempt of each call without credentials, and its answer; not the requests that only obtain credentials, although
+// the time that they take is part of the attempt's. Bodies it does see: the source's password in those of creations, and
+// link-tokens in answers. Of several wrappers, a later one goes around an earlier one.
 //
 // wrap is called once. The transport that it returns must keep to the contract of [http.RoundTripper], be safe for
 // concurrent use, and hand each request on once, in its own context or one made from it, and not return before the

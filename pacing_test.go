@@ -227,3 +227,22 @@ func TestARateLimitSetByHand(t *testing.T) {
 		require.ErrorContains(t, err, "WithRateLimit: perMinute and burst must be positive")
 	}
 }
+
+// A fleet that the limit serves seldom outlives single failures too, and nobody is told of a deadline that is not his.
+func TestAFailureInAnOvercommittedFleet(t *testing.T) {
+	t.Parallel()
+	paced(t, 10, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
+		id := create(t, srv, client)
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() {
+				_, err := client.Migrations.WaitReadyForCutover(t.Context(), srv.ProjectID(), id)
+				assert.NoError(t, err)
+			})
+		}
+		time.Sleep(30 * time.Minute)
+		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(503), 5)
+		all.Wait()
+		assert.Zero(t, srv.PendingFaults())
+	})
+}

@@ -179,7 +179,7 @@ func TestResponsesAreCaptured(t *testing.T) {
 		reply(404, `{"errorCode":"X"}`, "RateLimit-Limit", "many", "RateLimit-Remaining", "-3"),
 		fail(errors.New("no route")),
 	)
-	client := s.client(t, once)
+	client := s.client(t, once, WithoutPacing())
 	_, err := client.Migrations.Get(t.Context(), destinationID, validID, CaptureResponse(&resp), CaptureResponse(nil), CaptureResponse(&resp))
 	require.NoError(t, err)
 	assert.Equal(t, Response{200, http.Header{"Ratelimit-Limit": {"100"}, "Ratelimit-Remaining": {"0"}, "X-Java-Method": {"m"}}, 1, RateLimit{100, 0}}, resp)

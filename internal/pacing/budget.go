@@ -49,7 +49,8 @@ type budget struct {
 	inFlight  int
 }
 
-func newBudget() *budget { return &budget{limit: -1, per: defaultPer} }
+// newBudget is of a bucket of which the first answer has just come.
+func newBudget(now time.Time) *budget { return &budget{limit: -1, per: defaultPer, last: now} }
 
 // Report is what the answer to a request says about the bucket that the request was made of.
 type Report struct {

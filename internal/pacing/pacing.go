@@ -178,7 +178,7 @@ func (p *Pacer) learn(name Bucket) *bucket {
 	if n := len(p.buckets); n >= many && n&(n-1) == 0 { // at each power of two
 		p.forgetStale(time.Now())
 	}
-	b := &bucket{budget: newBudget()}
+	b := &bucket{budget: newBudget(time.Now())}
 	b.pace = b.budget
 	p.buckets[name] = b
 	return b
