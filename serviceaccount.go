@@ -131,6 +131,7 @@ func (c tokenContext) Value(key any) any {
 // explainFailure names the endpoint, in an APIError where it has answered with one.
 func (t *tokenTransport) explainFailure(ctx context.Context, err error) error {
 	var refused *oauth2.RetrieveError
+	var network *url.Error
 	switch {
 	case ctx.Err() != nil:
 		return &endpointError{t.endpoint, ctx.Err()}
@@ -138,8 +139,10 @@ func (t *tokenTransport) explainFailure(ctx context.Context, err error) error {
 		return t.newAPIError(tokenPath, refused.Response, refused.Body)
 	case errors.As(err, &refused):
 		return &endpointError{t.endpoint, &brokenAnswerError{errors.New(newRedactor(t.secrets()).clean(refused.ErrorCode))}}
+	case errors.As(err, &network): // without what net/http and x/oauth2 put before it
+		return &endpointError{t.endpoint, network.Err}
 	default:
-		return &endpointError{t.endpoint, withoutURL(withoutPrefix(err))}
+		return &endpointError{t.endpoint, err}
 	}
 }
 
@@ -152,15 +155,6 @@ type endpointError struct {
 func (e *endpointError) before() string { return "POST " + e.endpoint + ": " }
 func (e *endpointError) Error() string  { return e.before() + e.err.Error() }
 func (e *endpointError) Unwrap() error  { return e.err }
-
-// withoutPrefix drops what x/oauth2 puts before the errors of the network.
-func withoutPrefix(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped
-	}
-	return err
-}
 
 // newAPIError reads a failure of a token endpoint, in the form of OAuth (RFC 6749, section 5.2) or that of Atlas.
 func (t *tokenTransport) newAPIError(path string, resp *http.Response, body []byte) *APIError {

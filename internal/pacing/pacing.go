@@ -132,18 +132,18 @@ func (t *Turn) Cancel() {
 // Done tells what the answer to the request says.
 func (t *Turn) Done(r Report) {
 	defer func() { *t = Turn{} }()
-	b := t.bucket
+	b, learned := t.bucket, false
 	if b == nil {
 		if t.pacer == nil || t.pacer.deaf || r.Silent() {
 			return
 		}
-		b = t.pacer.learn(t.name)
-		b.mu.Lock()
-		b.budget.sent()
-		b.mu.Unlock()
+		b, learned = t.pacer.learn(t.name), true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if learned { // the request went when there was nothing to count it in
+		b.budget.sent()
+	}
 	b.changed(b.budget.report(time.Now(), t.asOf, r))
 }
 
