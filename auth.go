@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/livemigration/livemigration-go/internal/digest"
+	"github.com/livemigration/livemigration-go/internal/auth/digest"
 )
 
 // Credentials authenticate requests. [APIKey] and [ServiceAccount] make the usual ones; implement the interface to bring your own.

@@ -17,8 +17,8 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
-	"github.com/livemigration/livemigration-go/internal/authn"
-	"github.com/livemigration/livemigration-go/internal/bearer"
+	"github.com/livemigration/livemigration-go/internal/auth"
+	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 )
 
 // RetryPolicy says how often a request is repeated, and after what time. A zero field stands for its default.
@@ -377,7 +377,7 @@ func (t *sentTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c == nil {
 		return t.base(req)
 	}
-	c.sent.enter(authn.IsNegotiation(req.Context()), t.standard)
+	c.sent.enter(auth.IsNegotiation(req.Context()), t.standard)
 	resp, err := t.base(c.once(req))
 	if err == nil && c.refusedForItsCount(req, resp) {
 		// Before the credentials see it: they would take it for an expired nonce, and send the request a third time.
@@ -406,7 +406,7 @@ func (c *call) once(req *http.Request) *http.Request {
 		return req
 	}
 	once := req.WithContext(req.Context())
-	once.Header = authn.CloneHeader(req.Header)
+	once.Header = auth.CloneHeader(req.Header)
 	for _, name := range idempotencyHeaders {
 		delete(once.Header, name)
 	}

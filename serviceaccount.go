@@ -15,8 +15,8 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
-	"github.com/livemigration/livemigration-go/internal/authn"
-	"github.com/livemigration/livemigration-go/internal/bearer"
+	"github.com/livemigration/livemigration-go/internal/auth"
+	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 )
 
 const (
@@ -85,7 +85,7 @@ type tokenRequestTransport struct{ base http.RoundTripper }
 
 func (t *tokenRequestTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := req.WithContext(req.Context())
-	out.Header = authn.CloneHeader(req.Header)
+	out.Header = auth.CloneHeader(req.Header)
 	out.Header.Set("Accept", mediaV1)
 	if call := callOf(req.Context()); call != nil {
 		out.Header.Set("User-Agent", call.client.userAgent)
@@ -95,7 +95,7 @@ func (t *tokenRequestTransport) RoundTrip(req *http.Request) (*http.Response, er
 
 // fetch asks for a new token, within the attempt that needs it.
 func (t *tokenTransport) fetch(ctx context.Context) (fetched bearer.Token, pause time.Duration, err error) {
-	asking := authn.WithNegotiation(tokenContext{ctx})
+	asking := auth.WithNegotiation(tokenContext{ctx})
 	token, err := t.config().Token(context.WithValue(asking, oauth2.HTTPClient, t.http))
 	switch {
 	case err == nil && !strings.EqualFold(token.Type(), "Bearer"):

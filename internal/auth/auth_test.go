@@ -1,0 +1,65 @@
+package auth
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOrigin(t *testing.T) {
+	t.Parallel()
+	parse := func(s string) *url.URL {
+		u, err := url.Parse(s)
+		require.NoError(t, err)
+		return u
+	}
+	origin := OriginOf(parse("https://Atlas.example"))
+	for target, want := range map[string]bool{
+		"https://atlas.example/a": true, "HTTPS://atlas.example:443/a": true,
+		"http://atlas.example/a": false, "https://atlas.example:444/": false, "https://b.example/": false, "": false,
+	} {
+		assert.Equal(t, want, origin.Concerns(&http.Request{URL: parse(target)}), target)
+	}
+	assert.Equal(t, OriginOf(parse("http://a:80")), OriginOf(parse("http://a")))
+	assert.False(t, origin.Concerns(&http.Request{}))
+	assert.False(t, origin.Concerns(&http.Request{URL: parse("https://atlas.example"), Header: http.Header{"Authorization": {"x"}}}))
+}
+
+func TestIsNegotiation(t *testing.T) {
+	t.Parallel()
+	assert.False(t, IsNegotiation(t.Context()))
+	assert.True(t, IsNegotiation(WithNegotiation(t.Context())))
+}
+
+func TestRewound(t *testing.T) {
+	t.Parallel()
+	body := func() io.ReadCloser { return io.NopCloser(strings.NewReader("body")) }
+	for name, tc := range map[string]struct {
+		req  http.Request
+		want bool
+	}{
+		"no body":           {http.Request{}, true},
+		"an empty body":     {http.Request{Body: http.NoBody}, true},
+		"readable again":    {http.Request{Body: body(), GetBody: func() (io.ReadCloser, error) { return body(), nil }}, true},
+		"not again":         {http.Request{Body: body()}, false},
+		"it fails to again": {http.Request{Body: body(), GetBody: func() (io.ReadCloser, error) { return nil, errors.New("no") }}, false},
+	} {
+		_, ok := Rewound(&tc.req)
+		assert.Equal(t, tc.want, ok, name)
+	}
+}
+
+func TestCloneHeader(t *testing.T) {
+	t.Parallel()
+	h := http.Header{"A": {"1"}}
+	clone := CloneHeader(h)
+	clone["A"][0] = "2"
+	assert.Equal(t, "1", h.Get("A"))
+	assert.NotNil(t, CloneHeader(nil))
+}

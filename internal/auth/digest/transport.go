@@ -1,0 +1,159 @@
+package digest
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/livemigration/livemigration-go/internal/auth"
+)
+
+// Transport is an [http.RoundTripper] that authenticates the requests to one origin with HTTP Digest. It is safe for
+// concurrent use and never changes a request it is given.
+//
+// What it cannot or must not answer it hands on: requests to other origins and requests that already have an
+// Authorization header pass unchanged, and a 401 that it has no answer to is the caller's to read. In Response.Request
+// the caller finds the request it made, not the one with the credentials.
+//
+// It has no CloseIdleConnections method, so that a caller that gives up does not close the connections of the others.
+type Transport struct {
+	origin auth.Origin
+	base   http.RoundTripper
+
+	// credentials are behind a function so that no way of printing a Transport reaches them.
+	credentials func() (username, password string)
+	newCnonce   func() string
+
+	// session is the one that requests are authenticated with, nil until there has been a challenge.
+	session atomic.Pointer[session]
+
+	// open says that a probe was answered without a challenge, and quiet that any request was. Until there is a
+	// challenge, probing is then useless, and so is letting others wait for a session.
+	open, quiet atomic.Bool
+
+	mu     sync.Mutex
+	flight chan struct{} // closed when the negotiation in flight ends; nil if there is none
+}
+
+// NewTransport returns a Transport that answers the Digest challenges of one origin, which is the scheme, host and port
+// of a URL. Default ports need not be written, and the case of scheme and host does not matter. It fails if username
+// or password is empty or has control characters, if username is not UTF-8, if origin is not absolute, or if base is
+// nil.
+func NewTransport(origin *url.URL, username, password string, base http.RoundTripper) (*Transport, error) {
+	switch {
+	case origin == nil || origin.Scheme == "" || origin.Hostname() == "":
+		return nil, errors.New("digest: the origin must be an absolute URL")
+	case username == "":
+		return nil, errors.New("digest: the user name is empty")
+	case hasControl(username) || !utf8.ValidString(username):
+		return nil, errors.New("digest: the user name has control characters or is not UTF-8")
+	case password == "":
+		return nil, errors.New("digest: the password is empty")
+	case hasControl(password):
+		return nil, errors.New("digest: the password has control characters")
+	case base == nil:
+		return nil, errors.New("digest: the base transport is nil")
+	}
+	return &Transport{
+		origin:      auth.OriginOf(origin),
+		base:        base,
+		credentials: func() (string, string) { return username, password },
+		newCnonce:   rand.Text,
+	}, nil
+}
+
+// RoundTrip sends req with credentials, and with as few other requests as possible.
+//
+// Without a nonce it first obtains a challenge: a GET, HEAD or OPTIONS request without a body goes out as it is, any
+// other request is preceded by a GET without a body. If that GET fails for reasons that also concern the request (a
+// redirect, 407, 429, 5xx, or a 401 that cannot be answered), its response is the answer, and req has not been sent.
+//
+// A request that is refused because its nonce is no longer accepted is repeated once, if its body can be read again
+// with GetBody. If not, the caller gets the 401.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !t.origin.Concerns(req) {
+		return t.base.RoundTrip(req)
+	}
+	e := exchange{transport: t, req: req, body: req.Body}
+	defer e.end()
+	resp, err := e.run()
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = req
+	return resp, nil
+}
+
+// live returns the session to use, or nil if there has to be a negotiation.
+func (t *Transport) live() *session {
+	s := t.session.Load()
+	if s != nil && s.exhausted() {
+		t.session.CompareAndSwap(s, nil)
+		return nil
+	}
+	return s
+}
+
+// depart gives the caller a session, or a channel that closes when the negotiation in flight ends. If it gives neither,
+// the caller is the one that negotiates, and must arrive.
+func (t *Transport) depart() (*session, <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	// The flight that this caller just missed may have ended with a session.
+	if s := t.live(); s != nil {
+		return s, nil
+	}
+	if t.flight != nil {
+		return nil, t.flight
+	}
+	t.flight = make(chan struct{})
+	return nil, nil
+}
+
+// arrive lets go the callers that wait for the negotiation in flight.
+func (t *Transport) arrive() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.flight)
+	t.flight = nil
+}
+
+// sessionFor returns a session that answers c. A nonce that is already in use keeps its session, since its count must
+// not start again.
+func (t *Transport) sessionFor(c Challenge, used *session) *session {
+	if used.answers(c) {
+		return used
+	}
+	if current := t.session.Load(); current.answers(c) {
+		return current
+	}
+	username, password := t.credentials()
+	return newSession(c, username, password, t.newCnonce())
+}
+
+// adopt returns the session for a first challenge, and shares it.
+func (t *Transport) adopt(c Challenge) *session {
+	s := t.sessionFor(c, nil)
+	t.session.CompareAndSwap(nil, s)
+	t.open.Store(false)
+	t.quiet.Store(false)
+	return s
+}
+
+// keep shares the session that authenticated a request, or the one that the response announces, in place of the one
+// that the request was first sent with. If another caller has replaced that meanwhile, the other's choice stands.
+func (t *Transport) keep(used, s *session, resp *http.Response) {
+	if resp.StatusCode == http.StatusUnauthorized {
+		return
+	}
+	if nonce := nextNonce(resp.Header); nonce != "" && nonce != s.keys().challenge.Nonce {
+		s = s.following(nonce)
+	}
+	if s != used {
+		t.session.CompareAndSwap(used, s)
+	}
+}
