@@ -1,0 +1,97 @@
+package response
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// RateLimit is the token bucket that a request was counted in. -1: the server did not say.
+type RateLimit struct{ Limit, Remaining int }
+
+// RateLimitOf reads the rate-limit headers.
+func RateLimitOf(h http.Header) RateLimit {
+	return RateLimit{Limit: count(h, "Ratelimit-Limit"), Remaining: count(h, "Ratelimit-Remaining")}
+}
+
+// count takes the name in canonical form.
+func count(h http.Header, name string) int {
+	if values := h[name]; len(values) > 0 {
+		if n, err := strconv.Atoi(strings.TrimSpace(values[0])); err == nil && n >= 0 {
+			return n
+		}
+	}
+	return -1
+}
+
+// Bucket is what the parameters of a 429 say about the bucket: its capacity, -1 if it is not there, and the time in
+// which an empty one fills.
+func (e *Error) Bucket() (capacity int, per time.Duration) {
+	if len(e.Parameters) < 5 {
+		return -1, 0
+	}
+	size, _ := e.Parameters[2].(float64)
+	refill, _ := e.Parameters[3].(float64)
+	seconds, _ := e.Parameters[4].(float64)
+	const most = 1e6 // a larger number is no bucket
+	if !(size >= 1 && size <= most && refill > 0 && refill <= most && seconds > 0 && seconds <= most) {
+		return -1, 0
+	}
+	return int(size), time.Duration(seconds * size / refill * float64(time.Second))
+}
+
+// authenticationHeaders hold nonces, which are no business of a caller.
+var authenticationHeaders = [...]string{"Www-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info"}
+
+// PublicHeader is a copy without the fields of authentication.
+func PublicHeader(h http.Header) http.Header {
+	h = h.Clone()
+	for _, name := range authenticationHeaders {
+		delete(h, name)
+	}
+	return h
+}
+
+// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3).
+func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
+	value = strings.TrimSpace(value)
+	if value != "" && strings.Trim(value, "0123456789") == "" {
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			seconds = math.MaxInt64
+		}
+		return time.Duration(min(seconds, math.MaxInt64/int64(time.Second))) * time.Second, true
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now)), true
+	}
+	return 0, false
+}
+
+// retryAfterParameter reads the second of [path, retryAfterSeconds, capacity, refill, refillSeconds].
+func retryAfterParameter(parameters []any) (time.Duration, bool) {
+	if len(parameters) < 2 {
+		return 0, false
+	}
+	seconds, ok := parameters[1].(float64)
+	if !ok || seconds < 0 || seconds > math.MaxInt32 {
+		return 0, false
+	}
+	return time.Duration(seconds * float64(time.Second)), true
+}
+
+// Time reads a date of a header: seconds of a structured field (RFC 9745), or a date of HTTP.
+func Time(value string) (time.Time, bool) {
+	if seconds, ok := strings.CutPrefix(value, "@"); ok {
+		if n, err := strconv.ParseInt(seconds, 10, 64); err == nil {
+			return time.Unix(n, 0).UTC(), true
+		}
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return date.UTC(), true
+	}
+	return time.Time{}, false
+}
