@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/livemigration/livemigration-go/internal/exchange"
+	"github.com/livemigration/livemigration-go/internal/redact"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // Sentinels for [errors.Is] against an [*APIError], by its status.
@@ -70,10 +74,6 @@ type APIError struct {
 	RequestID string
 	// Duration is how long the call took, with all its attempts and the waits between them.
 	Duration time.Duration
-
-	retryAfterGiven bool // a Retry-After of 0 seconds is one too
-	fromAtlas       bool // the body was Atlas's JSON error
-	staleNonce      bool // a 401 that is not about the keys
 }
 
 // FieldViolation is one field of a request that is not as it must be.
@@ -94,25 +94,13 @@ func (e *APIError) Error() string {
 
 // summary is the message without the operation, for messages that name it themselves.
 func (e *APIError) summary() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d", e.StatusCode)
-	switch {
-	case e.Code != "":
-		b.WriteString(" " + e.Code)
-	case e.Reason != "":
-		b.WriteString(" " + e.Reason)
+	r := response.Error{
+		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, RetryAfter: e.RetryAfter, Attempts: e.Attempts,
 	}
-	if e.Detail != "" {
-		b.WriteString(": " + e.Detail)
+	for _, f := range e.Fields {
+		r.Fields = append(r.Fields, response.Field{Name: f.Field, Description: f.Description})
 	}
-	if len(e.Fields) > 0 {
-		b.WriteString(": " + clean(joinViolations(e.Fields)))
-	}
-	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, " (retry after %s)", e.RetryAfter)
-	}
-	b.WriteString(formatAttempts(e.Attempts))
-	return b.String()
+	return r.Summary()
 }
 
 // Is reports whether target is the sentinel of the error's status.
@@ -218,7 +206,7 @@ func (e *ValidationFailedError) Error() string {
 		return messagePrefix + "validation failed"
 	}
 	message := messagePrefix + "validation " + string(e.Validation.ID) + " failed"
-	if reason := clean(e.Validation.ErrorMessage); reason != "" {
+	if reason := redact.Line(e.Validation.ErrorMessage); reason != "" {
 		message += ": " + reason
 	}
 	return message
@@ -271,14 +259,6 @@ func summaryOf(err error) string {
 	return strings.TrimPrefix(err.Error(), messagePrefix)
 }
 
-// formatAttempts ends a message about a request that was made more than once.
-func formatAttempts(n int) string {
-	if n < 2 {
-		return ""
-	}
-	return fmt.Sprintf(" (after %d attempts)", n)
-}
-
 // CallError is a call that ended without an answer of Atlas or a gateway: for the network, a timeout, or a context that
 // has ended.
 type CallError struct {
@@ -304,55 +284,123 @@ func (e *CallError) Unwrap() error { return e.Err }
 
 func (e *CallError) summary() string {
 	if e.text == "" && e.Err != nil { // one that somebody else has made
-		return clean(e.Err.Error())
+		return redact.Line(e.Err.Error())
 	}
 	return e.text
 }
 
+// PacingError says that a request was not made because its turn within the rate limit would have come too late: after the
+// context's deadline, or because Atlas has answered another request with a 429 or 503 that asks for more than ten times the
+// MaxBackoff of the [RetryPolicy]; in a wait, for more than an outage may last too. It is [ErrRateLimited], although Atlas
+// has not rejected this very request, and where it is about the deadline also [context.DeadlineExceeded], although that has
+// not passed yet. See [WithoutPacing].
+type PacingError struct {
+	// Method and Path are those of the request. Path is below the prefix of the API version.
+	Method, Path string
+	// Attempts is how many times the request was made before.
+	Attempts int
+	// Wait is about how long the request would have had to wait.
+	Wait time.Duration
+	// Duration is how long the call took.
+	Duration time.Duration
+	// Err is how the attempt before ended; nil when there was none.
+	Err error
+
+	deadline bool
+}
+
+// Error describes the failure in one line.
+func (e *PacingError) Error() string {
+	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
+}
+
+func (e *PacingError) summary() string {
+	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String() + ", "
+	if e.deadline {
+		text += "after the context's deadline"
+	} else {
+		text += "which is too late"
+	}
+	if e.Err != nil {
+		text += "; the attempt before: " + summaryOf(e.Err)
+	}
+	return text
+}
+
+// Is reports whether target is [ErrRateLimited], or [context.DeadlineExceeded] where the deadline is the reason.
+func (e *PacingError) Is(target error) bool {
+	return target == ErrRateLimited || e.deadline && target == context.DeadlineExceeded
+}
+
+// Unwrap returns Err.
+func (e *PacingError) Unwrap() error { return e.Err }
+
+// publicError turns what came of a call into its error, nil when it succeeded.
+func publicError(r *exchange.Request, o *exchange.Outcome, x *exchange.Exchanger) error {
+	if o.Verdict == exchange.Done {
+		return nil
+	}
+	call := func(err error, text string) error {
+		if o.Attempts > 1 {
+			text += fmt.Sprintf(" (after %d attempts)", o.Attempts)
+		}
+		return &CallError{r.Endpoint.Method, r.Path, o.Attempts, o.Duration, err, text}
+	}
+	// of is the error of one attempt.
+	of := func(f *exchange.Failure) error {
+		if f.Response != nil {
+			return newAPIError(f.Response, o.Duration)
+		}
+		return call(f.Err, f.Text)
+	}
+	f := &o.Failure
+	var err error
+	switch {
+	case o.Waiting:
+		ended := &interruptedError{o.Ended, f.Err, f.Text}
+		if f.Response != nil {
+			ended.last = newAPIError(f.Response, o.Duration)
+		}
+		err = call(ended, ended.Error())
+	case f.TooLate != nil:
+		late := &PacingError{Method: r.Endpoint.Method, Path: r.Path, Attempts: o.Attempts, Wait: f.TooLate.Wait, Duration: o.Duration, deadline: f.TooLate.Deadline}
+		if !o.Before.None() {
+			late.Err = of(&o.Before)
+		}
+		err = late
+	case f.Response == nil && o.Ended != nil: // in whatever words the transport has put it
+		err = call(o.Ended, redact.Line(o.Ended.Error()))
+	default:
+		err = of(f)
+	}
+	if o.Verdict == exchange.Failed {
+		return err
+	}
+	return &OutcomeUnknownError{
+		Method: r.Endpoint.Method, Path: r.Path, Err: err, ID: f.ID, Attempts: o.Attempts, Duration: o.Duration,
+		RequestID: x.Redactor().Clean(o.Header.Get("X-Request-Id")),
+	}
+}
+
+func newAPIError(e *response.Error, took time.Duration) *APIError {
+	api := &APIError{
+		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, Parameters: e.Parameters,
+		Method: e.Method, Path: e.Path, Attempts: e.Attempts, RetryAfter: e.RetryAfter, RequestID: e.RequestID, Duration: took,
+	}
+	for _, f := range e.Fields {
+		api.Fields = append(api.Fields, FieldViolation{f.Name, f.Description})
+	}
+	return api
+}
+
 // interruptedError is a context that ended between two attempts.
-type interruptedError struct{ ctx, last error }
+type interruptedError struct {
+	ended, last error
+	text        string // of the last attempt's failure
+}
 
 func (e *interruptedError) Error() string {
-	return e.ctx.Error() + " while waiting to repeat after: " + summaryOf(e.last)
+	return e.ended.Error() + " while waiting to retry after: " + e.text
 }
 
-func (e *interruptedError) Unwrap() []error { return []error{e.ctx, e.last} }
-
-// timeoutError is a time-out that is not the deadline of the caller's context, although its own error says so. It is
-// everything else that its own error is.
-type timeoutError struct {
-	text string
-	err  error
-}
-
-func (e *timeoutError) Error() string  { return e.text }
-func (*timeoutError) Timeout() bool    { return true }
-func (*timeoutError) Temporary() bool  { return true }
-func (e *timeoutError) As(to any) bool { return errors.As(e.err, to) }
-func (e *timeoutError) Is(to error) bool {
-	return to != context.DeadlineExceeded && errors.Is(e.err, to)
-}
-
-// salvagedError is the loss of an answer of which the job's id is known.
-type salvagedError struct {
-	id  string
-	err error
-}
-
-func (e *salvagedError) Error() string { return e.err.Error() }
-func (e *salvagedError) Unwrap() error { return e.err }
-
-// keepSalvaged puts another error in the place of one, with the id that the one may hold.
-func keepSalvaged(err, other error) error {
-	var salvaged *salvagedError
-	if errors.As(err, &salvaged) {
-		return &salvagedError{salvaged.id, other}
-	}
-	return other
-}
-
-// brokenAnswerError is a success whose body is of no use.
-type brokenAnswerError struct{ err error }
-
-func (e *brokenAnswerError) Error() string { return "unusable answer: " + e.err.Error() }
-func (e *brokenAnswerError) Unwrap() error { return e.err }
+func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.last} }

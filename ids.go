@@ -38,10 +38,18 @@ func (id ProjectID) segment() string    { return string(id) }
 func (id ValidationID) segment() string { return string(id) }
 func (id MigrationID) segment() string  { return string(id) }
 
-// identifier is an id as the request pipeline sees it: checked first, then a segment of the path.
+// identifier is an id: checked first, then a segment of the path.
 type identifier interface {
 	violations() []FieldViolation
 	segment() string
+}
+
+func segments(ids []identifier) []string {
+	parts := make([]string, len(ids))
+	for i, id := range ids {
+		parts[i] = id.segment()
+	}
+	return parts
 }
 
 const idLength = 24

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"math"
 	"time"
+
+	"github.com/livemigration/livemigration-go/internal/endpoint"
 )
 
 // MigrationsService starts, reads and cuts over migrations.
@@ -49,11 +51,11 @@ func (m *Migration) Lag() (time.Duration, bool) {
 	if m.LagTimeSeconds == nil {
 		return 0, false
 	}
-	return secondsToDuration(*m.LagTimeSeconds), true
+	return seconds(*m.LagTimeSeconds), true
 }
 
 // secondsToDuration stops at the longest duration where the seconds do not fit.
-func secondsToDuration(seconds int64) time.Duration {
+func seconds(seconds int64) time.Duration {
 	const most = int64(math.MaxInt64 / time.Second)
 	return time.Duration(max(-most, min(seconds, most))) * time.Second
 }
@@ -71,7 +73,7 @@ func secondsToDuration(seconds int64) time.Duration {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.client, &operations.createMigration, []identifier{projectID}, &migrationPayload{projectID: projectID, request: req}, opts)
+	return send[Migration](ctx, s.client, &endpoint.CreateMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a migration job. It needs the role Organization Member. Errors are [*InvalidRequestError] and [*APIError].
@@ -80,7 +82,7 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
 func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.client, &operations.getMigration, []identifier{projectID, migrationID}, nil, opts)
+	return send[Migration](ctx, s.client, &endpoint.GetMigration, []identifier{projectID, migrationID}, nil, opts)
 }
 
 // Cutover ends a migration that is ready for it: Atlas applies what is left and stops synchronizing. Stop writing to
@@ -95,7 +97,7 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
 func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
-	return s.client.do(ctx, &operations.cutover, []identifier{projectID, migrationID}, nil, opts, nil)
+	return s.client.do(ctx, &endpoint.Cutover, []identifier{projectID, migrationID}, nil, opts, nil)
 }
 
 // UnmarshalJSON reads a migration, also from the form that the documentation of v1.0 shows, in which migrationHosts is

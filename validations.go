@@ -3,6 +3,8 @@ package livemigration
 import (
 	"context"
 	"errors"
+
+	"github.com/livemigration/livemigration-go/internal/endpoint"
 )
 
 // ValidationsService checks migration requests before they are carried out.
@@ -43,7 +45,7 @@ func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == V
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
 func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.client, &operations.createValidation, []identifier{projectID}, &migrationPayload{projectID: projectID, request: req}, opts)
+	return send[Validation](ctx, s.client, &endpoint.CreateValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a validation job. It needs the role Organization Owner. Errors are [*InvalidRequestError] and [*APIError].
@@ -52,7 +54,7 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
 func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.client, &operations.getValidation, []identifier{projectID, validationID}, nil, opts)
+	return send[Validation](ctx, s.client, &endpoint.GetValidation, []identifier{projectID, validationID}, nil, opts)
 }
 
 func (v *Validation) check(asked string) error {
