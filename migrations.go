@@ -121,3 +121,36 @@ func (m *Migration) UnmarshalJSON(data []byte) error {
 func (m *Migration) check(asked string) error { return checkJob(string(m.ID), string(m.Status), asked) }
 
 func (m *Migration) salvage(id string) { *m = Migration{ID: MigrationID(id), Status: m.Status} }
+
+// MigrationFailedError says that a migration ended in [MigrationFailed] or [MigrationExpired].
+type MigrationFailedError struct {
+	// Migration is the job's last state.
+	Migration *Migration
+}
+
+// Error gives the job's id and status.
+func (e *MigrationFailedError) Error() string {
+	if e.Migration == nil {
+		return messagePrefix + "migration failed"
+	}
+	message := messagePrefix + "migration " + string(e.Migration.ID)
+	if e.Migration.Status == MigrationExpired {
+		return message + " expired: it was not cut over within 120 hours of its being ready"
+	}
+	return message + " failed"
+}
+
+// Is reports whether target is the sentinel of the job's status.
+func (e *MigrationFailedError) Is(target error) bool {
+	if e.Migration == nil {
+		return false
+	}
+	switch e.Migration.Status {
+	case MigrationFailed:
+		return target == ErrMigrationFailed
+	case MigrationExpired:
+		return target == ErrMigrationExpired
+	default:
+		return false
+	}
+}

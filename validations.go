@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
 // ValidationsService checks migration requests before they are carried out.
@@ -77,3 +78,24 @@ func checkJob(id, status, asked string) error {
 		return nil
 	}
 }
+
+// ValidationFailedError says that a validation ended in [ValidationFailed].
+type ValidationFailedError struct {
+	// Validation is the job's last state; its ErrorMessage says why.
+	Validation *Validation
+}
+
+// Error gives the job's id and Atlas's reason.
+func (e *ValidationFailedError) Error() string {
+	if e.Validation == nil {
+		return messagePrefix + "validation failed"
+	}
+	message := messagePrefix + "validation " + string(e.Validation.ID) + " failed"
+	if reason := redact.Line(e.Validation.ErrorMessage); reason != "" {
+		message += ": " + reason
+	}
+	return message
+}
+
+// Is reports whether target is [ErrValidationFailed].
+func (e *ValidationFailedError) Is(target error) bool { return target == ErrValidationFailed }
