@@ -87,7 +87,7 @@ func NewError(status int, header http.Header, body []byte, r *redact.Redactor) *
 	}
 	e.RetryAfter, e.RetryAfterGiven = parseRetryAfter(header.Get("Retry-After"), time.Now())
 	if !e.RetryAfterGiven && status == http.StatusTooManyRequests {
-		e.RetryAfter, e.RetryAfterGiven = retryAfterParameter(e.Parameters)
+		e.RetryAfter, e.RetryAfterGiven = e.retryAfterParameter()
 	}
 	return e
 }

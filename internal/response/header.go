@@ -27,20 +27,43 @@ func count(h http.Header, name string) int {
 	return -1
 }
 
-// Bucket is what the parameters of a 429 say about the bucket: its capacity, -1 if it is not there, and the time in
+// bucketCode is the only error code whose parameters describe a token bucket. Those of RATE_LIMITED look alike, but are a
+// path, a number of requests and minutes.
+const bucketCode = "RATE_LIMITED_TOKEN_BUCKET"
+
+// bucketParameters are the numbers in [path, retryAfterSeconds, capacity, refill, refillSeconds]. A parameter that is
+// not a number is -1.
+func (e *Error) bucketParameters() (wait, capacity, refill, seconds float64, ok bool) {
+	if e.Code != bucketCode || len(e.Parameters) != 5 {
+		return 0, 0, 0, 0, false
+	}
+	var numbers [4]float64
+	for i, parameter := range e.Parameters[1:] {
+		if numbers[i], ok = parameter.(float64); !ok {
+			numbers[i] = -1
+		}
+	}
+	return numbers[0], numbers[1], numbers[2], numbers[3], true
+}
+
+// Bucket is what the parameters of a 429 say about the bucket: its capacity, -1 if they do not say, and the time in
 // which an empty one fills.
 func (e *Error) Bucket() (capacity int, per time.Duration) {
-	if len(e.Parameters) < 5 {
-		return -1, 0
-	}
-	size, _ := e.Parameters[2].(float64)
-	refill, _ := e.Parameters[3].(float64)
-	seconds, _ := e.Parameters[4].(float64)
+	_, size, refill, seconds, ok := e.bucketParameters()
 	const most = 1e6 // a larger number is no bucket
-	if !(size >= 1 && size <= most && refill > 0 && refill <= most && seconds > 0 && seconds <= most) {
+	if !ok || !(size >= 1 && size <= most && refill > 0 && refill <= most && seconds > 0 && seconds <= most) {
 		return -1, 0
 	}
 	return int(size), time.Duration(seconds * size / refill * float64(time.Second))
+}
+
+// retryAfterParameter is the wait that the parameters ask for.
+func (e *Error) retryAfterParameter() (time.Duration, bool) {
+	seconds, _, _, _, ok := e.bucketParameters()
+	if !ok || seconds < 0 || seconds > math.MaxInt32 {
+		return 0, false
+	}
+	return time.Duration(seconds * float64(time.Second)), true
 }
 
 // authenticationHeaders hold nonces, which are no business of a caller.
@@ -69,18 +92,6 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 		return max(0, date.Sub(now)), true
 	}
 	return 0, false
-}
-
-// retryAfterParameter reads the second of [path, retryAfterSeconds, capacity, refill, refillSeconds].
-func retryAfterParameter(parameters []any) (time.Duration, bool) {
-	if len(parameters) < 2 {
-		return 0, false
-	}
-	seconds, ok := parameters[1].(float64)
-	if !ok || seconds < 0 || seconds > math.MaxInt32 {
-		return 0, false
-	}
-	return time.Duration(seconds * float64(time.Second)), true
 }
 
 // Time reads a date of a header: seconds of a structured field (RFC 9745), or a date of HTTP.

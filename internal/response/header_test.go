@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
 func TestRateLimitOf(t *testing.T) {
@@ -26,26 +28,45 @@ func TestRateLimitOf(t *testing.T) {
 	}
 }
 
-func TestBucket(t *testing.T) {
+func TestBucketOfA429(t *testing.T) {
 	t.Parallel()
+	const code = "RATE_LIMITED_TOKEN_BUCKET"
 	for name, tc := range map[string]struct {
-		parameters []any
-		capacity   int
-		per        time.Duration
+		code, parameters string
+		wait             time.Duration
+		given            bool
+		capacity         int
+		per              time.Duration
 	}{
-		"five parameters":   {[]any{"/p", 9.0, 100.0, 10.0, 60.0}, 100, 10 * time.Minute},
-		"too few":           {[]any{"/p", 9.0, 100.0}, -1, 0},
-		"not numbers":       {[]any{"/p", 9.0, "100", 10.0, 60.0}, -1, 0},
-		"no refill":         {[]any{"/p", 9.0, 100.0, 0.0, 60.0}, -1, 0},
-		"too large a time":  {[]any{"/p", 9.0, 100.0, 10.0, 1e9}, -1, 0},
-		"less than nothing": {[]any{"/p", 9.0, -100.0, 10.0, 60.0}, -1, 0},
+		"token bucket":           {code, `["/p",9,100,10,60]`, 9 * time.Second, true, 100, 10 * time.Minute},
+		"part of a second":       {code, `["/p",0.5,100,10,60]`, time.Second / 2, true, 100, 10 * time.Minute},
+		"no wait":                {code, `["/p",0,100,10,60]`, 0, true, 100, 10 * time.Minute},
+		"count and minutes":      {"RATE_LIMITED", `["/api/atlas/v2/groups",600,1]`, 0, false, -1, 0},
+		"another code with five": {"RATE_LIMITED", `["/p",9,100,10,60]`, 0, false, -1, 0},
+		"no code":                {"", `["/p",9,100,10,60]`, 0, false, -1, 0},
+		"four":                   {code, `["/p",9,100,10]`, 0, false, -1, 0},
+		"six":                    {code, `["/p",9,100,10,60,1]`, 0, false, -1, 0},
+		"none":                   {code, `null`, 0, false, -1, 0},
+		"wait in words":          {code, `["/p","9",100,10,60]`, 0, false, 100, 10 * time.Minute},
+		"negative wait":          {code, `["/p",-1,100,10,60]`, 0, false, 100, 10 * time.Minute},
+		"endless wait":           {code, `["/p",1e300,100,10,60]`, 0, false, 100, 10 * time.Minute},
+		"capacity in words":      {code, `["/p",9,"100",10,60]`, 9 * time.Second, true, -1, 0},
+		"no refill":              {code, `["/p",9,100,0,60]`, 9 * time.Second, true, -1, 0},
+		"too large a time":       {code, `["/p",9,100,10,1e9]`, 9 * time.Second, true, -1, 0},
+		"negative capacity":      {code, `["/p",9,-100,10,60]`, 9 * time.Second, true, -1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := &Error{StatusCode: 429, Code: "RATE_LIMITED_TOKEN_BUCKET", Parameters: tc.parameters}
+			body := []byte(`{"error":429,"errorCode":"` + tc.code + `","parameters":` + tc.parameters + `}`)
+			e := NewError(429, nil, body, redact.New(nil))
+			assert.Equal(t, tc.wait, e.RetryAfter)
+			assert.Equal(t, tc.given, e.RetryAfterGiven)
 			capacity, per := e.Bucket()
 			assert.Equal(t, tc.capacity, capacity)
 			assert.Equal(t, tc.per, per)
+
+			e = NewError(429, headerOf("Retry-After", "3"), body, redact.New(nil))
+			assert.Equal(t, 3*time.Second, e.RetryAfter, "the header counts first")
 		})
 	}
 }
