@@ -31,39 +31,40 @@ func count(h http.Header, name string) int {
 // path, a number of requests and minutes.
 const bucketCode = "RATE_LIMITED_TOKEN_BUCKET"
 
-// bucketParameters are the numbers in [path, retryAfterSeconds, capacity, refill, refillSeconds]. A parameter that is
-// not a number is -1.
-func (e *Error) bucketParameters() (wait, capacity, refill, seconds float64, ok bool) {
+// tokenBucket is what [path, retryAfterSeconds, capacity, refill, refillSeconds] say. What is not a number is -1.
+type tokenBucket struct{ wait, capacity, refill, seconds float64 }
+
+func (e *Error) tokenBucket() (tokenBucket, bool) {
 	if e.Code != bucketCode || len(e.Parameters) != 5 {
-		return 0, 0, 0, 0, false
+		return tokenBucket{}, false
 	}
-	var numbers [4]float64
-	for i, parameter := range e.Parameters[1:] {
-		if numbers[i], ok = parameter.(float64); !ok {
-			numbers[i] = -1
+	number := func(i int) float64 {
+		if n, ok := e.Parameters[i].(float64); ok {
+			return n
 		}
+		return -1
 	}
-	return numbers[0], numbers[1], numbers[2], numbers[3], true
+	return tokenBucket{number(1), number(2), number(3), number(4)}, true
 }
 
 // Bucket is what the parameters of a 429 say about the bucket: its capacity, -1 if they do not say, and the time in
 // which an empty one fills.
 func (e *Error) Bucket() (capacity int, per time.Duration) {
-	_, size, refill, seconds, ok := e.bucketParameters()
+	b, ok := e.tokenBucket()
 	const most = 1e6 // a larger number is no bucket
-	if !ok || !(size >= 1 && size <= most && refill > 0 && refill <= most && seconds > 0 && seconds <= most) {
+	if !ok || !(b.capacity >= 1 && b.capacity <= most && b.refill > 0 && b.refill <= most && b.seconds > 0 && b.seconds <= most) {
 		return -1, 0
 	}
-	return int(size), time.Duration(seconds * size / refill * float64(time.Second))
+	return int(b.capacity), time.Duration(b.seconds * b.capacity / b.refill * float64(time.Second))
 }
 
 // retryAfterParameter is the wait that the parameters ask for.
 func (e *Error) retryAfterParameter() (time.Duration, bool) {
-	seconds, _, _, _, ok := e.bucketParameters()
-	if !ok || seconds < 0 || seconds > math.MaxInt32 {
+	b, ok := e.tokenBucket()
+	if !ok || b.wait < 0 || b.wait > math.MaxInt32 {
 		return 0, false
 	}
-	return time.Duration(seconds * float64(time.Second)), true
+	return time.Duration(b.wait * float64(time.Second)), true
 }
 
 // authenticationHeaders hold nonces, which are no business of a caller.

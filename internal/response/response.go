@@ -19,7 +19,11 @@ const MaxBody = 4 << 20
 // ErrTooLarge is the error of a body that is longer than [MaxBody].
 var ErrTooLarge = fmt.Errorf("the response is larger than %d bytes", MaxBody)
 
-// ReadBody reads at most MaxBody bytes. With an error it returns what it has read.
+// byteOrderMark stands before JSON that some gateways have rewritten. RFC 8259 allows ignoring it, and encoding/json does
+// not.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// ReadBody reads at most MaxBody bytes, without a byte order mark. With an error it returns what it has read.
 func ReadBody(resp *http.Response) ([]byte, error) {
 	var b bytes.Buffer
 	if n := resp.ContentLength; n > 0 && n <= MaxBody {
@@ -29,7 +33,7 @@ func ReadBody(resp *http.Response) ([]byte, error) {
 	if err == nil && b.Len() > MaxBody {
 		err = ErrTooLarge
 	}
-	return b.Bytes(), err
+	return bytes.TrimPrefix(b.Bytes(), []byte(byteOrderMark)), err
 }
 
 // Unwrap returns the status and the body inside an envelope, or what it was given when there is none: a gateway does

@@ -37,6 +37,19 @@ func TestReadBody(t *testing.T) {
 			assert.Equal(t, "text", string(body))
 		}
 	})
+	t.Run("byte order mark", func(t *testing.T) {
+		t.Parallel()
+		for sent, want := range map[string]string{
+			"\xef\xbb\xbf" + `{"a":1}`: `{"a":1}`,
+			"\xef\xbb\xbf":             "",
+			"\xef\xbb" + `{"a":1}`:     "\xef\xbb" + `{"a":1}`,
+			`{"a":"` + "\ufeff" + `"}`: `{"a":"` + "\ufeff" + `"}`,
+		} {
+			body, err := ReadBody(&http.Response{Body: io.NopCloser(strings.NewReader(sent))})
+			require.NoError(t, err)
+			assert.Equal(t, want, string(body))
+		}
+	})
 	t.Run("cut off", func(t *testing.T) {
 		t.Parallel()
 		body, err := ReadBody(&http.Response{Body: io.NopCloser(io.MultiReader(strings.NewReader("te"), iotest.ErrReader(io.ErrUnexpectedEOF)))})
