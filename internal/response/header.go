@@ -79,9 +79,10 @@ func PublicHeader(h http.Header) http.Header {
 	return h
 }
 
-// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3).
-func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
-	value = strings.TrimSpace(value)
+// retryAfter reads the wait that a response asks for, in seconds or until a date (RFC 9110, section 10.2.3). Seconds
+// count from the arrival. A date counts from the server's own, so that its clock and ours need not agree.
+func retryAfter(h http.Header, arrival time.Time) (time.Duration, bool) {
+	value := strings.TrimSpace(h.Get("Retry-After"))
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if errors.Is(err, strconv.ErrRange) {
@@ -89,10 +90,15 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 		}
 		return time.Duration(min(seconds, math.MaxInt64/int64(time.Second))) * time.Second, true
 	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now)), true
+	date, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
 	}
-	return 0, false
+	now := arrival
+	if sent, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = sent
+	}
+	return max(0, date.Sub(now)), true
 }
 
 // Time reads a date of a header: seconds of a structured field (RFC 9745), or a date of HTTP.

@@ -98,10 +98,34 @@ func TestRetryAfter(t *testing.T) {
 		"Friday, 02-Jan-26 03:04:35 GMT": {30 * time.Second, true},
 		"Fri, 02 Jan 2026 03:00:00 GMT":  {0, true},
 	} {
-		wait, given := parseRetryAfter(value, now)
+		wait, given := retryAfter(headerOf("Retry-After", value), now)
 		assert.Equal(t, want.wait, wait, value)
 		assert.Equal(t, want.given, given, value)
 	}
+}
+
+func TestRetryAfterCountsFromTheDateOfTheServer(t *testing.T) {
+	t.Parallel()
+	arrival := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		date, retryAfter string
+		want             time.Duration
+	}{
+		"clock an hour ahead":  {"Fri, 02 Jan 2026 04:04:05 GMT", "Fri, 02 Jan 2026 04:04:35 GMT", 30 * time.Second},
+		"clock an hour behind": {"Fri, 02 Jan 2026 02:04:05 GMT", "Fri, 02 Jan 2026 02:04:35 GMT", 30 * time.Second},
+		"seconds":              {"Fri, 02 Jan 2026 04:04:05 GMT", "30", 30 * time.Second},
+		"before its own date":  {"Fri, 02 Jan 2026 04:04:05 GMT", "Fri, 02 Jan 2026 03:30:00 GMT", 0},
+		"date that is none":    {"today", "Fri, 02 Jan 2026 03:04:35 GMT", 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wait, given := retryAfter(headerOf("Date", tc.date, "Retry-After", tc.retryAfter), arrival)
+			assert.True(t, given)
+			assert.Equal(t, tc.want, wait)
+		})
+	}
+	e := NewError(503, headerOf("Date", "Fri, 02 Jan 1970 03:04:05 GMT", "Retry-After", "Fri, 02 Jan 1970 03:04:35 GMT"), nil, redact.New(nil))
+	assert.Equal(t, 30*time.Second, e.RetryAfter)
 }
 
 func TestTime(t *testing.T) {
