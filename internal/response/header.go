@@ -90,15 +90,15 @@ func retryAfter(h http.Header, arrival time.Time) (time.Duration, bool) {
 		}
 		return time.Duration(min(seconds, math.MaxInt64/int64(time.Second))) * time.Second, true
 	}
-	date, err := http.ParseTime(value)
-	if err != nil {
+	until, ok := date(value)
+	if !ok {
 		return 0, false
 	}
 	now := arrival
-	if sent, err := http.ParseTime(h.Get("Date")); err == nil {
+	if sent, ok := date(h.Get("Date")); ok {
 		now = sent
 	}
-	return max(0, date.Sub(now)), true
+	return max(0, until.Sub(now)), true
 }
 
 // Time reads a date of a header: seconds of a structured field (RFC 9745), or a date of HTTP.
@@ -108,8 +108,19 @@ func Time(value string) (time.Time, bool) {
 			return time.Unix(n, 0).UTC(), true
 		}
 	}
-	if date, err := http.ParseTime(value); err == nil {
-		return date.UTC(), true
+	return date(value)
+}
+
+// date reads a date of HTTP. Atlas writes the day of the month with one digit where one is enough, which http.ParseTime
+// rejects.
+func date(value string) (time.Time, bool) {
+	const shortDay = "Mon, 2 Jan 2006 15:04:05 GMT"
+	t, err := http.ParseTime(value)
+	if err != nil {
+		t, err = time.Parse(shortDay, value)
 	}
-	return time.Time{}, false
+	if err != nil {
+		return time.Time{}, false
+	}
+	return t.UTC(), true
 }

@@ -115,6 +115,7 @@ func TestRetryAfterCountsFromTheDateOfTheServer(t *testing.T) {
 		"clock an hour behind": {"Fri, 02 Jan 2026 02:04:05 GMT", "Fri, 02 Jan 2026 02:04:35 GMT", 30 * time.Second},
 		"seconds":              {"Fri, 02 Jan 2026 04:04:05 GMT", "30", 30 * time.Second},
 		"before its own date":  {"Fri, 02 Jan 2026 04:04:05 GMT", "Fri, 02 Jan 2026 03:30:00 GMT", 0},
+		"days of one digit":    {"Fri, 2 Jan 2026 04:04:05 GMT", "Fri, 2 Jan 2026 04:04:35 GMT", 30 * time.Second},
 		"date that is none":    {"today", "Fri, 02 Jan 2026 03:04:35 GMT", 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,11 +131,14 @@ func TestRetryAfterCountsFromTheDateOfTheServer(t *testing.T) {
 
 func TestTime(t *testing.T) {
 	t.Parallel()
-	day := time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC)
 	for value, want := range map[string]time.Time{
-		"@1814400000":                   day,
-		"Thu, 01 Jul 2027 00:00:00 GMT": day,
-		"@soon":                         {}, "soon": {}, "": {},
+		"@1814400000":                    time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC),
+		"Thu, 01 Jul 2027 00:00:00 GMT":  time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC),
+		"Thu, 1 Jul 2027 00:00:00 GMT":   time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC),
+		"Mon, 5 Aug 2024 00:00:00 GMT":   time.Date(2024, 8, 5, 0, 0, 0, 0, time.UTC),
+		"Mon, 15 Aug 2024 01:02:03 GMT":  time.Date(2024, 8, 15, 1, 2, 3, 0, time.UTC),
+		"Friday, 02-Jan-26 03:04:35 GMT": time.Date(2026, 1, 2, 3, 4, 35, 0, time.UTC),
+		"@soon":                          {}, "soon": {}, "": {}, "5 Aug 2024": {}, "Mon, 0 Aug 2024 00:00:00 GMT": {},
 	} {
 		got, ok := Time(value)
 		assert.Equal(t, want, got, value)
