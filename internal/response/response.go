@@ -9,45 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 )
-
-// MaxBody is how many bytes of a response are read.
-const MaxBody = 4 << 20
-
-// ErrTooLarge is the error of a body that is longer than [MaxBody].
-var ErrTooLarge = fmt.Errorf("the response is larger than %d bytes", MaxBody)
-
-// byteOrderMark stands before JSON that some gateways have rewritten. RFC 8259 allows ignoring it, and encoding/json does
-// not.
-const byteOrderMark = "\xef\xbb\xbf"
-
-// ReadBody reads at most MaxBody bytes, without a byte order mark. With an error it returns what it has read.
-func ReadBody(resp *http.Response) ([]byte, error) {
-	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= MaxBody {
-		b.Grow(int(n) + bytes.MinRead)
-	}
-	_, err := b.ReadFrom(io.LimitReader(resp.Body, MaxBody+1))
-	if err == nil && b.Len() > MaxBody {
-		err = ErrTooLarge
-	}
-	return bytes.TrimPrefix(b.Bytes(), []byte(byteOrderMark)), err
-}
-
-// Unwrap returns the status and the body inside an envelope, or what it was given when there is none: a gateway does
-// not know envelopes.
-func Unwrap(status int, body []byte) (int, []byte) {
-	var envelope struct {
-		Status  int             `json:"status"`
-		Content json.RawMessage `json:"content"`
-	}
-	if json.Unmarshal(body, &envelope) != nil || envelope.Status < 100 || envelope.Status > 599 {
-		return status, body
-	}
-	return envelope.Status, envelope.Content
-}
 
 // CheckIgnored judges the body of a success of which the status says everything; err is what ended it too early. A body
 // that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body.

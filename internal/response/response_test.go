@@ -3,98 +3,11 @@ package response
 import (
 	"errors"
 	"io"
-	"net/http"
-	"strings"
 	"testing"
-	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// spaces is a body of so many bytes that are never held at once.
-type spaces struct{ left, read int64 }
-
-func (s *spaces) Read(p []byte) (int, error) {
-	if s.left == 0 {
-		return 0, io.EOF
-	}
-	n := min(int64(len(p)), s.left)
-	for i := range p[:n] {
-		p[i] = ' '
-	}
-	s.left, s.read = s.left-n, s.read+n
-	return int(n), nil
-}
-
-func TestReadBody(t *testing.T) {
-	t.Parallel()
-	t.Run("whole", func(t *testing.T) {
-		t.Parallel()
-		for _, length := range []int64{-1, 4} {
-			body, err := ReadBody(&http.Response{Body: io.NopCloser(strings.NewReader("text")), ContentLength: length})
-			require.NoError(t, err)
-			assert.Equal(t, "text", string(body))
-		}
-	})
-	t.Run("byte order mark", func(t *testing.T) {
-		t.Parallel()
-		for sent, want := range map[string]string{
-			"\xef\xbb\xbf" + `{"a":1}`: `{"a":1}`,
-			"\xef\xbb\xbf":             "",
-			"\xef\xbb" + `{"a":1}`:     "\xef\xbb" + `{"a":1}`,
-			`{"a":"` + "\ufeff" + `"}`: `{"a":"` + "\ufeff" + `"}`,
-		} {
-			body, err := ReadBody(&http.Response{Body: io.NopCloser(strings.NewReader(sent))})
-			require.NoError(t, err)
-			assert.Equal(t, want, string(body))
-		}
-	})
-	t.Run("cut off", func(t *testing.T) {
-		t.Parallel()
-		body, err := ReadBody(&http.Response{Body: io.NopCloser(io.MultiReader(strings.NewReader("te"), iotest.ErrReader(io.ErrUnexpectedEOF)))})
-		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-		assert.Equal(t, "te", string(body))
-	})
-	for _, size := range []int64{MaxBody, 200 << 20} {
-		t.Run("within bounds", func(t *testing.T) {
-			t.Parallel()
-			sent := &spaces{left: size}
-			_, err := ReadBody(&http.Response{Body: io.NopCloser(sent), ContentLength: size})
-			assert.LessOrEqual(t, sent.read, int64(MaxBody+1))
-			if size > MaxBody {
-				require.ErrorIs(t, err, ErrTooLarge)
-			} else {
-				require.NoError(t, err)
-			}
-		})
-	}
-}
-
-func TestEnvelopes(t *testing.T) {
-	t.Parallel()
-	const content = `{"_id":"x"}`
-	for _, tc := range []struct {
-		name       string
-		status     int
-		body       string
-		wantStatus int
-		wantBody   string
-	}{
-		{"success", 200, `{"status":200,"content":` + content + `}`, 200, content},
-		{"failure inside a success", 200, `{"status":404,"content":` + content + `}`, 404, content},
-		{"without content", 200, `{"status":503}`, 503, ""},
-		{"success inside a failure", 502, `{"status":200,"content":` + content + `}`, 200, content},
-		{"a gateway's page", 502, `<h1>Bad Gateway</h1>`, 502, `<h1>Bad Gateway</h1>`},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			status, body := Unwrap(tc.status, []byte(tc.body))
-			assert.Equal(t, tc.wantStatus, status)
-			assert.Equal(t, tc.wantBody, string(body))
-		})
-	}
-}
 
 func TestCheckIgnored(t *testing.T) {
 	t.Parallel()
