@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // MaxBody is how many bytes of a response are read.
@@ -103,11 +104,11 @@ func startOfContent(data []byte) []byte {
 
 // statusNumber reads a status of HTTP: a whole number from 100 to 599, or a string of its digits.
 func statusNumber(raw json.RawMessage) (int, bool) {
-	n, whole := wholeNumber(raw)
-	if !whole || n < 100 || n > 599 {
+	n, whole, ok := integer(raw)
+	if text, quoted := stringOf(raw); quoted && strings.Trim(text, "0123456789") != "" {
 		return 0, false
 	}
-	return int(n), true
+	return int(n), ok && whole && n >= 100 && n <= 599
 }
 
 // statusInside returns the status of the Atlas error that the body of a success may be, else the one it was given.

@@ -48,13 +48,14 @@ func StringMember(data []byte, name string) string {
 	return ""
 }
 
-// Decode reads JSON into result. Its errors do not show names of Go types.
+// Decode reads JSON into result, as leniently as [Lenient] unless result reads itself. Its errors do not show names of Go
+// types.
 func Decode(data []byte, result any) error {
 	var err error
 	if self, ok := result.(json.Unmarshaler); ok { // it checks the syntax itself, so once is enough
 		err = self.UnmarshalJSON(data)
 	} else {
-		err = json.Unmarshal(data, result)
+		err = Lenient(data, result)
 	}
 	var mismatch *json.UnmarshalTypeError
 	if !errors.As(err, &mismatch) {

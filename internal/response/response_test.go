@@ -1,6 +1,7 @@
 package response
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"testing"
@@ -62,32 +63,35 @@ func TestStringMember(t *testing.T) {
 	}
 }
 
-// number is a result that reads its JSON itself.
-type number struct{ value string }
+// selfReading is a result that reads its JSON itself, and strictly.
+type selfReading struct {
+	Inner struct {
+		Count int `json:"count"`
+	} `json:"inner"`
+}
 
-func (n *number) UnmarshalJSON(data []byte) error {
+func (s *selfReading) UnmarshalJSON(data []byte) error {
 	if string(data) == "0" {
 		return errors.New("zero is none")
 	}
-	n.value = string(data)
-	return nil
+	type plain selfReading
+	return json.Unmarshal(data, (*plain)(s))
 }
 
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	var n number
-	require.NoError(t, Decode([]byte("7"), &n))
-	assert.Equal(t, "7", n.value)
-	require.EqualError(t, Decode([]byte("0"), &n), "zero is none")
+	var self selfReading
+	require.NoError(t, Decode([]byte(`{"inner":{"count":3}}`), &self))
+	assert.Equal(t, 3, self.Inner.Count)
+	require.EqualError(t, Decode([]byte("0"), &self), "zero is none")
+	require.EqualError(t, Decode([]byte(`{"inner":{"count":"3"}}`), &self), "unexpected string as inner.count")
 
-	var result struct {
-		Inner struct {
-			Count int `json:"count"`
-		} `json:"inner"`
+	var other struct {
+		Count int `json:"count"`
 	}
-	require.NoError(t, Decode([]byte(`{"inner":{"count":3}}`), &result))
-	assert.Equal(t, 3, result.Inner.Count)
-	require.EqualError(t, Decode([]byte(`{"inner":{"count":"3"}}`), &result), "unexpected string as inner.count")
-	require.EqualError(t, Decode([]byte(`"text"`), &result), "unexpected string")
-	require.EqualError(t, Decode([]byte(``), &result), "unexpected end of JSON input")
+	require.NoError(t, Decode([]byte(`{"count":"3"}`), &other))
+	assert.Equal(t, 3, other.Count)
+	require.EqualError(t, Decode([]byte(`"text"`), &other), "unexpected string")
+	require.EqualError(t, Decode([]byte(`[1]`), &other), "unexpected array")
+	require.EqualError(t, Decode([]byte(``), &other), "unexpected end of JSON input")
 }
