@@ -73,7 +73,7 @@ func setMembers(v reflect.Value, raw json.RawMessage) bool {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if member, ok := members[name]; ok && name != "" && field.IsExported() {
+		if member, ok := members[name]; ok && name != "" && name != "-" && field.IsExported() {
 			set(v.Field(i), member) // left out where it makes no sense
 		}
 	}

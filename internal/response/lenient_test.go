@@ -29,7 +29,7 @@ type project struct {
 	Deployments []deployment `json:"deployments"`
 	Share       float64      `json:"share"`
 	Untagged    int
-	hidden      int
+	Ignored     int `json:"-"`
 }
 
 func int64Of(n int64) *int64 { return &n }
@@ -75,7 +75,7 @@ func TestLenientValues(t *testing.T) {
 		"object for one of objects":  {`"deployments":{"name":"a"}`, project{}},
 		"odd values in an object": {`"deployments":[{"name":"a","sharded":"TRUE","shardsSize":"3","oplogSizeMB":990.5,"dbSizeBytes":5e9},7,{"name":5,"oplogSizeMB":5e9}]`,
 			project{Deployments: []deployment{{"a", true, 3, 990, 5_000_000_000}, {}}}},
-		"members without a place": {`"":1,"hidden":1,"Untagged":"1"`, project{}},
+		"members without a place": {`"":1,"-":1,"Ignored":1,"Untagged":"1"`, project{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
 func TestCheckIgnored(t *testing.T) {
@@ -36,6 +39,33 @@ func TestCheckIgnored(t *testing.T) {
 				require.NoError(t, err)
 			} else {
 				require.EqualError(t, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestWithExcerpt(t *testing.T) {
+	t.Parallel()
+	r := redact.New([]string{"hunter2"})
+	for name, tc := range map[string]struct {
+		err        error
+		body, want string
+	}{
+		"a page":               {errNotJSON, "<html><h1>Please log in</h1> hunter2\n</html>", "it is not JSON: Please log in [REDACTED]"},
+		"a long page":          {errNotJSON, strings.Repeat("x", 300), "it is not JSON: " + strings.Repeat("x", 200) + "…"},
+		"a page of nothing":    {errNotJSON, "<html></html>", "it is not JSON"},
+		"the start of a page":  {io.ErrUnexpectedEOF, "<html>Please", "unexpected EOF: Please"},
+		"the start of JSON":    {io.ErrUnexpectedEOF, `{"linkToken":"t`, "unexpected EOF"},
+		"JSON":                 {errNoEnvelope, `"text"`, errNoEnvelope.Error()},
+		"a body not to show":   {errNotJSON, "", "it is not JSON"},
+		"nothing to say of it": {nil, "<html>Please log in", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := WithExcerpt(tc.err, []byte(tc.body), r)
+			require.ErrorIs(t, err, tc.err)
+			if tc.err != nil {
+				assert.EqualError(t, err, tc.want)
 			}
 		})
 	}
@@ -93,5 +123,8 @@ func TestDecode(t *testing.T) {
 	assert.Equal(t, 3, other.Count)
 	require.EqualError(t, Decode([]byte(`"text"`), &other), "unexpected string")
 	require.EqualError(t, Decode([]byte(`[1]`), &other), "unexpected array")
-	require.EqualError(t, Decode([]byte(``), &other), "unexpected end of JSON input")
+	require.EqualError(t, Decode([]byte(`{"count":`), &other), "unexpected end of JSON input")
+	require.EqualError(t, Decode([]byte(" \n"), &other), "it is empty")
+	require.EqualError(t, Decode([]byte("<html>"), &other), "it is not JSON")
+	require.EqualError(t, Decode([]byte("<html>"), &self), "it is not JSON")
 }
