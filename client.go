@@ -3,7 +3,6 @@ package livemigration
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -216,11 +215,8 @@ type checked interface {
 	check(asked string) error
 }
 
-// job is a result whose id is worth more than the rest.
-type job interface{ salvage(id string) }
-
-// decodeResult reads what arrived of a response into result; err is what ended it too early. The id of a job that was
-// created is found in anything that shows it, since Atlas does not tell it a second time.
+// decodeResult reads what arrived of a response into result; err is what ended it too early. If it fails, it returns the
+// id of the job that was created where the beginning of the body shows it, since Atlas does not tell it a second time.
 func decodeResult(e *endpoint.Endpoint, ids []identifier, data []byte, err error, result any) (id string, _ error) {
 	if err == nil {
 		err = response.Decode(data, result)
@@ -232,17 +228,11 @@ func decodeResult(e *endpoint.Endpoint, ids []identifier, data []byte, err error
 	if checked, ok := result.(checked); ok && err == nil {
 		err = checked.check(asked)
 	}
-	created, ok := result.(job)
-	if err == nil || !ok || !e.Creates() {
+	if err == nil || !e.Creates() {
 		return "", err
 	}
-	id = response.StringMember(data, "_id")
-	if checkID("", id) != nil {
+	if id = response.StringMember(data, "_id"); checkID("", id) != nil {
 		return "", err
-	}
-	if json.Valid(data) {
-		created.salvage(id)
-		return "", nil
 	}
 	return id, err
 }

@@ -240,8 +240,8 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 		{"460", "460", reply(460, ""), true},
 		{"499", "499", reply(499, ""), true},
 		{"success without id", "unusable response: no _id in it", reply(201, `{"status":"NEW"}`), true},
-		{"success that is HTML", "unusable response: invalid character '<' looking for beginning of value", reply(201, "<html>"), true},
-		{"empty success", "unusable response: unexpected end of JSON input", reply(201, ""), true},
+		{"success that is HTML", "unusable response: it is not JSON: please log in", reply(201, "<html>please log in"), true},
+		{"empty success", "unusable response: it is empty", reply(201, ""), true},
 		{"a gateway's own status", "520: oops", reply(520, "<b>oops"), true},
 		{"refusal", "409 X", reply(409, `{"errorCode":"X"}`), false},
 	} {
