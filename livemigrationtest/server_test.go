@@ -60,7 +60,7 @@ func wholeMigration(t *testing.T, srv *livemigrationtest.Server, client *livemig
 	srv.Advance(srv.Timings().Scheduling + srv.Timings().InitialSync)
 	migration, err = client.Migrations.Get(ctx, project, migration.ID)
 	require.NoError(t, err)
-	assert.Equal(t, []livemigration.Migration{*migration}, srv.Migrations())
+	assert.Equal(t, *migration, srv.Migrations()[0].Migration)
 	require.NoError(t, client.Migrations.Cutover(ctx, project, migration.ID))
 	require.ErrorIs(t, client.Migrations.Cutover(ctx, project, migration.ID), livemigration.ErrConflict)
 	srv.Advance(srv.Timings().Finishing)
