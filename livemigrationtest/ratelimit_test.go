@@ -49,9 +49,13 @@ func TestRateLimit(t *testing.T) {
 		assert.Equal(t, "3", res.header.Get("RateLimit-Limit"))
 		assert.Equal(t, "0", res.header.Get("RateLimit-Remaining"))
 
-		assert.Equal(t, "2", remaining(list), "another set of operations")
-		res = send(t, srv, createRequest(srv))
-		assert.Equal(t, 429, res.status, "the same set")
+		assert.Equal(t, "2", remaining(list), "the organization has a bucket of its own")
+		for _, op := range []livemigrationtest.Operation{
+			livemigrationtest.CreateMigration, livemigrationtest.CreateValidation, livemigrationtest.GetValidation,
+		} {
+			res = send(t, srv, endpoint(srv, op, v1Prefix, "0123456789abcdef01234567"))
+			assert.Equal(t, 429, res.status, "%s is of the same project", op)
+		}
 		assert.Empty(t, srv.Migrations())
 
 		time.Sleep(7500 * time.Millisecond)
@@ -98,7 +102,7 @@ func TestRefillBeyondCapacity(t *testing.T) {
 	}
 }
 
-// Who comes when he is told never comes too early, also not by what a float64 would lose of a long time.
+// Who waits as long as Retry-After says never comes too early, also not by what a float64 would lose of a long time.
 func TestRetryAfterRoundsUp(t *testing.T) {
 	t.Parallel()
 	const months = 1 << 24 * time.Second
@@ -119,7 +123,7 @@ func TestRetryAfterRoundsUp(t *testing.T) {
 	}
 }
 
-// Who comes too often waits as long as he is told, and then gets through.
+// A client that comes too often waits as long as Retry-After says, and then gets through.
 func TestClientAgainstRateLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
