@@ -106,3 +106,50 @@ func TestNoncesAreBounded(t *testing.T) {
 	assert.Equal(t, "accepted", use(second))
 	assert.Equal(t, "stale", use(first))
 }
+
+// Each of several nodes takes its own nonces only, and says nothing of stale ones.
+func TestNodes(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithNodes(2))
+	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+	d, nonce := newDigester(srv), challenge(t, srv) // the first request of the first node
+	use := func(challenge, count string) result {
+		return send(t, srv, r.with("Authorization", d.sign(d.claim(r.method, r.path, challenge, count))))
+	}
+	assert.Equal(t, http.StatusOK, use(nonce, "00000001").status, "the first node")
+	rejected := use(nonce, "00000002")
+	assert.Equal(t, "rejected", verdictOf(t, rejected), "the second node")
+	other := rejected.header.Get("WWW-Authenticate")
+	assert.Equal(t, http.StatusOK, use(other, "00000001").status, "the second node, with its own nonce")
+	assert.Equal(t, "rejected", verdictOf(t, use(other, "00000002")), "the first node")
+	assert.Equal(t, http.StatusOK, use(nonce, "00000002").status, "the first node, whose nonce still holds")
+}
+
+func TestNodesOfFault(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithNodes(3))
+	srv.Inject(livemigrationtest.AnyOperation, livemigrationtest.Status(401), 1)
+	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+	d := newDigester(srv)
+	res := send(t, srv, r.with("Authorization", d.sign(d.claim(r.method, r.path, challenge(t, srv), "00000001"))))
+	require.Equal(t, http.StatusUnauthorized, res.status)
+	challenge(t, srv)
+	send(t, srv, request{method: http.MethodGet, path: "/"}) // the second node has had its turn
+	challenge(t, srv)
+	challenge(t, srv)
+	signed := r.with("Authorization", d.sign(d.claim(r.method, r.path, res.header.Get("WWW-Authenticate"), "00000001")))
+	assert.Equal(t, http.StatusOK, send(t, srv, signed).status, "the nonce is of the node that sent it")
+}
+
+func TestOneNode(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{-1, 0, 1} {
+		srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithNodes(n))
+		client := newClient(t, srv)
+		for range 4 {
+			_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+			require.NoError(t, err)
+		}
+		assert.Equal(t, []int{401, 200, 200, 200, 200}, statuses(srv))
+	}
+}

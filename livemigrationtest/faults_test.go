@@ -3,6 +3,7 @@ package livemigrationtest_test
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +74,30 @@ func TestWholeResponses(t *testing.T) {
 			body: "Unauthorized", header: map[string]string{"WWW-Authenticate": "Digest "},
 		},
 		"status 429": {fault: livemigrationtest.Status(429), status: 429, mediaType: "application/json", body: `"RATE_LIMITED"`},
+		"status 401 refined": {
+			fault:  livemigrationtest.Status(401).WithCode("X").WithDetail(`a "b"`),
+			status: 401, mediaType: "application/json", body: `"detail" : "a \\"b\\"",\n  "errorCode" : "X"`,
+		},
+		"status 408": {fault: livemigrationtest.Status(408), status: 408, mediaType: "application/json", body: `"REQUEST_TIMEOUT"`},
+		"status 460": {fault: livemigrationtest.Status(460), status: 460, mediaType: "application/json", body: `"UNEXPECTED_ERROR"`},
+		"status 499": {fault: livemigrationtest.RawStatus(499, "", "").CarriedOut(), status: 499, body: "^$", carriedOut: true},
+		"upstream took too long": {
+			fault: livemigrationtest.RawStatus(408, "text/html", "upstream took too long").CarriedOut(), status: 408,
+			mediaType: "text/html", body: "^upstream took too long$", carriedOut: true,
+		},
+		"error in a success": {
+			fault:  livemigrationtest.ErrorInSuccess(409).WithCode("NOT_READY").WithDetail("Wait."),
+			status: 200, mediaType: media2024 + ";charset=utf-8",
+			body: `^{"detail":"Wait\.","error":409,"errorCode":"NOT_READY","parameters":\[\],"reason":"Conflict"}$`,
+		},
+		"error in a success, done": {
+			fault: livemigrationtest.ErrorInSuccess(500).CarriedOut(), status: 200, mediaType: media2024 + ";charset=utf-8",
+			body: `"error":500,"errorCode":"UNEXPECTED_ERROR"`, carriedOut: true,
+		},
+		"byte order mark": {
+			fault: livemigrationtest.ByteOrderMark(), status: 201, mediaType: media2024 + ";charset=utf-8",
+			body: "^\xef\xbb\xbf{\"_id\":", carriedOut: true,
+		},
 		"status 409": {fault: livemigrationtest.Status(409), status: 409, mediaType: "application/json", body: `"CONFLICT"`},
 		"status 410": {fault: livemigrationtest.Status(410), status: 410, mediaType: "application/json", body: `"VERSION_GONE"`},
 		"gateway page": {
@@ -111,6 +136,54 @@ func TestWholeResponses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An envelope that is asked for is there, unless that is the fault.
+func TestFaultsAndEnvelopes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fault livemigrationtest.Fault
+		body  string
+	}{
+		"error in a success": {livemigrationtest.ErrorInSuccess(409), `^{"status":200,"content":{"detail":".*","error":409,`},
+		"without envelope":   {livemigrationtest.WithoutEnvelope(), `^{"_id":"`},
+		"byte order mark":    {livemigrationtest.ByteOrderMark(), "^\xef\xbb\xbf{\"status\":201,"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := newOpenServer(t)
+			srv.Inject(livemigrationtest.CreateMigration, tt.fault, 1)
+			r := createRequest(srv)
+			r.path += "?envelope=true"
+			assert.Regexp(t, tt.body, send(t, srv, r).body)
+		})
+	}
+}
+
+// The mark stands before errors and access tokens, too, and not where there is no body.
+func TestByteOrderMarks(t *testing.T) {
+	t.Parallel()
+	const mark = "\xef\xbb\xbf"
+	srv := newOpenServer(t)
+	account := ownAccount(srv)
+	srv.Inject(livemigrationtest.IssueToken, livemigrationtest.ByteOrderMark(), 1)
+	assert.True(t, strings.HasPrefix(send(t, srv, account.ask(tokenPath, "grant_type=client_credentials")).body, mark+`{"access_token"`))
+	srv.Inject(livemigrationtest.DeleteLinkToken, livemigrationtest.ByteOrderMark(), 2)
+	remove := endpoint(srv, livemigrationtest.DeleteLinkToken, v2Prefix, "")
+	assert.True(t, strings.HasPrefix(send(t, srv, remove).body, mark+`{"detail"`))
+	send(t, srv, endpoint(srv, livemigrationtest.CreateLinkToken, v2Prefix, ""))
+	assert.Empty(t, send(t, srv, remove).body)
+}
+
+// Nothing of a response that a fault replaces is left.
+func TestReplacedError(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t)
+	srv.Inject(livemigrationtest.DeleteLinkToken, livemigrationtest.ErrorInSuccess(500).CarriedOut(), 1)
+	res := send(t, srv, endpoint(srv, livemigrationtest.DeleteLinkToken, v2Prefix, ""))
+	assert.Equal(t, http.StatusOK, res.status)
+	assert.Empty(t, res.header.Get("X-Error-Code"))
 }
 
 func TestStatusIsEnveloped(t *testing.T) {

@@ -104,8 +104,9 @@ func (m *migration) settle(now time.Time, t Timings) {
 func (m *migration) turningPoints(t Timings) []time.Time {
 	reaches := func(progress time.Duration) time.Time { return m.since.Add(progress - m.base) }
 	ready := t.Scheduling + t.InitialSync
-	points := []time.Time{
-		reaches(t.Scheduling), reaches(ready), reaches(ready + t.CutoverWindow), m.cutover.Add(t.Finishing),
+	points := []time.Time{reaches(t.Scheduling), reaches(ready), reaches(ready + t.CutoverWindow)}
+	if !m.cutover.IsZero() {
+		points = append(points, m.cutover.Add(t.Finishing))
 	}
 	if m.hold != nil {
 		points = append(points, reaches(m.hold.at))

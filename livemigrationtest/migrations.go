@@ -47,7 +47,7 @@ func (s *Server) createMigration(c *call) (any, *apiError) {
 			return nil, err
 		}
 	}
-	m := &migration{order: order, id: s.state.ids.next(), project: c.scope, since: now}
+	m := &migration{order: order, id: s.state.ids.next(), project: c.scope, since: now, settled: now}
 	if script, ok := shift(&s.state.nextMigrations, order.direction); ok {
 		script(m)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -320,4 +321,21 @@ func TestOAuthWithoutAuthentication(t *testing.T) {
 
 	srv.Inject(livemigrationtest.AnyOperation, livemigrationtest.Status(http.StatusUnauthorized), 1)
 	assert.False(t, accepts(t, srv, "made-up"))
+}
+
+func TestServiceAccountCredentials(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, livemigrationtest.InProcess())
+	for credentials, want := range map[livemigration.Credentials]error{
+		srv.ServiceAccountCredentials():                              nil,
+		srv.ServiceAccountCredentialsFor(livemigrationtest.OrgOwner): nil,
+		srv.ServiceAccountCredentialsFor(livemigrationtest.NoRole):   livemigration.ErrForbidden,
+	} {
+		client, err := livemigration.NewClient(credentials, livemigration.WithBaseURL(srv.URL()),
+			livemigration.WithHTTPClient(srv.HTTPClient()))
+		require.NoError(t, err)
+		_, err = client.AvailableProjects.List(t.Context(), srv.OrgID())
+		assert.ErrorIs(t, err, want)
+		require.NoError(t, client.Close(t.Context()))
+	}
 }

@@ -180,3 +180,51 @@ func keys(m map[string]any) []string {
 	}
 	return out
 }
+
+// Whoever mixes up two servers notices.
+func TestIDsDifferBetweenServers(t *testing.T) {
+	t.Parallel()
+	ids := func(srv *livemigrationtest.Server) []string {
+		out := []string{
+			string(srv.OrgID()), string(srv.ProjectID()), string(srv.SourceOrgID()), string(srv.Request().Source.ProjectID),
+			create(t, srv, livemigrationtest.CreateMigration), create(t, srv, livemigrationtest.CreateValidation),
+		}
+		for _, id := range out {
+			require.NoError(t, livemigration.MigrationID(id).Validate())
+		}
+		return out
+	}
+	a, b := ids(newOpenServer(t)), ids(newOpenServer(t))
+	seen := make(map[string]bool)
+	for _, id := range append(a, b...) {
+		assert.False(t, seen[id], id)
+		seen[id] = true
+	}
+}
+
+// While a migration runs, the link stays.
+func TestDeleteLinkTokenWhileMigrating(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t, livemigrationtest.WithProjects(3))
+	projects := srv.ProjectIDs()
+	remove := endpoint(srv, livemigrationtest.DeleteLinkToken, v2Prefix, "")
+	send(t, srv, endpoint(srv, livemigrationtest.CreateLinkToken, v2Prefix, ""))
+	for _, project := range []livemigration.ProjectID{projects[2], projects[0], projects[2]} {
+		require.Equal(t, http.StatusCreated, send(t, srv, inProject(srv, createRequest(srv), project)).status)
+	}
+	expect := func(list string) {
+		body := assertError(t, send(t, srv, remove), 409, "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK")
+		assert.Equal(t, "Cannot delete organization link while there is active migration in following project ids: "+list, body["detail"])
+		assert.Equal(t, 1, srv.LinkTokens())
+	}
+	expect(string(projects[0] + ", " + projects[2]))
+	all := srv.Migrations()
+	require.NoError(t, srv.FailMigration(all[0].ID))
+	srv.Advance(2 * time.Hour)
+	require.NoError(t, srv.ExpireMigration(all[1].ID))
+	expect(string(projects[2]))
+	require.Equal(t, http.StatusAccepted, send(t, srv, inProject(srv, endpoint(srv, livemigrationtest.Cutover, v2Prefix, string(all[2].ID)), projects[2])).status)
+	expect(string(projects[2]))
+	srv.Advance(srv.Timings().Finishing)
+	assert.Equal(t, http.StatusNoContent, send(t, srv, remove).status)
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,4 +137,40 @@ func TestClientAgainstRateLimit(t *testing.T) {
 		}
 		assert.GreaterOrEqual(t, time.Since(begin), 10*time.Second)
 	})
+}
+
+func TestPublishedRateLimits(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t, livemigrationtest.WithPublishedRateLimits())
+	for _, tt := range []struct {
+		op                        livemigrationtest.Operation
+		capacity, refill, seconds int
+	}{
+		{livemigrationtest.ListAvailableProjects, 500, 250, 60}, {livemigrationtest.GetMigration, 1200, 500, 60},
+	} {
+		r := endpoint(srv, tt.op, v2Prefix, "0123456789abcdef01234567")
+		for left := tt.capacity - 1; left >= 0; left-- {
+			res := send(t, srv, r)
+			require.Equal(t, fmt.Sprint(tt.capacity), res.header.Get("RateLimit-Limit"))
+			require.Equal(t, fmt.Sprint(left), res.header.Get("RateLimit-Remaining"))
+		}
+		body := assertError(t, send(t, srv, r), 429, "RATE_LIMITED_TOKEN_BUCKET")
+		parameters, _ := body["parameters"].([]any)
+		require.Len(t, parameters, 5)
+		assert.Equal(t, []any{float64(tt.capacity), float64(tt.refill), float64(tt.seconds)}, parameters[2:])
+	}
+	srv.Advance(time.Minute)
+	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+	assert.Equal(t, "249", send(t, srv, r).header.Get("RateLimit-Remaining"))
+}
+
+// What is no call of an organization or project that exists costs nothing.
+func TestRateLimitOfNobody(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t, livemigrationtest.WithPublishedRateLimits())
+	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+	unknown := r
+	unknown.path = strings.Replace(r.path, string(srv.OrgID()), strings.Repeat("f", 24), 1)
+	assert.Empty(t, send(t, srv, unknown).header.Get("RateLimit-Limit"))
+	assert.Equal(t, "499", send(t, srv, r).header.Get("RateLimit-Remaining"))
 }
