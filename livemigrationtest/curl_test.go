@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -72,4 +73,36 @@ func TestCurlWithServiceAccount(t *testing.T) {
 	assert.Equal(t, "[]", run("--oauth2-bearer", body.AccessToken, "--header", "Accept: "+media2023, srv.URL()+r.path))
 	run("--user", user, "--data", "token="+body.AccessToken, srv.URL()+revokePath)
 	assert.Zero(t, srv.LiveTokens())
+}
+
+// The whole way of a link-token: from Atlas to the source side, and what comes of it.
+func TestCurlConnects(t *testing.T) {
+	t.Parallel()
+	curl, srv := findCurl(t), newServer(t, livemigrationtest.AutoConnect(false))
+	run := func(public string, private livemigration.Secret, args ...string) string {
+		args = append([]string{
+			"--silent", "--show-error", "--noproxy", "*", "--fail-with-body", "--digest", "--user", public + ":" + private.Reveal(),
+		}, args...)
+		out, err := exec.CommandContext(t.Context(), curl, args...).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	atlas := func(path string, args ...string) string {
+		public, private := srv.APIKey()
+		url := srv.URL() + v2Prefix + "/orgs/" + string(srv.OrgID()) + "/liveMigrations" + path
+		return run(public, private, append(args, "--header", "Accept: "+media2023, url)...)
+	}
+	link := srv.SourceURL() + "/api/public/v1.0/orgs/" + string(srv.SourceOrgID()) + "/liveExport/migrationLink"
+	source := func(args ...string) string {
+		public, private := srv.SourceAPIKey()
+		return run(public, private, args...)
+	}
+	const asJSON = "Content-Type: application/json"
+	token := atlas("/linkTokens", "--header", asJSON, "--data", `{"accessListIps":["192.0.2.1"]}`)
+	assert.JSONEq(t, `{"status":"NOT_SYNCED"}`, source(link+"/status"))
+	assert.JSONEq(t, `{"status":"SYNCED"}`, source("--header", asJSON, "--data", token, link))
+	assert.JSONEq(t, `{"status":"SYNCED"}`, source(link+"/status"))
+	assert.Contains(t, atlas("/availableProjects"), `"name":"Production"`)
+	assert.Empty(t, source("--request", "DELETE", link))
+	assert.Equal(t, "[]", atlas("/availableProjects"))
 }
