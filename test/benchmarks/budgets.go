@@ -93,8 +93,8 @@ func (b *budget) met(got, margin float64) bool { return got <= b.limit+margin }
 // holds says whether the check lets a measurement pass.
 func (b *budget) holds(got float64) bool { return b.met(got, b.margin+b.outOfReach) }
 
-// Check judges results by all budgets but the absolute ones. It returns a line for each, and how many are broken: times,
-// which another measurement may mend, and counts.
+// Check judges results by all budgets but the absolute ones. It returns a line for each, and how many are broken: those of
+// times, which another measurement may meet, and those of counts.
 func Check(r Results) (lines []string, times, counts int) {
 	for i := range budgets {
 		b := &budgets[i]

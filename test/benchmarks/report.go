@@ -102,7 +102,7 @@ func timeTable(r Results) string {
 	t := newTable("what", "server", "bare, µs", "ours ÷ bare", "icholy ÷ bare", "official ÷ bare", "ours ÷ icholy", "ours ÷ official")
 	eachPlace(r, func(b *benchmark, place string) {
 		if place == serverProcess {
-			return // without a network there is nothing that a body of any size costs
+			return // without a network a body of any size costs nothing
 		}
 		ratio := func(peer, other string) string { return number(r.ratio(b.name, place, peer, other, unitTime), "") }
 		t.row(b.title, place, number(r.median(b.name, place, peerBare, unitTime)/1000, ""),
@@ -172,7 +172,7 @@ func machine() string {
 }
 
 func processor() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // elsewhere than on Linux it stays unnamed
+	info, _ := os.ReadFile("/proc/cpuinfo") // exists on Linux only
 	for line := range strings.Lines(string(info)) {
 		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
 			return strings.TrimSpace(value)
