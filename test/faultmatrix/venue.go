@@ -1,6 +1,7 @@
 package faultmatrix
 
 import (
+	"maps"
 	"time"
 
 	lm "github.com/livemigration/livemigration-go"
@@ -53,6 +54,16 @@ func overSockets(name string) venue {
 		retryAfter: map[wait]time.Duration{soon: 0, late: time.Second, tooLate: time.Hour},
 		headLimit:  64 << 10, // reading the 10 MiB of the default takes its time
 	}
+}
+
+// patient is the venue with more time for everything that takes time.
+func (v venue) patient() venue {
+	const more = 5
+	v.attempt *= more
+	v.contextEnd *= more
+	v.retryAfter = maps.Clone(v.retryAfter)
+	v.retryAfter[late] *= more
+	return v
 }
 
 // suits reports whether a fault can be had in the venue.
