@@ -30,7 +30,7 @@ var benchmarks = []benchmark{
 	{name: "Read", title: "read one migration", servers: everywhere, work: readWork},
 	{name: "Create", title: "create one migration", servers: everywhere,
 		work: func(_ *site, c *client) call { return c.create }},
-	{name: "CreateSharded", title: "create with 500 sharding entries", servers: everywhere,
+	{name: "CreateSharded", title: "create with 500 sharding entries", servers: []string{serverAtlas},
 		work: func(_ *site, c *client) call { return c.createSharded }},
 	{name: "List", title: "list 200 projects × 50 deployments", servers: overNetwork,
 		work:        func(_ *site, c *client) call { return c.list },

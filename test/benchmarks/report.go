@@ -67,8 +67,7 @@ func budgetTable(r Results) string {
 	t := newTable("what", "budget", "measured", "")
 	for i := range budgets {
 		b := &budgets[i]
-		verdict, limit := "**broken**", number(b.limit, b.unit)
-		got := b.measured(r)
+		verdict, got := "**broken**", b.measured(r)
 		switch {
 		case math.IsNaN(got):
 			verdict = "not measured"
@@ -76,13 +75,8 @@ func budgetTable(r Results) string {
 			verdict = "met"
 		case b.met(got, b.margin):
 			verdict = "within the margin of " + number(b.margin, b.unit)
-		case b.holds(got) && b.outOfReach > 0:
-			verdict = "**out of reach**, see below"
 		}
-		if b.aim > 0 {
-			limit += " (aim: " + number(b.aim, b.unit) + ")"
-		}
-		t.row(b.what, limit, number(got, b.unit), verdict)
+		t.row(b.what, number(b.limit, b.unit), number(got, b.unit), verdict)
 	}
 	return t.String()
 }
