@@ -3,6 +3,7 @@ package livemigration
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 )
 
 // migrationPayload is a migration request on its way to a destination project.
@@ -25,6 +26,12 @@ func (p *migrationPayload) secrets() []string {
 		return nil
 	}
 	return []string{p.request.Source.Password.Reveal()}
+}
+
+func (p *migrationPayload) lookFor([]identifier) string {
+	source, destination := &p.request.Source, &p.request.Destination
+	return fmt.Sprintf("a migration of cluster %q of source project %s to cluster %q of Atlas project %s may have been started, "+
+		"look for it in Atlas before you start it again", source.ClusterName, source.ProjectID, destination.ClusterName, p.projectID)
 }
 
 // encode writes the body. It is the only place that writes the password.
