@@ -82,13 +82,14 @@ type Query struct {
 type Request struct {
 	Endpoint *endpoint.Endpoint
 	Scope    string // the organization or project
+	Job      string // the id of the job, empty for one that is created
 	Path     string // below the prefix
 	Query    Query
 	Header   http.Header
 	Body     []byte   // nil: none
 	Secrets  []string // in the body
-	// Decode reads the body of a success; err is what ended the body too early. If it fails it still returns the id of
-	// the job that was created, where the body shows it. Nil where the status says everything.
+	// Decode reads the body of a success; err is what ended the body too early. It returns the id of the job that was
+	// created, where the body shows it, also if it fails. Nil where the status says everything.
 	Decode func(body []byte, err error) (id string, _ error)
 
 	// Grace is for how long a request that is on its way outlives the caller's context.
