@@ -63,7 +63,7 @@ func (s *session) answers(c Challenge) bool {
 		return false
 	}
 	own := s.keys().challenge
-	return own.Nonce == c.Nonce && own.Realm == c.Realm && own.Opaque == c.Opaque && own.Algorithm == c.Algorithm
+	return own.Nonce == c.Nonce && own.Realm == c.Realm && own.Opaque == c.Opaque && own.HasOpaque == c.HasOpaque && own.Algorithm == c.Algorithm
 }
 
 // exhausted reports whether the nonce counts are used up.
@@ -119,7 +119,7 @@ func (k *keys) header() string {
 	if c.Algorithm != "" {
 		value = append(append(value, ", algorithm="...), c.Algorithm...)
 	}
-	if c.Opaque != "" {
+	if c.HasOpaque {
 		value = appendQuoted(append(value, ", opaque="...), c.Opaque)
 	}
 	if k.qop != "" || k.perSession {

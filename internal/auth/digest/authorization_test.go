@@ -150,7 +150,7 @@ func TestAuthorizationCounts(t *testing.T) {
 
 func TestAuthorizationQuotes(t *testing.T) {
 	t.Parallel()
-	c := Challenge{Realm: `a "b" \c`, Nonce: `"`, Opaque: `\`, QOP: []string{"auth"}}
+	c := Challenge{Realm: `a "b" \c`, Nonce: `"`, Opaque: `\`, HasOpaque: true, QOP: []string{"auth"}}
 	s := newSession(c, `domain\"user"`, "p", "c")
 	p, err := parseAuthorization(s.authorization("GET", `/?q="x\y"`, ""))
 	require.NoError(t, err)
@@ -203,7 +203,7 @@ func TestFollowing(t *testing.T) {
 	for _, algorithm := range []string{"SHA-256", "SHA-256-sess"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
-			c := Challenge{Realm: "r", Nonce: "first", Opaque: "o", Algorithm: algorithm, QOP: []string{"auth"}, UserHash: true}
+			c := Challenge{Realm: "r", Nonce: "first", Opaque: "o", HasOpaque: true, Algorithm: algorithm, QOP: []string{"auth"}, UserHash: true}
 			s := newSession(c, "u", "p", "cnonce")
 			before, err := parseAuthorization(s.authorization("GET", "/", ""))
 			require.NoError(t, err)

@@ -29,8 +29,7 @@ var (
 	errTooLong     = errors.New("digest: header line too long, it was not read")
 	errNoScheme    = errors.New("digest: challenge without a scheme")
 	errSyntax      = errors.New("digest: challenge is not a list of parameters")
-	errDuplicate   = errors.New("digest: challenge repeats a parameter")
-	errNoRealm     = errors.New("digest: challenge without a realm")
+	errDuplicate   = errors.New("digest: challenge with two values of a parameter")
 	errNoNonce     = errors.New("digest: challenge without a nonce")
 	errNoAlgorithm = errors.New("digest: challenge with an empty algorithm")
 	errNoQOP       = errors.New("digest: challenge with an empty qop")
@@ -39,8 +38,12 @@ var (
 
 // A Challenge is what a server demands in one Digest challenge of its WWW-Authenticate header.
 type Challenge struct {
-	// Realm, Nonce and Opaque are the server's, without quotes and escapes. Only Opaque may be empty.
+	// Realm, Nonce and Opaque are the server's, without quotes and escapes. Only Nonce is never empty: some servers send no
+	// realm, or an empty one.
 	Realm, Nonce, Opaque string
+
+	// HasOpaque says that there is an Opaque, which has to be returned even if it is empty.
+	HasOpaque bool
 
 	// Algorithm is spelled as the server spells it. Empty means MD5.
 	Algorithm string
@@ -145,7 +148,7 @@ func (p *parser) start(scheme string) *draft {
 	if scheme == "" {
 		p.errs = append(p.errs, errNoScheme)
 	}
-	return &draft{digest: strings.EqualFold(scheme, "Digest"), seen: make(map[string]bool)}
+	return &draft{digest: strings.EqualFold(scheme, "Digest"), seen: make(map[string]string)}
 }
 
 func (p *parser) finish(d *draft) {
@@ -163,7 +166,7 @@ func (p *parser) finish(d *draft) {
 type draft struct {
 	digest    bool // challenges of other schemes are read only to find out where they end
 	challenge Challenge
-	seen      map[string]bool
+	seen      map[string]string // the values of the parameters so far
 	err       error
 }
 
@@ -188,7 +191,7 @@ func (d *draft) set(name, value string) {
 	case "nonce":
 		c.Nonce = value
 	case "opaque":
-		c.Opaque = value
+		c.Opaque, c.HasOpaque = value, true
 	case "algorithm":
 		c.Algorithm = value
 	case "qop":
@@ -202,10 +205,15 @@ func (d *draft) set(name, value string) {
 	default:
 		return
 	}
-	if d.seen[name] {
+	if before, again := d.seen[name]; again && before != value {
 		d.err = errDuplicate
 	}
-	d.seen[name] = true
+	d.seen[name] = value
+}
+
+func (d *draft) has(name string) bool {
+	_, ok := d.seen[name]
+	return ok
 }
 
 func (d *draft) check() error {
@@ -213,13 +221,11 @@ func (d *draft) check() error {
 	switch {
 	case d.err != nil:
 		return d.err
-	case c.Realm == "":
-		return errNoRealm
 	case c.Nonce == "":
 		return errNoNonce
-	case c.Algorithm == "" && d.seen["algorithm"]:
+	case c.Algorithm == "" && d.has("algorithm"):
 		return errNoAlgorithm
-	case len(c.QOP) == 0 && d.seen["qop"]:
+	case len(c.QOP) == 0 && d.has("qop"):
 		return errNoQOP
 	case hasControl(c.Realm), hasControl(c.Nonce), hasControl(c.Opaque):
 		return errControl

@@ -37,7 +37,7 @@ func TestParseChallenges(t *testing.T) {
 		{"everything set", []string{
 			`Digest realm="r",nonce="n",opaque="o",algorithm=SHA-256-sess,qop="auth-int, auth",stale=TRUE,userhash=true,charset=utf-8`,
 		}, []Challenge{{
-			Realm: "r", Nonce: "n", Opaque: "o", Algorithm: "SHA-256-sess", QOP: []string{"auth-int", "auth"},
+			Realm: "r", Nonce: "n", Opaque: "o", HasOpaque: true, Algorithm: "SHA-256-sess", QOP: []string{"auth-int", "auth"},
 			Stale: true, UserHash: true, UTF8: true,
 		}}},
 		{"case of names", []string{`dIGEST REALM="r", NoNce="n", QOP="AUTH"`},
@@ -52,7 +52,17 @@ func TestParseChallenges(t *testing.T) {
 		{"no space", []string{`Digest realm="r",nonce="n"`}, []Challenge{plain}},
 		{"comma after the scheme", []string{`Digest, realm="r", nonce="n"`}, []Challenge{plain}},
 		{"unknown parameters", []string{`Digest foo="bar, baz", realm="r", x=1, x=2, nonce="n", domain="/a /b"`}, []Challenge{plain}},
-		{"empty opaque", []string{`Digest realm="r", nonce="n", opaque=""`}, []Challenge{plain}},
+		{"empty opaque", []string{`Digest realm="r", nonce="n", opaque=""`}, []Challenge{{Realm: "r", Nonce: "n", HasOpaque: true}}},
+		{"empty realm", []string{`Digest realm="", nonce="n"`}, []Challenge{{Nonce: "n"}}},
+		{"no realm", []string{`Digest nonce="n"`}, []Challenge{{Nonce: "n"}}},
+		{"realm without a value", []string{`Digest realm, nonce="n"`}, []Challenge{{Nonce: "n"}}},
+		{"realm without a value after the sign", []string{`Digest realm=, nonce="n"`}, []Challenge{{Nonce: "n"}}},
+		{"opaque without a value", []string{`Digest realm="r", nonce="n", opaque=`}, []Challenge{{Realm: "r", Nonce: "n", HasOpaque: true}}},
+		{"base64 without quotes", []string{`Digest realm="r", nonce=a+/b==, opaque==, qop=auth`},
+			[]Challenge{{Realm: "r", Nonce: "a+/b==", Opaque: "=", HasOpaque: true, QOP: []string{"auth"}}}},
+		{"other characters without quotes", []string{`Digest realm=a/b@c:d, nonce=1:2`}, []Challenge{{Realm: "a/b@c:d", Nonce: "1:2"}}},
+		{"the same parameter twice", []string{`Digest realm="r", nonce="n", Realm=r, NONCE="n", qop="auth", qop="auth", stale=true, stale=true`},
+			[]Challenge{{Realm: "r", Nonce: "n", QOP: []string{"auth"}, Stale: true}}},
 		{"characters above ASCII", []string{"Digest realm=\"Jäsøn\", nonce=\"\xff\""}, []Challenge{{Realm: "Jäsøn", Nonce: "\xff"}}},
 		{"unknown qop", []string{`Digest realm="r", nonce="n", qop="auth-conf"`},
 			[]Challenge{{Realm: "r", Nonce: "n", QOP: []string{"auth-conf"}}}},
@@ -87,13 +97,12 @@ func TestParseChallengesMalformed(t *testing.T) {
 		name, line string
 		want       error
 	}{
-		{"nothing but the scheme", `Digest`, errNoRealm},
-		{"scheme and space", `Digest `, errNoRealm},
-		{"parameter without a value", `Digest realm`, errSyntax},
-		{"parameter without a value after the sign", `Digest realm=`, errSyntax},
-		{"empty value in the middle", `Digest realm=, nonce="n"`, errSyntax},
-		{"empty realm", `Digest realm="", nonce="n"`, errNoRealm},
-		{"no realm", `Digest nonce="n"`, errNoRealm},
+		{"nothing but the scheme", `Digest`, errNoNonce},
+		{"scheme and space", `Digest `, errNoNonce},
+		{"parameter without a value", `Digest realm`, errNoNonce},
+		{"parameter without a value after the sign", `Digest realm=`, errNoNonce},
+		{"nonce without a value", `Digest realm="r", nonce=`, errNoNonce},
+		{"algorithm without a value", `Digest realm="r", nonce="n", algorithm=`, errNoAlgorithm},
 		{"no nonce", `Digest realm="r"`, errNoNonce},
 		{"empty nonce", `Digest realm="r", nonce=""`, errNoNonce},
 		{"empty algorithm", `Digest realm="r", nonce="n", algorithm=""`, errNoAlgorithm},
@@ -104,10 +113,14 @@ func TestParseChallengesMalformed(t *testing.T) {
 		{"string of one quote", `Digest realm="r", nonce="`, errSyntax},
 		{"text after a string", `Digest realm="r"x, nonce="n"`, errSyntax},
 		{"no comma", `Digest realm="r" nonce="n"`, errSyntax},
-		{"not a token", `Digest realm=a/b, nonce="n"`, errSyntax},
+		{"quote in a value without quotes", `Digest realm=a"b, nonce="n"`, errSyntax},
+		{"escape in a value without quotes", `Digest realm=a\b, nonce="n"`, errSyntax},
+		{"space in a value without quotes", `Digest realm=a b, nonce="n"`, errSyntax},
+		{"control character in a value without quotes", "Digest realm=a\x01b, nonce=\"n\"", errSyntax},
 		{"a parameter named as the scheme", `Digest ="r", nonce="n"`, errNoScheme},
 		{"token68", `Digest YIIab+/c==`, errSyntax},
-		{"repeated parameter", `Digest realm="r", nonce="n", Nonce="m"`, errDuplicate},
+		{"two nonces", `Digest realm="r", nonce="n", Nonce="m"`, errDuplicate},
+		{"two opinions about stale", `Digest realm="r", nonce="n", stale=true, stale=false`, errDuplicate},
 		{"new line in the realm", "Digest realm=\"r\nX: y\", nonce=\"n\"", errControl},
 		{"carriage return in the nonce", "Digest realm=\"r\", nonce=\"n\\\r\"", errControl},
 		{"NUL in the opaque", "Digest realm=\"r\", nonce=\"n\", opaque=\"\x00\"", errControl},
@@ -136,7 +149,7 @@ func TestParseChallengesMalformedNextToGood(t *testing.T) {
 	good := []Challenge{{Realm: "r", Nonce: "n"}}
 	for _, line := range []string{
 		`Digest realm, Digest realm="r", nonce="n"`,
-		`Digest realm=, nonce="x", Digest realm="r", nonce="n"`,
+		`Digest realm=, Digest realm="r", nonce="n"`,
 		`Digest nonce="x" y="a, b", Digest realm="r", nonce="n"`,
 		`Digest realm="r", nonce="n", Digest realm="s`,
 		`Digest realm="r", nonce="n", Digest`,
@@ -151,9 +164,9 @@ func TestParseChallengesMalformedNextToGood(t *testing.T) {
 
 func TestParseChallengesJoinsErrors(t *testing.T) {
 	t.Parallel()
-	_, err := ParseChallenges(challengeHeader(`Digest realm="r", Digest nonce="n"`, `Digest a`))
+	_, err := ParseChallenges(challengeHeader(`Digest realm="r", Digest nonce="n", qop=""`, `Digest a b`))
 	require.ErrorIs(t, err, errNoNonce)
-	require.ErrorIs(t, err, errNoRealm)
+	require.ErrorIs(t, err, errNoQOP)
 	require.ErrorIs(t, err, errSyntax)
 	for message := range strings.Lines(err.Error()) {
 		assert.Truef(t, strings.HasPrefix(message, "digest: "), "%q", message)

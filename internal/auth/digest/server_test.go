@@ -32,9 +32,12 @@ const (
 // its first request.
 type server struct {
 	username, password string
+	realm              string
+	noncePrefix        string
 	algorithm          string // not named in the challenge if empty
 	qop                string // the offer; none if empty
 	opaque             string
+	wantsOpaque        bool // also where it is empty
 	userhash           bool
 	maxUses            int  // of one nonce; unlimited if 0
 	alwaysStale        bool // refuses everything with stale=true
@@ -56,7 +59,7 @@ type record struct {
 }
 
 func newServer() *server {
-	return &server{username: testUsername, password: testPassword, algorithm: "MD5", qop: "auth", opaque: `a "quoted" \ one`}
+	return &server{username: testUsername, password: testPassword, realm: "MMS Public API", noncePrefix: "nonce-", algorithm: "MD5", qop: "auth", opaque: `a "quoted" \ one`}
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -89,7 +92,7 @@ func (s *server) issue() string {
 	if s.nonces == nil {
 		s.nonces = make(map[string]map[string]bool)
 	}
-	nonce := fmt.Sprintf("nonce-%d", len(s.nonces)+1)
+	nonce := fmt.Sprintf("%s%d", s.noncePrefix, len(s.nonces)+1)
 	s.nonces[nonce] = make(map[string]bool)
 	return nonce
 }
@@ -103,7 +106,7 @@ func (s *server) challengeLines(nonce string, stale bool) []string {
 
 // challengeLine is the challenge that the server's configuration calls for.
 func (s *server) challengeLine(nonce string, stale bool) string {
-	line := fmt.Sprintf(`Digest realm="MMS Public API", domain="", nonce="%s"`, nonce)
+	line := fmt.Sprintf(`Digest realm="%s", domain="", nonce="%s"`, s.realm, nonce)
 	if s.algorithm != "" {
 		line += ", algorithm=" + s.algorithm
 	}
@@ -136,11 +139,12 @@ func (s *server) verify(req *http.Request, body []byte) (p map[string]string, st
 	if !known {
 		return p, true, "unknown nonce"
 	}
+	_, hasOpaque := p["opaque"]
 	offered := s.qop == "" && p["qop"] == "" || p["qop"] != "" && strings.Contains(s.qop, p["qop"])
 	switch {
 	case p["uri"] != req.RequestURI:
 		return p, false, "wrong uri " + p["uri"]
-	case p["realm"] != "MMS Public API", p["opaque"] != s.opaque, p["algorithm"] != s.algorithm, !offered:
+	case p["realm"] != s.realm, p["opaque"] != s.opaque, s.wantsOpaque && !hasOpaque, p["algorithm"] != s.algorithm, !offered:
 		return p, false, "challenge not echoed"
 	case !s.isUser(p):
 		return p, false, "wrong user name"

@@ -89,6 +89,12 @@ func TestRoundTripAuthenticates(t *testing.T) {
 		"next nonces -sess":    func(s *server) { s.oneTime, s.qop = true, "auth" },
 		"strongest of many":    offerMany,
 		"malformed around it":  surround,
+		"empty opaque":         offering(`Digest realm="", nonce="%s", algorithm=MD5, qop="auth", opaque=""`),
+		"no realm":             offering(`Digest nonce="%s", algorithm=MD5, qop="auth", opaque=`),
+		"realm without value":  offering(`Digest realm, nonce="%s", algorithm=MD5, qop="auth", opaque=""`),
+		"realm and no value":   offering(`Digest realm=, nonce="%s", algorithm=MD5, qop="auth", opaque=""`),
+		"nonce without quotes": offering(`Digest nonce=%s, algorithm=MD5, qop=auth, opaque=""`),
+		"parameters twice":     offering(`Digest nonce="%[1]s", algorithm=MD5, qop="auth", opaque="", algorithm="MD5", nonce="%[1]s"`),
 	}
 	requests := []struct {
 		method, body string
@@ -145,6 +151,15 @@ func asDocumented(s *server) {
 	s.challenge = func(_ *server, nonce string, stale bool) []string {
 		return []string{fmt.Sprintf(
 			`Digest realm="MMS Public API", domain="", nonce="%s", algorithm=MD5, op="auth", stale=%t`, nonce, stale)}
+	}
+}
+
+// offering makes a server send a challenge that is not as it should be, with no realm and an empty opaque.
+func offering(format string) func(*server) {
+	return func(s *server) {
+		s.realm, s.opaque, s.wantsOpaque = "", "", true
+		s.noncePrefix = "a+/b=="
+		s.challenge = func(_ *server, nonce string, _ bool) []string { return []string{fmt.Sprintf(format, nonce)} }
 	}
 }
 
