@@ -260,6 +260,7 @@ func TestNextNonce(t *testing.T) {
 		{"alone", []string{`nextnonce="n"`}, "n"},
 		{"among others", []string{`rspauth="a, nextnonce=x", qop=auth ,NEXTNONCE = "a \"b\"", nc=00000001`}, `a "b"`},
 		{"on another line", []string{`qop=auth`, `nextnonce="n"`}, "n"},
+		{"behind nonsense", []string{`"x", nextnonce="n"`}, "n"},
 		{"empty", []string{`nextnonce=""`}, ""},
 		{"malformed", []string{`nextnonce="n`}, ""},
 		{"no value", []string{`nextnonce`}, ""},

@@ -119,35 +119,38 @@ func (e *exchange) probe() (*http.Response, error) {
 	return e.plain(e.req.Context())
 }
 
-// authenticate sends the caller's request with credentials, and once more if the nonce was not accepted. A fresh
-// session is one negotiated in this exchange: if the server does not call its nonce stale, the credentials are wrong.
-func (e *exchange) authenticate(s *session, fresh bool) (*http.Response, error) {
-	t, ctx := e.transport, e.req.Context()
-	resp, err := e.attempt(ctx, s)
-	if err != nil {
-		return nil, err
+// authenticate sends the caller's request with credentials, and again while its nonce is not accepted and another attempt
+// is worth it. A fresh session is one negotiated in this exchange.
+func (e *exchange) authenticate(first *session, fresh bool) (*http.Response, error) {
+	t, s, rejected := e.transport, first, false
+	for n := 1; ; n++ {
+		resp, err := e.attempt(e.req.Context(), s)
+		if err != nil {
+			return nil, err
+		}
+		c, ok := challengeOf(resp)
+		if !ok {
+			t.keep(first, s, resp)
+			t.learn(resp.StatusCode, rejected)
+			return resp, nil
+		}
+		if !t.worthAttempt(s, c, n, fresh) {
+			t.accepted.Store(false)
+			return resp, nil
+		}
+		rejected = rejected || !c.Stale
+		// The next attempt has a new nonce to itself until it has succeeded. With a shared one, concurrent callers could use
+		// it up first on a server that limits its uses.
+		next := t.sessionFor(c, s)
+		if !e.rewind() {
+			t.session.CompareAndSwap(first, next)
+			return resp, nil
+		}
+		auth.Discard(resp)
+		if !keepsNonce(n) {
+			s = next
+		}
 	}
-	c, ok := challengeOf(resp)
-	switch {
-	case !ok:
-		t.keep(s, s, resp)
-		return resp, nil
-	case fresh && !c.Stale:
-		return resp, nil
-	}
-	// The repeat has this nonce to itself until it has succeeded. With a shared one, concurrent callers could use it up
-	// first on a server that limits its uses, and there is no second repeat.
-	next := t.sessionFor(c, s)
-	if !e.rewind() {
-		t.session.CompareAndSwap(s, next)
-		return resp, nil
-	}
-	auth.Discard(resp)
-	if resp, err = e.attempt(ctx, next); err != nil {
-		return nil, err
-	}
-	t.keep(s, next, resp)
-	return resp, nil
 }
 
 // attempt sends the caller's request, with credentials if there is a session.

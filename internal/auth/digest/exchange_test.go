@@ -125,23 +125,6 @@ func TestRefusedCredentials(t *testing.T) {
 	}
 }
 
-// Keys that stop being accepted cost two requests as well.
-func TestRevokedCredentials(t *testing.T) {
-	t.Parallel()
-	s := newServer()
-	transport := newTestTransport(t, &inProcess{handler: s})
-	status, _ := call(t, transport, newRequest(t, "GET", "/", ""))
-	require.Equal(t, 200, status)
-	s.password = "another"
-	status, _ = call(t, transport, newRequest(t, "POST", "/", "body"))
-	assert.Equal(t, 401, status)
-	assert.Len(t, s.recorded(), 4)
-	s.password = testPassword
-	status, _ = call(t, transport, newRequest(t, "POST", "/", "body"))
-	assert.Equal(t, 200, status)
-	assert.Len(t, s.recorded(), 5)
-}
-
 func TestWarmRefusalWithoutAChallenge(t *testing.T) {
 	t.Parallel()
 	s := newServer()

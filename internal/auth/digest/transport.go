@@ -35,8 +35,13 @@ type Transport struct {
 	// challenge, probing is then useless, and so is letting others wait for a session.
 	open, quiet atomic.Bool
 
+	// accepted says that the server has accepted the credentials and has not rejected them since, and nodes that it has
+	// rejected a good nonce and then accepted another attempt.
+	accepted, nodes atomic.Bool
+
 	mu     sync.Mutex
 	flight chan struct{} // closed when the negotiation in flight ends; nil if there is none
+	recent []*session    // the latest ones, so that the count of a nonce does not start again
 }
 
 // NewTransport returns a Transport that answers the Digest challenges of one origin, which is the scheme, host and port
@@ -125,14 +130,17 @@ func (t *Transport) arrive() {
 // sessionFor returns a session that answers c. A nonce that is already in use keeps its session, since its count must
 // not start again.
 func (t *Transport) sessionFor(c Challenge, used *session) *session {
-	if used.answers(c) {
-		return used
-	}
-	if current := t.session.Load(); current.answers(c) {
-		return current
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range append([]*session{used, t.session.Load()}, t.recent...) {
+		if s.answers(c) {
+			return s
+		}
 	}
 	username, password := t.credentials()
-	return newSession(c, username, password, t.newCnonce())
+	made := newSession(c, username, password, t.newCnonce())
+	t.recent = append([]*session{made}, t.recent[:min(len(t.recent), manySessions-1)]...)
+	return made
 }
 
 // adopt returns the session for a first challenge, and shares it.
