@@ -110,7 +110,7 @@ func (c *call) takeTurn(ctx context.Context) (err error) {
 		c.turn, c.settings.turn = *given, nil
 		*given = pacing.Turn{}
 	} else {
-		c.turn, err = c.client.pacer.Wait(ctx, c.bucket(), c.settings.class, c.client.longestHold(0))
+		c.turn, err = c.client.pacer.Wait(ctx, c.scope, c.settings.class, c.client.longestHold(0))
 	}
 	now := time.Now()
 	c.turnWait, c.started = now.Sub(c.started), now
@@ -127,8 +127,6 @@ func (c *call) takeTurn(ctx context.Context) (err error) {
 func (c *Client) longestHold(outage time.Duration) time.Duration {
 	return max(retryAfterFactor*min(c.retry.MaxBackoff, math.MaxInt64/retryAfterFactor), outage)
 }
-
-func (c *call) bucket() pacing.Bucket { return pacing.Bucket{Scope: c.scope, Kind: c.op.kind()} }
 
 // reportTurn tells the pacer what an answer says about the rate limit.
 func (c *call) reportTurn(h http.Header, failure *APIError) {

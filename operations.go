@@ -96,12 +96,6 @@ var operations = struct {
 		"/groups/{groupId}/liveMigrations/{liveMigrationId}/cutover", media20230101, repeatAlways, refusalIsUnknown, false},
 }
 
-// kind is what the operation has in common with others that Atlas may count together.
-func (op *operation) kind() string {
-	kind, _, _ := strings.Cut(op.name, ".")
-	return kind
-}
-
 // creates reports whether the answer is about something that did not exist before.
 func (op *operation) creates() bool { return op.method == http.MethodPost }
 

@@ -208,7 +208,7 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 		return false, nil
 	}
 	wait := c.client.retry.delay(c.attempts, f)
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < max(wait, c.client.pacer.Held(c.bucket())) {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < max(wait, c.client.pacer.Held(c.scope)) {
 		return false, nil
 	}
 	c.wait, c.waiting = wait, true

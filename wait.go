@@ -103,9 +103,9 @@ func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, vali
 	}
 	p := &poller[Validation]{
 		client: s.client, settings: settings, updates: settings.onValidation, what: "validation " + string(validationID),
-		path:   operations.getValidation.expand([]identifier{projectID, validationID}),
-		bucket: pacing.Bucket{Scope: string(projectID), Kind: operations.getValidation.kind()},
-		state:  func(v *Validation) jobState { return jobState{string(v.Status), false} },
+		path:  operations.getValidation.expand([]identifier{projectID, validationID}),
+		scope: string(projectID),
+		state: func(v *Validation) jobState { return jobState{string(v.Status), false} },
 		get: func(ctx context.Context, opts []CallOption) (*Validation, error) {
 			return s.Get(ctx, projectID, validationID, opts...)
 		},
@@ -159,9 +159,9 @@ func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID,
 	}
 	return &poller[Migration]{
 		client: s.client, settings: settings, updates: settings.onMigration, what: "migration " + string(migrationID),
-		path:   operations.getMigration.expand([]identifier{projectID, migrationID}),
-		bucket: pacing.Bucket{Scope: string(projectID), Kind: operations.getMigration.kind()},
-		state:  func(m *Migration) jobState { return jobState{string(m.Status), m.ReadyForCutover} },
+		path:  operations.getMigration.expand([]identifier{projectID, migrationID}),
+		scope: string(projectID),
+		state: func(m *Migration) jobState { return jobState{string(m.Status), m.ReadyForCutover} },
 		get: func(ctx context.Context, opts []CallOption) (*Migration, error) {
 			return s.Get(ctx, projectID, migrationID, opts...)
 		},
@@ -176,7 +176,7 @@ type poller[T any] struct {
 	updates  []func(*T)
 	what     string
 	path     string
-	bucket   pacing.Bucket
+	scope    string
 	state    func(*T) jobState
 	get      func(context.Context, []CallOption) (*T, error)
 	final    func(*T) bool
@@ -248,7 +248,7 @@ var errNoAnswer = errors.New("Atlas did not answer in time")
 // an outage.
 func (r *pollRun[T]) poll(ctx context.Context) (*T, error) {
 	asked := time.Now()
-	turn, err := r.client.pacer.Wait(ctx, r.bucket, pacing.Poll, r.client.longestHold(r.settings.maxOutage))
+	turn, err := r.client.pacer.Wait(ctx, r.scope, pacing.Poll, r.client.longestHold(r.settings.maxOutage))
 	if err != nil {
 		return nil, r.noTurn(ctx, err)
 	}
@@ -404,7 +404,7 @@ func (r *pollRun[T]) logState(ctx context.Context, state *T) {
 }
 
 func (r *pollRun[T]) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("job", r.what), slog.String("scope", r.bucket.Scope)}, attrs...)
+	attrs = append([]slog.Attr{slog.String("job", r.what), slog.String("scope", r.scope)}, attrs...)
 	r.client.logger.LogAttrs(ctx, level, message, attrs...)
 }
 

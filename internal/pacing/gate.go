@@ -51,7 +51,14 @@ type TooLate struct {
 	Deadline bool
 }
 
-func (e *TooLate) Error() string { return "the turn comes too late" }
+// Error says for how long the request would have had to wait.
+func (e *TooLate) Error() string {
+	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String()
+	if e.Deadline {
+		return text + ", after the context's deadline"
+	}
+	return text + ", which is too late"
+}
 
 // pass waits for a turn. It fails with a *TooLate as soon as it is known that the turn comes after the context's deadline,
 // or that nobody may go for longer than longestHold.

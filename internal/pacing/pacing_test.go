@@ -55,11 +55,11 @@ func (s *server) count() int {
 	return len(s.served)
 }
 
-var name = Bucket{"project", "migrations"}
+const scope = "project"
 
 // take makes one request when it has its turn.
 func take(p *Pacer, s *server, ctx context.Context, class Class) error {
-	turn, err := p.Wait(ctx, name, class, time.Hour)
+	turn, err := p.Wait(ctx, scope, class, time.Hour)
 	if err == nil {
 		turn.Done(s.request())
 	}
@@ -83,13 +83,15 @@ func poll(p *Pacer, s *server, ctx context.Context, interval time.Duration) {
 func TestManyPollsKeepWithinTheBucket(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*server){
-		"filled at once":           func(*server) {},
-		"filled bit by bit":        func(s *server) { s.per, s.refill = time.Minute/100, 1 },
-		"filled now and then":      func(s *server) { s.per, s.refill = 6*time.Second, 10 },
-		"filled long ago":          func(s *server) { s.tokens, s.filled = 15, time.Now().Add(-50*time.Second) },
-		"filled seldom":            func(s *server) { s.per = 5 * time.Minute },
-		"answers that take long":   func(s *server) { s.answers = 2 * time.Second },
-		"answers in another order": func(s *server) { s.answers = 0 },
+		"filled at once":                func(*server) {},
+		"filled bit by bit":             func(s *server) { s.per, s.refill = time.Minute/100, 1 },
+		"filled now and then":           func(s *server) { s.per, s.refill = 6*time.Second, 10 },
+		"filled long ago":               func(s *server) { s.tokens, s.filled = 15, time.Now().Add(-50*time.Second) },
+		"published for a project":       func(s *server) { s.capacity, s.tokens, s.refill = 1200, 1200, 500 },
+		"published for an organization": func(s *server) { s.capacity, s.tokens, s.refill = 500, 500, 250 },
+		"filled seldom":                 func(s *server) { s.per = 5 * time.Minute },
+		"answers that take long":        func(s *server) { s.answers = 2 * time.Second },
+		"answers in another order":      func(s *server) { s.answers = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,7 +149,7 @@ func TestNothingSaidIsNothingPaced(t *testing.T) {
 		p := New(Config{})
 		start := time.Now()
 		for range 1000 {
-			turn, err := p.Wait(t.Context(), name, Poll, time.Hour)
+			turn, err := p.Wait(t.Context(), scope, Poll, time.Hour)
 			require.NoError(t, err)
 			turn.Done(Report{Limit: -1, Remaining: -1})
 		}
@@ -155,11 +157,11 @@ func TestNothingSaidIsNothingPaced(t *testing.T) {
 		assert.Empty(t, p.buckets)
 
 		// A server that has stopped saying so is not paced any more either.
-		turn, err := p.Wait(t.Context(), name, Poll, time.Hour)
+		turn, err := p.Wait(t.Context(), scope, Poll, time.Hour)
 		require.NoError(t, err)
 		turn.Done(Report{Limit: 100, Remaining: 11})
 		for range 100 {
-			turn, err := p.Wait(t.Context(), name, Poll, time.Hour)
+			turn, err := p.Wait(t.Context(), scope, Poll, time.Hour)
 			require.NoError(t, err)
 			turn.Done(Report{Limit: -1, Remaining: -1})
 		}
@@ -211,17 +213,17 @@ func TestATurnThatComesTooLateFailsAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Config{})
-		turn, err := p.Wait(t.Context(), name, Call, time.Hour)
+		turn, err := p.Wait(t.Context(), scope, Call, time.Hour)
 		require.NoError(t, err)
 		turn.Done(Report{Limit: 100, Remaining: 0, Refused: true, RetryAfter: time.Minute})
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		var late *TooLate
-		_, err = p.Wait(ctx, name, Call, time.Hour)
+		_, err = p.Wait(ctx, scope, Call, time.Hour)
 		require.ErrorAs(t, err, &late)
 		assert.InDelta(t, time.Minute, late.Wait, float64(2*time.Second))
-		_, err = p.Wait(t.Context(), name, Call, 30*time.Second)
+		_, err = p.Wait(t.Context(), scope, Call, 30*time.Second)
 		require.ErrorAs(t, err, &late)
 		assert.Zero(t, time.Since(start))
 
@@ -230,16 +232,37 @@ func TestATurnThatComesTooLateFailsAtOnce(t *testing.T) {
 		defer cancelLong()
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
-			_, err := p.Wait(long, name, Poll, time.Hour)
+			_, err := p.Wait(long, scope, Poll, time.Hour)
 			assert.ErrorAs(t, err, &late)
 			assert.Equal(t, 10*time.Second, time.Since(start))
 		})
 		time.Sleep(10 * time.Second)
-		p.find(name).budget.inFlight++
-		turn = Turn{pacer: p, name: name, bucket: p.find(name)}
+		p.find(scope).budget.inFlight++
+		turn = Turn{pacer: p, scope: scope, bucket: p.find(scope)}
 		turn.Done(Report{Limit: 100, Remaining: 0, Refused: true, RetryAfter: 2 * time.Hour})
 		waiting.Wait()
 	})
+}
+
+func TestTooLateSaysWhy(t *testing.T) {
+	t.Parallel()
+	assert.EqualError(t, &TooLate{Wait: 1249 * time.Millisecond, Deadline: true}, "not sent: its turn within the rate limit comes in 1.2s, after the context's deadline")
+	assert.EqualError(t, &TooLate{Wait: time.Hour}, "not sent: its turn within the rate limit comes in 1h0m0s, which is too late")
+}
+
+// A scope has one bucket, and does not wait for that of another.
+func TestOneBucketForAScope(t *testing.T) {
+	t.Parallel()
+	p := New(Config{})
+	turn, err := p.Wait(t.Context(), "a", Call, time.Hour)
+	require.NoError(t, err)
+	turn.Done(Report{Limit: 100, Remaining: 0, Refused: true, RetryAfter: time.Hour})
+	assert.Greater(t, p.Held("a"), time.Minute)
+	assert.Zero(t, p.Held("b"))
+	_, err = p.Wait(t.Context(), "b", Call, 0)
+	require.NoError(t, err)
+	_, err = p.Wait(t.Context(), "a", Poll, time.Minute)
+	require.ErrorAs(t, err, new(*TooLate))
 }
 
 func TestCancelling(t *testing.T) {
@@ -252,7 +275,7 @@ func TestCancelling(t *testing.T) {
 		var all sync.WaitGroup
 		for range 1000 {
 			all.Go(func() {
-				_, err := p.Wait(ctx, name, Poll, time.Hour)
+				_, err := p.Wait(ctx, scope, Poll, time.Hour)
 				assert.ErrorIs(t, err, context.Canceled)
 			})
 		}
@@ -264,7 +287,7 @@ func TestCancelling(t *testing.T) {
 		all.Wait()
 		assert.Zero(t, time.Since(start))
 		other.Wait()
-		assert.Zero(t, p.find(name).length(Poll))
+		assert.Zero(t, p.find(scope).length(Poll))
 	})
 }
 
@@ -278,7 +301,7 @@ func TestACeiling(t *testing.T) {
 		var all sync.WaitGroup
 		wait := func(class Class) {
 			all.Go(func() {
-				turn, err := p.Wait(t.Context(), Bucket{"a", "b"}, class, time.Hour)
+				turn, err := p.Wait(t.Context(), "a", class, time.Hour)
 				assert.NoError(t, err)
 				turn.Cancel()
 				mu.Lock()
@@ -296,7 +319,7 @@ func TestACeiling(t *testing.T) {
 		assert.Equal(t, Call, order[5])
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
-		_, err := p.Wait(ctx, name, Call, time.Hour)
+		_, err := p.Wait(ctx, scope, Call, time.Hour)
 		require.ErrorAs(t, err, new(*TooLate))
 	})
 }
@@ -304,17 +327,17 @@ func TestACeiling(t *testing.T) {
 func TestADeafPacerLearnsNothing(t *testing.T) {
 	t.Parallel()
 	p := New(Config{Deaf: true})
-	turn, err := p.Wait(t.Context(), name, Call, time.Hour)
+	turn, err := p.Wait(t.Context(), scope, Call, time.Hour)
 	require.NoError(t, err)
 	turn.Done(Report{Limit: 100, Remaining: 0, Refused: true, RetryAfter: time.Hour})
-	_, err = p.Wait(t.Context(), name, Call, time.Second)
+	_, err = p.Wait(t.Context(), scope, Call, time.Second)
 	require.NoError(t, err)
 }
 
 func TestTheNilPacerGivesTurns(t *testing.T) {
 	t.Parallel()
 	var p *Pacer
-	turn, err := p.Wait(t.Context(), name, Poll, time.Hour)
+	turn, err := p.Wait(t.Context(), scope, Poll, time.Hour)
 	require.NoError(t, err)
 	turn.Done(Report{Limit: 1, Remaining: 0, Refused: true})
 	turn.Cancel()
@@ -325,7 +348,7 @@ func TestWhatIsKnownOfABucketIsForgottenInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Config{})
 		tell := func(scope string) {
-			turn, err := p.Wait(t.Context(), Bucket{scope, "x"}, Call, time.Hour)
+			turn, err := p.Wait(t.Context(), scope, Call, time.Hour)
 			require.NoError(t, err)
 			turn.Done(Report{Limit: 100, Remaining: 50})
 		}
@@ -342,7 +365,7 @@ func TestWhatIsKnownOfABucketIsForgottenInTheEnd(t *testing.T) {
 func tell(t *testing.T, p *Pacer, class Class, r Report) time.Duration {
 	t.Helper()
 	start := time.Now()
-	turn, err := p.Wait(t.Context(), name, class, 2*time.Hour)
+	turn, err := p.Wait(t.Context(), scope, class, 2*time.Hour)
 	require.NoError(t, err)
 	turn.Done(r)
 	return time.Since(start)
@@ -354,7 +377,7 @@ func TestARequestWithoutAnAnswerCostsNothing(t *testing.T) {
 		p := New(Config{})
 		tell(t, p, Call, Report{Limit: 100, Remaining: 50})
 		for range 100 {
-			turn, err := p.Wait(t.Context(), name, Call, time.Hour)
+			turn, err := p.Wait(t.Context(), scope, Call, time.Hour)
 			require.NoError(t, err)
 			turn.Cancel()
 		}
@@ -391,7 +414,7 @@ func TestACeilingLetsNobodyIntoAHold(t *testing.T) {
 		var all sync.WaitGroup
 		for range 60 {
 			all.Go(func() {
-				turn, err := p.Wait(t.Context(), name, Call, time.Hour)
+				turn, err := p.Wait(t.Context(), scope, Call, time.Hour)
 				assert.NoError(t, err)
 				went <- time.Since(start)
 				if len(went) == 5 {
@@ -420,7 +443,7 @@ func TestPollsDoNotStarve(t *testing.T) {
 		var all sync.WaitGroup
 		all.Go(func() {
 			for {
-				turn, err := p.Wait(ctx, name, Poll, time.Hour)
+				turn, err := p.Wait(ctx, scope, Poll, time.Hour)
 				if err != nil {
 					return
 				}
