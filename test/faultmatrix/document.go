@@ -1,0 +1,174 @@
+package faultmatrix
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// documentHead is what a reader has to know before the tables.
+const documentHead = `# The fault matrix
+
+<!-- Written by "go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/fault-matrix.md". Do not edit. -->
+
+What each call of the library returns when something goes wrong: every operation × every fault × the attempts that the
+fault strikes. The tests of ` + "`test/faultmatrix`" + ` run each cell over real connections. What needs no connection they also run in
+process on virtual time, in both versions of the API. Faults of connections they also run over HTTPS, on a connection that
+is in use, and through a transport of the user's. Faults of access tokens they also run after the token of an earlier
+call has expired. Each cell must be as this table says. The table follows from the rules below, and not from what the code
+does.
+
+` + "```console" + `
+go test -C test/faultmatrix ./...                                                        # runs the matrix
+go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/fault-matrix.md           # writes this file
+go run -C test/faultmatrix ./cmd/faultmatrix -check ../../docs/fault-matrix.md           # fails if it is not current
+` + "```" + `
+
+## How to read it
+
+A row is a fault. A column is one or several operations that have the same cells. There are three tables for clients with
+an API key, and three for clients with a service account: the fault strikes the first attempt, the second one (the first
+is rejected with 429, which is retried), or every attempt. A call makes up to %d attempts.
+
+- *Handshake* is a request without credentials, with which the client asks for the challenge of HTTP Digest.
+- *Token request* is the request with which a service account asks for its access token, POST /api/oauth/token.
+- *Carried out* means that Atlas did what the request asks for, although its response says otherwise or is lost.
+
+What happens to the operation's own request has the same outcome with both kinds of credentials. The tests check that in
+process. So the tables of service accounts are about tokens only.
+
+A cell has three parts, and a fourth one for service accounts, such as ` + "`ok · 2 · +1`" + `:
+
+1. **What the call returns**, see below.
+2. **How many authenticated requests arrived.** ` + "`1/2`" + `: one request, in two attempts.
+3. **What has changed in Atlas:** the number of jobs or link-tokens that the call has created; ` + "`−1`" + ` for the link-token that
+   it has deleted; for a cutover ` + "`+1`" + ` when the migration is cut over. For operations that read it is always ` + "`0`" + `.
+4. **How many requests for a token arrived.**
+
+| result | the error |
+| --- | --- |
+| ok | none, and the result is right: a creation returns the id of the job that it has created last |
+| 404, 503, … | an ` + "`*APIError`" + ` with this status |
+| **unknown**: … | an ` + "`*OutcomeUnknownError`" + ` around what follows the colon |
+| broken | the connection was closed or reset, or ended in the middle of the response |
+| refused, no host | the dial failed: nobody listens, or the name is unknown |
+| timeout | the time for the last attempt has passed (` + "`WithTimeout`" + `) |
+| deadline, cancelled | the context's own error; with a status in brackets, also the ` + "`*APIError`" + ` of the attempt before |
+| TLS, certificate | TLS failed; the certificate is not trusted (` + "`*tls.CertificateVerificationError`" + `) |
+| not HTTP, endless head | what arrived is not the head of an HTTP response; the head has no end |
+| body, too large | the status is a success, and the body cannot be used, or has more than 4 MiB |
+
+In no cell does a call outlive its context by more than %d ms, or leave a connection or a goroutine behind.
+
+## The rules
+
+| what the fault does to an attempt | | reading, validating, deleting, cutting over | creating a migration or a link-token |
+| --- | --- | --- | --- |
+`
+
+const documentRules = `
+A call ends after %d attempts with the error of the last one. In addition:
+
+- An attempt may have deleted the link-token, and the next one ends in 404: the link-token has been deleted, **ok**.
+- An attempt may have cut over, and the next one is rejected with a 4xx: **unknown**, around the rejection.
+- Without an access token nothing is sent, whatever the operation is. So the outcome is never **unknown**, and an
+  ` + "`*APIError`" + ` is then about POST /api/oauth/token.
+- Deleting and cutting over have a response without content. Once the status has arrived, a lost body changes nothing.
+  A body that has arrived and is not JSON does: such a response is not from Atlas.
+`
+
+// Document is the matrix in Markdown.
+func Document() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, documentHead, maxAttempts, promptness.Milliseconds())
+	for _, r := range rules {
+		others, creating := string(r.others), string(r.creating)
+		if r.effect == harmless {
+			others, creating = "ok", "ok"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.title, r.meaning, others, creating)
+	}
+	fmt.Fprintf(&b, documentRules, maxAttempts)
+	notes := &footnotes{}
+	writeTables(&b, "The fault", keyFaults(), notes)
+	writeTables(&b, "Service accounts: the fault", accountFaults(), notes)
+	b.WriteString("\n## Notes\n\n")
+	for i, text := range notes.texts {
+		fmt.Fprintf(&b, "%d. %s\n", i+1, text)
+	}
+	return b.String()
+}
+
+// columns puts operations together that have the same cells for all of the faults.
+func columns(faults []*Fault) [][]*Operation {
+	var columns [][]*Operation
+	for _, op := range Operations {
+		i := slices.IndexFunc(columns, func(column []*Operation) bool { return sameCells(faults, column[0], op) })
+		if i < 0 {
+			columns = append(columns, []*Operation{op})
+			continue
+		}
+		columns[i] = append(columns[i], op)
+	}
+	return columns
+}
+
+func sameCells(faults []*Fault, a, b *Operation) bool {
+	for _, f := range faults {
+		for _, s := range AllStrikes {
+			if Expect(Cell{a, f, s}) != Expect(Cell{b, f, s}) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// writeTables writes a table for each part of the matrix.
+func writeTables(b *strings.Builder, title string, faults []*Fault, notes *footnotes) {
+	columns := columns(faults)
+	for _, s := range AllStrikes {
+		fmt.Fprintf(b, "\n## %s strikes %s\n\n", title, s)
+		writeTable(b, s, faults, columns, notes)
+	}
+}
+
+func writeTable(b *strings.Builder, s Strikes, faults []*Fault, columns [][]*Operation, notes *footnotes) {
+	b.WriteString("| fault |")
+	for _, column := range columns {
+		names := make([]string, len(column))
+		for i, op := range column {
+			names[i] = "`" + string(op.Name) + "`"
+		}
+		b.WriteString(" " + strings.Join(names, ", ") + " |")
+	}
+	b.WriteString("\n|" + strings.Repeat(" --- |", len(columns)+1) + "\n")
+	var group effect
+	for _, f := range faults {
+		if f.effect != group {
+			group = f.effect
+			fmt.Fprintf(b, "| **%s** |%s\n", ruleFor(group).title, strings.Repeat(" |", len(columns)))
+		}
+		b.WriteString("| " + f.Name + " |")
+		for _, column := range columns {
+			e := Expect(Cell{column[0], f, s})
+			b.WriteString(" " + e.String() + notes.mark(e.exception) + " |")
+		}
+		b.WriteString("\n")
+	}
+}
+
+// footnotes number the reasons of exceptions in the order in which they are met.
+type footnotes struct{ texts []string }
+
+func (n *footnotes) mark(x *exception) string {
+	if x == nil {
+		return ""
+	}
+	i := slices.Index(n.texts, x.reason)
+	if i < 0 {
+		i = len(n.texts)
+		n.texts = append(n.texts, x.reason)
+	}
+	return fmt.Sprintf(" [%d](#notes)", i+1)
+}
