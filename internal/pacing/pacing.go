@@ -1,10 +1,12 @@
 // Package pacing keeps a client within the rate limits of a server that counts requests in token buckets and tells with
-// each answer how many tokens are left.
+// each response how many tokens are left.
 //
-// Nothing is configured: a [Pacer] learns the buckets from the answers, and a server that says nothing about them is not
-// paced. Within a bucket, requests are spread over the time until it fills; after a refusal all wait as long as the
-// server asks, and then go one after the other; calls that somebody waits for go before polls. A ceiling can be set by
-// hand beside that. The package starts no goroutine.
+// Nothing is configured: a [Pacer] learns the buckets from the responses, and a server that says nothing about them is
+// not paced. Within a bucket, requests are spread over the time until it fills. After a request that exceeded the limit,
+// all wait as long as the server asks, and then go one after the other. Calls that somebody waits for go before polls. A
+// user can set a ceiling beside that. The package starts no goroutine.
+//
+// It knows scopes, limits and times. It knows nothing of HTTP, and not what a request is for.
 package pacing
 
 import (
@@ -30,11 +32,11 @@ type bucket struct {
 	budget *budget
 }
 
-// Config is what can be set by hand.
+// Config is what a user can set.
 type Config struct {
 	// PerMinute and Burst are a ceiling for all requests: at most Burst at once, and PerMinute in the long run. 0: none.
 	PerMinute, Burst int
-	// Deaf makes the Pacer ignore what the server says.
+	// Deaf makes the Pacer ignore what the server says about limits.
 	Deaf bool
 }
 
@@ -74,7 +76,7 @@ type Turn struct {
 }
 
 // Wait waits for a turn. It fails with the context's error, and with a [*TooLate] as soon as it is known that the turn
-// comes after the context's deadline, or that the server refuses everybody for longer than longestHold.
+// comes after the context's deadline, or that the server makes everybody wait for longer than longestHold.
 func (p *Pacer) Wait(ctx context.Context, scope string, class Class, longestHold time.Duration) (Turn, error) {
 	if p == nil {
 		return Turn{}, nil
@@ -94,7 +96,7 @@ func (p *Pacer) Wait(ctx context.Context, scope string, class Class, longestHold
 		if p.Held(scope) == 0 {
 			return turn, nil
 		}
-		turn.Cancel() // the server has refused another request meanwhile
+		turn.Cancel() // another request has exceeded the limit meanwhile
 	}
 }
 
@@ -113,7 +115,7 @@ func (t *Turn) pass(ctx context.Context, class Class, longestHold time.Duration)
 	return nil
 }
 
-// Cancel gives up a turn whose request brought no answer.
+// Cancel gives up a turn whose request brought no response.
 func (t *Turn) Cancel() {
 	if t.bucket != nil {
 		t.bucket.mu.Lock()
@@ -123,7 +125,7 @@ func (t *Turn) Cancel() {
 	*t = Turn{}
 }
 
-// Done tells what the answer to the request says.
+// Done tells what the response to the request says.
 func (t *Turn) Done(r Report) {
 	defer func() { *t = Turn{} }()
 	b, learned := t.bucket, false
@@ -141,7 +143,7 @@ func (t *Turn) Done(r Report) {
 	b.changed(b.budget.report(time.Now(), t.asOf, r))
 }
 
-// Held returns for how long nobody gets a turn yet, because the server has refused a request.
+// Held returns for how long nobody gets a turn yet, because the server has asked to wait.
 func (p *Pacer) Held(scope string) time.Duration {
 	if p == nil {
 		return 0
@@ -161,7 +163,7 @@ func (p *Pacer) find(scope string) *bucket {
 	return p.buckets[scope]
 }
 
-// learn returns the bucket that an answer has told of.
+// learn returns the bucket that a response has told of.
 func (p *Pacer) learn(scope string) *bucket {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -68,7 +68,7 @@ func (e *exchange) session() (*session, error) {
 	}
 }
 
-// arrive lets those who wait go on as soon as the outcome is known, which is before the exchange is over.
+// arrive wakes those who wait as soon as the outcome is known, which is before the exchange is over.
 func (e *exchange) arrive() {
 	if e.leads {
 		e.leads = false
@@ -84,7 +84,7 @@ func (e *exchange) plain(ctx context.Context) (*http.Response, error) {
 	}
 	c, ok := challengeOf(resp)
 	if !ok {
-		if !isRefusal(resp.StatusCode) {
+		if !leavesOpen(resp.StatusCode) {
 			e.transport.quiet.Store(true)
 		}
 		return resp, nil
@@ -110,7 +110,7 @@ func (e *exchange) probe() (*http.Response, error) {
 		auth.Discard(resp)
 		return e.authenticate(s, true)
 	}
-	if isRefusal(resp.StatusCode) {
+	if leavesOpen(resp.StatusCode) {
 		return resp, nil
 	}
 	e.transport.open.Store(true)
@@ -138,7 +138,7 @@ func (e *exchange) authenticate(first *session, fresh bool) (*http.Response, err
 			t.accepted.Store(false)
 			return resp, nil
 		}
-		rejected = rejected || !c.Stale
+		rejected = rejected || !c.stale
 		// The next attempt has a new nonce to itself until it has succeeded. With a shared one, concurrent callers could use
 		// it up first on a server that limits its uses.
 		next := t.sessionFor(c, s)
@@ -181,7 +181,7 @@ func (t *Transport) send(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// bodyHash returns the hash of the body if the session's answers cover it. The body itself stays unread.
+// bodyHash returns the hash of the body if the credentials cover it. The body itself stays unread.
 func (e *exchange) bodyHash(s *session) (string, error) {
 	if !s.hashesBody() {
 		return "", nil
@@ -248,18 +248,16 @@ func describesBody(name string) bool {
 	}
 }
 
-// challengeOf returns the challenge to answer, and false if the response is not a refusal that can be answered. What is
-// malformed cannot be, so the error adds nothing.
-func challengeOf(resp *http.Response) (Challenge, bool) {
+// challengeOf returns the challenge of a response, and false if it has none that is supported.
+func challengeOf(resp *http.Response) (challenge, bool) {
 	if resp.StatusCode != http.StatusUnauthorized {
-		return Challenge{}, false
+		return challenge{}, false
 	}
-	challenges, _ := ParseChallenges(resp.Header)
-	return Select(challenges)
+	return selectChallenge(parseChallenges(resp.Header))
 }
 
-// isRefusal reports whether a response without a challenge leaves open how the server authenticates requests.
-func isRefusal(status int) bool {
+// leavesOpen reports whether a response without a challenge says nothing about how the server authenticates requests.
+func leavesOpen(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusTooManyRequests:
 		return true

@@ -17,15 +17,15 @@ const (
 )
 
 // worthAttempt reports whether the challenge to attempt n with a session calls for another attempt.
-func (t *Transport) worthAttempt(s *session, c Challenge, n int, fresh bool) bool {
-	if n == 1 && (!fresh || c.Stale) {
+func (t *Transport) worthAttempt(s *session, c challenge, n int, fresh bool) bool {
+	if n == 1 && (!fresh || c.stale) {
 		return true // the nonce is old
 	}
 	most := firstAttempts
 	if t.nodes.Load() {
 		most = nodeAttempts
 	}
-	return n < most && t.accepted.Load() && c.Nonce != s.keys().challenge.Nonce
+	return n < most && t.accepted.Load() && c.nonce != s.keys().challenge.nonce
 }
 
 // keepsNonce reports whether the attempt after the n-th has the same nonce once more, and not the one just offered. Where
@@ -43,7 +43,7 @@ func keepsNonce(n int) bool {
 // learn notes what a response to credentials, which is not a challenge, says about them and about the server. Before it,
 // a nonce that the server does not call stale may have been rejected.
 func (t *Transport) learn(status int, rejected bool) {
-	if isRefusal(status) {
+	if leavesOpen(status) {
 		return // it may come from a gateway that has not looked at the credentials
 	}
 	if !t.accepted.Load() {

@@ -70,7 +70,7 @@ func TestNodesWithNoncesOfTheirOwn(t *testing.T) {
 				assert.Zero(t, base.openBodies())
 				for _, s := range c.servers {
 					for _, r := range s.recorded() {
-						assert.NotContains(t, r.refusal, "count", "no count of a nonce is used twice")
+						assert.NotContains(t, r.rejection, "count", "no count of a nonce is used twice")
 					}
 				}
 			})
@@ -180,11 +180,11 @@ func TestTheSameNonceAgainEndsACall(t *testing.T) {
 func TestRememberedSessionsAreBounded(t *testing.T) {
 	t.Parallel()
 	transport := newTestTransport(t, &inProcess{handler: newServer()})
-	first := transport.sessionFor(Challenge{Nonce: "0"}, nil)
+	first := transport.sessionFor(challenge{nonce: "0"}, nil)
 	for i := range 3 * manySessions {
-		assert.Same(t, first, transport.sessionFor(Challenge{Nonce: "0"}, first))
-		transport.sessionFor(Challenge{Nonce: fmt.Sprint(i + 1)}, nil)
+		assert.Same(t, first, transport.sessionFor(challenge{nonce: "0"}, first))
+		transport.sessionFor(challenge{nonce: fmt.Sprint(i + 1)}, nil)
 	}
 	assert.Len(t, transport.recent, manySessions)
-	assert.NotSame(t, first, transport.sessionFor(Challenge{Nonce: "0"}, nil))
+	assert.NotSame(t, first, transport.sessionFor(challenge{nonce: "0"}, nil))
 }
