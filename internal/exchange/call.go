@@ -150,7 +150,7 @@ func (c *call) retries(ctx context.Context) bool {
 	}
 	c.wait = c.x.Policy.backoff(c.attempts, f)
 	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) >= max(c.wait, c.x.Pacer.Held(bucketOf(c.Endpoint, c.Scope)))
+	return !ok || time.Until(deadline) >= max(c.wait, c.x.Pacer.Held(c.Scope))
 }
 
 func (c *call) maxAttempts() int {

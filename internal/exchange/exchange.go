@@ -169,10 +169,6 @@ func (x *Exchanger) secrets() []string {
 }
 
 // Turn waits for the turn of a request within the rate limit of a scope.
-func (x *Exchanger) Turn(ctx context.Context, e *endpoint.Endpoint, scope string, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
-	return x.Pacer.Wait(ctx, bucketOf(e, scope), class, max(x.Policy.longestWait(), outage))
-}
-
-func bucketOf(e *endpoint.Endpoint, scope string) pacing.Bucket {
-	return pacing.Bucket{Scope: scope, Kind: e.Kind()}
+func (x *Exchanger) Turn(ctx context.Context, _ *endpoint.Endpoint, scope string, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
+	return x.Pacer.Wait(ctx, scope, class, max(x.Policy.longestWait(), outage))
 }
