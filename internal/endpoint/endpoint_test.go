@@ -29,12 +29,12 @@ func TestEndpoints(t *testing.T) {
 		kind     string
 		creates  bool
 	}{
-		{&CreateLinkToken, Endpoint{"LinkTokens.Create", http.MethodPost, org + "/linkTokens", old, Unsent, Stands, true}, "LinkTokens", true},
-		{&DeleteLinkToken, Endpoint{"LinkTokens.Delete", http.MethodDelete, org + "/linkTokens", old, Always, NotFoundIsDone, false}, "LinkTokens", false},
-		{&ListAvailableProjects, Endpoint{"AvailableProjects.List", http.MethodGet, org + "/availableProjects", old, Always, Stands, false}, "AvailableProjects", false},
-		{&CreateValidation, Endpoint{"Validations.Create", http.MethodPost, project + "/validate", current, Always, Stands, false}, "Validations", true},
+		{&CreateLinkToken, Endpoint{Name: "LinkTokens.Create", Method: http.MethodPost, Path: org + "/linkTokens", MediaType: old, Retry: Unsent, SecretResponse: true}, "LinkTokens", true},
+		{&DeleteLinkToken, Endpoint{Name: "LinkTokens.Delete", Method: http.MethodDelete, Path: org + "/linkTokens", MediaType: old, Retry: Always, Rejection: NotFoundIsDone}, "LinkTokens", false},
+		{&ListAvailableProjects, Endpoint{Name: "AvailableProjects.List", Method: http.MethodGet, Path: org + "/availableProjects", MediaType: old, Retry: Always}, "AvailableProjects", false},
+		{&CreateValidation, Endpoint{Name: "Validations.Create", Method: http.MethodPost, Path: project + "/validate", MediaType: current, Retry: Always}, "Validations", true},
 		{&GetValidation, Endpoint{"Validations.Get", http.MethodGet, project + "/validate/{validationId}", old, Always, Stands, false}, "Validations", false},
-		{&CreateMigration, Endpoint{"Migrations.Create", http.MethodPost, project, current, Unsent, Stands, false}, "Migrations", true},
+		{&CreateMigration, Endpoint{Name: "Migrations.Create", Method: http.MethodPost, Path: project, MediaType: current, Retry: Unsent}, "Migrations", true},
 		{&GetMigration, Endpoint{"Migrations.Get", http.MethodGet, project + "/{liveMigrationId}", old, Always, Stands, false}, "Migrations", false},
 		{&Cutover, Endpoint{"Migrations.Cutover", http.MethodPut, project + "/{liveMigrationId}/cutover", old, Always, MayBeDone, false}, "Migrations", false},
 	} {
