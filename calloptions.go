@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"time"
 
 	"github.com/livemigration/livemigration-go/internal/exchange"
 	"github.com/livemigration/livemigration-go/internal/response"
@@ -51,6 +52,21 @@ func WithHeader(key, value string) CallOption {
 			s.request.Header = http.Header{}
 		}
 		s.request.Header.Set(canonical, value)
+	}
+}
+
+// WithGrace lets a request that is on its way outlive the context by up to d, so that a program which is told to stop
+// does not lose the id of a job that has just been created. A request that is not on its way, because it waits for a
+// connection, an access token, its turn within the rate limit or the next attempt, ends with the context as always, and
+// no attempt begins after that. d must not be negative. Default: 0.
+//
+// When the response arrives in that time the call succeeds, although its context has ended.
+func WithGrace(d time.Duration) CallOption {
+	return func(s *callSettings) {
+		s.request.Grace = d
+		if d < 0 {
+			s.violations = append(s.violations, FieldViolation{"WithGrace", "must not be negative"})
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package livemigration
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -68,13 +67,9 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 //  5. The exchange, one for each client: it waits for a turn within the rate limit, bounds each attempt, reads the
 //     response, and makes the next attempt. It is outermost, so that wrappers see each attempt.
 func (c *Client) assemble(cfg *config, credentials Credentials, origin *url.URL) exchange.Config {
-	base := cfg.baseTransport()
-	c.closeIdle = func() {
-		if closer, ok := base.(interface{ CloseIdleConnections() }); ok {
-			closer.CloseIdleConnections()
-		}
-	}
-	authenticated := cfg.authenticate(credentials, origin, delivery.NewTransport(base))
+	sent := delivery.NewTransport(cfg.baseTransport())
+	c.closeIdle = sent.CloseIdleConnections
+	authenticated := cfg.authenticate(credentials, origin, sent)
 	own, _ := authenticated.(exchange.Authenticator)
 	if revoker, ok := authenticated.(interface {
 		Revoke(ctx context.Context, userAgent string) error
@@ -171,7 +166,11 @@ func (c *Client) do(ctx context.Context, e *endpoint.Endpoint, ids []identifier,
 		r.Secrets = body.secrets()
 	}
 	settings.outcome = c.exchange.Do(ctx, r)
-	return publicError(r, &settings.outcome, c.exchange)
+	lookFor := ""
+	if settings.outcome.Verdict == exchange.Unknown {
+		lookFor = lookForOf(ids, body)
+	}
+	return publicError(r, &settings.outcome, lookFor)
 }
 
 // violations gathers everything that is wrong with a call.
@@ -199,6 +198,15 @@ type payload interface {
 	encode(APIVersion) ([]byte, error)
 	// secrets are the values in the body that no message may show.
 	secrets() []string
+	// lookFor says, when nobody knows whether the request was carried out, what to look for.
+	lookFor(ids []identifier) string
+}
+
+func lookForOf(ids []identifier, body payload) string {
+	if body != nil {
+		return body.lookFor(ids)
+	}
+	return "migration " + ids[1].segment() + " of project " + ids[0].segment() + " may have been cut over, read its state with Get"
 }
 
 // checked is a result that says by itself whether it is usable.
@@ -207,11 +215,8 @@ type checked interface {
 	check(asked string) error
 }
 
-// job is a result whose id is worth more than the rest.
-type job interface{ salvage(id string) }
-
-// decodeResult reads what arrived of a response into result; err is what ended it too early. The id of a job that was
-// created is found in anything that shows it, since Atlas does not tell it a second time.
+// decodeResult reads what arrived of a response into result; err is what ended it too early. If it fails, it returns the
+// id of the job that was created where the beginning of the body shows it, since Atlas does not tell it a second time.
 func decodeResult(e *endpoint.Endpoint, ids []identifier, data []byte, err error, result any) (id string, _ error) {
 	if err == nil {
 		err = response.Decode(data, result)
@@ -223,17 +228,11 @@ func decodeResult(e *endpoint.Endpoint, ids []identifier, data []byte, err error
 	if checked, ok := result.(checked); ok && err == nil {
 		err = checked.check(asked)
 	}
-	created, ok := result.(job)
-	if err == nil || !ok || !e.Creates() {
+	if err == nil || !e.Creates() {
 		return "", err
 	}
-	id = response.StringMember(data, "_id")
-	if checkID("", id) != nil {
+	if id = response.StringMember(data, "_id"); checkID("", id) != nil {
 		return "", err
-	}
-	if json.Valid(data) {
-		created.salvage(id)
-		return "", nil
 	}
 	return id, err
 }

@@ -1,6 +1,7 @@
 package livemigration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,17 +77,6 @@ type APIError struct {
 	Duration time.Duration
 }
 
-// FieldViolation is one field of a request that is not as it must be.
-type FieldViolation struct {
-	// Field is a JSON path in the request's body such as "source.password", or the name of a parameter such as "groupId".
-	Field string
-	// Description says what is right.
-	Description string
-}
-
-// String returns "field description".
-func (v FieldViolation) String() string { return v.Field + " " + v.Description }
-
 // Error describes the failure in one line.
 func (e *APIError) Error() string {
 	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
@@ -125,68 +115,42 @@ func (e *APIError) Is(target error) bool {
 	}
 }
 
-// InvalidRequestError is a request that was refused before anything was sent.
-type InvalidRequestError struct {
-	// Violations are all that is wrong, in the order of the fields.
-	Violations []FieldViolation
-}
-
-// Error lists the violations in one line, up to twenty of them.
-func (e *InvalidRequestError) Error() string {
-	return messagePrefix + "invalid request: " + joinViolations(e.Violations)
-}
-
-// Is reports whether target is [ErrInvalidRequest].
-func (e *InvalidRequestError) Is(target error) bool { return target == ErrInvalidRequest }
-
-// invalidRequest keeps a nil pointer from becoming a non-nil error.
-func invalidRequest(violations []FieldViolation) error {
-	if len(violations) == 0 {
-		return nil
-	}
-	return &InvalidRequestError{Violations: violations}
-}
-
-// joinViolations names the first ones; nobody reads a line of hundreds.
-func joinViolations(violations []FieldViolation) string {
-	const most = 20
-	var parts []string
-	for _, v := range violations[:min(len(violations), most)] {
-		parts = append(parts, v.String())
-	}
-	if more := len(violations) - most; more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// OutcomeUnknownError says that a request may have been carried out, that its answer is lost, and that repeating it is
-// not safe: a migration may run whose id nobody knows, or a link-token may exist. Look in the Atlas user interface
-// before you call again.
+// OutcomeUnknownError says that a request may have been carried out, and that sending it again is not safe: a migration
+// may run whose id nobody knows, or a link-token may exist. Look in the Atlas user interface before you call again; the
+// message says for what. After a cutover, [MigrationsService.Get] tells. [MayHaveCreated] tells the two apart.
 type OutcomeUnknownError struct {
 	// Method and Path are those of the request. Path is below the prefix of the API version.
 	Method, Path string
-	// Err is what became of the answer.
+	// Err is how the last attempt ended: an [*APIError], or a [*CallError] when there was no usable response.
 	Err error
-	// ID is the id of the job that was created, where the part of the answer that arrived shows it; usually empty.
+	// ID is the id of the job that was created, where the part of the response that arrived shows it; usually empty.
 	ID string
 	// Attempts is how many times the request was made.
 	Attempts int
 	// Duration is how long the call took, with all its attempts and the waits between them.
 	Duration time.Duration
-	// RequestID is Atlas's name for the request, for its support; empty when the answer with it is lost.
+	// RequestID is Atlas's name for the request, for its support; empty when the response with it is lost.
 	RequestID string
+
+	lookFor string
 }
 
-// Error describes the failure in one line.
+// Error says what may have happened, what to look for, and how the last attempt ended.
 func (e *OutcomeUnknownError) Error() string {
+	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
+}
+
+func (e *OutcomeUnknownError) summary() string {
 	known := ""
 	if e.ID != "" {
 		known = ", the id is " + e.ID
 	}
-	return messagePrefix + e.Method + " " + e.Path + ": the request may have been carried out" + known +
-		", check before repeating it: " + summaryOf(e.Err)
+	lookFor := cmp.Or(e.lookFor, "the request may have been carried out, look in Atlas before you send it again")
+	return lookFor + known + ": " + summaryOf(e.Err)
 }
+
+// MigrationID returns ID as that of a migration, empty when it is not known.
+func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.ID) }
 
 // Unwrap returns Err.
 func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
@@ -194,58 +158,12 @@ func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
 // Is reports whether target is [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
-// ValidationFailedError says that a validation ended in [ValidationFailed].
-type ValidationFailedError struct {
-	// Validation is the job's last state; its ErrorMessage says why.
-	Validation *Validation
-}
-
-// Error gives the job's id and Atlas's reason.
-func (e *ValidationFailedError) Error() string {
-	if e.Validation == nil {
-		return messagePrefix + "validation failed"
-	}
-	message := messagePrefix + "validation " + string(e.Validation.ID) + " failed"
-	if reason := redact.Line(e.Validation.ErrorMessage); reason != "" {
-		message += ": " + reason
-	}
-	return message
-}
-
-// Is reports whether target is [ErrValidationFailed].
-func (e *ValidationFailedError) Is(target error) bool { return target == ErrValidationFailed }
-
-// MigrationFailedError says that a migration ended in [MigrationFailed] or [MigrationExpired].
-type MigrationFailedError struct {
-	// Migration is the job's last state.
-	Migration *Migration
-}
-
-// Error gives the job's id and status.
-func (e *MigrationFailedError) Error() string {
-	if e.Migration == nil {
-		return messagePrefix + "migration failed"
-	}
-	message := messagePrefix + "migration " + string(e.Migration.ID)
-	if e.Migration.Status == MigrationExpired {
-		return message + " expired: it was not cut over within 120 hours of its being ready"
-	}
-	return message + " failed"
-}
-
-// Is reports whether target is the sentinel of the job's status.
-func (e *MigrationFailedError) Is(target error) bool {
-	if e.Migration == nil {
-		return false
-	}
-	switch e.Migration.Status {
-	case MigrationFailed:
-		return target == ErrMigrationFailed
-	case MigrationExpired:
-		return target == ErrMigrationExpired
-	default:
-		return false
-	}
+// MayHaveCreated reports whether a call that ended with err may have created something: a migration, a link-token, or
+// the link of a source organization. It is false for a cutover. Ask it before any other question about err: an
+// [*OutcomeUnknownError] may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
+func MayHaveCreated(err error) bool {
+	var unknown *OutcomeUnknownError
+	return errors.As(err, &unknown) && unknown.Method == http.MethodPost
 }
 
 // summaryOf is an error's message without what the message around it says already.
@@ -335,8 +253,9 @@ func (e *PacingError) Is(target error) bool {
 // Unwrap returns Err.
 func (e *PacingError) Unwrap() error { return e.Err }
 
-// publicError turns what came of a call into its error, nil when it succeeded.
-func publicError(r *exchange.Request, o *exchange.Outcome, x *exchange.Exchanger) error {
+// publicError turns what came of a call into its error, nil when it succeeded. lookFor says what to look for when nobody
+// knows.
+func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error {
 	if o.Verdict == exchange.Done {
 		return nil
 	}
@@ -346,28 +265,27 @@ func publicError(r *exchange.Request, o *exchange.Outcome, x *exchange.Exchanger
 		}
 		return &CallError{r.Endpoint.Method, r.Path, o.Attempts, o.Duration, err, text}
 	}
-	// of is the error of one attempt.
-	of := func(f *exchange.Failure) error {
-		if f.Response != nil {
+	of := func(f *exchange.Failure) error { // the error of one attempt
+		switch {
+		case f.None():
+			return nil
+		case f.Response != nil:
 			return newAPIError(f.Response, o.Duration)
+		default:
+			return call(f.Err, f.Text)
 		}
-		return call(f.Err, f.Text)
 	}
 	f := &o.Failure
 	var err error
 	switch {
 	case o.Waiting:
-		ended := &interruptedError{o.Ended, f.Err, f.Text}
-		if f.Response != nil {
-			ended.last = newAPIError(f.Response, o.Duration)
-		}
+		ended := &interruptedError{o.Ended, "while waiting to retry after", f.Text, of(f)}
 		err = call(ended, ended.Error())
 	case f.TooLate != nil:
-		late := &PacingError{Method: r.Endpoint.Method, Path: r.Path, Attempts: o.Attempts, Wait: f.TooLate.Wait, Duration: o.Duration, deadline: f.TooLate.Deadline}
-		if !o.Before.None() {
-			late.Err = of(&o.Before)
-		}
-		err = late
+		err = &PacingError{r.Endpoint.Method, r.Path, o.Attempts, f.TooLate.Wait, o.Duration, of(&o.Before), f.TooLate.Deadline}
+	case f.Response == nil && o.Ended != nil && !o.Before.None():
+		ended := &interruptedError{o.Ended, "in an attempt after", o.Before.Text, of(&o.Before)}
+		err = call(ended, ended.Error())
 	case f.Response == nil && o.Ended != nil: // in whatever words the transport has put it
 		err = call(o.Ended, redact.Line(o.Ended.Error()))
 	default:
@@ -378,7 +296,7 @@ func publicError(r *exchange.Request, o *exchange.Outcome, x *exchange.Exchanger
 	}
 	return &OutcomeUnknownError{
 		Method: r.Endpoint.Method, Path: r.Path, Err: err, ID: f.ID, Attempts: o.Attempts, Duration: o.Duration,
-		RequestID: x.Redactor().Clean(o.Header.Get("X-Request-Id")),
+		RequestID: o.RequestID, lookFor: lookFor,
 	}
 }
 
@@ -393,14 +311,16 @@ func newAPIError(e *response.Error, took time.Duration) *APIError {
 	return api
 }
 
-// interruptedError is a context that ended between two attempts.
+// interruptedError is a context that ended, and the failure before that.
 type interruptedError struct {
-	ended, last error
-	text        string // of the last attempt's failure
+	ended  error
+	when   string
+	text   string // of before
+	before error
 }
 
 func (e *interruptedError) Error() string {
-	return e.ended.Error() + " while waiting to retry after: " + e.text
+	return redact.Line(summaryOf(e.ended)) + " " + e.when + ": " + e.text
 }
 
-func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.last} }
+func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.before} }

@@ -70,6 +70,10 @@ func (r LinkTokenRequest) encode(APIVersion) ([]byte, error) { return json.Marsh
 
 func (LinkTokenRequest) secrets() []string { return nil }
 
+func (LinkTokenRequest) lookFor(ids []identifier) string {
+	return "a link-token of organization " + ids[0].segment() + " may have been created, look in Atlas before you create one again"
+}
+
 func isAddressOrBlock(s string) bool {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return addr.Zone() == ""

@@ -2,11 +2,11 @@ package livemigration
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // MigrationsService starts, reads and cuts over migrations.
@@ -100,24 +100,44 @@ func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, mi
 	return s.client.do(ctx, &endpoint.Cutover, []identifier{projectID, migrationID}, nil, opts, nil)
 }
 
-// UnmarshalJSON reads a migration, also from the form that the documentation of v1.0 shows, in which migrationHosts is
-// one string.
+// UnmarshalJSON reads a migration from JSON. One odd value does not cost the others: a lag of 12.0 or "12" is read, and a
+// value that makes no sense is left out. migrationHosts may be one string, as the documentation of v1.0 shows it.
 func (m *Migration) UnmarshalJSON(data []byte) error {
 	type plain Migration
-	if json.Unmarshal(data, (*plain)(m)) == nil { // the usual form, at the least cost
-		return nil
-	}
-	body := struct {
-		*plain
-		MigrationHosts stringList `json:"migrationHosts"`
-	}{plain: (*plain)(m)}
-	if err := json.Unmarshal(data, &body); err != nil {
-		return err
-	}
-	m.MigrationHosts = body.MigrationHosts
-	return nil
+	return response.Lenient(data, (*plain)(m))
 }
 
 func (m *Migration) check(asked string) error { return checkJob(string(m.ID), string(m.Status), asked) }
 
-func (m *Migration) salvage(id string) { *m = Migration{ID: MigrationID(id), Status: m.Status} }
+// MigrationFailedError says that a migration ended in [MigrationFailed] or [MigrationExpired].
+type MigrationFailedError struct {
+	// Migration is the job's last state.
+	Migration *Migration
+}
+
+// Error gives the job's id and status.
+func (e *MigrationFailedError) Error() string {
+	if e.Migration == nil {
+		return messagePrefix + "migration failed"
+	}
+	message := messagePrefix + "migration " + string(e.Migration.ID)
+	if e.Migration.Status == MigrationExpired {
+		return message + " expired: it was not cut over within 120 hours of its being ready"
+	}
+	return message + " failed"
+}
+
+// Is reports whether target is the sentinel of the job's status.
+func (e *MigrationFailedError) Is(target error) bool {
+	if e.Migration == nil {
+		return false
+	}
+	switch e.Migration.Status {
+	case MigrationFailed:
+		return target == ErrMigrationFailed
+	case MigrationExpired:
+		return target == ErrMigrationExpired
+	default:
+		return false
+	}
+}

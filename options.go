@@ -282,6 +282,9 @@ func (c *config) attemptTimeout() time.Duration {
 // again and again.
 const idleConnections = 64
 
+// pingAfter is after what silence an HTTP/2 connection is tested, and for how long the test may take.
+const pingAfter = 15 * time.Second
+
 func (c *config) baseTransport() http.RoundTripper {
 	if c.httpClient != nil && c.httpClient.Transport != nil {
 		return c.httpClient.Transport
@@ -292,6 +295,9 @@ func (c *config) baseTransport() http.RoundTripper {
 	}
 	transport := standard.Clone()
 	transport.MaxIdleConnsPerHost = idleConnections
+	if transport.HTTP2 == nil { // a connection whose packets vanish is noticed by the ping that gets no response
+		transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}
+	}
 	if transport.OnProxyConnectResponse == nil {
 		transport.OnProxyConnectResponse = exchange.CheckProxy
 	}

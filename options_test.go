@@ -107,6 +107,8 @@ func TestDefaults(t *testing.T) {
 	transport, ok := newConfig(nil).baseTransport().(*http.Transport)
 	require.True(t, ok)
 	assert.NotSame(t, http.DefaultTransport, transport)
+	require.NotNil(t, transport.HTTP2)
+	assert.Positive(t, transport.HTTP2.SendPingTimeout, "a silent HTTP/2 connection is tested")
 	client.CloseIdleConnections()
 }
 

@@ -110,7 +110,8 @@ func TestErrorShapes(t *testing.T) {
 		{"binary", reply(400, "\x00\xff\x1b[0mtext"), APIError{StatusCode: 400, Reason: "Bad Request", Detail: "[0mtext"}, ErrBadRequest, "400 Bad Request: [0mtext"},
 		{"long page", reply(400, strings.Repeat("é", 5000)), APIError{StatusCode: 400, Reason: "Bad Request", Detail: strings.Repeat("é", 200) + "…"}, ErrBadRequest, "400 Bad Request: " + strings.Repeat("é", 200) + "…"},
 		{"rate limited, by header", reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "7"), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", RetryAfter: 7 * time.Second}, ErrRateLimited, "429 RATE_LIMITED (retry after 7s)"},
-		{"rate limited, by parameters", reply(429, `{"errorCode":"RATE_LIMITED","parameters":["/p", 9, 100, 10, 60]}`), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", Parameters: []any{"/p", 9.0, 100.0, 10.0, 60.0}, RetryAfter: 9 * time.Second}, ErrRateLimited, "429 RATE_LIMITED (retry after 9s)"},
+		{"rate limited, by parameters", reply(429, `{"errorCode":"RATE_LIMITED_TOKEN_BUCKET","parameters":["/p", 9, 100, 10, 60]}`), APIError{StatusCode: 429, Code: "RATE_LIMITED_TOKEN_BUCKET", Reason: "Too Many Requests", Parameters: []any{"/p", 9.0, 100.0, 10.0, 60.0}, RetryAfter: 9 * time.Second}, ErrRateLimited, "429 RATE_LIMITED_TOKEN_BUCKET (retry after 9s)"},
+		{"rate limited, parameters of another code", reply(429, `{"error":429,"errorCode":"RATE_LIMITED","parameters":["/api/atlas/v2/groups",600,1]}`), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", Parameters: []any{"/api/atlas/v2/groups", 600.0, 1.0}}, ErrRateLimited, "429 RATE_LIMITED"},
 		{"redirect", reply(302, "", "Location", "https://evil.example/x?y"), APIError{StatusCode: 302, Reason: "Found", Detail: "redirect to evil.example refused: check the base URL"}, nil, "302 Found: redirect to evil.example refused: check the base URL"},
 		{"relative redirect", reply(301, "", "Location", "/elsewhere"), APIError{StatusCode: 301, Reason: "Moved Permanently", Detail: "redirect to the same host refused: check the base URL"}, nil, "301 Moved Permanently: redirect to the same host refused: check the base URL"},
 	} {
@@ -145,7 +146,7 @@ func TestEnvelopes(t *testing.T) {
 		{"error without content", reply(200, `{"status":503}`), 503},
 		{"success inside a failure", reply(502, `{"status":200,"content":`+migrationJSON+`}`), MigrationWorking},
 		{"a gateway's page", reply(502, `<h1>Bad Gateway</h1>`), 502},
-		{"not wrapped", reply(200, migrationJSON), MigrationWorking},
+		{"a status in digits", reply(200, `{"status":"200","content":`+migrationJSON+`}`), MigrationWorking},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -277,11 +278,93 @@ func TestASuccessThatIsAPageIsNone(t *testing.T) {
 	}
 	require.ErrorContains(t, cutover(cut("<html>please")), "it is not JSON")
 	require.ErrorContains(t, cutover(huge), "it is not JSON")
-	require.ErrorContains(t, cutover(reply(200, "<html>please log in</html>"), WithEnvelope()), "it is not JSON")
+	require.ErrorContains(t, cutover(reply(200, "<html>please log in</html>"), WithEnvelope()), "there is no envelope around it: please log in")
 	require.ErrorIs(t, cutover(cut(`{"status":200`), WithEnvelope()), io.ErrUnexpectedEOF)
 	require.NoError(t, cutover(cut(`{"_id":"5f`)), "Atlas has begun to say what v1.0 says")
 	require.NoError(t, cutover(cut("")))
-	require.NoError(t, cutover(reply(202, ""), WithEnvelope()))
+	require.ErrorContains(t, cutover(reply(202, ""), WithEnvelope()), "there is no envelope around it")
+	require.NoError(t, cutover(reply(202, "")))
+}
+
+// A failure may hide in a success, with an envelope and without.
+func TestAnErrorInsideASuccessIsThatError(t *testing.T) {
+	t.Parallel()
+	const inside = `{"error":409,"errorCode":"NOT_READY","detail":"not ready for cutover"}`
+	for name, step := range map[string]func(*http.Request) (*http.Response, error){
+		"plain": reply(200, inside), "accepted": reply(202, inside),
+		"in an envelope": reply(200, `{"status":200,"content":`+inside+`}`), "around it": reply(200, `{"status":409,"content":`+inside+`}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var opts []CallOption
+			if strings.Contains(name, " ") {
+				opts = append(opts, WithEnvelope())
+			}
+			for operation, call := range map[string]func(*Client) error{
+				"LinkTokens.Create": func(c *Client) error {
+					_, err := c.LinkTokens.Create(t.Context(), validID, LinkTokenRequest{}, opts...)
+					return err
+				},
+				"LinkTokens.Delete": func(c *Client) error { return c.LinkTokens.Delete(t.Context(), validID, opts...) },
+				"AvailableProjects.List": func(c *Client) error {
+					_, err := c.AvailableProjects.List(t.Context(), validID, opts...)
+					return err
+				},
+				"Validations.Create": func(c *Client) error {
+					_, err := c.Validations.Create(t.Context(), destinationID, validRequest(), opts...)
+					return err
+				},
+				"Validations.Get": func(c *Client) error {
+					_, err := c.Validations.Get(t.Context(), destinationID, validID, opts...)
+					return err
+				},
+				"Migrations.Create": func(c *Client) error {
+					_, err := c.Migrations.Create(t.Context(), destinationID, validRequest(), opts...)
+					return err
+				},
+				"Migrations.Get": func(c *Client) error {
+					_, err := c.Migrations.Get(t.Context(), destinationID, validID, opts...)
+					return err
+				},
+				"Migrations.Cutover": func(c *Client) error { return c.Migrations.Cutover(t.Context(), destinationID, validID, opts...) },
+			} {
+				err := call(script(step).client(t))
+				require.ErrorIs(t, err, ErrConflict, operation)
+				assert.NotErrorIs(t, err, ErrOutcomeUnknown, operation)
+				assert.ErrorContains(t, err, "409 NOT_READY: not ready for cutover", operation)
+			}
+		})
+	}
+}
+
+// What a response tells beside the id and the status must not cost those.
+func TestOddValuesAreLeftOut(t *testing.T) {
+	t.Parallel()
+	lag := int64(12)
+	for name, tc := range map[string]struct {
+		body string
+		want Migration
+	}{
+		"a fraction":        {`{"_id":"` + validID + `","status":"WORKING","lagTimeSeconds":12.0,"readyForCutover":true}`, Migration{ID: validID, Status: MigrationWorking, ReadyForCutover: true, LagTimeSeconds: &lag}},
+		"a string":          {`{"_id":"` + validID + `","status":"WORKING","lagTimeSeconds":"12","readyForCutover":"true"}`, Migration{ID: validID, Status: MigrationWorking, ReadyForCutover: true, LagTimeSeconds: &lag}},
+		"nonsense":          {`{"_id":"` + validID + `","status":"WORKING","lagTimeSeconds":{"a":1}}`, Migration{ID: validID, Status: MigrationWorking}},
+		"no status":         {`{"_id":"` + validID + `","readyForCutover":true}`, Migration{ID: validID, ReadyForCutover: true}},
+		"a status of null":  {`{"_id":"` + validID + `","status":null}`, Migration{ID: validID}},
+		"a byte order mark": {"\ufeff" + `{"_id":"` + validID + `","status":"NEW"}`, Migration{ID: validID, Status: MigrationNew}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := script(reply(200, tc.body)).client(t, once).Migrations.Get(t.Context(), destinationID, validID)
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, *m)
+		})
+	}
+	projects, err := script(reply(200, `[{"name":"a","deployments":[{"name":"c","oplogSizeMB":990.5,"shardsSize":"3","dbSizeBytes":"big","sharded":true}]}]`)).
+		client(t, once).AvailableProjects.List(t.Context(), validID)
+	require.NoError(t, err)
+	assert.Equal(t, []Deployment{{Name: "c", OplogSizeMB: 990, ShardsSize: 3, Sharded: true}}, projects[0].Deployments)
+	_, err = script(reply(200, `{"_id":[],"status":7}`)).client(t, once).Validations.Get(t.Context(), destinationID, validID)
+	require.ErrorContains(t, err, "no _id and no status in it")
 }
 
 func TestTheIDOfAJobSurvivesTheEndOfTheContext(t *testing.T) {
@@ -323,7 +406,7 @@ func (r untilDone) Read([]byte) (int, error) {
 func TestAnswersOfNoUseAreRepeatedForReads(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"empty": "", "HTML": "<html>", "truncated": migrationJSON[:40], "another type": `"text"`, "no status": `{"_id":"` + validID + `"}`,
+		"empty": "", "HTML": "<html>", "truncated": migrationJSON[:40], "another type": `"text"`, "nothing in it": `{"status":null}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

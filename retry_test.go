@@ -3,6 +3,7 @@ package livemigration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -229,13 +230,18 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 		{"gateway, empty 503", "503 Service Unavailable", reply(503, ""), true},
 		{"gateway, empty 504", "504 Gateway Timeout", reply(504, ""), true},
 		{"gateway, useless Retry-After", "503 Service Unavailable", reply(503, "", "Retry-After", "soon"), true},
-		{"Atlas's 503", "503 X", reply(503, `{"errorCode":"X"}`), false},
-		{"Atlas's 500", "500 X", reply(500, `{"errorCode":"X"}`), false},
-		{"Atlas's 504", "504 X", reply(504, `{"errorCode":"X"}`), false},
-		{"500 without JSON", "500 Internal Server Error", reply(500, ""), false},
+		{"Atlas's 503", "503 X", reply(503, `{"errorCode":"X"}`), true},
+		{"Atlas's 500", "500 X", reply(500, `{"errorCode":"X"}`), true},
+		{"Atlas's 504", "504 X", reply(504, `{"errorCode":"X"}`), true},
+		{"500 without JSON", "500 Internal Server Error", reply(500, ""), true},
+		{"408", "408 Request Timeout: upstream took too long", reply(408, "<html>upstream took too long</html>"), true},
+		{"421", "421 Misdirected Request", reply(421, ""), true},
+		{"425", "425 Too Early", reply(425, ""), true},
+		{"460", "460", reply(460, ""), true},
+		{"499", "499", reply(499, ""), true},
 		{"success without id", "unusable response: no _id in it", reply(201, `{"status":"NEW"}`), true},
-		{"success that is HTML", "unusable response: invalid character '<' looking for beginning of value", reply(201, "<html>"), true},
-		{"empty success", "unusable response: unexpected end of JSON input", reply(201, ""), true},
+		{"success that is HTML", "unusable response: it is not JSON: please log in", reply(201, "<html>please log in"), true},
+		{"empty success", "unusable response: it is empty", reply(201, ""), true},
 		{"a gateway's own status", "520: oops", reply(520, "<b>oops"), true},
 		{"refusal", "409 X", reply(409, `{"errorCode":"X"}`), false},
 	} {
@@ -248,13 +254,20 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 			if !tc.unknown {
 				assert.EqualError(t, err, "livemigration: POST "+path+": "+tc.message)
 				assert.False(t, errors.As(err, &unknown))
+				assert.False(t, MayHaveCreated(err))
 				return
 			}
 			require.ErrorAs(t, err, &unknown)
 			assert.ErrorIs(t, err, ErrOutcomeUnknown)
 			assert.Equal(t, "POST", unknown.Method)
 			assert.Equal(t, path, unknown.Path)
-			assert.EqualError(t, err, "livemigration: POST "+path+": the request may have been carried out, check before repeating it: "+tc.message)
+			assert.EqualError(t, err, "livemigration: POST "+path+": a migration of cluster \"exampleClusterA\" of source project "+string(sourceID)+
+				" to cluster \"exampleClusterB\" of Atlas project "+string(destinationID)+" may have been started, look for it in Atlas before you start it again: "+tc.message)
+			assert.True(t, MayHaveCreated(fmt.Errorf("tool: %w", err)))
+			var api *APIError
+			if errors.As(err, &api) {
+				assert.Equal(t, api.StatusCode >= 500, errors.Is(err, ErrServer))
+			}
 		})
 	}
 }

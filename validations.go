@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/redact"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // ValidationsService checks migration requests before they are carried out.
@@ -61,19 +63,46 @@ func (v *Validation) check(asked string) error {
 	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
-func (v *Validation) salvage(id string) { *v = Validation{ID: ValidationID(id), Status: v.Status} }
+// UnmarshalJSON reads a validation from JSON. One odd value does not cost the others: it is left out.
+func (v *Validation) UnmarshalJSON(data []byte) error {
+	type plain Validation
+	return response.Lenient(data, (*plain)(v))
+}
 
-// checkJob refuses an answer about a job that is of no use: without the id of one that was created, without the status
-// of one that was asked for, or about another one.
+// checkJob rejects a response about a job that cannot be used: one without the id of a job that was created, one about
+// another job, or one that tells nothing. Without a status beside the right id the rest is used.
 func checkJob(id, status, asked string) error {
 	switch {
 	case asked == "" && id == "":
 		return errors.New("no _id in it")
-	case asked != "" && status == "":
-		return errors.New("no status in it")
+	case asked == "" && checkID("", id) != nil:
+		return errors.New("its _id is not an id")
 	case asked != "" && id != "" && id != asked:
 		return errors.New("it is about another job")
+	case id == "" && status == "":
+		return errors.New("no _id and no status in it")
 	default:
 		return nil
 	}
 }
+
+// ValidationFailedError says that a validation ended in [ValidationFailed].
+type ValidationFailedError struct {
+	// Validation is the job's last state; its ErrorMessage says why.
+	Validation *Validation
+}
+
+// Error gives the job's id and Atlas's reason.
+func (e *ValidationFailedError) Error() string {
+	if e.Validation == nil {
+		return messagePrefix + "validation failed"
+	}
+	message := messagePrefix + "validation " + string(e.Validation.ID) + " failed"
+	if reason := redact.Line(e.Validation.ErrorMessage); reason != "" {
+		message += ": " + reason
+	}
+	return message
+}
+
+// Is reports whether target is [ErrValidationFailed].
+func (e *ValidationFailedError) Is(target error) bool { return target == ErrValidationFailed }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"net/http"
 	"slices"
 	"time"
 
@@ -265,7 +264,7 @@ func (w *watch[T]) look(ctx context.Context) (l poll.Look[T]) {
 func passing(err error) bool {
 	var api *APIError
 	if errors.As(err, &api) {
-		return api.StatusCode == http.StatusTooManyRequests || api.StatusCode >= http.StatusInternalServerError
+		return exchange.Passing(api.StatusCode)
 	}
 	return !errors.Is(err, ErrInvalidRequest) && !exchange.Permanent(err)
 }
@@ -281,9 +280,11 @@ func (w *watch[T]) error(ctx context.Context, err error) error {
 	var late *pacing.TooLate
 	switch outage := ended.Outage.Round(time.Second); {
 	case ended.Interrupted && ended.Before != nil:
-		cause = &interruptedError{exchange.ContextError(ctx), ended.Before, summaryOf(ended.Before)}
+		cause = &interruptedError{exchange.ContextError(ctx), "while waiting for the next poll after", summaryOf(ended.Before), ended.Before}
 	case ended.Interrupted:
 		cause = exchange.ContextError(ctx)
+	case ended.Before != nil && ctx.Err() != nil && !errors.As(ended.Err, new(*interruptedError)):
+		cause = &interruptedError{ended.Err, "in a poll after", summaryOf(ended.Before), ended.Before}
 	case errors.As(ended.Err, &late):
 		cause = &PacingError{Method: w.endpoint.Method, Path: w.endpoint.Expand(segments(w.ids)...), Wait: late.Wait, Err: ended.Before, deadline: late.Deadline}
 	case outage > 0:

@@ -3,6 +3,7 @@ package livemigration
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 )
 
 // migrationPayload is a migration request on its way to a destination project.
@@ -27,6 +28,12 @@ func (p *migrationPayload) secrets() []string {
 	return []string{p.request.Source.Password.Reveal()}
 }
 
+func (p *migrationPayload) lookFor([]identifier) string {
+	source, destination := &p.request.Source, &p.request.Destination
+	return fmt.Sprintf("a migration of cluster %q of source project %s to cluster %q of Atlas project %s may have been started, "+
+		"look for it in Atlas before you start it again", source.ClusterName, source.ProjectID, destination.ClusterName, p.projectID)
+}
+
 // encode writes the body. It is the only place that writes the password.
 func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
 	r := &p.request
@@ -37,18 +44,19 @@ func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
 			SSL: r.Source.SSL, CACertificatePath: r.Source.CACertificatePath,
 			ManagedAuthentication: r.Source.ManagedAuthentication,
 		},
-		Destination:    wireDestination{GroupID: p.projectID, ClusterName: r.Destination.ClusterName},
+		Destination: wireDestination{
+			GroupID: p.projectID, ClusterName: r.Destination.ClusterName,
+			HostnameSchemaType: cmp.Or(r.Destination.HostnameSchemaType, HostnamePublic), PrivateLinkID: r.Destination.PrivateLinkID,
+		},
 		MigrationHosts: r.MigrationHosts,
+	}
+	if r.Sharding != nil {
+		body.Sharding = newWireSharding(r.Sharding)
 	}
 	if v == APIv1 {
 		body.DropEnabled = &r.DropDestinationData
-		return json.Marshal(body)
-	}
-	body.DropDestinationData = &r.DropDestinationData
-	body.Destination.HostnameSchemaType = cmp.Or(r.Destination.HostnameSchemaType, HostnamePublic)
-	body.Destination.PrivateLinkID = r.Destination.PrivateLinkID
-	if r.Sharding != nil {
-		body.Sharding = newWireSharding(r.Sharding)
+	} else {
+		body.DropDestinationData = &r.DropDestinationData
 	}
 	return json.Marshal(body)
 }

@@ -53,11 +53,8 @@ func (c *call) begin(retryablehttp.Logger, *http.Request, int) {
 // handle reads a response. It runs inside the loop of attempts, so that a truncated response is an attempt that failed.
 func (c *call) handle(resp *http.Response) error {
 	defer resp.Body.Close()
-	body, err := response.ReadBody(resp)
-	c.response, c.status = resp, resp.StatusCode
-	if c.Query.Envelope && err == nil {
-		c.status, body = response.Unwrap(c.status, body)
-	}
+	status, body, err := response.Read(resp, c.Query.Envelope)
+	c.response, c.status = resp, status
 	c.logDeprecation(resp.Header)
 	if c.status/100 != 2 {
 		failure := c.newError(resp.Header, body)
@@ -72,7 +69,10 @@ func (c *call) handle(resp *http.Response) error {
 		id, err = c.Decode(body, err)
 	}
 	if err != nil {
-		return &unusable{err, id}
+		if c.Endpoint.SecretResponse {
+			body = nil
+		}
+		return &unusable{response.WithExcerpt(err, body, c.redactor()), id}
 	}
 	c.logAttempt(&Failure{})
 	return nil

@@ -91,6 +91,8 @@ type Request struct {
 	// the job that was created, where the body shows it. Nil where the status says everything.
 	Decode func(body []byte, err error) (id string, _ error)
 
+	// Grace is for how long a request that is on its way outlives the caller's context.
+	Grace       time.Duration
 	MaxAttempts int // 0: the policy's
 	Class       pacing.Class
 	Turn        *pacing.Turn   // of the first attempt, where there is one already

@@ -83,21 +83,29 @@ func classify(err error, sent *delivery.State) Failure {
 
 func (f *Failure) readStatus(unsent bool) {
 	r := f.Response
-	switch r.StatusCode {
-	case http.StatusUnauthorized:
+	switch {
+	case r.StatusCode == http.StatusUnauthorized:
 		// If the nonce expired a second time while the request was under way, it is rejected whatever the keys are.
 		f.transient = r.StaleNonce
 		f.undone = f.undone || r.StaleNonce
-	case http.StatusTooManyRequests:
+	case r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusServiceUnavailable && r.RetryAfterGiven:
 		f.transient, f.undone = true, true
-	case http.StatusServiceUnavailable:
-		f.transient, f.undone = true, unsent || r.RetryAfterGiven
-	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
-		f.transient = true
+	case Passing(r.StatusCode):
+		// Whoever says so may have passed the request on, and whoever failed may have carried it out first.
+		f.transient, f.lost = true, !unsent
 	}
-	// Atlas itself says 500; a status above it that is not in Atlas's words comes from something before it.
-	fromGateway := !r.FromAtlas && r.StatusCode > http.StatusInternalServerError
-	f.lost = !f.undone && fromGateway
+}
+
+// Passing reports whether a status is about the server or a gateway at this moment, and not about the request: all from
+// 500 on, 429, and those with which gateways say that something took too long or went the wrong way.
+func Passing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusTooManyRequests,
+		460, 499: // the client closed the connection, say AWS's load balancer and nginx
+		return true
+	default:
+		return status >= http.StatusInternalServerError
+	}
 }
 
 // Permanent recognizes errors that another attempt cannot change.

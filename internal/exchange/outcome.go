@@ -32,8 +32,9 @@ type Outcome struct {
 	Duration time.Duration
 	// Status and Header are those of the last response; 0 and nil when there was none. Status is that of the envelope if
 	// one was asked for.
-	Status int
-	Header http.Header
+	Status    int
+	Header    http.Header
+	RequestID string // of that response, redacted
 }
 
 func (c *call) outcome(v Verdict) Outcome {
@@ -43,6 +44,9 @@ func (c *call) outcome(v Verdict) Outcome {
 	}
 	if c.response != nil {
 		o.Header = c.response.Header
+		if v == Unknown {
+			o.RequestID = c.redactor().Clean(o.Header.Get("X-Request-Id"))
+		}
 	}
 	return o
 }

@@ -55,7 +55,7 @@ type Ended struct {
 	Interrupted bool
 	// Outage is set when looks failed for too long.
 	Outage time.Duration
-	// Before is how the last look failed, where Err is not about a look.
+	// Before is how the look before failed, nil when it did not.
 	Before error
 }
 
@@ -132,7 +132,7 @@ func (r *run[T]) look(ctx context.Context) (*T, *Ended) {
 		return l.State, nil
 	}
 	if ctx.Err() != nil || !l.Passing {
-		return nil, &Ended{Err: l.Err}
+		return nil, &Ended{Err: l.Err, Before: r.failed}
 	}
 	r.failed = l.Err
 	if left := r.left(); left <= 0 || r.atLeast > left {

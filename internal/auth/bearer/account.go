@@ -1,10 +1,12 @@
 package bearer
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -54,7 +56,8 @@ func tokenClient(base http.RoundTripper, userAgent string) *http.Client {
 	}
 }
 
-// tokenRequests gives requests to the token endpoints their headers.
+// tokenRequests gives requests to the token endpoints their headers, and takes the byte order mark off the responses,
+// which x/oauth2 does not read.
 type tokenRequests struct {
 	base      http.RoundTripper
 	userAgent string
@@ -67,7 +70,29 @@ func (t *tokenRequests) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.userAgent != "" {
 		out.Header.Set("User-Agent", t.userAgent)
 	}
-	return t.base.RoundTrip(out)
+	resp, err := t.base.RoundTrip(out)
+	if err != nil || resp == nil || resp.Body == nil {
+		return resp, err
+	}
+	data, err := response.ReadBody(resp)
+	_ = resp.Body.Close()
+	resp.Body, resp.ContentLength = io.NopCloser(&readThenFail{data, err}), -1
+	return resp, nil
+}
+
+// readThenFail is a body that has been read as far as it could be.
+type readThenFail struct {
+	data []byte
+	err  error
+}
+
+func (r *readThenFail) Read(p []byte) (int, error) {
+	if len(r.data) == 0 {
+		return 0, cmp.Or(r.err, io.EOF)
+	}
+	n := copy(p, r.data)
+	r.data = r.data[n:]
+	return n, nil
 }
 
 // fetch asks for a new token, within the attempt that needs it.
