@@ -12,18 +12,56 @@ import (
 // server has had all of it.
 func TestARequestThatMustNotBeSentTwiceIsSentOnceOverHTTP2(t *testing.T) {
 	t.Parallel()
-	for name, code := range http2Codes {
-		t.Run(name, func(t *testing.T) {
+	reset := func(code string) func(frames, uint32) {
+		return func(f frames, stream uint32) { f.reset(stream, http2Codes[code]) }
+	}
+	for _, tc := range []struct {
+		name    string
+		respond func(frames, uint32)
+		unsent  string // the server's word that it did not process the request
+	}{
+		{"PROTOCOL_ERROR", reset("PROTOCOL_ERROR"), ""},
+		{"INTERNAL_ERROR", reset("INTERNAL_ERROR"), ""},
+		{"CANCEL", reset("CANCEL"), ""},
+		{"REFUSED_STREAM", reset("REFUSED_STREAM"), "REFUSED_STREAM"},
+		{"GOAWAY below the stream", func(f frames, _ uint32) { f.goAway(0, 0) }, "graceful shutdown GOAWAY"},
+		{"GOAWAY below the stream, with an error", func(f frames, _ uint32) { f.goAway(0, http2Codes["INTERNAL_ERROR"]) }, ""},
+		{"GOAWAY above the stream, then nothing", func(f frames, stream uint32) {
+			f.goAway(stream, 0)
+			_ = f.conn.Close()
+		}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			base, url, count := http2(t, func(f frames, _ int, stream uint32) { f.reset(stream, code) })
+			server := http2(t, func(f frames, _ int, stream uint32) { tc.respond(f, stream) })
 			c := newCall(t, &State{Once: true})
-			_, err := c.send(t, NewTransport(base), c.request(t, http.MethodPost, url, "body"))
+			_, err := c.send(t, NewTransport(server.transport(t)), c.request(t, http.MethodPost, server.url, "body"))
 			require.Error(t, err)
-			assert.Equal(t, 1, count())
-			assert.False(t, c.Unsent())
-			assert.True(t, c.Arrived())
+			assert.Len(t, server.seen(), 1)
+			assert.Equal(t, tc.unsent != "", c.Unsent(), err)
+			assert.Equal(t, tc.unsent == "", c.Arrived(), err)
+			var unprocessed *UnprocessedError
+			if tc.unsent == "" {
+				assert.NotErrorAs(t, err, &unprocessed)
+				return
+			}
+			require.ErrorAs(t, err, &unprocessed)
+			assert.ErrorContains(t, err, "not processed by the server: ")
+			assert.ErrorContains(t, err, tc.unsent)
+			assert.Error(t, unprocessed.Unwrap(), "what net/http says")
 		})
 	}
+}
+
+// The same words of a transport that is not net/http's own say nothing: it may have sent the request in other ways too.
+func TestOnlyTheWordsOfNetHTTPCount(t *testing.T) {
+	t.Parallel()
+	server := http2(t, func(f frames, _ int, stream uint32) { f.reset(stream, http2Codes["REFUSED_STREAM"]) })
+	base := server.transport(t)
+	c := newCall(t, &State{Once: true})
+	_, err := c.send(t, NewTransport(roundTripper(base.RoundTrip)), c.request(t, http.MethodPost, server.url, "body"))
+	require.Error(t, err)
+	assert.False(t, c.Unsent())
 }
 
 func TestARequestThatNetHTTPSendsTwiceOverHTTP2IsNoticed(t *testing.T) {
@@ -41,28 +79,29 @@ func TestARequestThatNetHTTPSendsTwiceOverHTTP2IsNoticed(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			base, url, count := http2(t, func(f frames, number int, stream uint32) {
+			server := http2(t, func(f frames, number int, stream uint32) {
 				if number == 1 {
 					f.reset(stream, http2Codes[tc.code])
 					return
 				}
 				f.ok(stream)
 			})
+			transport := NewTransport(server.transport(t))
 			c := newCall(t, new(State))
-			status, err := c.send(t, NewTransport(base), c.request(t, tc.method, url, tc.body))
+			status, err := c.send(t, transport, c.request(t, tc.method, server.url, tc.body))
 			assert.Equal(t, tc.twice, c.TwiceOverH2())
+			assert.True(t, c.Arrived())
 			if tc.twice {
 				require.NoError(t, err)
 				assert.Equal(t, http.StatusOK, status)
-				assert.Equal(t, 2, count())
+				assert.Len(t, server.seen(), 2)
 			} else {
 				require.Error(t, err)
-				assert.Equal(t, 1, count())
+				assert.Len(t, server.seen(), 1)
 			}
-			assert.True(t, c.Arrived())
 
-			// The next request of the same call begins anew.
-			_, err = c.send(t, NewTransport(base), c.request(t, tc.method, url, tc.body))
+			// The next attempt of the same call begins anew.
+			_, err = c.send(t, transport, c.request(t, tc.method, server.url, tc.body))
 			require.NoError(t, err)
 			assert.False(t, c.TwiceOverH2())
 		})
@@ -71,15 +110,40 @@ func TestARequestThatNetHTTPSendsTwiceOverHTTP2IsNoticed(t *testing.T) {
 
 func TestASecondRequestOverOneHTTP2ConnectionIsNotOneThatIsSentTwice(t *testing.T) {
 	t.Parallel()
-	base, url, count := http2(t, func(f frames, _ int, stream uint32) { f.ok(stream) })
-	transport := NewTransport(base)
+	server := http2(t, func(f frames, _ int, stream uint32) { f.ok(stream) })
+	transport := NewTransport(server.transport(t))
 	for range 3 {
 		c := newCall(t, &State{Once: true})
-		status, err := c.send(t, transport, c.request(t, http.MethodPost, url, "body"))
+		status, err := c.send(t, transport, c.request(t, http.MethodPost, server.url, "body"))
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusOK, status)
 		assert.False(t, c.TwiceOverH2())
 		assert.True(t, c.Arrived())
 	}
-	assert.Equal(t, 3, count())
+	assert.Equal(t, []int{1, 1, 1}, server.seen())
+}
+
+// A server may speak HTTP/1 over one connection and HTTP/2 over the next one.
+func TestABodyIsNotReadAgainOverHTTP2(t *testing.T) {
+	t.Parallel()
+	c := newCall(t, &State{Once: true})
+	req := c.request(t, http.MethodPost, "https://a.invalid", "body")
+	for _, tc := range []struct {
+		name              string
+		expected, h2, can bool
+	}{
+		{"HTTP/1", false, false, true},
+		{"HTTP/2 where HTTP/1 was expected", false, true, false},
+		{"HTTP/2", true, true, false},
+	} {
+		c.h2.Store(tc.h2)
+		once := c.once(req, tc.expected)
+		can := false
+		if once.GetBody != nil {
+			_, err := once.GetBody()
+			can = err == nil
+		}
+		assert.Equal(t, tc.can, can, tc.name)
+	}
+	assert.Same(t, req, (&State{}).once(req, true), "what may be sent twice is passed on as it is")
 }

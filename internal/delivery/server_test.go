@@ -167,8 +167,8 @@ func (c call) send(t *testing.T, transport http.RoundTripper, req *http.Request)
 var http2Codes = map[string]uint32{"PROTOCOL_ERROR": 1, "INTERNAL_ERROR": 2, "REFUSED_STREAM": 7, "CANCEL": 8}
 
 const (
-	frameData, frameHeaders, frameReset, frameSettings = 0, 1, 3, 4
-	flagEndStream, flagAck, flagEndHeaders             = 1, 1, 4
+	frameData, frameHeaders, frameReset, frameSettings, frameGoAway = 0, 1, 3, 4, 7
+	flagEndStream, flagAck, flagEndHeaders                          = 1, 1, 4
 
 	status200 = 0x88 // in the static table of HPACK
 )
@@ -183,6 +183,11 @@ func (f frames) write(kind, flags byte, stream uint32, payload []byte) {
 
 func (f frames) reset(stream, code uint32) {
 	f.write(frameReset, 0, stream, binary.BigEndian.AppendUint32(nil, code))
+}
+
+// goAway says that no stream above last is processed any more.
+func (f frames) goAway(last, code uint32) {
+	f.write(frameGoAway, 0, 0, binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, last), code))
 }
 
 func (f frames) ok(stream uint32) {
@@ -213,35 +218,50 @@ func (f frames) serve(received func(stream uint32)) {
 	}
 }
 
-// http2 is a server that does with each request what respond does, and a transport that trusts it. A request's number
-// counts from 1, over all connections.
-func http2(t *testing.T, respond func(f frames, number int, stream uint32)) (transport *http.Transport, url string, count func() int) {
+// http2Server is an HTTP/2 server that does with each request what respond does. The number of a request counts from 1,
+// over all connections.
+type http2Server struct {
+	url         string
+	trust       *tls.Config // of clients
+	respond     func(f frames, number int, stream uint32)
+	mu          sync.Mutex
+	connections []int // of the requests
+}
+
+func http2(t *testing.T, respond func(f frames, number int, stream uint32)) *http2Server {
 	t.Helper()
 	known := httptest.NewTLSServer(nil) // for its certificate
 	known.Close()
-	var mu sync.Mutex
-	number := 0
-	address := listen(t, func(_ int, plain net.Conn) {
+	s := &http2Server{trust: known.Client().Transport.(*http.Transport).TLSClientConfig, respond: respond}
+	s.url = "https://" + listen(t, func(connection int, plain net.Conn) {
 		conn := tls.Server(plain, &tls.Config{Certificates: known.TLS.Certificates, NextProtos: []string{"h2"}})
 		defer conn.Close()
 		f := frames{conn}
-		f.serve(func(stream uint32) {
-			mu.Lock()
-			number++
-			own := number
-			mu.Unlock()
-			respond(f, own, stream)
-		})
+		f.serve(func(stream uint32) { s.respond(f, s.count(connection), stream) })
 	})
-	transport = standard(t, func(base *http.Transport) {
-		base.TLSClientConfig = known.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-		base.ForceAttemptHTTP2 = true
+	return s
+}
+
+func (s *http2Server) count(connection int) (number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connections = append(s.connections, connection)
+	return len(s.connections)
+}
+
+// seen are the connections of the requests that have arrived.
+func (s *http2Server) seen() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connections
+}
+
+// transport is one of net/http that trusts the server.
+func (s *http2Server) transport(t *testing.T) *http.Transport {
+	t.Helper()
+	return standard(t, func(base *http.Transport) {
+		base.TLSClientConfig, base.ForceAttemptHTTP2 = s.trust.Clone(), true
 	})
-	return transport, "https://" + address, func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return number
-	}
 }
 
 // breakable is a dialer whose connections can be made to fail their next write, before a byte of it is sent.
