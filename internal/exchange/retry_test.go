@@ -57,7 +57,7 @@ func TestWhatIsRetried(t *testing.T) {
 		}, retried, lost},
 		{"sent, a certificate that nobody trusts", fail(x509.UnknownAuthorityError{}), final, lost},
 		{"a response that is too large", sent(stream(201, func(*http.Request) io.Reader {
-			return io.LimitReader(zeros{}, response.MaxBody+1)
+			return io.MultiReader(strings.NewReader("{"), io.LimitReader(zeros{}, response.MaxBody))
 		})), final, lost},
 
 		{"429", reply(429, atlasError), retried, retried},

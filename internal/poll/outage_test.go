@@ -143,14 +143,18 @@ func TestWaitingForTurnsIsNoPartOfAnOutage(t *testing.T) {
 
 func TestAFailureThatDoesNotPassEndsTheLooks(t *testing.T) {
 	t.Parallel()
-	for name, before := range map[string]step{"at once": sees("a"), "in an outage": fails(errDown)} {
-		t.Run(name, func(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		first  step
+		before error
+	}{{"after a state", sees("a"), nil}, {"in an outage", fails(errDown), errDown}} {
+		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				gone := errors.New("gone")
-				j := script(constant, before, returns(Look[string]{Err: gone}), sees(final))
+				j := script(constant, tc.first, returns(Look[string]{Err: gone}), sees(final))
 				_, _, ended := j.run(t, t.Context())
-				assert.Equal(t, &Ended{Err: gone}, ended)
+				assert.Equal(t, &Ended{Err: gone, Before: tc.before}, ended)
 				assert.Len(t, j.looks, 2)
 			})
 		})
@@ -220,7 +224,7 @@ func TestALookInTheLastMomentOfAnOutage(t *testing.T) {
 					assert.Equal(t, []string{final}, states)
 					return
 				}
-				assert.Equal(t, &Ended{Err: tc.want}, ended)
+				assert.Equal(t, &Ended{Err: tc.want, Before: errDown}, ended)
 			})
 		})
 	}

@@ -209,7 +209,8 @@ func TestTheContextEndsTheLooks(t *testing.T) {
 		{"in a look of an outage, which keeps its own words", []step{fails(errDown), func(ctx context.Context) Look[string] {
 			<-ctx.Done()
 			return Look[string]{Err: errDown, Passing: true}
-		}}, nil, 2, false, Ended{Err: errDown}},
+		}}, nil, 2, false, Ended{Err: errDown, Before: errDown}},
+		{"in a look after one that failed", []step{fails(errDown), hangs}, nil, 2, false, Ended{Err: context.DeadlineExceeded, Before: errDown}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
