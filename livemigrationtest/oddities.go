@@ -2,9 +2,9 @@ package livemigrationtest
 
 import "time"
 
-// WithTokenLifetime sets how long access tokens live, which their response announces in whole seconds, rounded down. The
-// default is 1 hour. With 0, or less, they are dead when they arrive. They live on the time of those who use them: as
-// time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not change that.
+// WithTokenLifetime sets how long access tokens live, which their response announces in whole seconds, rounded down.
+// The default is 1 hour. With 0, or less, they are dead when they arrive. They live on the time of those who use them:
+// as time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not change that.
 func WithTokenLifetime(d time.Duration) Option { return func(c *config) { c.tokenLife = max(d, 0) } }
 
 // WithTokenSkew makes access tokens die d earlier than the server announces, or later when d is negative: what clients
@@ -41,6 +41,6 @@ func WithAlgorithm(algorithm Algorithm) Option { return func(c *config) { c.algo
 func WithDocumentedChallenge() Option { return func(c *config) { c.documented = true } }
 
 // WithDocumentedAnswers makes responses look as the documentation shows them where Atlas itself sends something else.
-// In v2 creating a link-token has the status 200. In v1.0 a link-token is an array of one string, and migrationHosts one string
-// if there is one host. A client has to cope with either.
+// In v2 creating a link-token has the status 200. In v1.0 a link-token is an array of one string, and migrationHosts
+// one string if there is one host. A client has to cope with either.
 func WithDocumentedAnswers() Option { return func(c *config) { c.quirks = true } }

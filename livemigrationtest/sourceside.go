@@ -83,9 +83,9 @@ func (s *Server) createMigrationLink(c *call) (any, *apiError) {
 	taken := func(o *sourceOrg) bool { return o != org && o.token == token && !o.itself }
 	switch {
 	case !slices.Contains(s.state.linkTokens, token):
-		return nil, badRequest([]violation{{codeInvalidAttribute, "linkToken", "is not a link-token of Atlas, or not any more"}})
+		return nil, badParameter("linkToken", "is not a link-token of Atlas, or not any more")
 	case slices.ContainsFunc(s.state.sourceOrgs, taken):
-		return nil, badRequest([]violation{{codeInvalidAttribute, "linkToken", "is that of another organization"}})
+		return nil, badParameter("linkToken", "is that of another organization")
 	}
 	org.connect(token)
 	return org.wireLink(), nil
@@ -97,8 +97,8 @@ func (s *Server) migrationLinkStatus(c *call) (any, *apiError) {
 	return s.state.sourceOrgByID(c.scope).wireLink(), nil
 }
 
-// deleteMigrationLink disconnects the organization. That ends the synchronization of its clusters, so the migrations that
-// run fail.
+// deleteMigrationLink disconnects the organization. That ends the synchronization of its clusters, so the migrations
+// that run fail.
 func (s *Server) deleteMigrationLink(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
