@@ -1,0 +1,100 @@
+// Package response reads what a server sent: bodies within bounds, envelopes, Atlas's error, and the headers about
+// waiting and rate limits.
+//
+// It knows the form of responses. It does not know what a response means for the call that it belongs to.
+package response
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/livemigration/livemigration-go/internal/redact"
+)
+
+var (
+	errNotJSON = errors.New("it is not JSON")
+	errEmpty   = errors.New("it is empty")
+)
+
+// CheckIgnored judges the body of a success of which the status says everything; err is what [Read] says about it. A body
+// that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body.
+func CheckIgnored(body []byte, err error, enveloped bool) error {
+	switch {
+	case err != nil && enveloped:
+		return err
+	case len(bytes.TrimSpace(body)) == 0 || json.Valid(body) || err != nil && beginsAsJSON(body):
+		return nil
+	default:
+		return errNotJSON
+	}
+}
+
+// WithExcerpt adds to err, which says why the body of a success is unusable, the beginning of a body that is not JSON: it
+// tells which gateway or login page has sent it. Where a success is a secret, the body must be nil.
+func WithExcerpt(err error, body []byte, r *redact.Redactor) error {
+	if err == nil || beginsAsJSON(body) || json.Valid(body) {
+		return err
+	}
+	excerpt := r.Excerpt(body)
+	if excerpt == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, excerpt)
+}
+
+// beginsAsJSON reports whether a body is the beginning of an object or a list.
+func beginsAsJSON(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	return len(body) > 0 && (body[0] == '{' || body[0] == '[')
+}
+
+// StringMember finds a member of a JSON object of which perhaps only the beginning arrived. It is empty when the member
+// is not there as a whole.
+func StringMember(data []byte, name string) string {
+	tokens := json.NewDecoder(bytes.NewReader(data))
+	if start, err := tokens.Token(); err != nil || start != json.Delim('{') {
+		return ""
+	}
+	for tokens.More() {
+		key, err := tokens.Token()
+		if err != nil {
+			return ""
+		}
+		var value any
+		if tokens.Decode(&value) != nil {
+			return ""
+		}
+		if text, ok := value.(string); ok && key == name {
+			return text
+		}
+	}
+	return ""
+}
+
+// Decode reads JSON into result, as leniently as [Lenient] unless result reads itself. Its errors do not show names of Go
+// types.
+func Decode(data []byte, result any) error {
+	var err error
+	if self, ok := result.(json.Unmarshaler); ok { // it checks the syntax itself, so once is enough
+		err = self.UnmarshalJSON(data)
+	} else {
+		err = Lenient(data, result)
+	}
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case len(bytes.TrimSpace(data)) == 0:
+		return errEmpty
+	case !beginsAsJSON(data) && !json.Valid(data):
+		return errNotJSON
+	case !errors.As(err, &mismatch):
+		return err
+	case mismatch.Field == "":
+		return fmt.Errorf("unexpected %s", mismatch.Value)
+	default:
+		return fmt.Errorf("unexpected %s as %s", mismatch.Value, mismatch.Field)
+	}
+}
