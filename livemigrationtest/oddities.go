@@ -16,8 +16,9 @@ func WithTokenSkew(d time.Duration) Option { return func(c *config) { c.tokenSke
 func WithNonceLifetime(d time.Duration) Option { return func(c *config) { c.nonceLife = d } }
 
 // WithNodes makes the server several nodes behind one address, of which each accepts only the nonces that it has issued
-// itself. Requests go to the nodes in turn, two to each. A nonce of another node gets a 401 that does not say stale, as
-// that for a wrong key, with a nonce of the node that rejects it. The default is 1, and n below that counts as 1.
+// itself. Requests go to the nodes in turn, two to each. A nonce of another node, or an expired one, gets a 401 that
+// does not say stale, as that for a wrong key, with a nonce of the node that rejects it. The default is 1, and n below
+// that counts as 1.
 func WithNodes(n int) Option { return func(c *config) { c.nodes = max(n, 1) } }
 
 // Algorithm is a hash function of HTTP Digest by the name that a challenge gives it.

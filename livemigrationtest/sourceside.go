@@ -12,19 +12,19 @@ type sourceOrg struct {
 	id       string
 	projects []wireProject
 	token    string // the link-token by which it is connected; empty: it is not
-	itself   bool   // it has connected itself
+	auto     bool   // that was AutoConnect
 }
 
-// connectItself is what AutoConnect does.
-func (o *sourceOrg) connectItself(token string) {
+func (o *sourceOrg) connect(token string) { o.token, o.auto = token, false }
+
+// autoConnect connects the organization unless it is connected.
+func (o *sourceOrg) autoConnect(token string) {
 	if o.token == "" {
-		o.token, o.itself = token, true
+		o.token, o.auto = token, true
 	}
 }
 
-func (o *sourceOrg) connect(token string) { o.token, o.itself = token, false }
-
-func (o *sourceOrg) disconnect() { o.token, o.itself = "", false }
+func (o *sourceOrg) disconnect() { o.token, o.auto = "", false }
 
 // has tells whether a project is one of the organization's.
 func (o *sourceOrg) has(project livemigration.ProjectID) bool {
@@ -80,7 +80,7 @@ func (s *Server) createMigrationLink(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	org := s.state.sourceOrgByID(c.scope)
-	taken := func(o *sourceOrg) bool { return o != org && o.token == token && !o.itself }
+	taken := func(o *sourceOrg) bool { return o != org && o.token == token && !o.auto }
 	switch {
 	case !slices.Contains(s.state.linkTokens, token):
 		return nil, badParameter("linkToken", "is not a link-token of Atlas, or not any more")
