@@ -92,7 +92,7 @@ func TestATimeoutOfTheTransportLeavesAConnectionToo(t *testing.T) {
 	t.Parallel()
 	server := http2(t, func(frames, int, uint32) {})
 	base := server.transport(t)
-	base.ResponseHeaderTimeout = time.Millisecond
+	base.ResponseHeaderTimeout = 50 * time.Millisecond
 	transport := NewTransport(base)
 	defer transport.CloseIdleConnections()
 	for range 3 {

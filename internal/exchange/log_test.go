@@ -59,7 +59,7 @@ func TestRecordsOfAttempts(t *testing.T) {
 		assert.Equal(t, s.times[2]-s.times[1]-2*time.Second, waits[1])
 		record := func(level, msg string, attempt, status float64, more map[string]any) map[string]any {
 			r := map[string]any{
-				"level": level, "msg": msg, "operation": "Migrations.Cutover", "scope": scope, "method": "PUT",
+				"level": level, "msg": msg, "operation": "Migrations.Cutover", "project_id": scope, "method": "PUT",
 				"path": cutting().Path, "attempt": attempt, "status": status,
 			}
 			for key, value := range more {

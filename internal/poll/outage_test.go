@@ -81,7 +81,10 @@ func TestAnOutageThatIsTooLongEndsTheLooks(t *testing.T) {
 				_, last, ended := j.run(t, t.Context())
 				require.NotNil(t, last)
 				assert.Equal(t, "a", *last)
+				asked := ended.Asked
+				ended.Asked = 0
 				assert.Equal(t, &Ended{Err: tc.err, Outage: tc.took}, ended)
+				assert.Equal(t, tc.name == "a pause that is longer than what is left", asked == 61*second, "it says what was asked for")
 				assert.Equal(t, j.looks[1]+tc.took, time.Since(j.began))
 				if tc.told < 0 {
 					assert.Greater(t, len(j.outages), 1)
