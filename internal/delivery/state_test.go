@@ -51,12 +51,15 @@ func TestStates(t *testing.T) {
 			s.connected(nil)
 		}, false},
 	} {
-		var s State
-		s.Begin()
-		if tc.foreign {
-			s.Hide()
-		}
-		tc.steps(&s)
-		assert.Equal(t, tc.unsent, s.Unsent(), tc.name)
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var s State
+			s.Begin()
+			if tc.foreign {
+				s.Hide()
+			}
+			tc.steps(&s)
+			assert.Equal(t, tc.unsent, s.Unsent())
+		})
 	}
 }

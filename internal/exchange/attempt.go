@@ -114,7 +114,7 @@ func (c *call) takeTurn(ctx context.Context) (err error) {
 		c.turn, c.Turn = *given, nil
 		*given = pacing.Turn{}
 	} else {
-		c.turn, err = c.x.Turn(ctx, c.Endpoint, c.Scope, c.Class, 0)
+		c.turn, err = c.x.Turn(ctx, c.Scope, c.Class, 0)
 	}
 	now := time.Now()
 	c.turnWait, c.started = now.Sub(c.started), now
@@ -132,7 +132,7 @@ func (c *call) reportTurn(h http.Header, failure *response.Error) {
 	limits := response.RateLimitOf(h)
 	report := pacing.Report{Limit: limits.Limit, Remaining: limits.Remaining}
 	if failure != nil && failure.AsksToWait() {
-		report.Refused, report.RetryAfter = true, failure.RetryAfter
+		report.Rejected, report.RetryAfter = true, failure.RetryAfter
 		capacity, per := failure.Bucket()
 		report.Per = per
 		if report.Limit < 0 {

@@ -65,3 +65,22 @@ func TestRetryAfterIsAFloorAndFurther429sWaitLonger(t *testing.T) {
 	assert.True(t, p.tooLong(asked(311*time.Second)))
 	assert.False(t, p.tooLong(&Failure{}))
 }
+
+func TestPoliciesThatMakeSense(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		policy Policy
+		valid  bool
+	}{
+		"default":              {Policy{}, true},
+		"all":                  {Policy{1, time.Second, time.Second}, true},
+		"only a minimum":       {Policy{MinBackoff: time.Hour}, true},
+		"only a maximum":       {Policy{MaxBackoff: time.Nanosecond}, true},
+		"minimum over maximum": {Policy{0, 2, 1}, false},
+		"negative attempts":    {Policy{MaxAttempts: -1}, false},
+		"negative minimum":     {Policy{MinBackoff: -1}, false},
+		"negative maximum":     {Policy{MaxBackoff: -1}, false},
+	} {
+		assert.Equal(t, tc.valid, tc.policy.Valid(), name)
+	}
+}
