@@ -1,0 +1,40 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrNotFound says that a store has no record of that name.
+	ErrNotFound = errors.New("record not found")
+	// ErrRunning says that another [Fleet.Run] works on the store.
+	ErrRunning = errors.New("another run works on this store")
+)
+
+// IncompleteError says that a run has ended with records that are neither COMPLETE nor ABANDONED.
+type IncompleteError struct {
+	// Records are those records.
+	Records []Record
+}
+
+// Error names the first twenty records, with state and problem.
+func (e *IncompleteError) Error() string {
+	const most = 20
+	var b strings.Builder
+	fmt.Fprintf(&b, "durable: %d records are not complete: ", len(e.Records))
+	for i, r := range e.Records[:min(len(e.Records), most)] {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%s is %s", r.Plan.Name, r.State)
+		if r.Problem != "" {
+			b.WriteString(" (" + r.Problem + ")")
+		}
+	}
+	if more := len(e.Records) - most; more > 0 {
+		fmt.Fprintf(&b, "; and %d more", more)
+	}
+	return b.String()
+}
