@@ -1,7 +1,6 @@
 package livemigration
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 	"github.com/livemigration/livemigration-go/internal/auth/digest"
 )
 
@@ -25,33 +25,14 @@ type Credentials interface {
 	Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error)
 }
 
-// authenticator is the transport of credentials of this package, about which the pipeline knows more.
-type authenticator interface {
-	http.RoundTripper
-	// secrets are what no message may repeat.
-	secrets() []Secret
-	// explain says what a 401 with this header means if not that the credentials are wrong: that a nonce was too old, or
-	// something that the user should know.
-	explain(http.Header) (stale bool, explanation string)
-	// countsRequests reports whether a server refuses a request that it gets a second time as it is.
-	countsRequests() bool
-	// revoke ends what the server has issued.
-	revoke(ctx context.Context, userAgent string) error
-}
-
 // APIKey returns the credentials of a programmatic API key, which authenticate with HTTP Digest (RFC 7616). The keys
 // go to the configured host only, in hashed form, and neither the credentials nor the client prints them.
 func APIKey(publicKey, privateKey string) Credentials {
-	// A closure, because no printer and no dump looks into one.
-	return &apiKey{func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
+	return &builtIn{"APIKey", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
 		if problems := append(checkKey("public key", publicKey), checkKey("private key", privateKey)...); len(problems) > 0 {
 			return nil, errors.New(strings.Join(problems, "; "))
 		}
-		transport, err := digest.NewTransport(origin, publicKey, privateKey, base)
-		if err != nil {
-			return nil, err
-		}
-		return &keyTransport{transport, func() []Secret { return []Secret{Secret(publicKey), Secret(privateKey)} }}, nil
+		return digest.NewTransport(origin, publicKey, privateKey, base)
 	}}
 }
 
@@ -67,39 +48,38 @@ func checkKey(name, key string) []string {
 	}
 }
 
-type apiKey struct {
+// builtIn are credentials of this package. The closure keeps their values: no printer and no dump looks into one.
+type builtIn struct {
+	name      string
 	transport func(*url.URL, http.RoundTripper) (http.RoundTripper, error)
 }
 
-func (k *apiKey) Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
-	return k.transport(origin, base)
+func (b *builtIn) Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
+	return b.transport(origin, base)
 }
 
-func (*apiKey) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, "livemigration.APIKey("+redacted+")")
+func (b *builtIn) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "livemigration."+b.name+"("+redacted+")")
 }
 
-// keyTransport authenticates the requests of one client with an API key.
-type keyTransport struct {
-	*digest.Transport
-	keys func() []Secret
+// ServiceAccount returns the credentials of a service account, which authenticate with an access token (OAuth 2.0 client
+// credentials, RFC 6749, section 4.4). The client fetches a token from POST /api/oauth/token of the configured host when
+// the first call needs one; all calls share it. It is renewed in the last tenth of its life, at most a minute before its
+// end, and once more when Atlas rejects it. [Client.Close] revokes it; nothing else does.
+//
+// The secret goes to that endpoint only, and neither the credentials nor the client prints it or a token. A call that
+// gets no token ends in an [*APIError] whose Path is /api/oauth/token, or in an error of the network that names that
+// endpoint. The call itself has not been sent then, so it is retried as [RetryPolicy] says, whatever it is.
+//
+// https://www.mongodb.com/docs/atlas/api/service-accounts-overview/
+func ServiceAccount(clientID, clientSecret string) Credentials {
+	return &builtIn{"ServiceAccount", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
+		if problems := append(checkKey("client id", clientID), checkKey("client secret", clientSecret)...); len(problems) > 0 {
+			return nil, errors.New(strings.Join(problems, "; "))
+		}
+		return bearer.NewAccount(origin, clientID, clientSecret, base), nil
+	}}
 }
-
-func (t *keyTransport) secrets() []Secret { return t.keys() }
-
-// explain reads the challenge of a 401.
-func (*keyTransport) explain(h http.Header) (stale bool, explanation string) {
-	challenges, _ := digest.ParseChallenges(h)
-	challenge, ok := digest.Select(challenges)
-	if !ok {
-		return false, "the server offers no Digest challenge that this client can answer"
-	}
-	return challenge.Stale, ""
-}
-
-func (*keyTransport) countsRequests() bool { return true }
-
-func (*keyTransport) revoke(context.Context, string) error { return nil }
 
 // The environment variables of Atlas's own tools; of several names the first that is set counts.
 var (

@@ -1,6 +1,10 @@
 package livemigration
 
-import "context"
+import (
+	"context"
+
+	"github.com/livemigration/livemigration-go/internal/endpoint"
+)
 
 // AvailableProjectsService lists what can be migrated.
 type AvailableProjectsService struct{ client *Client }
@@ -42,7 +46,7 @@ type Deployment struct {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-listorglivemigrationavailableprojects
 func (s *AvailableProjectsService) List(ctx context.Context, orgID OrgID, opts ...CallOption) ([]AvailableProject, error) {
-	projects, err := send[[]AvailableProject](ctx, s.client, &operations.listAvailableProjects, []identifier{orgID}, nil, opts)
+	projects, err := send[[]AvailableProject](ctx, s.client, &endpoint.ListAvailableProjects, []identifier{orgID}, nil, opts)
 	if err != nil {
 		return nil, err
 	}

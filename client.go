@@ -3,22 +3,21 @@ package livemigration
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptrace"
+	"net/url"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/google/go-querystring/query"
-	"github.com/hashicorp/go-retryablehttp"
-
-	"github.com/livemigration/livemigration-go/internal/pacing"
+	"github.com/livemigration/livemigration-go/internal/auth/bearer"
+	"github.com/livemigration/livemigration-go/internal/delivery"
+	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/exchange"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 const version = "0.1.0"
@@ -31,62 +30,25 @@ type Client struct {
 	Validations       *ValidationsService
 	Migrations        *MigrationsService
 
-	http      *http.Client
-	timeout   time.Duration // of an attempt
-	closeIdle func()        // of the user's transport, or of the clone of the default one
-	prefix    string        // scheme, host, and prefix of the API version
 	version   APIVersion
-	userAgent string
-	retry     RetryPolicy
-	logger    *slog.Logger
-
-	// authenticator is nil with credentials of another package.
-	authenticator authenticator
-	redactors     *redactorCache
-	pacer         *pacing.Pacer // nil: there is no pacing
-	deprecated    *sync.Map     // the operations of which it has been said
+	exchange  *exchange.Exchanger
+	closeIdle func() // of the user's transport, or of the clone of the default one
+	// revoke ends what the server has issued to the credentials; nil when it issues nothing.
+	revoke func(ctx context.Context, userAgent string) error
 }
 
-// NewClient returns a client that authenticates with credentials. It does no I/O. The error names what can never work,
-// all of it at once: an empty key, for example, or a base URL that would send passwords in the clear.
+// NewClient returns a client that authenticates with credentials. It does no I/O. The error names everything that can
+// never work: an empty key, for example, or a base URL that would send passwords in the clear.
 func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 	cfg := newConfig(opts)
-	base := cfg.baseTransport()
 	origin := cfg.origin()
-	authenticated := cfg.authenticate(credentials, origin, base)
-	wrapped := cfg.wrap(authenticated)
+	c := &Client{version: cfg.version}
+	exchanger := c.assemble(cfg, credentials, origin)
 	if err := cfg.err(); err != nil {
 		return nil, err
 	}
-	own, _ := authenticated.(authenticator)
-	timeout := cfg.attemptTimeout()
-	c := &Client{
-		// The embedding hides all but RoundTrip: go-retryablehttp closes idle connections after a failed call, which
-		// would take them from other callers.
-		http: &http.Client{
-			Transport: struct{ http.RoundTripper }{&attemptTransport{
-				base: wrapped, timeout: timeout, opaque: own == nil || len(cfg.wrappers) > 0,
-			}},
-			Jar:           cfg.httpClient.Jar,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		timeout: timeout,
-		closeIdle: func() {
-			if closer, ok := base.(interface{ CloseIdleConnections() }); ok {
-				closer.CloseIdleConnections()
-			}
-		},
-		prefix:    origin.String() + cfg.version.prefix(),
-		version:   cfg.version,
-		userAgent: userAgent(cfg.userAgent),
-		retry:     cfg.retry.withDefaults(),
-		logger:    cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
-
-		authenticator: own,
-		redactors:     new(redactorCache),
-		pacer:         cfg.pacer(),
-		deprecated:    new(sync.Map),
-	}
+	exchanger.Prefix = origin.String() + endpoint.Version(cfg.version).Prefix()
+	c.exchange = exchange.New(exchanger)
 	c.LinkTokens = &LinkTokensService{c}
 	c.AvailableProjects = &AvailableProjectsService{c}
 	c.Validations = &ValidationsService{c}
@@ -94,10 +56,53 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 	return c, nil
 }
 
+// assemble builds the chain that a request goes through, from the connection outwards. What it finds wrong is in cfg.
+//
+//  1. The user's transport, or a clone of the default one.
+//  2. The delivery transport notes whether a request may have arrived. It is inside the credentials, because only an
+//     authenticated request counts.
+//  3. The transport of the credentials.
+//  4. The wrappers of WithTransportWrapper. They are outside the credentials, so that they see none. An entrance below
+//     them notes which requests they pass on.
+//  5. The exchange, one for each client: it waits for a turn within the rate limit, bounds each attempt, reads the
+//     response, and makes the next attempt. It is outermost, so that wrappers see each attempt.
+func (c *Client) assemble(cfg *config, credentials Credentials, origin *url.URL) exchange.Config {
+	sent := delivery.NewTransport(cfg.baseTransport())
+	c.closeIdle = sent.CloseIdleConnections
+	authenticated := cfg.authenticate(credentials, origin, sent)
+	own, _ := authenticated.(exchange.Authenticator)
+	if revoker, ok := authenticated.(interface {
+		Revoke(ctx context.Context, userAgent string) error
+	}); ok && own != nil {
+		c.revoke = revoker.Revoke
+	}
+	wrapped := authenticated
+	if own != nil && len(cfg.wrappers) > 0 {
+		wrapped = &delivery.Entrance{Base: authenticated}
+	}
+	return exchange.Config{
+		Transport:     cfg.wrap(wrapped),
+		Opaque:        own == nil || len(cfg.wrappers) > 0,
+		Jar:           cfg.jar(),
+		Authenticator: own,
+		Version:       endpoint.Version(cfg.version),
+		UserAgent:     userAgent(cfg.userAgent),
+		Timeout:       cfg.attemptTimeout(),
+		Policy:        exchange.Policy(cfg.retry),
+		Pacer:         cfg.pacer(),
+		Logger:        cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
+	}
+}
+
+func userAgent(product string) string {
+	own := fmt.Sprintf("livemigration-go/%s (%s; %s)", version, runtime.Version(), runtime.GOOS)
+	return strings.TrimSpace(product + " " + own)
+}
+
 // Format writes where the client's requests go, for every verb. Package fmt would otherwise walk through connections
 // that are in use.
 func (c *Client) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, "livemigration.Client("+c.prefix+")")
+	_, _ = io.WriteString(f, "livemigration.Client("+c.exchange.Prefix+")")
 }
 
 // CloseIdleConnections closes connections that no call uses, also those of others when the client was given a transport
@@ -116,135 +121,56 @@ func (c *Client) Close(ctx context.Context) error {
 		return err
 	}
 	defer c.CloseIdleConnections()
-	if c.authenticator == nil {
+	if c.revoke == nil {
 		return nil
 	}
 	begun := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	bounded, cancel := context.WithTimeout(ctx, c.exchange.Timeout)
 	defer cancel()
-	err := c.authenticator.revoke(bounded, c.userAgent)
-	var api *APIError
-	switch {
-	case err == nil:
+	err := c.revoke(bounded, c.exchange.UserAgent)
+	if err == nil {
 		return nil
-	case errors.As(err, &api):
-		api.Attempts, api.Duration = 1, time.Since(begun)
-		return api
-	case ctx.Err() != nil:
-		err = contextError(ctx)
-	case bounded.Err() != nil:
-		err = &timeoutError{"no answer within " + c.timeout.String(), err}
 	}
-	return &CallError{http.MethodPost, revokePath, 1, time.Since(begun), err, c.redactor().clean(summaryOf(err))}
+	return closeError(ctx, bounded, c.exchange, err, begun)
 }
 
-func userAgent(product string) string {
-	own := fmt.Sprintf("livemigration-go/%s (%s; %s)", version, runtime.Version(), runtime.GOOS)
-	return strings.TrimSpace(product + " " + own)
-}
-
-// send makes a call whose answer is a T.
-func send[T any](ctx context.Context, c *Client, op *operation, ids []identifier, body payload, opts []CallOption) (*T, error) {
+// send makes a call whose response is a T.
+func send[T any](ctx context.Context, c *Client, e *endpoint.Endpoint, ids []identifier, body payload, opts []CallOption) (*T, error) {
 	var result *T
-	decode := func(data []byte, err error) error {
+	decode := func(data []byte, err error) (string, error) {
 		result = new(T) // an attempt before this one may have filled part of another
-		return decodeAnswer(op, ids, data, err, result)
+		return decodeResult(e, ids, data, err, result)
 	}
-	if err := c.do(ctx, op, ids, body, opts, decode); err != nil {
+	if err := c.do(ctx, e, ids, body, opts, decode); err != nil {
 		return nil, err
 	}
 	return result, nil
 }
 
-// checkedAnswer is a result that says by itself whether it is of use.
-type checkedAnswer interface {
-	// check is about the job with the id asked, which is empty for one that was created.
-	check(asked string) error
-}
-
-// job is an answer of which the id is worth more than the rest.
-type job interface{ salvage(id string) }
-
-// decodeAnswer reads what arrived of an answer into result; err is what ended it too early. The id of a job that was
-// created is found in anything that shows it, since Atlas does not tell it a second time.
-func decodeAnswer(op *operation, ids []identifier, data []byte, err error, result any) error {
-	if err == nil {
-		err = plainJSONError(unmarshal(data, result))
-	}
-	asked := ""
-	if !op.creates() {
-		asked = ids[len(ids)-1].segment()
-	}
-	if checked, ok := result.(checkedAnswer); ok && err == nil {
-		err = checked.check(asked)
-	}
-	created, ok := result.(job)
-	if err == nil || !ok || !op.creates() {
+// do is the way of every call: it checks everything, hands one value to the exchange, and turns what came of it into an
+// error. decode is nil where the response has no content.
+func (c *Client) do(ctx context.Context, e *endpoint.Endpoint, ids []identifier, body payload, opts []CallOption, decode func([]byte, error) (string, error)) error {
+	settings := newCallSettings(opts)
+	defer settings.capture()
+	if err := invalidRequest(c.violations(ctx, ids, body, settings)); err != nil {
 		return err
 	}
-	id := stringMember(data, "_id")
-	if checkID("", id) != nil {
-		return err
-	}
-	if json.Valid(data) {
-		created.salvage(id)
-		return nil
-	}
-	return &salvagedError{id, err}
-}
-
-// unmarshal reads JSON as json.Unmarshal does. What reads itself checks the syntax itself, once.
-func unmarshal(data []byte, result any) error {
-	if self, ok := result.(json.Unmarshaler); ok {
-		return self.UnmarshalJSON(data)
-	}
-	return json.Unmarshal(data, result)
-}
-
-// do is the one way of every call to Atlas. Outermost first:
-//
-//  1. the checks: nothing invalid is sent;
-//  2. the request: path, query, headers, media types of the operation and version;
-//  3. go-retryablehttp with the policy of retry.go. It reads and decodes the answer inside its loop (call.handle), so
-//     that a truncated answer is an attempt that failed;
-//  4. the http.Client, which follows no redirect;
-//  5. attemptTransport, which waits for the attempt's turn within the rate limit, and bounds it;
-//  6. the wrappers of WithTransportWrapper, which see no credentials;
-//  7. the transport of the credentials;
-//  8. sentTransport, which notes whether credentials went out, and so what may be repeated;
-//  9. the user's transport, or a clone of the default one.
-//
-// decode is nil where the answer has no content.
-func (c *Client) do(ctx context.Context, op *operation, ids []identifier, body payload, opts []CallOption, decode func([]byte, error) error) error {
-	call := &call{client: c, ctx: ctx, op: op, decode: decode, begun: time.Now()}
-	call.settings.apply(opts)
-	defer call.capture()
-	if err := invalidRequest(c.violations(ctx, ids, body, &call.settings)); err != nil {
-		return err
-	}
-	call.scope, call.path = ids[0].segment(), op.expand(ids)
+	r := &settings.request
+	r.Endpoint, r.Decode = e, decode
+	r.Scope, r.Path = ids[0].segment(), e.Expand(segments(ids)...)
 	if body != nil {
-		call.secrets = body.secrets()
+		var err error
+		if r.Body, err = body.encode(c.version); err != nil {
+			return &CallError{Method: e.Method, Path: r.Path, Err: err}
+		}
+		r.Secrets = body.secrets()
 	}
-	if err := contextError(ctx); err != nil {
-		return call.wrap(err)
+	settings.outcome = c.exchange.Do(ctx, r)
+	lookFor := ""
+	if settings.outcome.Verdict == exchange.Unknown {
+		lookFor = lookForOf(ids, body)
 	}
-	req, err := call.newRequest(ctx, body)
-	if err != nil {
-		return call.wrap(err)
-	}
-	call.repeating = retryablehttp.Client{
-		HTTPClient:     c.http,
-		RetryMax:       call.maxAttempts() - 1,
-		RequestLogHook: call.begin,
-		CheckRetry:     call.checkRetry,
-		Backoff:        call.backoff,
-		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
-	}
-	if _, err := call.repeating.Do(req); err != nil {
-		return call.finish(ctx)
-	}
-	return nil
+	return publicError(r, &settings.outcome, lookFor)
 }
 
 // violations gathers everything that is wrong with a call.
@@ -266,39 +192,64 @@ func checkContext(ctx context.Context) []FieldViolation {
 	return nil
 }
 
-// newRequest builds the request that every attempt sends.
-func (c *call) newRequest(ctx context.Context, body payload) (*retryablehttp.Request, error) {
-	target := c.client.prefix + c.path
-	if c.settings.query != (queryOptions{}) {
-		values, err := query.Values(c.settings.query)
-		if err != nil {
-			return nil, err
-		}
-		target += "?" + values.Encode()
-	}
-	var encoded any // stays an untyped nil without a body, as go-retryablehttp wants it
+// payload is the body of a request: checked first, then encoded for a version of the API.
+type payload interface {
+	violations(APIVersion) []FieldViolation
+	encode(APIVersion) ([]byte, error)
+	// secrets are the values in the body that no message may show.
+	secrets() []string
+	// lookFor says, when nobody knows whether the request was carried out, what to look for.
+	lookFor(ids []identifier) string
+}
+
+func lookForOf(ids []identifier, body payload) string {
 	if body != nil {
-		data, err := body.encode(c.client.version)
-		if err != nil {
-			return nil, err
-		}
-		encoded = data
+		return body.lookFor(ids)
 	}
-	c.trace = c.sent.trace()
-	ctx = httptrace.WithClientTrace(context.WithValue(ctx, callKey{}, c), &c.trace)
-	req, err := retryablehttp.NewRequestWithContext(ctx, c.op.method, target, encoded)
-	if err != nil {
-		return nil, err
+	return "migration " + ids[1].segment() + " of project " + ids[0].segment() + " may have been cut over, read its state with Get"
+}
+
+// checked is a result that says by itself whether it is usable.
+type checked interface {
+	// check is about the job with the id asked, which is empty for one that was created.
+	check(asked string) error
+}
+
+// decodeResult reads what arrived of a response into result; err is what ended it too early. If it fails, it returns the
+// id of the job that was created where the beginning of the body shows it, since Atlas does not tell it a second time.
+func decodeResult(e *endpoint.Endpoint, ids []identifier, data []byte, err error, result any) (id string, _ error) {
+	if err == nil {
+		err = response.Decode(data, result)
 	}
-	mediaType := c.op.mediaTypeFor(c.client.version)
-	req.Header.Set("Accept", mediaType)
-	if body != nil {
-		req.Header.Set("Content-Type", mediaType)
+	asked := ""
+	if !e.Creates() {
+		asked = ids[len(ids)-1].segment()
 	}
-	req.Header.Set("User-Agent", c.client.userAgent)
-	for key, values := range c.settings.header {
-		req.Header[key] = values
+	if checked, ok := result.(checked); ok && err == nil {
+		err = checked.check(asked)
 	}
-	req.SetResponseHandler(c.handle)
-	return req, nil
+	if err == nil || !e.Creates() {
+		return "", err
+	}
+	if id = response.StringMember(data, "_id"); checkID("", id) != nil {
+		return "", err
+	}
+	return id, err
+}
+
+// closeError is why Close failed.
+func closeError(ctx, bounded context.Context, x *exchange.Exchanger, err error, begun time.Time) error {
+	took := time.Since(begun)
+	var failed *response.Error
+	switch {
+	case errors.As(err, &failed):
+		api := newAPIError(failed, took)
+		api.Attempts = 1
+		return api
+	case ctx.Err() != nil:
+		err = exchange.ContextError(ctx)
+	case bounded.Err() != nil:
+		err = exchange.NewTimeout(x.Timeout, err)
+	}
+	return &CallError{http.MethodPost, bearer.RevokePath, 1, took, err, x.Redactor().Clean(err.Error())}
 }

@@ -1,12 +1,17 @@
 package livemigration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/livemigration/livemigration-go/internal/exchange"
+	"github.com/livemigration/livemigration-go/internal/redact"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // Sentinels for [errors.Is] against an [*APIError], by its status.
@@ -70,22 +75,7 @@ type APIError struct {
 	RequestID string
 	// Duration is how long the call took, with all its attempts and the waits between them.
 	Duration time.Duration
-
-	retryAfterGiven bool // a Retry-After of 0 seconds is one too
-	fromAtlas       bool // the body was Atlas's JSON error
-	staleNonce      bool // a 401 that is not about the keys
 }
-
-// FieldViolation is one field of a request that is not as it must be.
-type FieldViolation struct {
-	// Field is a JSON path in the request's body such as "source.password", or the name of a parameter such as "groupId".
-	Field string
-	// Description says what is right.
-	Description string
-}
-
-// String returns "field description".
-func (v FieldViolation) String() string { return v.Field + " " + v.Description }
 
 // Error describes the failure in one line.
 func (e *APIError) Error() string {
@@ -94,25 +84,13 @@ func (e *APIError) Error() string {
 
 // summary is the message without the operation, for messages that name it themselves.
 func (e *APIError) summary() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d", e.StatusCode)
-	switch {
-	case e.Code != "":
-		b.WriteString(" " + e.Code)
-	case e.Reason != "":
-		b.WriteString(" " + e.Reason)
+	r := response.Error{
+		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, RetryAfter: e.RetryAfter, Attempts: e.Attempts,
 	}
-	if e.Detail != "" {
-		b.WriteString(": " + e.Detail)
+	for _, f := range e.Fields {
+		r.Fields = append(r.Fields, response.Field{Name: f.Field, Description: f.Description})
 	}
-	if len(e.Fields) > 0 {
-		b.WriteString(": " + clean(joinViolations(e.Fields)))
-	}
-	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, " (retry after %s)", e.RetryAfter)
-	}
-	b.WriteString(formatAttempts(e.Attempts))
-	return b.String()
+	return r.Summary()
 }
 
 // Is reports whether target is the sentinel of the error's status.
@@ -137,68 +115,42 @@ func (e *APIError) Is(target error) bool {
 	}
 }
 
-// InvalidRequestError is a request that was refused before anything was sent.
-type InvalidRequestError struct {
-	// Violations are all that is wrong, in the order of the fields.
-	Violations []FieldViolation
-}
-
-// Error lists the violations in one line, up to twenty of them.
-func (e *InvalidRequestError) Error() string {
-	return messagePrefix + "invalid request: " + joinViolations(e.Violations)
-}
-
-// Is reports whether target is [ErrInvalidRequest].
-func (e *InvalidRequestError) Is(target error) bool { return target == ErrInvalidRequest }
-
-// invalidRequest keeps a nil pointer from becoming a non-nil error.
-func invalidRequest(violations []FieldViolation) error {
-	if len(violations) == 0 {
-		return nil
-	}
-	return &InvalidRequestError{Violations: violations}
-}
-
-// joinViolations names the first ones; nobody reads a line of hundreds.
-func joinViolations(violations []FieldViolation) string {
-	const most = 20
-	var parts []string
-	for _, v := range violations[:min(len(violations), most)] {
-		parts = append(parts, v.String())
-	}
-	if more := len(violations) - most; more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// OutcomeUnknownError says that a request may have been carried out, that its answer is lost, and that repeating it is
-// not safe: a migration may run whose id nobody knows, or a link-token may exist. Look in the Atlas user interface
-// before you call again.
+// OutcomeUnknownError says that a request may have been carried out, and that sending it again is not safe: a migration
+// may run whose id nobody knows, or a link-token may exist. Look in the Atlas user interface before you call again; the
+// message says for what. After a cutover, [MigrationsService.Get] tells. [MayHaveCreated] tells the two apart.
 type OutcomeUnknownError struct {
 	// Method and Path are those of the request. Path is below the prefix of the API version.
 	Method, Path string
-	// Err is what became of the answer.
+	// Err is how the last attempt ended: an [*APIError], or a [*CallError] when there was no usable response.
 	Err error
-	// ID is the id of the job that was created, where the part of the answer that arrived shows it; usually empty.
+	// ID is the id of the job that was created, where the part of the response that arrived shows it; usually empty.
 	ID string
 	// Attempts is how many times the request was made.
 	Attempts int
 	// Duration is how long the call took, with all its attempts and the waits between them.
 	Duration time.Duration
-	// RequestID is Atlas's name for the request, for its support; empty when the answer with it is lost.
+	// RequestID is Atlas's name for the request, for its support; empty when the response with it is lost.
 	RequestID string
+
+	lookFor string
 }
 
-// Error describes the failure in one line.
+// Error says what may have happened, what to look for, and how the last attempt ended.
 func (e *OutcomeUnknownError) Error() string {
+	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
+}
+
+func (e *OutcomeUnknownError) summary() string {
 	known := ""
 	if e.ID != "" {
 		known = ", the id is " + e.ID
 	}
-	return messagePrefix + e.Method + " " + e.Path + ": the request may have been carried out" + known +
-		", check before repeating it: " + summaryOf(e.Err)
+	lookFor := cmp.Or(e.lookFor, "the request may have been carried out, look in Atlas before you send it again")
+	return lookFor + known + ": " + summaryOf(e.Err)
 }
+
+// MigrationID returns ID as that of a migration, empty when it is not known.
+func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.ID) }
 
 // Unwrap returns Err.
 func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
@@ -206,58 +158,12 @@ func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
 // Is reports whether target is [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
-// ValidationFailedError says that a validation ended in [ValidationFailed].
-type ValidationFailedError struct {
-	// Validation is the job's last state; its ErrorMessage says why.
-	Validation *Validation
-}
-
-// Error gives the job's id and Atlas's reason.
-func (e *ValidationFailedError) Error() string {
-	if e.Validation == nil {
-		return messagePrefix + "validation failed"
-	}
-	message := messagePrefix + "validation " + string(e.Validation.ID) + " failed"
-	if reason := clean(e.Validation.ErrorMessage); reason != "" {
-		message += ": " + reason
-	}
-	return message
-}
-
-// Is reports whether target is [ErrValidationFailed].
-func (e *ValidationFailedError) Is(target error) bool { return target == ErrValidationFailed }
-
-// MigrationFailedError says that a migration ended in [MigrationFailed] or [MigrationExpired].
-type MigrationFailedError struct {
-	// Migration is the job's last state.
-	Migration *Migration
-}
-
-// Error gives the job's id and status.
-func (e *MigrationFailedError) Error() string {
-	if e.Migration == nil {
-		return messagePrefix + "migration failed"
-	}
-	message := messagePrefix + "migration " + string(e.Migration.ID)
-	if e.Migration.Status == MigrationExpired {
-		return message + " expired: it was not cut over within 120 hours of its being ready"
-	}
-	return message + " failed"
-}
-
-// Is reports whether target is the sentinel of the job's status.
-func (e *MigrationFailedError) Is(target error) bool {
-	if e.Migration == nil {
-		return false
-	}
-	switch e.Migration.Status {
-	case MigrationFailed:
-		return target == ErrMigrationFailed
-	case MigrationExpired:
-		return target == ErrMigrationExpired
-	default:
-		return false
-	}
+// MayHaveCreated reports whether a call that ended with err may have created something: a migration, a link-token, or
+// the link of a source organization. It is false for a cutover. Ask it before any other question about err: an
+// [*OutcomeUnknownError] may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
+func MayHaveCreated(err error) bool {
+	var unknown *OutcomeUnknownError
+	return errors.As(err, &unknown) && unknown.Method == http.MethodPost
 }
 
 // summaryOf is an error's message without what the message around it says already.
@@ -269,14 +175,6 @@ func summaryOf(err error) string {
 		return own.summary()
 	}
 	return strings.TrimPrefix(err.Error(), messagePrefix)
-}
-
-// formatAttempts ends a message about a request that was made more than once.
-func formatAttempts(n int) string {
-	if n < 2 {
-		return ""
-	}
-	return fmt.Sprintf(" (after %d attempts)", n)
 }
 
 // CallError is a call that ended without an answer of Atlas or a gateway: for the network, a timeout, or a context that
@@ -304,55 +202,125 @@ func (e *CallError) Unwrap() error { return e.Err }
 
 func (e *CallError) summary() string {
 	if e.text == "" && e.Err != nil { // one that somebody else has made
-		return clean(e.Err.Error())
+		return redact.Line(e.Err.Error())
 	}
 	return e.text
 }
 
-// interruptedError is a context that ended between two attempts.
-type interruptedError struct{ ctx, last error }
+// PacingError says that a request was not made because its turn within the rate limit would have come too late: after the
+// context's deadline, or because Atlas has answered another request with a 429 or 503 that asks for more than ten times the
+// MaxBackoff of the [RetryPolicy]; in a wait, for more than an outage may last too. It is [ErrRateLimited], although Atlas
+// has not rejected this very request, and where it is about the deadline also [context.DeadlineExceeded], although that has
+// not passed yet. See [WithoutPacing].
+type PacingError struct {
+	// Method and Path are those of the request. Path is below the prefix of the API version.
+	Method, Path string
+	// Attempts is how many times the request was made before.
+	Attempts int
+	// Wait is about how long the request would have had to wait.
+	Wait time.Duration
+	// Duration is how long the call took.
+	Duration time.Duration
+	// Err is how the attempt before ended; nil when there was none.
+	Err error
+
+	deadline bool
+}
+
+// Error describes the failure in one line.
+func (e *PacingError) Error() string {
+	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
+}
+
+func (e *PacingError) summary() string {
+	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String() + ", "
+	if e.deadline {
+		text += "after the context's deadline"
+	} else {
+		text += "which is too late"
+	}
+	if e.Err != nil {
+		text += "; the attempt before: " + summaryOf(e.Err)
+	}
+	return text
+}
+
+// Is reports whether target is [ErrRateLimited], or [context.DeadlineExceeded] where the deadline is the reason.
+func (e *PacingError) Is(target error) bool {
+	return target == ErrRateLimited || e.deadline && target == context.DeadlineExceeded
+}
+
+// Unwrap returns Err.
+func (e *PacingError) Unwrap() error { return e.Err }
+
+// publicError turns what came of a call into its error, nil when it succeeded. lookFor says what to look for when nobody
+// knows.
+func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error {
+	if o.Verdict == exchange.Done {
+		return nil
+	}
+	call := func(err error, text string) error {
+		if o.Attempts > 1 {
+			text += fmt.Sprintf(" (after %d attempts)", o.Attempts)
+		}
+		return &CallError{r.Endpoint.Method, r.Path, o.Attempts, o.Duration, err, text}
+	}
+	of := func(f *exchange.Failure) error { // the error of one attempt
+		switch {
+		case f.None():
+			return nil
+		case f.Response != nil:
+			return newAPIError(f.Response, o.Duration)
+		default:
+			return call(f.Err, f.Text)
+		}
+	}
+	f := &o.Failure
+	var err error
+	switch {
+	case o.Waiting:
+		ended := &interruptedError{o.Ended, "while waiting to retry after", f.Text, of(f)}
+		err = call(ended, ended.Error())
+	case f.TooLate != nil:
+		err = &PacingError{r.Endpoint.Method, r.Path, o.Attempts, f.TooLate.Wait, o.Duration, of(&o.Before), f.TooLate.Deadline}
+	case f.Response == nil && o.Ended != nil && !o.Before.None():
+		ended := &interruptedError{o.Ended, "in an attempt after", o.Before.Text, of(&o.Before)}
+		err = call(ended, ended.Error())
+	case f.Response == nil && o.Ended != nil: // in whatever words the transport has put it
+		err = call(o.Ended, redact.Line(o.Ended.Error()))
+	default:
+		err = of(f)
+	}
+	if o.Verdict == exchange.Failed {
+		return err
+	}
+	return &OutcomeUnknownError{
+		Method: r.Endpoint.Method, Path: r.Path, Err: err, ID: f.ID, Attempts: o.Attempts, Duration: o.Duration,
+		RequestID: o.RequestID, lookFor: lookFor,
+	}
+}
+
+func newAPIError(e *response.Error, took time.Duration) *APIError {
+	api := &APIError{
+		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, Parameters: e.Parameters,
+		Method: e.Method, Path: e.Path, Attempts: e.Attempts, RetryAfter: e.RetryAfter, RequestID: e.RequestID, Duration: took,
+	}
+	for _, f := range e.Fields {
+		api.Fields = append(api.Fields, FieldViolation{f.Name, f.Description})
+	}
+	return api
+}
+
+// interruptedError is a context that ended, and the failure before that.
+type interruptedError struct {
+	ended  error
+	when   string
+	text   string // of before
+	before error
+}
 
 func (e *interruptedError) Error() string {
-	return e.ctx.Error() + " while waiting to repeat after: " + summaryOf(e.last)
+	return redact.Line(summaryOf(e.ended)) + " " + e.when + ": " + e.text
 }
 
-func (e *interruptedError) Unwrap() []error { return []error{e.ctx, e.last} }
-
-// timeoutError is a time-out that is not the deadline of the caller's context, although its own error says so. It is
-// everything else that its own error is.
-type timeoutError struct {
-	text string
-	err  error
-}
-
-func (e *timeoutError) Error() string  { return e.text }
-func (*timeoutError) Timeout() bool    { return true }
-func (*timeoutError) Temporary() bool  { return true }
-func (e *timeoutError) As(to any) bool { return errors.As(e.err, to) }
-func (e *timeoutError) Is(to error) bool {
-	return to != context.DeadlineExceeded && errors.Is(e.err, to)
-}
-
-// salvagedError is the loss of an answer of which the job's id is known.
-type salvagedError struct {
-	id  string
-	err error
-}
-
-func (e *salvagedError) Error() string { return e.err.Error() }
-func (e *salvagedError) Unwrap() error { return e.err }
-
-// keepSalvaged puts another error in the place of one, with the id that the one may hold.
-func keepSalvaged(err, other error) error {
-	var salvaged *salvagedError
-	if errors.As(err, &salvaged) {
-		return &salvagedError{salvaged.id, other}
-	}
-	return other
-}
-
-// brokenAnswerError is a success whose body is of no use.
-type brokenAnswerError struct{ err error }
-
-func (e *brokenAnswerError) Error() string { return "unusable answer: " + e.err.Error() }
-func (e *brokenAnswerError) Unwrap() error { return e.err }
+func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.before} }

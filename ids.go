@@ -1,6 +1,10 @@
 package livemigration
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/livemigration/livemigration-go/internal/endpoint"
+)
 
 // OrgID identifies an Atlas organization: 24 lower-case hexadecimal digits, orgId on the wire.
 type OrgID string
@@ -38,10 +42,18 @@ func (id ProjectID) segment() string    { return string(id) }
 func (id ValidationID) segment() string { return string(id) }
 func (id MigrationID) segment() string  { return string(id) }
 
-// identifier is an id as the request pipeline sees it: checked first, then a segment of the path.
+// identifier is an id: checked first, then a segment of the path.
 type identifier interface {
 	violations() []FieldViolation
 	segment() string
+}
+
+func segments(ids []identifier) []string {
+	parts := make([]string, len(ids))
+	for i, id := range ids {
+		parts[i] = id.segment()
+	}
+	return parts
 }
 
 const idLength = 24
@@ -62,3 +74,18 @@ func checkID(field, id string) []FieldViolation {
 	}
 	return nil
 }
+
+// APIVersion is a version of the Atlas Administration API.
+type APIVersion int
+
+const (
+	// APIv2 is the current, versioned API below /api/atlas/v2. It is the default.
+	APIv2 = APIVersion(endpoint.V2)
+	// APIv1 is the legacy API below /api/atlas/v1.0.
+	APIv1 = APIVersion(endpoint.V1)
+)
+
+// String returns the version as it stands in a path: "v2" or "v1.0".
+func (v APIVersion) String() string { return endpoint.Version(v).String() }
+
+func (v APIVersion) known() bool { return v == APIv2 || v == APIv1 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"github.com/livemigration/livemigration-go/internal/endpoint"
 )
 
 // LinkTokensService creates and deletes link-tokens, with which a Cloud Manager or Ops Manager organization is
@@ -34,7 +36,7 @@ type LinkToken struct {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createorglivemigrationlinktoken
 func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTokenRequest, opts ...CallOption) (*LinkToken, error) {
-	return send[LinkToken](ctx, s.client, &operations.createLinkToken, []identifier{orgID}, req, opts)
+	return send[LinkToken](ctx, s.client, &endpoint.CreateLinkToken, []identifier{orgID}, req, opts)
 }
 
 // Delete deletes the link-tokens of an Atlas organization and the API key behind them. That removes the connection to
@@ -47,7 +49,7 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteorglivemigrationlinktokens
 func (s *LinkTokensService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
-	return s.client.do(ctx, &operations.deleteLinkToken, []identifier{orgID}, nil, opts, nil)
+	return s.client.do(ctx, &endpoint.DeleteLinkToken, []identifier{orgID}, nil, opts, nil)
 }
 
 func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {
@@ -66,7 +68,11 @@ func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {
 
 func (r LinkTokenRequest) encode(APIVersion) ([]byte, error) { return json.Marshal(r) }
 
-func (LinkTokenRequest) secrets() []Secret { return nil }
+func (LinkTokenRequest) secrets() []string { return nil }
+
+func (LinkTokenRequest) lookFor(ids []identifier) string {
+	return "a link-token of organization " + ids[0].segment() + " may have been created, look in Atlas before you create one again"
+}
 
 func isAddressOrBlock(s string) bool {
 	if addr, err := netip.ParseAddr(s); err == nil {

@@ -158,51 +158,45 @@ func (r MigrationRequest) Validate(version APIVersion) error {
 	return invalidRequest(r.violations(version))
 }
 
-func (r MigrationRequest) violations(v APIVersion) []FieldViolation {
-	found, _ := r.check(v)
-	return found
-}
-
-// check also reports whether all names in the sharding are plain, see ShardEntry.plain.
-func (r *MigrationRequest) check(v APIVersion) (found []FieldViolation, plain bool) {
+func (r *MigrationRequest) violations(v APIVersion) []FieldViolation {
 	if !v.known() {
-		return []FieldViolation{{"apiVersion", "must be APIv2 or APIv1"}}, false
+		return []FieldViolation{{"apiVersion", "must be APIv2 or APIv1"}}
 	}
 	var c checker
 	r.Source.check(&c)
 	r.Destination.check(&c, v)
 	r.checkHosts(&c, v)
 	if r.Sharding != nil {
-		c.refuse(v == APIv1, "sharding", "is not supported by API v1.0")
-		plain = r.Sharding.check(&c)
+		c.reject(v == APIv1, "sharding", "is not supported by API v1.0")
+		r.Sharding.check(&c)
 	}
-	return c.found, plain
+	return c.found
 }
 
 // checker gathers violations.
 type checker struct{ found []FieldViolation }
 
-func (c *checker) refuse(violated bool, field, description string) {
+func (c *checker) reject(violated bool, field, description string) {
 	if violated {
 		c.found = append(c.found, FieldViolation{field, description})
 	}
 }
 
 func (c *checker) require(field, value string) {
-	c.refuse(strings.TrimSpace(value) == "", field, "is required")
+	c.reject(strings.TrimSpace(value) == "", field, "is required")
 	c.text(field, value)
 }
 
 // text refuses what JSON would change on its way, or what comes of copying.
 func (c *checker) text(field, value string) {
-	c.refuse(!utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl), field,
+	c.reject(!utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl), field,
 		"must be valid UTF-8 without control characters")
 }
 
 // id adds the violations of an id under the JSON path at which it stands.
 func (c *checker) id(field string, id identifier) {
 	for _, v := range id.violations() {
-		c.refuse(true, field, v.Description)
+		c.reject(true, field, v.Description)
 	}
 }
 
@@ -213,14 +207,14 @@ func (s *Source) check(c *checker) {
 		managed   = "must be empty with managedAuthentication"
 		unmanaged = "is required without managedAuthentication"
 	)
-	c.refuse(s.ManagedAuthentication && s.Username != "", "source.username", managed)
-	c.refuse(s.ManagedAuthentication && s.Password != "", "source.password", managed)
-	c.refuse(!s.ManagedAuthentication && s.Username == "", "source.username", unmanaged)
-	c.refuse(!s.ManagedAuthentication && s.Password == "", "source.password", unmanaged)
+	c.reject(s.ManagedAuthentication && s.Username != "", "source.username", managed)
+	c.reject(s.ManagedAuthentication && s.Password != "", "source.password", managed)
+	c.reject(!s.ManagedAuthentication && s.Username == "", "source.username", unmanaged)
+	c.reject(!s.ManagedAuthentication && s.Password == "", "source.password", unmanaged)
 	c.text("source.username", s.Username)
-	c.refuse(!utf8.ValidString(s.Password.Reveal()), "source.password", "must be valid UTF-8")
-	c.refuse(s.Password == redacted, "source.password", "is the mark of a redacted password, not a password")
-	c.refuse(!s.SSL && s.CACertificatePath != "", "source.caCertificatePath", "must be empty without ssl")
+	c.reject(!utf8.ValidString(s.Password.Reveal()), "source.password", "must be valid UTF-8")
+	c.reject(s.Password == redacted, "source.password", "is the mark of a redacted password, not a password")
+	c.reject(!s.SSL && s.CACertificatePath != "", "source.caCertificatePath", "must be empty without ssl")
 	c.text("source.caCertificatePath", s.CACertificatePath)
 }
 
@@ -232,94 +226,51 @@ func (d *Destination) check(c *checker, v APIVersion) {
 	const schema, link = "destination.hostnameSchemaType", "destination.privateLinkId"
 	c.text(link, d.PrivateLinkID)
 	if v == APIv1 {
-		c.refuse(d.HostnameSchemaType != "" && d.HostnameSchemaType != HostnamePublic, schema,
+		c.reject(d.HostnameSchemaType != "" && d.HostnameSchemaType != HostnamePublic, schema,
 			"must be PUBLIC or empty: API v1.0 knows no other")
-		c.refuse(d.PrivateLinkID != "", link, "is not supported by API v1.0")
+		c.reject(d.PrivateLinkID != "", link, "is not supported by API v1.0")
 		return
 	}
 	switch d.HostnameSchemaType {
 	case HostnamePrivateLink:
-		c.refuse(d.PrivateLinkID == "", link, "is required with hostnameSchemaType PRIVATE_LINK")
+		c.reject(d.PrivateLinkID == "", link, "is required with hostnameSchemaType PRIVATE_LINK")
 	case "", HostnamePublic, HostnameVPCPeering:
-		c.refuse(d.PrivateLinkID != "", link, "must be empty without hostnameSchemaType PRIVATE_LINK")
+		c.reject(d.PrivateLinkID != "", link, "must be empty without hostnameSchemaType PRIVATE_LINK")
 	default:
-		c.refuse(true, schema, "must be PUBLIC, PRIVATE_LINK or VPC_PEERING")
+		c.reject(true, schema, "must be PUBLIC, PRIVATE_LINK or VPC_PEERING")
 	}
 }
 
 func (r *MigrationRequest) checkHosts(c *checker, v APIVersion) {
 	const field = "migrationHosts"
-	c.refuse(v == APIv2 && len(r.MigrationHosts) != 1, field, "must hold exactly one host")
-	c.refuse(v == APIv1 && len(r.MigrationHosts) == 0, field, "must hold at least one host")
+	c.reject(v == APIv2 && len(r.MigrationHosts) != 1, field, "must hold exactly one host")
+	c.reject(v == APIv1 && len(r.MigrationHosts) == 0, field, "must hold at least one host")
 	for i, host := range r.MigrationHosts {
-		c.refuse(host == "" || !utf8.ValidString(host) || strings.ContainsFunc(host, notInHostName), fmt.Sprintf("%s[%d]", field, i),
+		c.reject(host == "" || !utf8.ValidString(host) || strings.ContainsFunc(host, notInHostName), fmt.Sprintf("%s[%d]", field, i),
 			"must be a host name such as vm001.example.com")
 	}
 }
 
 func notInHostName(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
-func (s *Sharding) check(c *checker) (plain bool) {
-	plain = true
-	for i := range s.Entries {
-		entry := &s.Entries[i]
-		if entry.plain() {
-			continue // without the path, which costs more than the check
-		}
-		plain = false
+func (s *Sharding) check(c *checker) {
+	for i, entry := range s.Entries {
 		path := fmt.Sprintf("sharding.shardingEntries[%d]", i)
 		c.require(path+".database", entry.Database)
 		c.require(path+".collection", entry.Collection)
 		entry.ShardCollection.check(c, path+".shardCollection.key")
 	}
-	return plain
 }
-
-// plain reports that the entry is well-formed and that its names stand in JSON as they are, which is the usual case.
-func (e *ShardEntry) plain() bool {
-	keys := e.ShardCollection.Key
-	if !plainName(e.Database) || !plainName(e.Collection) || len(keys) == 0 {
-		return false
-	}
-	for i := range keys {
-		if !plainName(keys[i].Field) || keys[i].Order != Ascending && keys[i].Order != Hashed {
-			return false
-		}
-		for j := range i {
-			if keys[j].Field == keys[i].Field {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// plainName reports whether s is not empty and has only visible ASCII characters of which encoding/json escapes none.
-func plainName(s string) bool {
-	for i := range len(s) {
-		if !plainBytes[s[i]] {
-			return false
-		}
-	}
-	return s != ""
-}
-
-var plainBytes = func() (plain [256]bool) {
-	for c := '!'; c <= '~'; c++ {
-		plain[c] = !strings.ContainsRune(`"\<>&`, c)
-	}
-	return plain
-}()
 
 func (k *ShardKeys) check(c *checker, path string) {
-	c.refuse(len(k.Key) == 0, path, "must hold at least one field")
+	c.reject(len(k.Key) == 0, path, "must hold at least one field")
 	for i, field := range k.Key {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		c.refuse(field.Field == "", at, "must name a field")
+		c.reject(field.Field == "", at, "must name a field")
 		c.text(at, field.Field)
-		c.refuse(field.Order != Ascending && field.Order != Hashed, at, `must be 1 (Ascending) or "hashed" (Hashed)`)
+		c.reject(field.Order != Ascending && field.Order != Hashed, at, `must be 1 (Ascending) or "hashed" (Hashed)`)
 		for _, earlier := range k.Key[:i] {
-			c.refuse(field.Field != "" && earlier.Field == field.Field, at, "names a field of the key twice")
+			c.reject(field.Field != "" && earlier.Field == field.Field, at, "names a field of the key twice")
 		}
 	}
 }

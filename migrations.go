@@ -2,9 +2,11 @@ package livemigration
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"time"
+
+	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // MigrationsService starts, reads and cuts over migrations.
@@ -49,11 +51,11 @@ func (m *Migration) Lag() (time.Duration, bool) {
 	if m.LagTimeSeconds == nil {
 		return 0, false
 	}
-	return secondsToDuration(*m.LagTimeSeconds), true
+	return seconds(*m.LagTimeSeconds), true
 }
 
 // secondsToDuration stops at the longest duration where the seconds do not fit.
-func secondsToDuration(seconds int64) time.Duration {
+func seconds(seconds int64) time.Duration {
 	const most = int64(math.MaxInt64 / time.Second)
 	return time.Duration(max(-most, min(seconds, most))) * time.Second
 }
@@ -71,7 +73,7 @@ func secondsToDuration(seconds int64) time.Duration {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.client, &operations.createMigration, []identifier{projectID}, &migrationPayload{projectID: projectID, request: req}, opts)
+	return send[Migration](ctx, s.client, &endpoint.CreateMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a migration job. It needs the role Organization Member. Errors are [*InvalidRequestError] and [*APIError].
@@ -80,7 +82,7 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
 func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.client, &operations.getMigration, []identifier{projectID, migrationID}, nil, opts)
+	return send[Migration](ctx, s.client, &endpoint.GetMigration, []identifier{projectID, migrationID}, nil, opts)
 }
 
 // Cutover ends a migration that is ready for it: Atlas applies what is left and stops synchronizing. Stop writing to
@@ -95,27 +97,47 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
 func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
-	return s.client.do(ctx, &operations.cutover, []identifier{projectID, migrationID}, nil, opts, nil)
+	return s.client.do(ctx, &endpoint.Cutover, []identifier{projectID, migrationID}, nil, opts, nil)
 }
 
-// UnmarshalJSON reads a migration, also from the form that the documentation of v1.0 shows, in which migrationHosts is
-// one string.
+// UnmarshalJSON reads a migration from JSON. One odd value does not cost the others: a lag of 12.0 or "12" is read, and a
+// value that makes no sense is left out. migrationHosts may be one string, as the documentation of v1.0 shows it.
 func (m *Migration) UnmarshalJSON(data []byte) error {
 	type plain Migration
-	if json.Unmarshal(data, (*plain)(m)) == nil { // the usual form, at the least cost
-		return nil
-	}
-	body := struct {
-		*plain
-		MigrationHosts stringList `json:"migrationHosts"`
-	}{plain: (*plain)(m)}
-	if err := json.Unmarshal(data, &body); err != nil {
-		return err
-	}
-	m.MigrationHosts = body.MigrationHosts
-	return nil
+	return response.Lenient(data, (*plain)(m))
 }
 
 func (m *Migration) check(asked string) error { return checkJob(string(m.ID), string(m.Status), asked) }
 
-func (m *Migration) salvage(id string) { *m = Migration{ID: MigrationID(id), Status: m.Status} }
+// MigrationFailedError says that a migration ended in [MigrationFailed] or [MigrationExpired].
+type MigrationFailedError struct {
+	// Migration is the job's last state.
+	Migration *Migration
+}
+
+// Error gives the job's id and status.
+func (e *MigrationFailedError) Error() string {
+	if e.Migration == nil {
+		return messagePrefix + "migration failed"
+	}
+	message := messagePrefix + "migration " + string(e.Migration.ID)
+	if e.Migration.Status == MigrationExpired {
+		return message + " expired: it was not cut over within 120 hours of its being ready"
+	}
+	return message + " failed"
+}
+
+// Is reports whether target is the sentinel of the job's status.
+func (e *MigrationFailedError) Is(target error) bool {
+	if e.Migration == nil {
+		return false
+	}
+	switch e.Migration.Status {
+	case MigrationFailed:
+		return target == ErrMigrationFailed
+	case MigrationExpired:
+		return target == ErrMigrationExpired
+	default:
+		return false
+	}
+}

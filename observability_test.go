@@ -180,9 +180,9 @@ func TestRecordsOfRequests(t *testing.T) {
 		}
 		for i, want := range []map[string]any{
 			{"level": "DEBUG", "msg": "attempt", "attempt": 1.0, "status": 500.0, "code": "UNEXPECTED_ERROR"},
-			{"level": "INFO", "msg": "repeating request", "attempt": 1.0, "status": 500.0, "code": "UNEXPECTED_ERROR"},
+			{"level": "INFO", "msg": "retry", "attempt": 1.0, "status": 500.0, "code": "UNEXPECTED_ERROR"},
 			{"level": "DEBUG", "msg": "attempt", "attempt": 2.0, "status": 0.0},
-			{"level": "INFO", "msg": "repeating request", "attempt": 2.0, "status": 0.0},
+			{"level": "INFO", "msg": "retry", "attempt": 2.0, "status": 0.0},
 			{"level": "DEBUG", "msg": "attempt", "attempt": 3.0, "status": 200.0},
 		} {
 			assert.Subset(t, got[i], common)

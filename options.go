@@ -1,19 +1,18 @@
 package livemigration
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/livemigration/livemigration-go/internal/exchange"
 	"github.com/livemigration/livemigration-go/internal/pacing"
 )
 
@@ -68,6 +67,21 @@ func WithHTTPClient(hc *http.Client) Option {
 
 // WithRetryPolicy sets how often and after what time a request is repeated. See [RetryPolicy] for the defaults.
 func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
+
+// RetryPolicy says how often a request is retried, and after what time. A zero field stands for its default.
+//
+// What may be retried is not configurable: a request that creates something is retried only when Atlas cannot have
+// carried it out.
+type RetryPolicy struct {
+	// MaxAttempts is how often a request is made at the most, the first time included. Default: 5. 1 means no retry.
+	MaxAttempts int
+	// MinBackoff is the most that the first wait lasts; each further one may last twice as long. Waits are drawn at
+	// random between nothing and that. Default: 1 second.
+	MinBackoff time.Duration
+	// MaxBackoff is where that growth ends. Default: 30 seconds. When Atlas asks for a wait, the client waits at least
+	// that long; if Atlas asks for more than ten times MaxBackoff, the call ends at once.
+	MaxBackoff time.Duration
+}
 
 // WithTimeout bounds one attempt, from the dial to the last byte of the answer. Default: 30 seconds. A context bounds
 // the whole call.
@@ -135,18 +149,18 @@ func newConfig(opts []Option) *config {
 			opt(c)
 		}
 	}
-	c.refuse(c.httpClient == nil, "WithHTTPClient: the client must not be nil")
-	c.refuse(c.timeoutSet && c.timeout <= 0, "WithTimeout: the timeout must be positive")
-	c.refuse(!validHeaderValue(c.userAgent), "WithUserAgent: the product must not hold control characters")
-	c.refuse(!c.version.known(), "WithAPIVersion: the version must be APIv2 or APIv1")
-	c.refuse(c.pacing.ceiling && (c.pacing.perMinute < 1 || c.pacing.burst < 1), "WithRateLimit: perMinute and burst must be positive")
-	c.refuse(slices.ContainsFunc(c.wrappers, func(wrap func(http.RoundTripper) http.RoundTripper) bool { return wrap == nil }),
+	c.reject(c.httpClient == nil, "WithHTTPClient: the client must not be nil")
+	c.reject(c.timeoutSet && c.timeout <= 0, "WithTimeout: the timeout must be positive")
+	c.reject(!validHeaderValue(c.userAgent), "WithUserAgent: the product must not hold control characters")
+	c.reject(!c.version.known(), "WithAPIVersion: the version must be APIv2 or APIv1")
+	c.reject(c.pacing.ceiling && (c.pacing.perMinute < 1 || c.pacing.burst < 1), "WithRateLimit: perMinute and burst must be positive")
+	c.reject(slices.ContainsFunc(c.wrappers, func(wrap func(http.RoundTripper) http.RoundTripper) bool { return wrap == nil }),
 		"WithTransportWrapper: the function must not be nil")
-	c.refuse(c.retry.invalid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
+	c.reject(!exchange.Policy(c.retry).Valid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
 	return c
 }
 
-func (c *config) refuse(violated bool, problem string) {
+func (c *config) reject(violated bool, problem string) {
 	if violated {
 		c.problems = append(c.problems, errors.New(problem))
 	}
@@ -158,16 +172,16 @@ func (c *config) origin() *url.URL {
 	u, err := url.Parse(strings.TrimSuffix(c.baseURL, "/"))
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		c.refuse(true, option+"must be absolute, such as "+defaultBaseURL)
+		c.reject(true, option+"must be absolute, such as "+defaultBaseURL)
 		return nil
 	case u.Scheme != "https" && u.Scheme != "http":
-		c.refuse(true, option+"must begin with https://")
+		c.reject(true, option+"must begin with https://")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		c.refuse(true, option+"must begin with https://: plain http is for loopback addresses only")
+		c.reject(true, option+"must begin with https://: plain http is for loopback addresses only")
 	}
-	c.refuse(!validPort(u), option+"must have a port from 1 to 65535, or none")
-	c.refuse(u.User != nil, option+"must not hold a user name or password")
-	c.refuse(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "", option+"must end after the host and port: the client adds the path")
+	c.reject(!validPort(u), option+"must have a port from 1 to 65535, or none")
+	c.reject(u.User != nil, option+"must not hold a user name or password")
+	c.reject(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "", option+"must end after the host and port: the client adds the path")
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
@@ -185,34 +199,38 @@ func isLoopback(host string) bool {
 
 // authenticate puts the transport of the credentials around base. Without an origin they cannot be asked for it.
 func (c *config) authenticate(credentials Credentials, origin *url.URL, base http.RoundTripper) http.RoundTripper {
-	c.refuse(credentials == nil, "the credentials must not be nil")
+	c.reject(credentials == nil, "the credentials must not be nil")
 	if credentials == nil || origin == nil {
 		return nil
 	}
-	transport, err := credentials.Transport(origin, newSentTransport(base))
+	transport, err := credentials.Transport(origin, base)
 	if err != nil {
 		c.problems = append(c.problems, fmt.Errorf("credentials: %w", err))
 	}
-	c.refuse(err == nil && transport == nil, "credentials: Transport returned nil")
+	c.reject(err == nil && transport == nil, "credentials: Transport returned nil")
 	return transport
 }
 
 // wrap puts the user's wrappers around the transport of the credentials.
-func (c *config) wrap(authenticated http.RoundTripper) http.RoundTripper {
-	if len(c.problems) > 0 || len(c.wrappers) == 0 {
-		return authenticated
-	}
-	var wrapped http.RoundTripper = &arrivalTransport{authenticated}
-	if _, own := authenticated.(authenticator); !own {
-		wrapped = authenticated
+func (c *config) wrap(transport http.RoundTripper) http.RoundTripper {
+	if len(c.problems) > 0 {
+		return nil
 	}
 	for _, wrap := range c.wrappers {
-		if wrapped = wrap(wrapped); wrapped == nil {
-			c.refuse(true, "WithTransportWrapper: the function returned nil")
+		if transport = wrap(transport); transport == nil {
+			c.reject(true, "WithTransportWrapper: the function returned nil")
 			return nil
 		}
 	}
-	return wrapped
+	return transport
+}
+
+// jar is safe to call before the problems have been looked at.
+func (c *config) jar() http.CookieJar {
+	if c.httpClient == nil {
+		return nil
+	}
+	return c.httpClient.Jar
 }
 
 func (c *config) pacer() *pacing.Pacer {
@@ -253,7 +271,7 @@ func (c *config) attemptTimeout() time.Duration {
 	switch {
 	case c.timeoutSet:
 		return c.timeout
-	case c.httpClient.Timeout > 0:
+	case c.httpClient != nil && c.httpClient.Timeout > 0:
 		return c.httpClient.Timeout
 	default:
 		return defaultTimeout
@@ -263,6 +281,9 @@ func (c *config) attemptTimeout() time.Duration {
 // idleConnections is how many a client keeps to its one host; net/http's default of 2 makes concurrent callers dial
 // again and again.
 const idleConnections = 64
+
+// pingAfter is after what silence an HTTP/2 connection is tested, and for how long the test may take.
+const pingAfter = 15 * time.Second
 
 func (c *config) baseTransport() http.RoundTripper {
 	if c.httpClient != nil && c.httpClient.Transport != nil {
@@ -274,124 +295,11 @@ func (c *config) baseTransport() http.RoundTripper {
 	}
 	transport := standard.Clone()
 	transport.MaxIdleConnsPerHost = idleConnections
+	if transport.HTTP2 == nil { // a connection whose packets vanish is noticed by the ping that gets no response
+		transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}
+	}
 	if transport.OnProxyConnectResponse == nil {
-		transport.OnProxyConnectResponse = checkProxy
+		transport.OnProxyConnectResponse = exchange.CheckProxy
 	}
 	return transport
-}
-
-// checkProxy says that it was the proxy that refused; net/http's own error is the bare status.
-func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-	if resp.StatusCode == http.StatusOK {
-		return nil
-	}
-	return &proxyError{resp.StatusCode}
-}
-
-type proxyError struct{ status int }
-
-func (e *proxyError) Error() string {
-	return fmt.Sprintf("the proxy refuses to connect: %d %s", e.status, http.StatusText(e.status))
-}
-
-func (e *proxyError) refusesCredentials() bool { return e.status == http.StatusProxyAuthRequired }
-
-// CallOption changes one call of a method.
-type CallOption func(*callSettings)
-
-type callSettings struct {
-	query    queryOptions
-	header   http.Header
-	captures []*Response
-	// maxAttempts is more than 0 where the caller inside this package wants other than the policy.
-	maxAttempts int
-	class       pacing.Class
-	turn        *pacing.Turn   // of the first attempt, where there is one already
-	waited      *time.Duration // for the turns of others, added to what it is
-	violations  []FieldViolation
-}
-
-// queryOptions are the parameters that every endpoint takes.
-type queryOptions struct {
-	Pretty   bool `url:"pretty,omitempty"`
-	Envelope bool `url:"envelope,omitempty"`
-}
-
-// WithPretty asks for an indented answer, for whoever reads it on the wire.
-func WithPretty() CallOption { return func(s *callSettings) { s.query.Pretty = true } }
-
-// WithEnvelope asks for the answer's status inside its body, for a path to Atlas on which a proxy changes statuses.
-// The status inside decides.
-func WithEnvelope() CallOption { return func(s *callSettings) { s.query.Envelope = true } }
-
-// WithHeader sets a request header. Headers that the client itself needs, such as Authorization and Accept, are
-// refused with an [*InvalidRequestError].
-func WithHeader(key, value string) CallOption {
-	return func(s *callSettings) {
-		canonical := textproto.CanonicalMIMEHeaderKey(key)
-		if description := refusedHeader(canonical, value); description != "" {
-			s.violations = append(s.violations, FieldViolation{fmt.Sprintf("header %q", key), description})
-			return
-		}
-		if s.header == nil {
-			s.header = http.Header{}
-		}
-		s.header.Set(canonical, value)
-	}
-}
-
-// CaptureResponse fills r with what is known about the HTTP answer when the call returns, whether it succeeds or not.
-func CaptureResponse(r *Response) CallOption {
-	return func(s *callSettings) {
-		if r != nil {
-			s.captures = append(s.captures, r)
-		}
-	}
-}
-
-func (s *callSettings) apply(opts []CallOption) {
-	for _, opt := range opts {
-		if opt != nil {
-			opt(s)
-		}
-	}
-}
-
-func refusedHeader(canonical, value string) string {
-	switch canonical {
-	case "Accept", "Authorization", "Content-Encoding", "Content-Length", "Content-Type", "Host", "Proxy-Authorization":
-		return "is set by the client"
-	case "Accept-Encoding", "Connection", "Expect", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
-		return "is left to the HTTP transport"
-	case "Idempotency-Key", "X-Idempotency-Key":
-		// net/http repeats requests that carry one of these, also those that created something.
-		return "is not supported: Atlas ignores it, and the HTTP transport would repeat the request"
-	}
-	switch {
-	case !validHeaderName(canonical):
-		return "must have a name of letters, digits, hyphens and underscores"
-	case !validHeaderValue(value):
-		return "must have a value without control characters"
-	default:
-		return ""
-	}
-}
-
-func validHeaderName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return name != ""
-}
-
-func validHeaderValue(value string) bool {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go/internal/exchange"
 )
 
 // credentialsFunc are credentials of somebody else.
@@ -90,7 +92,7 @@ func TestBaseURLs(t *testing.T) {
 	} {
 		client, err := NewClient(APIKey("public", "private"), WithBaseURL(base))
 		require.NoError(t, err, base)
-		assert.Equal(t, want, client.prefix)
+		assert.Equal(t, want, client.exchange.Prefix)
 	}
 }
 
@@ -98,13 +100,15 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	client, err := NewClient(APIKey("public", "private"), nil)
 	require.NoError(t, err)
-	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.prefix)
-	assert.Equal(t, 30*time.Second, client.timeout)
-	assert.Equal(t, RetryPolicy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.retry)
-	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.userAgent)
+	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.exchange.Prefix)
+	assert.Equal(t, 30*time.Second, client.exchange.Timeout)
+	assert.Equal(t, exchange.Policy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.exchange.Policy)
+	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.exchange.UserAgent)
 	transport, ok := newConfig(nil).baseTransport().(*http.Transport)
 	require.True(t, ok)
 	assert.NotSame(t, http.DefaultTransport, transport)
+	require.NotNil(t, transport.HTTP2)
+	assert.Positive(t, transport.HTTP2.SendPingTimeout, "a silent HTTP/2 connection is tested")
 	client.CloseIdleConnections()
 }
 
@@ -124,7 +128,7 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 			t.Parallel()
 			client, err := NewClient(noCredentials, tc.opts...)
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, client.timeout)
+			assert.Equal(t, tc.want, client.exchange.Timeout)
 		})
 	}
 }
@@ -173,8 +177,8 @@ func TestHeadersThatACallMaySet(t *testing.T) {
 		{"Content-Type", "text/html", "is set by the client"},
 		{"Host", "example.com", "is set by the client"},
 		{"Accept-Encoding", "gzip", "is left to the HTTP transport"},
-		{"Idempotency-Key", "1", "is not supported: Atlas ignores it, and the HTTP transport would repeat the request"},
-		{"x-idempotency-key", "1", "is not supported: Atlas ignores it, and the HTTP transport would repeat the request"},
+		{"Idempotency-Key", "1", "is not supported: Atlas ignores it, and the HTTP transport would retry the request"},
+		{"x-idempotency-key", "1", "is not supported: Atlas ignores it, and the HTTP transport would retry the request"},
 		{"", "x", "must have a name of letters, digits, hyphens and underscores"},
 		{"a b", "x", "must have a name of letters, digits, hyphens and underscores"},
 		{"a:", "x", "must have a name of letters, digits, hyphens and underscores"},
@@ -183,15 +187,14 @@ func TestHeadersThatACallMaySet(t *testing.T) {
 	} {
 		t.Run(tc.key+"="+tc.value, func(t *testing.T) {
 			t.Parallel()
-			var s callSettings
-			s.apply([]CallOption{nil, WithHeader(tc.key, tc.value)})
+			s := newCallSettings([]CallOption{nil, WithHeader(tc.key, tc.value)})
 			if tc.want == "" {
 				assert.Empty(t, s.violations)
-				assert.Equal(t, tc.value, s.header.Get(tc.key))
+				assert.Equal(t, tc.value, s.request.Header.Get(tc.key))
 				return
 			}
 			assert.Equal(t, []FieldViolation{{fmt.Sprintf("header %q", tc.key), tc.want}}, s.violations)
-			assert.Empty(t, s.header)
+			assert.Empty(t, s.request.Header)
 		})
 	}
 }
@@ -214,16 +217,16 @@ func TestCredentialsFromEnv(t *testing.T) {
 		name string
 		env  map[string]string
 		err  string
-		want []Secret
+		want []string
 	}{
 		{"nothing", nil, notSet + public + ", and " + private + ", or for a service account: " + id + ", and " + secret, nil},
 		{"private only", map[string]string{"MONGODB_ATLAS_PRIVATE_KEY": "hunter2"}, notSet + public, nil},
 		{"blank private", map[string]string{"MONGODB_ATLAS_PUBLIC_KEY": "hunter2", "MONGODB_ATLAS_PRIVATE_KEY": " "}, notSet + private, nil},
-		{"short names", key, "", []Secret{"public", "private"}},
-		{"long names first", with(key, map[string]string{"MONGODB_ATLAS_PUBLIC_API_KEY": "long", "MONGODB_ATLAS_PRIVATE_API_KEY": "names"}), "", []Secret{"long", "names"}},
-		{"a service account", map[string]string{id: "id ", secret: "secret"}, "", []Secret{"id", "secret", "aWQ6c2VjcmV0"}},
-		{"both", with(key, map[string]string{id: "id", secret: "secret"}), "", []Secret{"id", "secret", "aWQ6c2VjcmV0"}},
-		{"a service account and half a key", map[string]string{id: "id", secret: "secret", "MONGODB_ATLAS_PUBLIC_KEY": "x"}, "", []Secret{"id", "secret", "aWQ6c2VjcmV0"}},
+		{"short names", key, "", []string{"public", "private"}},
+		{"long names first", with(key, map[string]string{"MONGODB_ATLAS_PUBLIC_API_KEY": "long", "MONGODB_ATLAS_PRIVATE_API_KEY": "names"}), "", []string{"long", "names"}},
+		{"a service account", map[string]string{id: "id ", secret: "secret"}, "", []string{"id", "secret", "aWQ6c2VjcmV0"}},
+		{"both", with(key, map[string]string{id: "id", secret: "secret"}), "", []string{"id", "secret", "aWQ6c2VjcmV0"}},
+		{"a service account and half a key", map[string]string{id: "id", secret: "secret", "MONGODB_ATLAS_PUBLIC_KEY": "x"}, "", []string{"id", "secret", "aWQ6c2VjcmV0"}},
 		{"half a service account", map[string]string{id: "hunter2"}, notSet + secret, nil},
 		{"half a service account and a key", with(key, map[string]string{secret: "hunter2"}), notSet + id, nil},
 		{"half of each", map[string]string{id: "hunter2", "MONGODB_ATLAS_PUBLIC_KEY": "x"}, notSet + secret, nil},
@@ -240,7 +243,7 @@ func TestCredentialsFromEnv(t *testing.T) {
 			require.NoError(t, err)
 			client, err := NewClient(credentials)
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, client.authenticator.secrets())
+			assert.Equal(t, tc.want, client.exchange.Authenticator.Secrets())
 		})
 	}
 }

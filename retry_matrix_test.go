@@ -64,8 +64,8 @@ func TestRetryTable(t *testing.T) {
 		}
 		return changed
 	}
-	stopped := with(repeated, "create", outcome{1, srv, false, 0})
 	unknown := with(repeated, "create", outcome{1, srv, true, 0})
+	slow := with(repeated, "create", outcome{1, nil, true, 0})
 	// lost: carried out, and the answer did not arrive.
 	lost := map[string]outcome{
 		"read": {2, nil, false, 0}, "validate": {2, nil, false, 2}, "delete": {2, nil, false, -1}, "cutover": {2, conflict, true, 0}, "create": {1, nil, true, 1},
@@ -82,15 +82,22 @@ func TestRetryTable(t *testing.T) {
 		{"429", "", livemigrationtest.Status(429).WithRetryAfter(2 * time.Second), repeated},
 		{"429 without Retry-After", "", livemigrationtest.Status(429), repeated},
 		{"503 with Retry-After", "", livemigrationtest.Status(503).WithRetryAfter(2 * time.Second), repeated},
-		{"500", "", livemigrationtest.Status(500), stopped},
-		{"502", "", livemigrationtest.Status(502), stopped},
-		{"503", "", livemigrationtest.Status(503), stopped},
-		{"504", "", livemigrationtest.Status(504), stopped},
-		{"500 from a gateway", "", livemigrationtest.RawStatus(500, "", ""), stopped},
+		{"500", "", livemigrationtest.Status(500), unknown},
+		{"502", "", livemigrationtest.Status(502), unknown},
+		{"503", "", livemigrationtest.Status(503), unknown},
+		{"504", "", livemigrationtest.Status(504), unknown},
+		{"500 from a gateway", "", livemigrationtest.RawStatus(500, "", ""), unknown},
 		{"502 from a gateway", "", livemigrationtest.RawStatus(502, "text/html", "<h1>oops</h1>"), unknown},
 		{"503 from a gateway", "", livemigrationtest.RawStatus(503, "text/html", "<h1>oops</h1>"), unknown},
 		{"504 from a gateway", "", livemigrationtest.RawStatus(504, "", ""), unknown},
 		{"504 from a gateway, carried out", "", livemigrationtest.RawStatus(504, "", "").CarriedOut(), with(lost, "create", outcome{1, srv, true, 1})},
+		{"501", "", livemigrationtest.RawStatus(501, "", ""), unknown},
+		{"408 from a gateway", "", livemigrationtest.RawStatus(408, "text/html", "<p>upstream took too long</p>"), slow},
+		{"408 from a gateway, carried out", "", livemigrationtest.RawStatus(408, "text/html", "upstream took too long").CarriedOut(), lost},
+		{"421", "", livemigrationtest.RawStatus(421, "", ""), slow},
+		{"425", "", livemigrationtest.RawStatus(425, "", ""), slow},
+		{"460", "", livemigrationtest.RawStatus(460, "", ""), slow},
+		{"499, carried out", "", livemigrationtest.RawStatus(499, "", "").CarriedOut(), lost},
 		{"reset before the request is read", "", livemigrationtest.ResetBeforeRequest(), with(repeated, "create", outcome{1, nil, true, 0})},
 		{"reset after the request", "", livemigrationtest.ResetAfterRequest(), lost},
 		{"truncated answer", "", livemigrationtest.TruncatedBody(), with(lost, "cutover", outcome{1, nil, false, 0})},

@@ -3,8 +3,8 @@ package livemigration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,59 +16,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func TestRetryPolicyDefaults(t *testing.T) {
-	t.Parallel()
-	const second = time.Second
-	for name, tc := range map[string]struct{ given, want RetryPolicy }{
-		"all":                      {RetryPolicy{}, RetryPolicy{5, second, 30 * second}},
-		"none":                     {RetryPolicy{1, 2, 3}, RetryPolicy{1, 2, 3}},
-		"small maximum":            {RetryPolicy{MaxBackoff: 10}, RetryPolicy{5, 10, 10}},
-		"large maximum":            {RetryPolicy{MaxBackoff: time.Hour}, RetryPolicy{5, second, time.Hour}},
-		"large minimum":            {RetryPolicy{MinBackoff: time.Minute}, RetryPolicy{5, time.Minute, time.Minute}},
-		"small minimum":            {RetryPolicy{MinBackoff: 10}, RetryPolicy{5, 10, 30 * second}},
-		"attempts, default bounds": {RetryPolicy{MaxAttempts: 9}, RetryPolicy{9, second, 30 * second}},
-	} {
-		assert.Equal(t, tc.want, tc.given.withDefaults(), name)
-	}
-}
-
-func TestBackoffGrowsAndIsDrawnFromAll(t *testing.T) {
-	t.Parallel()
-	p := RetryPolicy{}.withDefaults()
-	for attempts, ceiling := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 6: 30 * time.Second, 7: 30 * time.Second, 1000: 30 * time.Second} {
-		assert.Equal(t, ceiling, p.ceiling(attempts))
-		var low, high bool
-		for range 500 {
-			d := p.delay(attempts, &failure{})
-			require.GreaterOrEqual(t, d, time.Duration(0))
-			require.LessOrEqual(t, d, ceiling)
-			low, high = low || d < ceiling/4, high || d > ceiling*3/4
-		}
-		assert.True(t, low && high, "full jitter")
-	}
-	huge := RetryPolicy{5, math.MaxInt64 / 3, math.MaxInt64 - 1}
-	assert.Equal(t, time.Duration(math.MaxInt64-1), huge.ceiling(9))
-}
-
-func TestRetryAfterIsAFloorAndFurtherRefusalsWaitLonger(t *testing.T) {
-	t.Parallel()
-	p := RetryPolicy{}.withDefaults()
-	asked := func(d time.Duration) *failure { return &failure{api: &APIError{RetryAfter: d, retryAfterGiven: true}} }
-	for range 200 {
-		previous := 10 * time.Second
-		for attempts := 1; attempts <= 5; attempts++ {
-			d := p.delay(attempts, asked(10*time.Second))
-			require.GreaterOrEqual(t, d, previous)
-			require.LessOrEqual(t, d, 10*time.Second+p.ceiling(attempts))
-			previous = d
-		}
-	}
-	assert.Equal(t, time.Duration(math.MaxInt64), p.delay(1, asked(math.MaxInt64)))
-	assert.False(t, p.tooLong(asked(300*time.Second)))
-	assert.True(t, p.tooLong(asked(311*time.Second)))
-	assert.False(t, p.tooLong(&failure{}))
-}
 
 func TestALongRetryAfterEndsTheCallAtOnce(t *testing.T) {
 	t.Parallel()
@@ -113,7 +60,7 @@ func TestACancelledWaitReturnsAtOnceWithBothErrors(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, ErrRateLimited)
 		assert.NotErrorIs(t, err, ErrOutcomeUnknown)
-		assert.EqualError(t, err, "livemigration: POST /groups/e01c9427f054fe80745f3f6c/liveMigrations: context canceled while waiting to repeat after: 429 RATE_LIMITED (retry after 1m40s)")
+		assert.EqualError(t, err, "livemigration: POST /groups/e01c9427f054fe80745f3f6c/liveMigrations: context canceled while waiting to retry after: 429 RATE_LIMITED (retry after 1m40s)")
 	})
 }
 
@@ -183,7 +130,7 @@ func TestAnAttemptThatTakesTooLongIsNoDeadlineOfTheCaller(t *testing.T) {
 			return nil, req.Context().Err()
 		}).client(t, once)
 		_, err := client.Migrations.Get(t.Context(), destinationID, validID)
-		require.EqualError(t, err, "livemigration: GET "+getPath+": no answer within 30s")
+		require.EqualError(t, err, "livemigration: GET "+getPath+": no response within 30s")
 		assert.NotErrorIs(t, err, context.DeadlineExceeded)
 		var timeout net.Error
 		require.ErrorAs(t, err, &timeout)
@@ -283,13 +230,18 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 		{"gateway, empty 503", "503 Service Unavailable", reply(503, ""), true},
 		{"gateway, empty 504", "504 Gateway Timeout", reply(504, ""), true},
 		{"gateway, useless Retry-After", "503 Service Unavailable", reply(503, "", "Retry-After", "soon"), true},
-		{"Atlas's 503", "503 X", reply(503, `{"errorCode":"X"}`), false},
-		{"Atlas's 500", "500 X", reply(500, `{"errorCode":"X"}`), false},
-		{"Atlas's 504", "504 X", reply(504, `{"errorCode":"X"}`), false},
-		{"500 without JSON", "500 Internal Server Error", reply(500, ""), false},
-		{"success without id", "unusable answer: no _id in it", reply(201, `{"status":"NEW"}`), true},
-		{"success that is HTML", "unusable answer: invalid character '<' looking for beginning of value", reply(201, "<html>"), true},
-		{"empty success", "unusable answer: unexpected end of JSON input", reply(201, ""), true},
+		{"Atlas's 503", "503 X", reply(503, `{"errorCode":"X"}`), true},
+		{"Atlas's 500", "500 X", reply(500, `{"errorCode":"X"}`), true},
+		{"Atlas's 504", "504 X", reply(504, `{"errorCode":"X"}`), true},
+		{"500 without JSON", "500 Internal Server Error", reply(500, ""), true},
+		{"408", "408 Request Timeout: upstream took too long", reply(408, "<html>upstream took too long</html>"), true},
+		{"421", "421 Misdirected Request", reply(421, ""), true},
+		{"425", "425 Too Early", reply(425, ""), true},
+		{"460", "460", reply(460, ""), true},
+		{"499", "499", reply(499, ""), true},
+		{"success without id", "unusable response: no _id in it", reply(201, `{"status":"NEW"}`), true},
+		{"success that is HTML", "unusable response: it is not JSON: please log in", reply(201, "<html>please log in"), true},
+		{"empty success", "unusable response: it is empty", reply(201, ""), true},
 		{"a gateway's own status", "520: oops", reply(520, "<b>oops"), true},
 		{"refusal", "409 X", reply(409, `{"errorCode":"X"}`), false},
 	} {
@@ -302,13 +254,20 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 			if !tc.unknown {
 				assert.EqualError(t, err, "livemigration: POST "+path+": "+tc.message)
 				assert.False(t, errors.As(err, &unknown))
+				assert.False(t, MayHaveCreated(err))
 				return
 			}
 			require.ErrorAs(t, err, &unknown)
 			assert.ErrorIs(t, err, ErrOutcomeUnknown)
 			assert.Equal(t, "POST", unknown.Method)
 			assert.Equal(t, path, unknown.Path)
-			assert.EqualError(t, err, "livemigration: POST "+path+": the request may have been carried out, check before repeating it: "+tc.message)
+			assert.EqualError(t, err, "livemigration: POST "+path+": a migration of cluster \"exampleClusterA\" of source project "+string(sourceID)+
+				" to cluster \"exampleClusterB\" of Atlas project "+string(destinationID)+" may have been started, look for it in Atlas before you start it again: "+tc.message)
+			assert.True(t, MayHaveCreated(fmt.Errorf("tool: %w", err)))
+			var api *APIError
+			if errors.As(err, &api) {
+				assert.Equal(t, api.StatusCode >= 500, errors.Is(err, ErrServer))
+			}
 		})
 	}
 }
@@ -339,58 +298,5 @@ func TestWhatIsRefusedForNowIsRepeatedAlsoForCreations(t *testing.T) {
 				assert.Len(t, s.requests, 5)
 			})
 		})
-	}
-}
-
-func TestSentStates(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name    string
-		foreign bool
-		steps   func(*sentState)
-		unsent  bool
-	}{
-		{"own credentials, nothing reached the transport", false, func(*sentState) {}, true},
-		{"foreign credentials, nothing seen", true, func(*sentState) {}, false},
-		{"a transport without a trace", false, func(s *sentState) { s.enter(false, false) }, false},
-		{"net/http before it looks for a connection", false, func(s *sentState) { s.enter(false, true) }, true},
-		{"another transport that looks for a second connection", false, func(s *sentState) { s.enter(false, false); s.connecting(); s.connected(nil); s.connecting() }, false},
-		{"sent, no answer, and sent again", true, func(s *sentState) {
-			s.enter(false, true)
-			s.connecting()
-			s.connected(nil)
-			s.leave(nil, io.EOF)
-			s.enter(false, true)
-			s.connecting()
-		}, false},
-		{"sent, refused, and sent again", true, func(s *sentState) {
-			s.enter(false, true)
-			s.connecting()
-			s.connected(nil)
-			s.leave(&http.Response{StatusCode: 401}, nil)
-			s.enter(false, true)
-			s.connecting()
-		}, true},
-		{"handshake that failed", false, func(s *sentState) { s.enter(true, true); s.connecting(); s.connected(nil); s.leave(nil, io.EOF) }, true},
-		{"no connection", false, func(s *sentState) { s.enter(false, true); s.connecting() }, true},
-		{"a connection", false, func(s *sentState) { s.enter(false, true); s.connecting(); s.connected(nil) }, false},
-		{"an idle connection that turned out closed, then none", false, func(s *sentState) { s.enter(false, true); s.connecting(); s.connected(nil); s.connecting() }, true},
-		{"handshake on a connection", true, func(s *sentState) { s.enter(true, true); s.connecting(); s.connected(nil) }, true},
-		{"handshake, then the request", false, func(s *sentState) {
-			s.enter(true, true)
-			s.connecting()
-			s.connected(nil)
-			s.enter(false, true)
-			s.connecting()
-			s.connected(nil)
-		}, false},
-	} {
-		var s sentState
-		s.reset()
-		if tc.foreign {
-			s.state.Store(sentUnknown)
-		}
-		tc.steps(&s)
-		assert.Equal(t, tc.unsent, s.unsent(), tc.name)
 	}
 }

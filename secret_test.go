@@ -50,14 +50,3 @@ func TestSecretLoadsFromJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`{"password": "hunter2"}`), &source))
 	assert.Equal(t, "hunter2", source.Password.Reveal())
 }
-
-func TestRedactorTakesOutEveryFormOfASecret(t *testing.T) {
-	t.Parallel()
-	r := newRedactor([]Secret{"", `p"a<s&s w/d`, "other"})
-	for _, text := range []string{
-		`p"a<s&s w/d`, `p\"a\u003cs\u0026s w/d`, "p%22a%3Cs%26s+w%2Fd", "p%22a%3Cs&s%20w%2Fd", "p&#34;a&lt;s&amp;s w/d", "other",
-	} {
-		assert.Equal(t, "a [REDACTED] b", r.redact("a "+text+" b"), text)
-	}
-	assert.Equal(t, "nothing", r.redact("nothing"))
-}

@@ -125,7 +125,7 @@ func TestFailedTokenRequests(t *testing.T) {
 		"no token":      {livemigrationtest.RawStatus(200, "application/json", `{"token_type":"Bearer"}`), true, nil, "POST https://atlas.test/api/oauth/token: "},
 		"another type":  {livemigrationtest.RawStatus(200, "application/json", `{"access_token":"x","token_type":"mac"}`), true, nil, "it is not a bearer token"},
 		"an error, 200": {livemigrationtest.RawStatus(200, "application/json", `{"error":"invalid_client"}`), true, nil, "invalid_client"},
-		"hangs":         {livemigrationtest.SlowBody(time.Hour), true, nil, "POST https://atlas.test/api/oauth/token: no answer within 30s"},
+		"hangs":         {livemigrationtest.SlowBody(time.Hour), true, nil, "POST https://atlas.test/api/oauth/token: no response within 30s"},
 	} {
 		for _, op := range []string{"create", "get"} {
 			t.Run(name+"/"+op, func(t *testing.T) {

@@ -3,6 +3,10 @@ package livemigration
 import (
 	"context"
 	"errors"
+
+	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/redact"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // ValidationsService checks migration requests before they are carried out.
@@ -43,7 +47,7 @@ func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == V
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
 func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.client, &operations.createValidation, []identifier{projectID}, &migrationPayload{projectID: projectID, request: req}, opts)
+	return send[Validation](ctx, s.client, &endpoint.CreateValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a validation job. It needs the role Organization Owner. Errors are [*InvalidRequestError] and [*APIError].
@@ -52,26 +56,53 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
 func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.client, &operations.getValidation, []identifier{projectID, validationID}, nil, opts)
+	return send[Validation](ctx, s.client, &endpoint.GetValidation, []identifier{projectID, validationID}, nil, opts)
 }
 
 func (v *Validation) check(asked string) error {
 	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
-func (v *Validation) salvage(id string) { *v = Validation{ID: ValidationID(id), Status: v.Status} }
+// UnmarshalJSON reads a validation from JSON. One odd value does not cost the others: it is left out.
+func (v *Validation) UnmarshalJSON(data []byte) error {
+	type plain Validation
+	return response.Lenient(data, (*plain)(v))
+}
 
-// checkJob refuses an answer about a job that is of no use: without the id of one that was created, without the status
-// of one that was asked for, or about another one.
+// checkJob rejects a response about a job that cannot be used: one without the id of a job that was created, one about
+// another job, or one that tells nothing. Without a status beside the right id the rest is used.
 func checkJob(id, status, asked string) error {
 	switch {
 	case asked == "" && id == "":
 		return errors.New("no _id in it")
-	case asked != "" && status == "":
-		return errors.New("no status in it")
+	case asked == "" && checkID("", id) != nil:
+		return errors.New("its _id is not an id")
 	case asked != "" && id != "" && id != asked:
 		return errors.New("it is about another job")
+	case id == "" && status == "":
+		return errors.New("no _id and no status in it")
 	default:
 		return nil
 	}
 }
+
+// ValidationFailedError says that a validation ended in [ValidationFailed].
+type ValidationFailedError struct {
+	// Validation is the job's last state; its ErrorMessage says why.
+	Validation *Validation
+}
+
+// Error gives the job's id and Atlas's reason.
+func (e *ValidationFailedError) Error() string {
+	if e.Validation == nil {
+		return messagePrefix + "validation failed"
+	}
+	message := messagePrefix + "validation " + string(e.Validation.ID) + " failed"
+	if reason := redact.Line(e.Validation.ErrorMessage); reason != "" {
+		message += ": " + reason
+	}
+	return message
+}
+
+// Is reports whether target is [ErrValidationFailed].
+func (e *ValidationFailedError) Is(target error) bool { return target == ErrValidationFailed }

@@ -1,18 +1,18 @@
 package livemigration
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
-	"math/rand/v2"
-	"net/http"
 	"slices"
 	"time"
 
+	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/exchange"
 	"github.com/livemigration/livemigration-go/internal/pacing"
+	"github.com/livemigration/livemigration-go/internal/poll"
 )
 
 // WaitOption changes how Watch and the Wait functions poll.
@@ -27,11 +27,7 @@ type waitSettings struct {
 	violations               []FieldViolation
 }
 
-const (
-	defaultMaxOutage = 15 * time.Minute
-	intervalGrowth   = 1.5
-	intervalJitter   = 0.2 // to either side
-)
+const defaultMaxOutage = 15 * time.Minute
 
 // WithPollInterval sets the time between two polls: it starts at minimum and grows to maximum, drawn from ±20 % around
 // that so that many waits spread out, and is longer where Atlas asks for it. Default: 2 to 15 seconds for validations,
@@ -101,17 +97,16 @@ func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, vali
 	if len(settings.onMigration) > 0 {
 		settings.violations = append(settings.violations, FieldViolation{"WithOnUpdate", "must take a *Validation here"})
 	}
-	p := &poller[Validation]{
+	w := &watch[Validation]{
 		client: s.client, settings: settings, updates: settings.onValidation, what: "validation " + string(validationID),
-		path:   operations.getValidation.expand([]identifier{projectID, validationID}),
-		bucket: pacing.Bucket{Scope: string(projectID), Kind: operations.getValidation.kind()},
-		state:  func(v *Validation) jobState { return jobState{string(v.Status), false} },
+		endpoint: &endpoint.GetValidation, ids: []identifier{projectID, validationID},
+		state: func(v *Validation) (string, bool) { return string(v.Status), false },
 		get: func(ctx context.Context, opts []CallOption) (*Validation, error) {
 			return s.Get(ctx, projectID, validationID, opts...)
 		},
 		final: func(v *Validation) bool { return v.Status.Final() },
 	}
-	last, err := p.until(ctx, p.final)
+	last, err := w.until(ctx, w.final)
 	if err == nil && last.Status == ValidationFailed {
 		err = &ValidationFailedError{Validation: last}
 	}
@@ -125,7 +120,7 @@ func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, vali
 // them, ends the sequence with its [*APIError], and a context that ends does so with its error. A final state that is not success is not an error
 // here. Breaking out of the loop stops the polling; Watch starts no goroutine.
 func (s *MigrationsService) Watch(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) iter.Seq2[*Migration, error] {
-	return s.poller(projectID, migrationID, opts).all(ctx)
+	return s.watch(projectID, migrationID, opts).states(ctx)
 }
 
 // WaitReadyForCutover polls a migration until it is ready for cutover, and returns it. For a job that is
@@ -145,23 +140,22 @@ func (s *MigrationsService) WaitComplete(ctx context.Context, projectID ProjectI
 }
 
 func (s *MigrationsService) wait(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts []WaitOption, enough func(*Migration) bool) (*Migration, error) {
-	last, err := s.poller(projectID, migrationID, opts).until(ctx, enough)
+	last, err := s.watch(projectID, migrationID, opts).until(ctx, enough)
 	if err == nil && (last.Status == MigrationFailed || last.Status == MigrationExpired) {
 		err = &MigrationFailedError{Migration: last}
 	}
 	return last, err
 }
 
-func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID, opts []WaitOption) *poller[Migration] {
+func (s *MigrationsService) watch(projectID ProjectID, migrationID MigrationID, opts []WaitOption) *watch[Migration] {
 	settings := newWaitSettings(5*time.Second, time.Minute, opts)
 	if len(settings.onValidation) > 0 {
 		settings.violations = append(settings.violations, FieldViolation{"WithOnUpdate", "must take a *Migration here"})
 	}
-	return &poller[Migration]{
+	return &watch[Migration]{
 		client: s.client, settings: settings, updates: settings.onMigration, what: "migration " + string(migrationID),
-		path:   operations.getMigration.expand([]identifier{projectID, migrationID}),
-		bucket: pacing.Bucket{Scope: string(projectID), Kind: operations.getMigration.kind()},
-		state:  func(m *Migration) jobState { return jobState{string(m.Status), m.ReadyForCutover} },
+		endpoint: &endpoint.GetMigration, ids: []identifier{projectID, migrationID},
+		state: func(m *Migration) (string, bool) { return string(m.Status), m.ReadyForCutover },
 		get: func(ctx context.Context, opts []CallOption) (*Migration, error) {
 			return s.Get(ctx, projectID, migrationID, opts...)
 		},
@@ -169,28 +163,25 @@ func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID,
 	}
 }
 
-// poller reads a job again and again. It lives in the goroutine of its caller.
-type poller[T any] struct {
+// watch is a wait for one job. It works in the goroutine of its caller.
+type watch[T any] struct {
 	client   *Client
 	settings *waitSettings
 	updates  []func(*T)
 	what     string
-	path     string
-	bucket   pacing.Bucket
-	state    func(*T) jobState
-	get      func(context.Context, []CallOption) (*T, error)
-	final    func(*T) bool
-}
+	endpoint *endpoint.Endpoint
+	ids      []identifier
+	// state is what of a state is worth a log record when it changes.
+	state func(*T) (status string, ready bool)
+	get   func(context.Context, []CallOption) (*T, error)
+	final func(*T) bool
 
-// jobState is what of a job's state is worth a record when it changes.
-type jobState struct {
-	status string
-	ready  bool
+	turn pacing.Turn // of the next look
 }
 
 // until returns the first state that is enough or final. With an error it returns the last state observed.
-func (p *poller[T]) until(ctx context.Context, enough func(*T) bool) (last *T, err error) {
-	for state, err := range p.all(ctx) {
+func (w *watch[T]) until(ctx context.Context, enough func(*T) bool) (last *T, err error) {
+	for state, err := range w.states(ctx) {
 		if err != nil || enough(state) {
 			return state, err
 		}
@@ -199,213 +190,123 @@ func (p *poller[T]) until(ctx context.Context, enough func(*T) bool) (last *T, e
 	return last, nil
 }
 
-// all yields states until one is final.
-func (p *poller[T]) all(ctx context.Context) iter.Seq2[*T, error] {
+// states yields states until one is final.
+func (w *watch[T]) states(ctx context.Context) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		if err := invalidRequest(append(checkContext(ctx), p.settings.violations...)); err != nil {
+		if err := invalidRequest(append(checkContext(ctx), w.settings.violations...)); err != nil {
 			yield(nil, err)
 			return
 		}
-		run := pollRun[T]{poller: p, interval: p.settings.minInterval}
-		for {
-			state, err := run.poll(ctx)
+		w := *w // a sequence may be ranged over several times at once
+		defer func() { w.turn.Cancel() }()
+		var last *T
+		for state, err := range w.job(ctx).States(ctx) {
 			if err != nil {
-				yield(run.last, err)
+				yield(state, w.error(ctx, err))
 				return
 			}
-			if state != nil {
-				for _, update := range p.updates {
-					update(state)
-				}
-				if !yield(state, nil) || p.final(state) {
-					return
-				}
+			w.logState(ctx, last, state)
+			last = state
+			for _, update := range w.updates {
+				update(state)
 			}
-			if err := run.sleep(ctx); err != nil {
-				yield(run.last, err)
+			if !yield(state, nil) {
 				return
 			}
 		}
 	}
 }
 
-// pollRun is one pass through the sequence of a poller.
-type pollRun[T any] struct {
-	*poller[T]
-	last     *T
-	interval time.Duration
-	atLeast  time.Duration // what Atlas asked to wait before the next poll
-
-	// lastErr is the failure of the last poll, nil when it succeeded. The outage then is one since the beginning of the
-	// first poll that failed.
-	lastErr     error
-	outageSince time.Time
+func (w *watch[T]) job(ctx context.Context) poll.Job[T] {
+	return poll.Job[T]{
+		Schedule: poll.Schedule{Min: w.settings.minInterval, Max: w.settings.maxInterval, MaxOutage: w.settings.maxOutage},
+		Turn: func(ctx context.Context) (err error) {
+			w.turn, err = w.client.exchange.Turn(ctx, w.endpoint, w.ids[0].segment(), pacing.Poll, w.settings.maxOutage)
+			return err
+		},
+		Look:  w.look,
+		Final: w.final,
+		OnOutage: func(outage time.Duration, err error) {
+			w.log(ctx, slog.LevelWarn, "outage", slog.Duration("outage", outage), slog.String("error", summaryOf(err)))
+		},
+		OnRecovery: func(outage time.Duration) {
+			w.log(ctx, slog.LevelInfo, "outage over", slog.Duration("outage", outage))
+		},
+	}
 }
 
-var errNoAnswer = errors.New("Atlas did not answer in time")
-
-// poll returns a state, or an error that ends the wait, or neither during an outage. Waiting for its turn is no part of
-// an outage.
-func (r *pollRun[T]) poll(ctx context.Context) (*T, error) {
-	asked := time.Now()
-	turn, err := r.client.pacer.Wait(ctx, r.bucket, pacing.Poll, r.client.longestHold(r.settings.maxOutage))
-	if err != nil {
-		return nil, r.noTurn(ctx, err)
-	}
-	defer turn.Cancel() // unless it has been used
-	r.outageSince = r.outageSince.Add(time.Since(asked))
-	if r.lastErr == nil {
-		r.outageSince = time.Now()
-	} else if r.outageLeft() <= 0 {
-		return nil, r.outageEnds(r.lastErr)
-	}
-	state, err := r.attempt(ctx, &turn)
-	if err == nil {
-		if r.lastErr != nil {
-			r.log(ctx, slog.LevelInfo, "outage over", slog.Duration("outage", time.Since(r.outageSince)))
-		}
-		r.logState(ctx, state)
-		r.last, r.lastErr = state, nil
-		return state, nil
-	}
-	if ctx.Err() != nil || !outlivable(err) {
-		return nil, r.wrap("", err)
-	}
-	r.lastErr = err
-	if left := r.outageLeft(); left <= 0 || r.atLeast > left {
-		return nil, r.outageEnds(err)
-	}
-	r.log(ctx, slog.LevelWarn, "outage", slog.Duration("outage", time.Since(r.outageSince)), slog.String("error", summaryOf(err)))
-	return nil, nil
-}
-
-// attempt reads the job once, with the retries of every call but not beyond the end of an outage. Where no outage is
-// allowed, it makes one request.
-func (r *pollRun[T]) attempt(ctx context.Context, turn *pacing.Turn) (*T, error) {
+// look reads the job once, with the retries of every call. If no outage is allowed, it makes one request.
+func (w *watch[T]) look(ctx context.Context) (l poll.Look[T]) {
+	defer w.turn.Cancel() // unless it has been used
 	var resp Response
-	var waited time.Duration
-	opts := append(slices.Clone(r.settings.callOptions), CaptureResponse(&resp),
-		func(s *callSettings) { s.class, s.turn, s.waited = pacing.Poll, turn, &waited })
-	bounded, cancel := ctx, func() {}
-	if r.settings.maxOutage > 0 {
-		bounded, cancel = context.WithDeadline(ctx, r.outageSince.Add(r.settings.maxOutage))
-	} else {
-		opts = append(opts, func(s *callSettings) { s.maxAttempts = 1 })
+	opts := append(slices.Clone(w.settings.callOptions), CaptureResponse(&resp), func(s *callSettings) {
+		s.request.Class, s.request.Turn, s.request.Waited = pacing.Poll, &w.turn, &l.Held
+		if w.settings.maxOutage == 0 {
+			s.request.MaxAttempts = 1
+		}
+	})
+	l.State, l.Err = w.get(ctx, opts)
+	l.Passing = passing(l.Err)
+	var api *APIError
+	var late *PacingError
+	switch {
+	case errors.As(l.Err, &late):
+		l.Before = late.Err
+	case errors.As(l.Err, &api):
+		l.AtLeast = api.RetryAfter
+	case resp.RateLimit.Remaining == 0:
+		l.AtLeast = w.settings.maxInterval
 	}
-	defer cancel()
-	state, err := r.get(bounded, opts)
-	r.outageSince = r.outageSince.Add(waited)
-	r.atLeast = r.askedFor(&resp, err)
-	if late := (*PacingError)(nil); errors.As(err, &late) && late.Err != nil && !sameDeadline(ctx, bounded) {
-		err = late.Err // the turn of a repeat would have come after the end of the outage, which may not come
-	}
-	if errors.Is(err, context.DeadlineExceeded) && bounded.Err() != nil && ctx.Err() == nil {
-		err = cmp.Or(r.lastErr, errNoAnswer) // the end of the outage, which is no deadline of the caller's
-	}
-	return state, err
+	return l
 }
 
-func sameDeadline(a, b context.Context) bool {
-	of, ok := a.Deadline()
-	other, _ := b.Deadline()
-	return ok && of.Equal(other)
-}
-
-func (r *pollRun[T]) outageLeft() time.Duration {
-	return time.Until(r.outageSince.Add(r.settings.maxOutage))
-}
-
-// outageEnds is the error of a wait that has outlived what it may.
-func (r *pollRun[T]) outageEnds(err error) error {
-	if outage := time.Since(r.outageSince).Round(time.Second); outage > 0 {
-		return r.wrap(fmt.Sprintf("no success for %s, the last failure: ", outage), err)
+// passing reports whether a wait outlives a failure. The call has retried its request already.
+func passing(err error) bool {
+	var api *APIError
+	if errors.As(err, &api) {
+		return exchange.Passing(api.StatusCode)
 	}
-	return r.wrap("", err)
+	return !errors.Is(err, ErrInvalidRequest) && !exchange.Permanent(err)
 }
 
-// pause is the time until the next poll: the interval, jittered, or longer where Atlas asks for it. An outage is looked
-// at several times before it ends a wait, however long the interval is.
-func (r *pollRun[T]) pause() time.Duration {
-	const looks = 4
-	jitter := 1 - intervalJitter + 2*intervalJitter*rand.Float64()
-	wait := time.Duration(float64(r.interval) * jitter)
-	r.interval = min(time.Duration(float64(r.interval)*intervalGrowth), r.settings.maxInterval)
-	if r.lastErr == nil {
-		return max(wait, r.atLeast)
+// error is that of a wait which ended before its job did. A rejected id is left as it is: a message with that id could
+// show a key that was taken for one.
+func (w *watch[T]) error(ctx context.Context, err error) error {
+	var ended *poll.Ended
+	if !errors.As(err, &ended) || errors.Is(err, ErrInvalidRequest) {
+		return ended.Err
 	}
-	return min(max(min(wait, r.settings.maxOutage/looks), r.atLeast), r.outageLeft())
-}
-
-func (r *pollRun[T]) sleep(ctx context.Context) error {
-	timer := time.NewTimer(r.pause())
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return r.interrupted(ctx)
-	case <-timer.C:
-		return nil
-	}
-}
-
-// interrupted is the error of a context that ended between two polls.
-func (r *pollRun[T]) interrupted(ctx context.Context) error {
-	if r.lastErr != nil {
-		return r.wrap("", &interruptedError{contextError(ctx), r.lastErr})
-	}
-	return r.wrap("", contextError(ctx))
-}
-
-// noTurn is the error of a poll that does not get its turn within the rate limit.
-func (r *pollRun[T]) noTurn(ctx context.Context, err error) error {
+	before, cause := "", ended.Err
 	var late *pacing.TooLate
-	if !errors.As(err, &late) {
-		return r.interrupted(ctx)
+	switch outage := ended.Outage.Round(time.Second); {
+	case ended.Interrupted && ended.Before != nil:
+		cause = &interruptedError{exchange.ContextError(ctx), "while waiting for the next poll after", summaryOf(ended.Before), ended.Before}
+	case ended.Interrupted:
+		cause = exchange.ContextError(ctx)
+	case ended.Before != nil && ctx.Err() != nil && !errors.As(ended.Err, new(*interruptedError)):
+		cause = &interruptedError{ended.Err, "in a poll after", summaryOf(ended.Before), ended.Before}
+	case errors.As(ended.Err, &late):
+		cause = &PacingError{Method: w.endpoint.Method, Path: w.endpoint.Expand(segments(w.ids)...), Wait: late.Wait, Err: ended.Before, deadline: late.Deadline}
+	case outage > 0:
+		before = fmt.Sprintf("no success for %s, the last failure: ", outage)
 	}
-	return r.wrap("", &PacingError{Method: http.MethodGet, Path: r.path, Wait: late.Wait, Err: r.lastErr, deadline: late.Deadline})
-}
-
-// askedFor is the wait that the headers of a poll's answer ask for: what Retry-After says, and the longest interval
-// when the budget is spent.
-func (r *pollRun[T]) askedFor(resp *Response, err error) time.Duration {
-	var api *APIError
-	if errors.As(err, &api) {
-		return api.RetryAfter
-	}
-	if resp.RateLimit.Remaining == 0 {
-		return r.settings.maxInterval
-	}
-	return 0
-}
-
-// outlivable reports whether a wait goes on after a poll that failed. The poll has repeated its request already.
-func outlivable(err error) bool {
-	var api *APIError
-	if errors.As(err, &api) {
-		return api.StatusCode == http.StatusTooManyRequests || api.StatusCode >= http.StatusInternalServerError
-	}
-	return !errors.Is(err, ErrInvalidRequest) && !permanent(err)
-}
-
-// wrap leaves the refusal of a malformed id as it is: a message with that id could show a key that was taken for one.
-func (r *pollRun[T]) wrap(before string, err error) error {
-	if errors.Is(err, ErrInvalidRequest) {
-		return err
-	}
-	return &waitError{message: messagePrefix + "waiting for " + r.what + ": " + before + summaryOf(err), err: err}
+	return &waitError{message: messagePrefix + "waiting for " + w.what + ": " + before + summaryOf(cause), err: cause}
 }
 
 // logState records a state that differs from the last one.
-func (r *pollRun[T]) logState(ctx context.Context, state *T) {
-	now := r.state(state)
-	if r.last != nil && r.state(r.last) == now {
-		return
+func (w *watch[T]) logState(ctx context.Context, last, state *T) {
+	status, ready := w.state(state)
+	if last != nil {
+		if before, was := w.state(last); before == status && was == ready {
+			return
+		}
 	}
-	r.log(ctx, slog.LevelInfo, "state", slog.String("state", r.client.redactor().clean(now.status)), slog.Bool("ready_for_cutover", now.ready))
+	w.log(ctx, slog.LevelInfo, "state", slog.String("state", w.client.exchange.Redactor().Clean(status)), slog.Bool("ready_for_cutover", ready))
 }
 
-func (r *pollRun[T]) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("job", r.what), slog.String("scope", r.bucket.Scope)}, attrs...)
-	r.client.logger.LogAttrs(ctx, level, message, attrs...)
+func (w *watch[T]) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("job", w.what), slog.String("scope", w.ids[0].segment())}, attrs...)
+	w.client.exchange.Logger.LogAttrs(ctx, level, message, attrs...)
 }
 
 // waitError is a wait that ended before its job did.

@@ -14,6 +14,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go/internal/poll"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // state is a migration as Atlas shows it.
@@ -276,7 +279,7 @@ func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
 				steps []func(*http.Request) (*http.Response, error)
 				want  error
 			}{
-				"at once":         {[]func(*http.Request) (*http.Response, error){hang}, errNoAnswer},
+				"at once":         {[]func(*http.Request) (*http.Response, error){hang}, poll.ErrNoResponse},
 				"after a failure": {[]func(*http.Request) (*http.Response, error){down, down, down, down, down, hang}, syscall.ECONNREFUSED},
 			} {
 				start := time.Now()
@@ -297,7 +300,7 @@ func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
 			})
 			start := time.Now()
 			_, err := waits["complete"](s.client(t), t.Context(), WithMaxOutage(0))
-			require.EqualError(t, err, "livemigration: waiting for migration "+validID+": no success for 30s, the last failure: no answer within 30s")
+			require.EqualError(t, err, "livemigration: waiting for migration "+validID+": no success for 30s, the last failure: no response within 30s")
 			assert.Equal(t, 30*time.Second, time.Since(start))
 			assert.Len(t, s.requests, 1)
 		})
@@ -389,7 +392,7 @@ func TestFailuresThatEndAWait(t *testing.T) {
 		return resp, nil
 	})
 	_, err := waits["ready"](s.client(t), t.Context())
-	require.ErrorIs(t, err, errTooLarge)
+	require.ErrorIs(t, err, response.ErrTooLarge)
 }
 
 func TestAWaitEndsWithItsContext(t *testing.T) {

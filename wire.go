@@ -1,30 +1,19 @@
 package livemigration
 
 import (
+	"cmp"
 	"encoding/json"
-	"slices"
-	"strconv"
+	"fmt"
 )
-
-// payload is the body of a request as the pipeline sees it: checked first, then encoded for a version of the API.
-type payload interface {
-	violations(APIVersion) []FieldViolation
-	encode(APIVersion) ([]byte, error)
-	// secrets are the values in the body that no message may repeat.
-	secrets() []Secret
-}
 
 // migrationPayload is a migration request on its way to a destination project.
 type migrationPayload struct {
 	projectID ProjectID
 	request   MigrationRequest
-	// plain is what the check has found out about the names in the sharding: that they stand in JSON as they are.
-	plain bool
 }
 
 func (p *migrationPayload) violations(v APIVersion) []FieldViolation {
-	found, plain := p.request.check(v)
-	p.plain = plain
+	found := p.request.violations(v)
 	if id := p.request.Destination.ProjectID; id != "" && id != p.projectID {
 		found = append(found, FieldViolation{"destination.groupId",
 			"must be empty or the project that the method is called with"})
@@ -32,115 +21,53 @@ func (p *migrationPayload) violations(v APIVersion) []FieldViolation {
 	return found
 }
 
-func (p *migrationPayload) secrets() []Secret {
+func (p *migrationPayload) secrets() []string {
 	if p.request.Source.Password == "" {
 		return nil
 	}
-	return []Secret{p.request.Source.Password}
+	return []string{p.request.Source.Password.Reveal()}
 }
 
+func (p *migrationPayload) lookFor([]identifier) string {
+	source, destination := &p.request.Source, &p.request.Destination
+	return fmt.Sprintf("a migration of cluster %q of source project %s to cluster %q of Atlas project %s may have been started, "+
+		"look for it in Atlas before you start it again", source.ClusterName, source.ProjectID, destination.ClusterName, p.projectID)
+}
+
+// encode writes the body. It is the only place that writes the password.
 func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
 	r := &p.request
-	source := wireSource{
-		GroupID: r.Source.ProjectID, ClusterName: r.Source.ClusterName,
-		Username: r.Source.Username, Password: r.Source.Password.Reveal(),
-		SSL: r.Source.SSL, CACertificatePath: r.Source.CACertificatePath,
-		ManagedAuthentication: r.Source.ManagedAuthentication,
+	body := wireMigration{
+		Source: wireSource{
+			GroupID: r.Source.ProjectID, ClusterName: r.Source.ClusterName,
+			Username: r.Source.Username, Password: r.Source.Password.Reveal(),
+			SSL: r.Source.SSL, CACertificatePath: r.Source.CACertificatePath,
+			ManagedAuthentication: r.Source.ManagedAuthentication,
+		},
+		Destination:    wireDestination{GroupID: p.projectID, ClusterName: r.Destination.ClusterName},
+		MigrationHosts: r.MigrationHosts,
 	}
-	destination := wireDestination{GroupID: p.projectID, ClusterName: r.Destination.ClusterName}
 	if v == APIv1 {
-		return json.Marshal(wireMigrationV1{source, destination, r.MigrationHosts, r.DropDestinationData})
+		body.DropEnabled = &r.DropDestinationData
+		return json.Marshal(body)
 	}
-	destination.HostnameSchemaType, destination.PrivateLinkID = r.Destination.HostnameSchemaType, r.Destination.PrivateLinkID
-	if destination.HostnameSchemaType == "" {
-		destination.HostnameSchemaType = HostnamePublic
+	body.DropDestinationData = &r.DropDestinationData
+	body.Destination.HostnameSchemaType = cmp.Or(r.Destination.HostnameSchemaType, HostnamePublic)
+	body.Destination.PrivateLinkID = r.Destination.PrivateLinkID
+	if r.Sharding != nil {
+		body.Sharding = newWireSharding(r.Sharding)
 	}
-	body, err := json.Marshal(wireMigrationV2{source, destination, r.MigrationHosts, r.DropDestinationData})
-	if err != nil || r.Sharding == nil {
-		return body, err
-	}
-	body = slices.Grow(body, r.Sharding.sizeHint())
-	body = append(body[:len(body)-1], `,"sharding":`...)
-	return append(r.Sharding.append(body, quoterFor(p.plain)), '}'), nil
+	return json.Marshal(body)
 }
 
-// quoter appends a string as JSON writes it.
-type quoter func([]byte, string) []byte
-
-func quoterFor(plain bool) quoter {
-	if plain {
-		return appendPlain
-	}
-	return appendString
-}
-
-// append writes the sharding as encoding/json would. A request may shard hundreds of collections, for each of which
-// encoding/json calls three marshalers and checks what they wrote.
-func (s *Sharding) append(b []byte, quote quoter) []byte {
-	b = append(b, `{"createSupportingIndexes":`...)
-	b = strconv.AppendBool(b, s.CreateSupportingIndexes)
-	b = append(b, `,"shardingEntries":[`...)
-	for i := range s.Entries {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = s.Entries[i].append(b, quote)
-	}
-	return append(b, "]}"...)
-}
-
-func (e *ShardEntry) append(b []byte, quote quoter) []byte {
-	b = quote(append(b, `{"database":`...), e.Database)
-	b = quote(append(b, `,"collection":`...), e.Collection)
-	b = append(b, `,"shardCollection":{"key":[`...)
-	for i, field := range e.ShardCollection.Key {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = quote(append(b, '{'), field.Field)
-		b = append(append(b, ':'), field.Order.String()...)
-		b = append(b, '}')
-	}
-	return append(b, "]}}"...)
-}
-
-func appendPlain(b []byte, s string) []byte { return append(append(append(b, '"'), s...), '"') }
-
-func appendString(b []byte, s string) []byte {
-	quoted, _ := json.Marshal(s) // of a string this cannot fail
-	return append(b, quoted...)
-}
-
-// sizeHint is as much as append writes, or a little more.
-func (s *Sharding) sizeHint() int {
-	const (
-		whole = len(`{"createSupportingIndexes":false,"shardingEntries":[]}`) + len(`,"sharding":}`)
-		entry = len(`{"database":"","collection":"","shardCollection":{"key":[]}},`)
-		field = len(`{"":"hashed"},`)
-	)
-	size := whole
-	for i := range s.Entries {
-		e := &s.Entries[i]
-		size += entry + len(e.Database) + len(e.Collection)
-		for _, key := range e.ShardCollection.Key {
-			size += field + len(key.Field)
-		}
-	}
-	return size
-}
-
-type wireMigrationV2 struct {
+// wireMigration is the body in both versions, each of which has its own name for one member.
+type wireMigration struct {
 	Source              wireSource      `json:"source"`
 	Destination         wireDestination `json:"destination"`
 	MigrationHosts      []string        `json:"migrationHosts"`
-	DropDestinationData bool            `json:"dropDestinationData"` // the sharding follows, see encode
-}
-
-type wireMigrationV1 struct {
-	Source         wireSource      `json:"source"`
-	Destination    wireDestination `json:"destination"`
-	MigrationHosts []string        `json:"migrationHosts"`
-	DropEnabled    bool            `json:"dropEnabled"`
+	DropDestinationData *bool           `json:"dropDestinationData,omitempty"`
+	DropEnabled         *bool           `json:"dropEnabled,omitempty"`
+	Sharding            *wireSharding   `json:"sharding,omitempty"`
 }
 
 type wireSource struct {
@@ -158,4 +85,18 @@ type wireDestination struct {
 	ClusterName        string             `json:"clusterName"`
 	HostnameSchemaType HostnameSchemaType `json:"hostnameSchemaType,omitempty"`
 	PrivateLinkID      string             `json:"privateLinkId,omitempty"`
+}
+
+// wireSharding always has both of its members.
+type wireSharding struct {
+	CreateSupportingIndexes bool         `json:"createSupportingIndexes"`
+	Entries                 []ShardEntry `json:"shardingEntries"`
+}
+
+func newWireSharding(s *Sharding) *wireSharding {
+	w := wireSharding(*s)
+	if w.Entries == nil {
+		w.Entries = []ShardEntry{}
+	}
+	return &w
 }

@@ -546,7 +546,7 @@ func TestUnreachable(t *testing.T) {
 	p := a.migrate(t, "-yes", "-base-url", "http://"+address)
 	p.wait(exitFailed)
 	p.wantErr("Atlas cannot be reached", address)
-	p.wantOut("repeating request")
+	p.wantOut("retry: dial tcp")
 }
 
 func TestSourceIsMissing(t *testing.T) {

@@ -85,9 +85,9 @@ func NewError(status int, header http.Header, body []byte, r *redact.Redactor) *
 	if location := header.Get("Location"); status/100 == 3 && location != "" {
 		e.Detail = "redirect to " + r.Clean(redirectHost(location)) + " refused: check the base URL"
 	}
-	e.RetryAfter, e.RetryAfterGiven = parseRetryAfter(header.Get("Retry-After"), time.Now())
+	e.RetryAfter, e.RetryAfterGiven = retryAfter(header, time.Now())
 	if !e.RetryAfterGiven && status == http.StatusTooManyRequests {
-		e.RetryAfter, e.RetryAfterGiven = retryAfterParameter(e.Parameters)
+		e.RetryAfter, e.RetryAfterGiven = e.retryAfterParameter()
 	}
 	return e
 }

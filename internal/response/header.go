@@ -27,20 +27,44 @@ func count(h http.Header, name string) int {
 	return -1
 }
 
-// Bucket is what the parameters of a 429 say about the bucket: its capacity, -1 if it is not there, and the time in
+// bucketCode is the only error code whose parameters describe a token bucket. Those of RATE_LIMITED look alike, but are a
+// path, a number of requests and minutes.
+const bucketCode = "RATE_LIMITED_TOKEN_BUCKET"
+
+// tokenBucket is what [path, retryAfterSeconds, capacity, refill, refillSeconds] say. What is not a number is -1.
+type tokenBucket struct{ wait, capacity, refill, seconds float64 }
+
+func (e *Error) tokenBucket() (tokenBucket, bool) {
+	if e.Code != bucketCode || len(e.Parameters) != 5 {
+		return tokenBucket{}, false
+	}
+	number := func(i int) float64 {
+		if n, ok := e.Parameters[i].(float64); ok {
+			return n
+		}
+		return -1
+	}
+	return tokenBucket{number(1), number(2), number(3), number(4)}, true
+}
+
+// Bucket is what the parameters of a 429 say about the bucket: its capacity, -1 if they do not say, and the time in
 // which an empty one fills.
 func (e *Error) Bucket() (capacity int, per time.Duration) {
-	if len(e.Parameters) < 5 {
-		return -1, 0
-	}
-	size, _ := e.Parameters[2].(float64)
-	refill, _ := e.Parameters[3].(float64)
-	seconds, _ := e.Parameters[4].(float64)
+	b, ok := e.tokenBucket()
 	const most = 1e6 // a larger number is no bucket
-	if !(size >= 1 && size <= most && refill > 0 && refill <= most && seconds > 0 && seconds <= most) {
+	if !ok || !(b.capacity >= 1 && b.capacity <= most && b.refill > 0 && b.refill <= most && b.seconds > 0 && b.seconds <= most) {
 		return -1, 0
 	}
-	return int(size), time.Duration(seconds * size / refill * float64(time.Second))
+	return int(b.capacity), time.Duration(b.seconds * b.capacity / b.refill * float64(time.Second))
+}
+
+// retryAfterParameter is the wait that the parameters ask for.
+func (e *Error) retryAfterParameter() (time.Duration, bool) {
+	b, ok := e.tokenBucket()
+	if !ok || b.wait < 0 || b.wait > math.MaxInt32 {
+		return 0, false
+	}
+	return time.Duration(b.wait * float64(time.Second)), true
 }
 
 // authenticationHeaders hold nonces, which are no business of a caller.
@@ -55,9 +79,10 @@ func PublicHeader(h http.Header) http.Header {
 	return h
 }
 
-// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3).
-func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
-	value = strings.TrimSpace(value)
+// retryAfter reads the wait that a response asks for, in seconds or until a date (RFC 9110, section 10.2.3). Seconds
+// count from the arrival. A date counts from the server's own, so that its clock and ours need not agree.
+func retryAfter(h http.Header, arrival time.Time) (time.Duration, bool) {
+	value := strings.TrimSpace(h.Get("Retry-After"))
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if errors.Is(err, strconv.ErrRange) {
@@ -65,22 +90,15 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 		}
 		return time.Duration(min(seconds, math.MaxInt64/int64(time.Second))) * time.Second, true
 	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now)), true
-	}
-	return 0, false
-}
-
-// retryAfterParameter reads the second of [path, retryAfterSeconds, capacity, refill, refillSeconds].
-func retryAfterParameter(parameters []any) (time.Duration, bool) {
-	if len(parameters) < 2 {
+	until, ok := date(value)
+	if !ok {
 		return 0, false
 	}
-	seconds, ok := parameters[1].(float64)
-	if !ok || seconds < 0 || seconds > math.MaxInt32 {
-		return 0, false
+	now := arrival
+	if sent, ok := date(h.Get("Date")); ok {
+		now = sent
 	}
-	return time.Duration(seconds * float64(time.Second)), true
+	return max(0, until.Sub(now)), true
 }
 
 // Time reads a date of a header: seconds of a structured field (RFC 9745), or a date of HTTP.
@@ -90,8 +108,19 @@ func Time(value string) (time.Time, bool) {
 			return time.Unix(n, 0).UTC(), true
 		}
 	}
-	if date, err := http.ParseTime(value); err == nil {
-		return date.UTC(), true
+	return date(value)
+}
+
+// date reads a date of HTTP. Atlas writes the day of the month with one digit where one is enough, which http.ParseTime
+// rejects.
+func date(value string) (time.Time, bool) {
+	const shortDay = "Mon, 2 Jan 2006 15:04:05 GMT"
+	t, err := http.ParseTime(value)
+	if err != nil {
+		t, err = time.Parse(shortDay, value)
 	}
-	return time.Time{}, false
+	if err != nil {
+		return time.Time{}, false
+	}
+	return t.UTC(), true
 }

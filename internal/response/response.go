@@ -9,54 +9,45 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
+
+	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
-// MaxBody is how many bytes of a response are read.
-const MaxBody = 4 << 20
+var (
+	errNotJSON = errors.New("it is not JSON")
+	errEmpty   = errors.New("it is empty")
+)
 
-// ErrTooLarge is the error of a body that is longer than [MaxBody].
-var ErrTooLarge = fmt.Errorf("the response is larger than %d bytes", MaxBody)
-
-// ReadBody reads at most MaxBody bytes. With an error it returns what it has read.
-func ReadBody(resp *http.Response) ([]byte, error) {
-	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= MaxBody {
-		b.Grow(int(n) + bytes.MinRead)
-	}
-	_, err := b.ReadFrom(io.LimitReader(resp.Body, MaxBody+1))
-	if err == nil && b.Len() > MaxBody {
-		err = ErrTooLarge
-	}
-	return b.Bytes(), err
-}
-
-// Unwrap returns the status and the body inside an envelope, or what it was given when there is none: a gateway does
-// not know envelopes.
-func Unwrap(status int, body []byte) (int, []byte) {
-	var envelope struct {
-		Status  int             `json:"status"`
-		Content json.RawMessage `json:"content"`
-	}
-	if json.Unmarshal(body, &envelope) != nil || envelope.Status < 100 || envelope.Status > 599 {
-		return status, body
-	}
-	return envelope.Status, envelope.Content
-}
-
-// CheckIgnored judges the body of a success of which the status says everything; err is what ended it too early. A body
+// CheckIgnored judges the body of a success of which the status says everything; err is what [Read] says about it. A body
 // that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body.
 func CheckIgnored(body []byte, err error, enveloped bool) error {
-	body = bytes.TrimSpace(body)
 	switch {
 	case err != nil && enveloped:
 		return err
-	case len(body) == 0 || json.Valid(body) || err != nil && (body[0] == '{' || body[0] == '['):
+	case len(bytes.TrimSpace(body)) == 0 || json.Valid(body) || err != nil && beginsAsJSON(body):
 		return nil
 	default:
-		return errors.New("it is not JSON")
+		return errNotJSON
 	}
+}
+
+// WithExcerpt adds to err, which says why the body of a success is unusable, the beginning of a body that is not JSON: it
+// tells which gateway or login page has sent it. Where a success is a secret, the body must be nil.
+func WithExcerpt(err error, body []byte, r *redact.Redactor) error {
+	if err == nil || beginsAsJSON(body) || json.Valid(body) {
+		return err
+	}
+	excerpt := r.Excerpt(body)
+	if excerpt == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, excerpt)
+}
+
+// beginsAsJSON reports whether a body is the beginning of an object or a list.
+func beginsAsJSON(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	return len(body) > 0 && (body[0] == '{' || body[0] == '[')
 }
 
 // StringMember finds a member of a JSON object of which perhaps only the beginning arrived. It is empty when the member
@@ -82,20 +73,28 @@ func StringMember(data []byte, name string) string {
 	return ""
 }
 
-// Decode reads JSON into result. Its errors do not show names of Go types.
+// Decode reads JSON into result, as leniently as [Lenient] unless result reads itself. Its errors do not show names of Go
+// types.
 func Decode(data []byte, result any) error {
 	var err error
 	if self, ok := result.(json.Unmarshaler); ok { // it checks the syntax itself, so once is enough
 		err = self.UnmarshalJSON(data)
 	} else {
-		err = json.Unmarshal(data, result)
+		err = Lenient(data, result)
 	}
 	var mismatch *json.UnmarshalTypeError
-	if !errors.As(err, &mismatch) {
+	switch {
+	case err == nil:
+		return nil
+	case len(bytes.TrimSpace(data)) == 0:
+		return errEmpty
+	case !beginsAsJSON(data) && !json.Valid(data):
+		return errNotJSON
+	case !errors.As(err, &mismatch):
 		return err
-	}
-	if mismatch.Field == "" {
+	case mismatch.Field == "":
 		return fmt.Errorf("unexpected %s", mismatch.Value)
+	default:
+		return fmt.Errorf("unexpected %s as %s", mismatch.Value, mismatch.Field)
 	}
-	return fmt.Errorf("unexpected %s as %s", mismatch.Value, mismatch.Field)
 }

@@ -548,7 +548,7 @@ func causeOf(ctx context.Context, err error, status bool) Cause {
 		return Broken
 	case says("is larger than"):
 		return HugeBody
-	case says("unusable answer"), says("oauth2: "): // what x/oauth2 makes of one
+	case says("unusable response"), says("oauth2: "): // what x/oauth2 makes of one
 		return BadBody
 	default:
 		return ""

@@ -46,7 +46,7 @@ type flight struct {
 }
 
 // get returns a good token other than refused, which the server did not accept.
-func (c *cache) get(ctx context.Context, refused string) (string, error) {
+func (c *cache) get(ctx context.Context, userAgent, refused string) (string, error) {
 	for {
 		c.mu.Lock()
 		if c.held != nil && (c.held.expired(time.Now()) || refused != "" && c.held.value() == refused) {
@@ -76,12 +76,12 @@ func (c *cache) get(ctx context.Context, refused string) (string, error) {
 		c.flight = own
 		spare := c.held
 		c.mu.Unlock()
-		return c.lead(ctx, own, spare)
+		return c.lead(ctx, userAgent, own, spare)
 	}
 }
 
 // lead fetches a token for all who wait. While the spare one is good, failing to do so is no failure.
-func (c *cache) lead(ctx context.Context, own *flight, spare *held) (string, error) {
+func (c *cache) lead(ctx context.Context, userAgent string, own *flight, spare *held) (string, error) {
 	fetching := auth.WithNegotiation(ctx)
 	if spare != nil {
 		var cancel context.CancelFunc
@@ -95,7 +95,7 @@ func (c *cache) lead(ctx context.Context, own *flight, spare *held) (string, err
 		close(own.done)
 	}()
 	started := time.Now()
-	token, pause, err := c.fetch(fetching)
+	token, pause, err := c.fetch(fetching, userAgent)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()

@@ -23,10 +23,10 @@ type Token struct {
 	Lifetime time.Duration
 }
 
-// Fetch obtains a new access token. The context is that of the request that needs it, marked as one that only obtains
-// credentials. With an error it may say after what pause the server wants to be asked again; until then, all who need a
-// token get that error.
-type Fetch func(context.Context) (token Token, pause time.Duration, err error)
+// Fetch obtains a new access token. The context and the user agent are those of the request that needs it; the context
+// is marked as one of a request that only obtains credentials. With an error it may say after what pause the server
+// wants to be asked again; until then, all who need a token get that error.
+type Fetch func(ctx context.Context, userAgent string) (token Token, pause time.Duration, err error)
 
 // Transport is an [http.RoundTripper] that authenticates the requests to one origin. It is safe for concurrent use and
 // never changes a request it is given. Requests to other origins, and those that have credentials already, pass
@@ -48,7 +48,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.origin.Concerns(req) {
 		return t.base.RoundTrip(req)
 	}
-	token, err := t.tokens.get(req.Context(), "")
+	token, err := t.tokens.get(req.Context(), req.UserAgent(), "")
 	if err != nil {
 		closeBody(req)
 		return nil, err
@@ -62,7 +62,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	auth.Discard(resp)
-	if token, err = t.tokens.get(req.Context(), token); err != nil {
+	if token, err = t.tokens.get(req.Context(), req.UserAgent(), token); err != nil {
 		if body != nil {
 			_ = body.Close()
 		}
@@ -93,7 +93,16 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// Recent returns the tokens that an answer may repeat: the current one, and some before it.
+// Secrets are what no message may show: the recent tokens.
+func (t *Transport) Secrets() []string { return t.Recent() }
+
+// Explain has nothing to say about a 401: its challenge does not tell why.
+func (*Transport) Explain(http.Header) (stale bool, explanation string) { return false, "" }
+
+// CountsRequests reports that a request may be sent a second time as it is.
+func (*Transport) CountsRequests() bool { return false }
+
+// Recent returns the tokens that a response may show: the current one, and some before it.
 func (t *Transport) Recent() []string { return t.tokens.recent() }
 
 // Current returns the token that the next request would be sent with, empty when one would be fetched.

@@ -43,7 +43,7 @@ func newRig(lifetime time.Duration) *rig {
 	return r
 }
 
-func (r *rig) issue(ctx context.Context) (Token, time.Duration, error) {
+func (r *rig) issue(ctx context.Context, _ string) (Token, time.Duration, error) {
 	if !auth.IsNegotiation(ctx) {
 		return Token{}, 0, errors.New("the request for a token is not marked")
 	}

@@ -88,6 +88,26 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// Secrets are what no message may show.
+func (t *Transport) Secrets() []string {
+	username, password := t.credentials()
+	return []string{username, password}
+}
+
+// Explain reads the challenge of a 401 to an authenticated request: whether its nonce was too old, or what else the
+// caller should know.
+func (*Transport) Explain(h http.Header) (stale bool, explanation string) {
+	challenges, _ := ParseChallenges(h)
+	challenge, ok := Select(challenges)
+	if !ok {
+		return false, "the server offers no Digest challenge that this client can answer"
+	}
+	return challenge.Stale, ""
+}
+
+// CountsRequests reports that a server rejects a request that it gets a second time as it is.
+func (*Transport) CountsRequests() bool { return true }
+
 // live returns the session to use, or nil if there has to be a negotiation.
 func (t *Transport) live() *session {
 	s := t.session.Load()

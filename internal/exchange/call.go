@@ -1,0 +1,158 @@
+package exchange
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/livemigration/livemigration-go/internal/delivery"
+	"github.com/livemigration/livemigration-go/internal/pacing"
+	"github.com/livemigration/livemigration-go/internal/redact"
+	"github.com/livemigration/livemigration-go/internal/response"
+)
+
+// call is one Request on its way. It holds the attempts' common state in one allocation.
+type call struct {
+	*Request
+	x        *Exchanger
+	ctx      context.Context // the caller's
+	loop     retryablehttp.Client
+	delivery delivery.State
+	begun    time.Time
+
+	attempts int
+	attempt  // the current one
+
+	failure, before Failure
+	waiting         bool          // for the next attempt
+	wait            time.Duration // before it
+	// maybeDone says that an attempt before the current one may have been carried out.
+	maybeDone bool
+}
+
+// attempt is one HTTP request of a call.
+type attempt struct {
+	started  time.Time
+	turn     pacing.Turn
+	turnWait time.Duration
+	response *http.Response
+	status   int // the response's, or the one in its envelope
+}
+
+// begin is go-retryablehttp's hook before each attempt.
+func (c *call) begin(retryablehttp.Logger, *http.Request, int) {
+	c.attempts++
+	c.waiting = false
+	c.attempt = attempt{started: time.Now()}
+	c.delivery.Begin()
+}
+
+// handle reads a response. It runs inside the loop of attempts, so that a truncated response is an attempt that failed.
+func (c *call) handle(resp *http.Response) error {
+	defer resp.Body.Close()
+	status, body, err := response.Read(resp, c.Query.Envelope)
+	c.response, c.status = resp, status
+	c.logDeprecation(resp.Header)
+	if c.status/100 != 2 {
+		failure := c.newError(resp.Header, body)
+		c.reportTurn(resp.Header, failure)
+		return failure
+	}
+	c.reportTurn(resp.Header, nil)
+	id := ""
+	if c.Decode == nil {
+		err = response.CheckIgnored(body, err, c.Query.Envelope)
+	} else {
+		id, err = c.Decode(body, err)
+	}
+	if err != nil {
+		if c.Endpoint.SecretResponse {
+			body = nil
+		}
+		return &unusable{response.WithExcerpt(err, body, c.redactor()), id}
+	}
+	c.logAttempt(&Failure{})
+	return nil
+}
+
+func (c *call) newError(header http.Header, body []byte) *response.Error {
+	if c.Endpoint.SecretResponse {
+		body = response.OnlyAtlasError(body)
+	}
+	e := response.NewError(c.status, header, body, c.redactor())
+	e.Method, e.Path, e.Attempts = c.Endpoint.Method, c.Path, c.attempts
+	if own := c.x.Authenticator; own != nil && e.StatusCode == http.StatusUnauthorized {
+		var explanation string
+		if e.StaleNonce, explanation = own.Explain(header); explanation != "" {
+			e.Detail = strings.TrimPrefix(e.Detail+"; "+explanation, "; ")
+		}
+	}
+	return e
+}
+
+// redactor covers what the credentials and the request's body must not show. A body's secret is in memory for no longer
+// than its call.
+func (c *call) redactor() *redact.Redactor {
+	if len(c.Secrets) == 0 {
+		return c.x.Redactor()
+	}
+	return redact.New(append(c.x.secrets(), c.Secrets...))
+}
+
+// text is an error as a message may show it: it may hold what a server sent.
+func (c *call) text(err error) string { return c.redactor().Clean(err.Error()) }
+
+// checkRetry decides on the next attempt. go-retryablehttp asks before it hands a response to handle and after; a failure
+// has an error either time.
+func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
+	if err == nil {
+		return false, nil
+	}
+	c.turn.Cancel() // unless its response has been reported
+	c.before = c.failure
+	c.failure = classify(named(ctx, err, c.started, c.x.Timeout), &c.delivery)
+	f := &c.failure
+	if f.Response != nil && f.Response.Attempts == 0 { // a token endpoint's, and perhaps also that of other calls
+		own := *f.Response
+		own.Attempts = c.attempts
+		f.Response, f.Err = &own, &own
+	}
+	if f.Response != nil {
+		f.Text = c.redactor().Clean(f.Response.Summary())
+	} else {
+		f.Text = c.text(f.Err)
+	}
+	c.logAttempt(f)
+	if !c.retries(ctx) {
+		return false, nil
+	}
+	c.waiting = true
+	c.maybeDone = c.maybeDone || !f.undone
+	c.logRetry()
+	return true, nil
+}
+
+// retries reports whether there is another attempt, and draws the wait before it.
+func (c *call) retries(ctx context.Context) bool {
+	f := &c.failure
+	allowed := f.transient && (f.undone || !c.delivery.Once)
+	if !allowed || ctx.Err() != nil || c.attempts >= c.maxAttempts() || c.x.Policy.tooLong(f) {
+		return false
+	}
+	c.wait = c.x.Policy.backoff(c.attempts, f)
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) >= max(c.wait, c.x.Pacer.Held(bucketOf(c.Endpoint, c.Scope)))
+}
+
+func (c *call) maxAttempts() int {
+	if c.MaxAttempts > 0 {
+		return c.MaxAttempts
+	}
+	return c.x.Policy.MaxAttempts
+}
+
+// backoff is the wait that retries has drawn.
+func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait }

@@ -1,0 +1,74 @@
+package exchange
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/livemigration/livemigration-go/internal/response"
+)
+
+// logAttempt records the end of an attempt.
+func (c *call) logAttempt(f *Failure) {
+	if !c.x.Logger.Enabled(c.ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.Int("status", c.status), slog.Duration("duration", time.Since(c.started)), slog.Duration("wait", c.turnWait),
+	}
+	c.log(slog.LevelDebug, "attempt", append(attrs, failureAttrs(f)...)...)
+}
+
+// logRetry records that there will be another attempt.
+func (c *call) logRetry() {
+	if c.x.Logger.Enabled(c.ctx, slog.LevelInfo) {
+		attrs := []slog.Attr{slog.Int("status", c.status), slog.Duration("wait", c.wait)}
+		c.log(slog.LevelInfo, "retry", append(attrs, failureAttrs(&c.failure)...)...)
+	}
+}
+
+// failureAttrs are empty for a success.
+func failureAttrs(f *Failure) (attrs []slog.Attr) {
+	if f.None() {
+		return nil
+	}
+	if f.Response != nil {
+		attrs = append(attrs, slog.String("code", f.Response.Code), slog.String("request_id", f.Response.RequestID))
+	}
+	return append(attrs, slog.String("error", f.Text))
+}
+
+func (c *call) log(level slog.Level, message string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{
+		slog.String("operation", c.Endpoint.Name), slog.String("scope", c.Scope),
+		slog.String("method", c.Endpoint.Method), slog.String("path", c.Path), slog.Int("attempt", c.attempts),
+	}, attrs...)
+	c.x.Logger.LogAttrs(c.ctx, level, message, attrs...)
+}
+
+// logDeprecation warns once for each endpoint that Atlas will remove it (RFC 9745, RFC 8594).
+func (c *call) logDeprecation(h http.Header) {
+	deprecation, sunset := h["Deprecation"], h["Sunset"]
+	if len(deprecation) == 0 && len(sunset) == 0 || !c.x.Logger.Enabled(c.ctx, slog.LevelWarn) {
+		return
+	}
+	if _, known := c.x.deprecated.LoadOrStore(c.Endpoint, true); known {
+		return
+	}
+	var attrs []slog.Attr
+	if len(deprecation) > 0 {
+		attrs = append(attrs, c.dateAttr("deprecation", deprecation[0]))
+	}
+	if len(sunset) > 0 {
+		attrs = append(attrs, c.dateAttr("sunset", sunset[0]))
+	}
+	c.log(slog.LevelWarn, "Atlas is going to remove this version of the operation: update this library", attrs...)
+}
+
+// dateAttr is a time where the header holds one.
+func (c *call) dateAttr(key, value string) slog.Attr {
+	if date, ok := response.Time(value); ok {
+		return slog.Time(key, date)
+	}
+	return slog.String(key, c.redactor().Clean(value))
+}

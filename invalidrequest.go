@@ -1,0 +1,52 @@
+package livemigration
+
+import (
+	"fmt"
+	"strings"
+)
+
+// InvalidRequestError is a request that was rejected before anything was sent.
+type InvalidRequestError struct {
+	// Violations are all that is wrong, in the order of the fields.
+	Violations []FieldViolation
+}
+
+// Error lists the violations in one line, up to twenty of them.
+func (e *InvalidRequestError) Error() string {
+	return messagePrefix + "invalid request: " + joinViolations(e.Violations)
+}
+
+// Is reports whether target is [ErrInvalidRequest].
+func (e *InvalidRequestError) Is(target error) bool { return target == ErrInvalidRequest }
+
+// invalidRequest keeps a nil pointer from becoming a non-nil error.
+func invalidRequest(violations []FieldViolation) error {
+	if len(violations) == 0 {
+		return nil
+	}
+	return &InvalidRequestError{Violations: violations}
+}
+
+// joinViolations names the first ones; nobody reads a line of hundreds.
+func joinViolations(violations []FieldViolation) string {
+	const most = 20
+	var parts []string
+	for _, v := range violations[:min(len(violations), most)] {
+		parts = append(parts, v.String())
+	}
+	if more := len(violations) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// FieldViolation is one field of a request that is wrong.
+type FieldViolation struct {
+	// Field is a JSON path in the request's body such as "source.password", or the name of a parameter such as "groupId".
+	Field string
+	// Description says what is right.
+	Description string
+}
+
+// String returns "field description".
+func (v FieldViolation) String() string { return v.Field + " " + v.Description }
