@@ -15,22 +15,8 @@ import (
 	"time"
 )
 
-// damageError is what of a store cannot be read.
-type damageError struct{ problems []error }
-
-func (e *damageError) Error() string {
-	const most = 20
-	texts := make([]string, 0, most+1)
-	for _, problem := range e.problems[:min(len(e.problems), most)] {
-		texts = append(texts, problem.Error())
-	}
-	if more := len(e.problems) - most; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(texts, "; ")
-}
-
-func (e *damageError) Unwrap() []error { return e.problems }
+// damageError is what of a store cannot be read, while the rest can.
+type damageError struct{ problems }
 
 // files returns the names of the files that are, or should be, records.
 func (d *Dir) files() ([]string, error) {
@@ -108,19 +94,19 @@ func (d *Dir) readAll(ctx context.Context, files []string) ([]Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("durable: list records: %w", err)
 	}
-	var damage damageError
+	var damage problems
 	found := records[:0]
 	for i, err := range errs {
 		switch {
 		case err == nil:
 			found = append(found, records[i])
 		case !errors.Is(err, fs.ErrNotExist): // it has gone meanwhile
-			damage.problems = append(damage.problems, err)
+			damage = append(damage, err)
 		}
 	}
 	sortByName(found)
-	if len(damage.problems) > 0 {
-		return found, &damage
+	if len(damage) > 0 {
+		return found, &damageError{damage}
 	}
 	return found, nil
 }

@@ -13,6 +13,25 @@ var (
 	ErrRunning = errors.New("another run works on this store")
 )
 
+// problems are several errors in one.
+type problems []error
+
+// Error names the first twenty.
+func (p problems) Error() string {
+	const most = 20
+	texts := make([]string, 0, most+1)
+	for _, problem := range p[:min(len(p), most)] {
+		texts = append(texts, problem.Error())
+	}
+	if more := len(p) - most; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns all of them.
+func (p problems) Unwrap() []error { return p }
+
 // IncompleteError says that a run has ended with records that are neither COMPLETE nor ABANDONED.
 type IncompleteError struct {
 	// Records are those records.
