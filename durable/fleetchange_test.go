@@ -122,7 +122,7 @@ func TestChangesFromElsewhereWhileAFleetRuns(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture) {
 		store := f.storeWith(t, f.plan("a"))
 		other := NewFleet(nil, store)
-		stop, ended := background(t, NewFleet(f.client, store))
+		_, ended := background(t, NewFleet(f.client, store))
 		time.Sleep(2 * time.Hour)
 		require.Equal(t, StateReady, mustGet(t, store, "a").State)
 
@@ -146,7 +146,7 @@ func TestChangesFromElsewhereWhileAFleetRuns(t *testing.T) {
 			require.Fail(t, "nothing is left to do")
 		}
 		require.NoError(t, other.Restart(t.Context(), "b"))
-		stop, _ = background(t, NewFleet(f.client, store))
+		stop, _ := background(t, NewFleet(f.client, store))
 		time.Sleep(10 * time.Minute)
 		r := mustGet(t, store, "b")
 		assert.Equal(t, StateReplicating, r.State)
