@@ -228,8 +228,6 @@ func ExampleInvalidRequestError() {
 	// Output:
 	// source.groupId - is empty; must be 24 lower-case hexadecimal digits
 	// source.clusterName - is required
-	// source.username - is required without managedAuthentication
-	// source.password - is required without managedAuthentication
 	// destination.clusterName - is required
 }
 

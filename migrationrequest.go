@@ -16,13 +16,13 @@ import (
 type MigrationRequest struct {
 	Source      Source      `json:"source"`
 	Destination Destination `json:"destination"`
-	// MigrationHosts are the hosts that run the migration: exactly one with [APIv2], at least one with [APIv1].
-	// One dedicated host serves one migration.
+	// MigrationHosts is the host that runs the migration: exactly one host name. One dedicated host serves one migration
+	// at a time. [AvailableProject.MigrationHosts] lists them.
 	MigrationHosts []string `json:"migrationHosts"`
 	// DropDestinationData destroys the data of the destination cluster before the migration starts. [APIv1] calls it
 	// dropEnabled.
 	DropDestinationData bool `json:"dropDestinationData"`
-	// Sharding is for a migration from a replica set to a sharded cluster, on MongoDB 6.0 and later. [APIv2] only.
+	// Sharding is for a migration from a replica set to a sharded cluster, on MongoDB 6.0 and later.
 	Sharding *Sharding `json:"sharding,omitempty"`
 }
 
@@ -31,8 +31,8 @@ type Source struct {
 	// ProjectID is the source project, groupId on the wire.
 	ProjectID   ProjectID `json:"groupId"`
 	ClusterName string    `json:"clusterName"`
-	// Username and Password are those of a SCRAM-SHA user of the source cluster. Give both, or neither with
-	// ManagedAuthentication.
+	// Username and Password are those of a SCRAM-SHA user of the source cluster. Give both, or neither: with
+	// ManagedAuthentication, and for a source that runs without authentication.
 	Username string `json:"username,omitempty"`
 	Password Secret `json:"password,omitempty"`
 	// ManagedAuthentication says that Cloud Manager or Ops Manager manages the users of the source.
@@ -49,8 +49,7 @@ type Destination struct {
 	// called with; a different one is refused.
 	ProjectID   ProjectID `json:"groupId"`
 	ClusterName string    `json:"clusterName"`
-	// HostnameSchemaType is how the migration host reaches the destination. Default: [HostnamePublic]. [APIv1] knows
-	// no other.
+	// HostnameSchemaType is how the migration host reaches the destination. Default: [HostnamePublic].
 	HostnameSchemaType HostnameSchemaType `json:"hostnameSchemaType,omitempty"`
 	// PrivateLinkID is the endpoint, with [HostnamePrivateLink] only.
 	PrivateLinkID string `json:"privateLinkId,omitempty"`
@@ -150,7 +149,7 @@ func (f *ShardKeyField) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Validate reports everything that Atlas would refuse about r in the given version of its API, at once. The error is
+// Validate reports everything that Atlas would reject about r in the given version of its API, at once. The error is
 // an [*InvalidRequestError] whose fields are paths in the body of [APIv2].
 //
 // An empty Destination.ProjectID is no violation: the method that sends r fills it in.
@@ -164,10 +163,9 @@ func (r *MigrationRequest) violations(v APIVersion) []FieldViolation {
 	}
 	var c checker
 	r.Source.check(&c)
-	r.Destination.check(&c, v)
-	r.checkHosts(&c, v)
+	r.Destination.check(&c)
+	r.checkHosts(&c)
 	if r.Sharding != nil {
-		c.reject(v == APIv1, "sharding", "is not supported by API v1.0")
 		r.Sharding.check(&c)
 	}
 	return c.found
@@ -203,34 +201,27 @@ func (c *checker) id(field string, id identifier) {
 func (s *Source) check(c *checker) {
 	c.id("source.groupId", s.ProjectID)
 	c.require("source.clusterName", s.ClusterName)
-	const (
-		managed   = "must be empty with managedAuthentication"
-		unmanaged = "is required without managedAuthentication"
-	)
+	const managed = "must be empty with managedAuthentication"
 	c.reject(s.ManagedAuthentication && s.Username != "", "source.username", managed)
 	c.reject(s.ManagedAuthentication && s.Password != "", "source.password", managed)
-	c.reject(!s.ManagedAuthentication && s.Username == "", "source.username", unmanaged)
-	c.reject(!s.ManagedAuthentication && s.Password == "", "source.password", unmanaged)
+	c.reject(!s.ManagedAuthentication && s.Username == "" && s.Password != "", "source.username", "is required with source.password")
+	c.reject(!s.ManagedAuthentication && s.Username != "" && s.Password == "", "source.password", "is required with source.username")
 	c.text("source.username", s.Username)
 	c.reject(!utf8.ValidString(s.Password.Reveal()), "source.password", "must be valid UTF-8")
+	c.reject(strings.HasSuffix(s.Password.Reveal(), "\n") || strings.HasSuffix(s.Password.Reveal(), "\r"), "source.password",
+		"must not end in a line break, as passwords read from files often do")
 	c.reject(s.Password == redacted, "source.password", "is the mark of a redacted password, not a password")
 	c.reject(!s.SSL && s.CACertificatePath != "", "source.caCertificatePath", "must be empty without ssl")
 	c.text("source.caCertificatePath", s.CACertificatePath)
 }
 
-func (d *Destination) check(c *checker, v APIVersion) {
+func (d *Destination) check(c *checker) {
 	if d.ProjectID != "" {
 		c.id("destination.groupId", d.ProjectID)
 	}
 	c.require("destination.clusterName", d.ClusterName)
 	const schema, link = "destination.hostnameSchemaType", "destination.privateLinkId"
 	c.text(link, d.PrivateLinkID)
-	if v == APIv1 {
-		c.reject(d.HostnameSchemaType != "" && d.HostnameSchemaType != HostnamePublic, schema,
-			"must be PUBLIC or empty: API v1.0 knows no other")
-		c.reject(d.PrivateLinkID != "", link, "is not supported by API v1.0")
-		return
-	}
 	switch d.HostnameSchemaType {
 	case HostnamePrivateLink:
 		c.reject(d.PrivateLinkID == "", link, "is required with hostnameSchemaType PRIVATE_LINK")
@@ -241,21 +232,29 @@ func (d *Destination) check(c *checker, v APIVersion) {
 	}
 }
 
-func (r *MigrationRequest) checkHosts(c *checker, v APIVersion) {
+func (r *MigrationRequest) checkHosts(c *checker) {
 	const field = "migrationHosts"
-	c.reject(v == APIv2 && len(r.MigrationHosts) != 1, field, "must hold exactly one host")
-	c.reject(v == APIv1 && len(r.MigrationHosts) == 0, field, "must hold at least one host")
-	for i, host := range r.MigrationHosts {
+	c.reject(len(r.MigrationHosts) != 1, field, "must hold exactly one host")
+	for i, host := range r.MigrationHosts { // a host is not shown: a connection string with a password may stand there
 		c.reject(host == "" || !utf8.ValidString(host) || strings.ContainsFunc(host, notInHostName), fmt.Sprintf("%s[%d]", field, i),
-			"must be a host name such as vm001.example.com")
+			"must be one host name such as vm001.example.com, without scheme, user or list")
 	}
 }
 
-func notInHostName(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+func notInHostName(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\@,;?#%"'`, r)
+}
 
 func (s *Sharding) check(c *checker) {
+	seen := make(map[string]int, len(s.Entries))
 	for i, entry := range s.Entries {
 		path := fmt.Sprintf("sharding.shardingEntries[%d]", i)
+		whole := fmt.Sprintf("%q", entry)
+		first, again := seen[whole]
+		c.reject(again, path, fmt.Sprintf("is equal to sharding.shardingEntries[%d]", first))
+		if !again {
+			seen[whole] = i
+		}
 		c.require(path+".database", entry.Database)
 		c.require(path+".collection", entry.Collection)
 		entry.ShardCollection.check(c, path+".shardCollection.key")

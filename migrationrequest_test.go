@@ -49,9 +49,15 @@ func TestMigrationRequestRules(t *testing.T) {
 			[]FieldViolation{{"source.groupId", "is 1 long; must be 24 lower-case hexadecimal digits"}}},
 		{"source cluster blank", both, func(r *MigrationRequest) { r.Source.ClusterName = " " },
 			[]FieldViolation{{"source.clusterName", "is required"}}},
-		{"no user", both, func(r *MigrationRequest) { r.Source.Username, r.Source.Password = "", "" }, []FieldViolation{
-			{"source.username", "is required without managedAuthentication"},
-			{"source.password", "is required without managedAuthentication"}}},
+		{"a source without authentication", both, func(r *MigrationRequest) { r.Source.Username, r.Source.Password = "", "" }, nil},
+		{"a user without a password", both, func(r *MigrationRequest) { r.Source.Password = "" },
+			[]FieldViolation{{"source.password", "is required with source.username"}}},
+		{"a password without a user", both, func(r *MigrationRequest) { r.Source.Username = "" },
+			[]FieldViolation{{"source.username", "is required with source.password"}}},
+		{"a password read from a file", both, func(r *MigrationRequest) { r.Source.Password += "\n" },
+			[]FieldViolation{{"source.password", "must not end in a line break, as passwords read from files often do"}}},
+		{"a password read from a file of Windows", both, func(r *MigrationRequest) { r.Source.Password += "\r\n" },
+			[]FieldViolation{{"source.password", "must not end in a line break, as passwords read from files often do"}}},
 		{"managed", both, func(r *MigrationRequest) {
 			r.Source.ManagedAuthentication, r.Source.Username, r.Source.Password = true, "", ""
 		}, nil},
@@ -68,35 +74,37 @@ func TestMigrationRequestRules(t *testing.T) {
 		{"destination cluster missing", both, func(r *MigrationRequest) { r.Destination.ClusterName = "" },
 			[]FieldViolation{{"destination.clusterName", "is required"}}},
 		{"public", both, func(r *MigrationRequest) { r.Destination.HostnameSchemaType = HostnamePublic }, nil},
-		{"unknown schema", APIv2, func(r *MigrationRequest) { r.Destination.HostnameSchemaType = "public" },
+		{"unknown schema", both, func(r *MigrationRequest) { r.Destination.HostnameSchemaType = "public" },
 			[]FieldViolation{{"destination.hostnameSchemaType", "must be PUBLIC, PRIVATE_LINK or VPC_PEERING"}}},
-		{"private link", APIv2, func(r *MigrationRequest) {
+		{"private link", both, func(r *MigrationRequest) {
 			r.Destination.HostnameSchemaType, r.Destination.PrivateLinkID = HostnamePrivateLink, "vpce-0123"
 		}, nil},
-		{"private link without endpoint", APIv2, func(r *MigrationRequest) { r.Destination.HostnameSchemaType = HostnamePrivateLink },
+		{"private link without endpoint", both, func(r *MigrationRequest) { r.Destination.HostnameSchemaType = HostnamePrivateLink },
 			[]FieldViolation{{"destination.privateLinkId", "is required with hostnameSchemaType PRIVATE_LINK"}}},
-		{"endpoint without private link", APIv2, func(r *MigrationRequest) { r.Destination.PrivateLinkID = "vpce-0123" },
+		{"endpoint without private link", both, func(r *MigrationRequest) { r.Destination.PrivateLinkID = "vpce-0123" },
 			[]FieldViolation{{"destination.privateLinkId", "must be empty without hostnameSchemaType PRIVATE_LINK"}}},
-		{"peering", APIv2, func(r *MigrationRequest) { r.Destination.HostnameSchemaType = HostnameVPCPeering }, nil},
-		{"v1.0 knows public only", APIv1, func(r *MigrationRequest) {
-			r.Destination.HostnameSchemaType, r.Destination.PrivateLinkID = HostnamePrivateLink, "vpce-0123"
-		}, []FieldViolation{
-			{"destination.hostnameSchemaType", "must be PUBLIC or empty: API v1.0 knows no other"},
-			{"destination.privateLinkId", "is not supported by API v1.0"}}},
-		{"no host, v2", APIv2, func(r *MigrationRequest) { r.MigrationHosts = nil },
+		{"peering", both, func(r *MigrationRequest) { r.Destination.HostnameSchemaType = HostnameVPCPeering }, nil},
+		{"no host", both, func(r *MigrationRequest) { r.MigrationHosts = nil },
 			[]FieldViolation{{"migrationHosts", "must hold exactly one host"}}},
-		{"two hosts, v2", APIv2, func(r *MigrationRequest) { r.MigrationHosts = []string{"a", "b"} },
+		{"two hosts", both, func(r *MigrationRequest) { r.MigrationHosts = []string{"a", "b"} },
 			[]FieldViolation{{"migrationHosts", "must hold exactly one host"}}},
-		{"no host, v1.0", APIv1, func(r *MigrationRequest) { r.MigrationHosts = nil },
-			[]FieldViolation{{"migrationHosts", "must hold at least one host"}}},
-		{"two hosts, v1.0", APIv1, func(r *MigrationRequest) { r.MigrationHosts = []string{"a", "b"} }, nil},
-		{"unusable hosts", APIv1, func(r *MigrationRequest) { r.MigrationHosts = []string{"a", "", "b c"} }, []FieldViolation{
-			{"migrationHosts[1]", "must be a host name such as vm001.example.com"},
-			{"migrationHosts[2]", "must be a host name such as vm001.example.com"}}},
-		{"sharding", APIv2, func(r *MigrationRequest) { *r = shardedRequest() }, nil},
-		{"sharding without entries", APIv2, func(r *MigrationRequest) { r.Sharding = &Sharding{} }, nil},
-		{"sharding, v1.0", APIv1, func(r *MigrationRequest) { *r = shardedRequest() },
-			[]FieldViolation{{"sharding", "is not supported by API v1.0"}}},
+		{"a host with a port", both, func(r *MigrationRequest) { r.MigrationHosts = []string{"vm001.example.com:27017"} }, nil},
+		{"no name", both, func(r *MigrationRequest) { r.MigrationHosts = []string{""} },
+			[]FieldViolation{{"migrationHosts[0]", "must be one host name such as vm001.example.com, without scheme, user or list"}}},
+		{"white space in a host", both, func(r *MigrationRequest) { r.MigrationHosts = []string{"b c"} },
+			[]FieldViolation{{"migrationHosts[0]", "must be one host name such as vm001.example.com, without scheme, user or list"}}},
+		{"a URI for a host", both, func(r *MigrationRequest) { r.MigrationHosts = []string{"mongodb://u:hunter2@vm001"} },
+			[]FieldViolation{{"migrationHosts[0]", "must be one host name such as vm001.example.com, without scheme, user or list"}}},
+		{"a user before a host", both, func(r *MigrationRequest) { r.MigrationHosts = []string{"u:hunter2@vm001"} },
+			[]FieldViolation{{"migrationHosts[0]", "must be one host name such as vm001.example.com, without scheme, user or list"}}},
+		{"a list for a host", both, func(r *MigrationRequest) { r.MigrationHosts = []string{"a,b"} },
+			[]FieldViolation{{"migrationHosts[0]", "must be one host name such as vm001.example.com, without scheme, user or list"}}},
+		{"sharding", both, func(r *MigrationRequest) { *r = shardedRequest() }, nil},
+		{"sharding without entries", both, func(r *MigrationRequest) { r.Sharding = &Sharding{} }, nil},
+		{"equal shard entries", both, func(r *MigrationRequest) {
+			*r = shardedRequest()
+			r.Sharding.Entries = append(r.Sharding.Entries, r.Sharding.Entries[0])
+		}, []FieldViolation{{"sharding.shardingEntries[1]", "is equal to sharding.shardingEntries[0]"}}},
 		{"empty shard entry", APIv2, func(r *MigrationRequest) { r.Sharding = &Sharding{Entries: make([]ShardEntry, 1)} }, []FieldViolation{
 			{"sharding.shardingEntries[0].database", "is required"},
 			{"sharding.shardingEntries[0].collection", "is required"},
@@ -111,8 +119,6 @@ func TestMigrationRequestRules(t *testing.T) {
 		{"everything at once", APIv2, func(r *MigrationRequest) { *r = MigrationRequest{} }, []FieldViolation{
 			{"source.groupId", "is empty; must be 24 lower-case hexadecimal digits"},
 			{"source.clusterName", "is required"},
-			{"source.username", "is required without managedAuthentication"},
-			{"source.password", "is required without managedAuthentication"},
 			{"destination.clusterName", "is required"},
 			{"migrationHosts", "must hold exactly one host"}}},
 	} {
@@ -198,10 +204,12 @@ func TestEncodedBodies(t *testing.T) {
 	}{
 		{"v2 sends what is required, false too", APIv2, func(*MigrationRequest) {},
 			`{` + source + `,"destination":{"groupId":"e01c9427f054fe80745f3f6c","clusterName":"exampleClusterB","hostnameSchemaType":"PUBLIC"},` + hosts + `,"dropDestinationData":false}`},
-		{"v1.0 knows other fields", APIv1, func(r *MigrationRequest) {
-			r.DropDestinationData, r.Destination.HostnameSchemaType = true, HostnamePublic
+		{"v1.0 has another name for one field", APIv1, func(r *MigrationRequest) { r.DropDestinationData = true },
+			`{` + source + `,"destination":{"groupId":"e01c9427f054fe80745f3f6c","clusterName":"exampleClusterB","hostnameSchemaType":"PUBLIC"},` + hosts + `,"dropEnabled":true}`},
+		{"v1.0 with private link and sharding", APIv1, func(r *MigrationRequest) {
+			r.Destination.HostnameSchemaType, r.Destination.PrivateLinkID, r.Sharding = HostnamePrivateLink, "vpce-0123", &Sharding{}
 		},
-			`{` + source + `,"destination":{"groupId":"e01c9427f054fe80745f3f6c","clusterName":"exampleClusterB"},` + hosts + `,"dropEnabled":true}`},
+			`{` + source + `,"destination":{"groupId":"e01c9427f054fe80745f3f6c","clusterName":"exampleClusterB","hostnameSchemaType":"PRIVATE_LINK","privateLinkId":"vpce-0123"},` + hosts + `,"dropEnabled":false,"sharding":{"createSupportingIndexes":false,"shardingEntries":[]}}`},
 		{"no sharding entries", APIv2, func(r *MigrationRequest) { r.Sharding = &Sharding{} },
 			`{` + source + `,"destination":{"groupId":"e01c9427f054fe80745f3f6c","clusterName":"exampleClusterB","hostnameSchemaType":"PUBLIC"},` + hosts + `,"dropDestinationData":false,"sharding":{"createSupportingIndexes":false,"shardingEntries":[]}}`},
 	} {

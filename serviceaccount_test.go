@@ -69,6 +69,7 @@ func TestAServiceAccountMakesAllCallsWithOneToken(t *testing.T) {
 		require.NoError(t, err)
 		_, err = client.Migrations.Get(ctx, srv.ProjectID(), m.ID)
 		require.NoError(t, err)
+		require.NoError(t, srv.FailMigration(m.ID)) // while it runs, the link-token stays
 		require.NoError(t, client.LinkTokens.Delete(ctx, srv.OrgID()))
 		assert.Equal(t, 1, count(srv, livemigrationtest.IssueToken))
 		assert.Equal(t, 1+40+5, len(srv.Requests()), "nothing is sent twice")

@@ -47,6 +47,16 @@ func newAtlas(t *testing.T, serverOpts []livemigrationtest.Option, opts ...livem
 	return a
 }
 
+// endMigrations ends what keeps a link-token from being deleted.
+func (a *atlas) endMigrations() {
+	a.Advance(a.Timings().Finishing) // what has been cut over completes
+	for _, m := range a.Migrations() {
+		if !m.Status.Final() {
+			_ = a.FailMigration(m.ID)
+		}
+	}
+}
+
 // authenticated counts the requests that carried accepted credentials, answered or not.
 func (a *atlas) authenticated() int {
 	n := 0
@@ -104,6 +114,7 @@ var operationCases = []operationCase{
 		}},
 	{livemigrationtest.DeleteLinkToken, "DELETE", "/orgs/{org}/liveMigrations/linkTokens", "2023-01-01", false,
 		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
+			a.endMigrations()
 			return nil, a.client.LinkTokens.Delete(ctx, a.OrgID(), opts...)
 		}},
 }

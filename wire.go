@@ -44,18 +44,19 @@ func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
 			SSL: r.Source.SSL, CACertificatePath: r.Source.CACertificatePath,
 			ManagedAuthentication: r.Source.ManagedAuthentication,
 		},
-		Destination:    wireDestination{GroupID: p.projectID, ClusterName: r.Destination.ClusterName},
+		Destination: wireDestination{
+			GroupID: p.projectID, ClusterName: r.Destination.ClusterName,
+			HostnameSchemaType: cmp.Or(r.Destination.HostnameSchemaType, HostnamePublic), PrivateLinkID: r.Destination.PrivateLinkID,
+		},
 		MigrationHosts: r.MigrationHosts,
+	}
+	if r.Sharding != nil {
+		body.Sharding = newWireSharding(r.Sharding)
 	}
 	if v == APIv1 {
 		body.DropEnabled = &r.DropDestinationData
-		return json.Marshal(body)
-	}
-	body.DropDestinationData = &r.DropDestinationData
-	body.Destination.HostnameSchemaType = cmp.Or(r.Destination.HostnameSchemaType, HostnamePublic)
-	body.Destination.PrivateLinkID = r.Destination.PrivateLinkID
-	if r.Sharding != nil {
-		body.Sharding = newWireSharding(r.Sharding)
+	} else {
+		body.DropDestinationData = &r.DropDestinationData
 	}
 	return json.Marshal(body)
 }

@@ -27,7 +27,7 @@ func (s *Server) checkBody(c *call) *apiError {
 	case c.bodyErr != nil:
 		return &apiError{status: http.StatusBadRequest, code: codeInvalidJSON, detail: "The request body could not be read."}
 	case len(c.body) > maxBody:
-		return refusal(http.StatusRequestEntityTooLarge, "The request body has more than "+strconv.Itoa(maxBody)+" bytes.")
+		return failure(http.StatusRequestEntityTooLarge, "The request body has more than "+strconv.Itoa(maxBody)+" bytes.")
 	case c.route.rules == nil && len(c.body) > 0:
 		return &apiError{status: http.StatusBadRequest, detail: "This endpoint takes no request body."}
 	case c.route.rules == nil:
@@ -38,7 +38,7 @@ func (s *Server) checkBody(c *call) *apiError {
 
 // checkJSON reports everything that is wrong with a body at once.
 func checkJSON(body []byte, rules rule) *apiError {
-	value, repeated, err := decode(body)
+	value, duplicates, err := decode(body)
 	if err != nil {
 		return &apiError{status: http.StatusBadRequest, code: codeInvalidJSON, detail: "The request body is not valid JSON."}
 	}
@@ -46,7 +46,7 @@ func checkJSON(body []byte, rules rule) *apiError {
 		return &apiError{status: http.StatusBadRequest, code: codeInvalidJSON, detail: "The request body must be a JSON object."}
 	}
 	r := &report{}
-	for _, path := range repeated {
+	for _, path := range duplicates {
 		r.invalid(path, "is given more than once")
 	}
 	rules(r, "", value)
@@ -55,21 +55,21 @@ func checkJSON(body []byte, rules rule) *apiError {
 
 var errNotJSON = errors.New("not one JSON value in UTF-8")
 
-// decode reads one JSON value, as json.Unmarshal would into an any, and lists the names that an object repeats: of
-// those encoding/json silently takes the last.
-func decode(body []byte) (value any, repeated []string, err error) {
+// decode reads one JSON value, as json.Unmarshal would into an any, and lists the names that an object has more than
+// once: of those encoding/json silently takes the last.
+func decode(body []byte) (value any, duplicates []string, err error) {
 	if !utf8.Valid(body) || !json.Valid(body) {
 		return nil, nil, errNotJSON
 	}
 	d := decoder{tokens: json.NewDecoder(bytes.NewReader(body))}
 	d.tokens.UseNumber()
 	value, err = d.value("")
-	return value, d.repeated, err
+	return value, d.duplicates, err
 }
 
 type decoder struct {
-	tokens   *json.Decoder
-	repeated []string
+	tokens     *json.Decoder
+	duplicates []string
 }
 
 func (d *decoder) value(path string) (any, error) {
@@ -95,8 +95,8 @@ func (d *decoder) object(path string) (any, error) {
 			return nil, err
 		}
 		name, _ := token.(string)
-		if _, twice := fields[name]; twice {
-			d.repeated = append(d.repeated, join(path, name))
+		if _, known := fields[name]; known {
+			d.duplicates = append(d.duplicates, join(path, name))
 		}
 		if fields[name], err = d.value(join(path, name)); err != nil {
 			return nil, err

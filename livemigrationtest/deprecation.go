@@ -7,10 +7,23 @@ import (
 	"time"
 )
 
-// Deprecate makes the answers of the operation announce its end from now on, as Atlas does with a version that is on its
-// way out: the header Deprecation (RFC 9745) says since when it is deprecated, or from when on it will be, and Sunset
-// (RFC 8594) when it may stop to work. A zero time leaves its header out; two of them take the announcement back. Only
-// the headers change: the operation works, also after its sunset.
+// What Atlas announces for the versions of 2023-01-01 that have a newer one. The first header is not in the form of
+// RFC 9745, and the days have one digit.
+const (
+	deprecation2023 = "Mon, 5 Aug 2024 00:00:00 GMT"
+	sunset2023      = "Thu, 1 Jul 2027 00:00:00 GMT"
+)
+
+// deprecated tells whether the request asks for a version that has a newer one.
+func (c *call) deprecated() bool { return c.date != "" && c.date != c.route.newest() }
+
+// Deprecate makes the responses of the operation announce its end from now on, in the form of the RFCs: the header
+// Deprecation (RFC 9745) says since when it is deprecated, or from when on it will be, and Sunset (RFC 8594) when it may
+// stop to work. A zero time leaves its header out; two of them take the announcement back. Only the headers change: the
+// operation works, also after its sunset.
+//
+// What Atlas really sends has another form. The server sends it to those who create a validation or a migration in the
+// version of 2023-01-01.
 func (s *Server) Deprecate(op Operation, deprecated, sunset time.Time) {
 	s.deprecations.set(op, deprecation{deprecated, sunset})
 }
@@ -32,7 +45,7 @@ func (d *deprecations) set(op Operation, announced deprecation) {
 	d.announced[op] = announced
 }
 
-// announce sets the headers of an answer.
+// announce sets the headers of a response.
 func (d *deprecations) announce(op Operation, h http.Header) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

@@ -1,6 +1,8 @@
 package livemigrationtest
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,15 +21,17 @@ const (
 	codeRateLimited        = "RATE_LIMITED"
 	codeTokenBucket        = "RATE_LIMITED_TOKEN_BUCKET"
 	codeUnexpectedError    = "UNEXPECTED_ERROR"
+	codeLinkInUse          = "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK"
 )
 
-// apiError is a refusal on its way to the wire.
+// apiError is an error on its way to the wire.
 type apiError struct {
-	status     int
-	code       string // empty: codeFor the status
-	detail     string
-	parameters []any // strings, numbers or nil
-	violations []violation
+	status         int
+	code           string // empty: codeFor the status
+	detail         string
+	parameters     []any // strings, numbers or nil
+	nullParameters bool  // null stands in the place of an empty list
+	violations     []violation
 }
 
 // violation is one thing that is wrong with one field.
@@ -39,12 +43,12 @@ type violation struct {
 
 // errorBody is an error as Atlas writes it.
 type errorBody struct {
+	BadRequestDetail *badRequestDetail `json:"badRequestDetail,omitempty"`
+	Detail           string            `json:"detail"`
 	Error            int               `json:"error"`
 	ErrorCode        string            `json:"errorCode"`
-	Reason           string            `json:"reason"`
-	Detail           string            `json:"detail"`
 	Parameters       []any             `json:"parameters"`
-	BadRequestDetail *badRequestDetail `json:"badRequestDetail,omitempty"`
+	Reason           string            `json:"reason"`
 }
 
 type badRequestDetail struct {
@@ -63,7 +67,7 @@ func (e *apiError) body() errorBody {
 	if body.ErrorCode == "" {
 		body.ErrorCode = codeFor(e.status)
 	}
-	if body.Parameters == nil {
+	if body.Parameters == nil && !e.nullParameters {
 		body.Parameters = []any{}
 	}
 	if len(e.violations) > 0 {
@@ -75,11 +79,24 @@ func (e *apiError) body() errorBody {
 	return body
 }
 
+// unauthorizedBody is a 401 as Atlas writes it.
+func (e *apiError) unauthorizedBody() []byte {
+	quote := func(text string) []byte {
+		quoted, _ := json.Marshal(text) // a string cannot fail
+		return quoted
+	}
+	body := e.body()
+	return fmt.Appendf(nil, "{\n  \"error\" : %d,\n  \"reason\" : %s,\n  \"detail\" : %s,\n  \"errorCode\" : %s\n}",
+		body.Error, quote(body.Reason), quote(body.Detail), quote(body.ErrorCode))
+}
+
 // codeFor is the usual code of a status. Where Atlas's own is not public it is the status's name.
 func codeFor(status int) string {
 	switch status {
 	case http.StatusBadRequest:
 		return codeValidationError
+	case http.StatusUnauthorized:
+		return codeUnexpectedError
 	case http.StatusNotFound:
 		return codeResourceNotFound
 	case http.StatusGone:
@@ -87,14 +104,15 @@ func codeFor(status int) string {
 	case http.StatusTooManyRequests:
 		return codeRateLimited
 	}
-	if status >= http.StatusInternalServerError {
+	name := http.StatusText(status)
+	if status >= http.StatusInternalServerError || name == "" {
 		return codeUnexpectedError
 	}
-	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToUpper(http.StatusText(status)))
+	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToUpper(name))
 }
 
-// refusal is an error without parameters.
-func refusal(status int, detail string) *apiError { return &apiError{status: status, detail: detail} }
+// failure is an error without parameters.
+func failure(status int, detail string) *apiError { return &apiError{status: status, detail: detail} }
 
 // badRequest is the error for violations; nil without any. Its code is the one that they share.
 func badRequest(violations []violation) *apiError {
@@ -114,7 +132,7 @@ func badRequest(violations []violation) *apiError {
 	return e
 }
 
-// badParameter is the error for one parameter of the path or the query. It does not repeat the value, which may be a
+// badParameter is the error for one parameter of the path or the query. It does not show the value, which may be a
 // secret in the wrong place.
 func badParameter(name, description string) *apiError {
 	return badRequest([]violation{{codeInvalidAttribute, name, description}})

@@ -94,10 +94,40 @@ func ExampleServer_Requests() {
 		log.Fatal(err)
 	}
 	for _, request := range srv.Requests() {
-		fmt.Println(request)
+		fmt.Println(request.Operation, request.StatusCode)
+	}
+	fmt.Println("lists:", srv.Count(livemigrationtest.ListAvailableProjects))
+
+	// Output:
+	// handshake 401
+	// AvailableProjects.List 200
+	// lists: 1
+}
+
+// Of many clusters one cannot be migrated.
+func ExampleServer_ForCluster() {
+	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	defer srv.Close()
+	client, err := srv.NewClient()
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	srv.ForCluster("Sales").FailNextMigration()
+	for _, cluster := range []string{"Billing", "Sales", "Stock"} {
+		request := srv.Request()
+		request.Destination.ClusterName = cluster
+		if _, err := startMigration(context.Background(), client, srv.ProjectID(), request); err != nil {
+			log.Fatal(err)
+		}
+	}
+	srv.Advance(srv.Timings().Scheduling + srv.Timings().InitialSync)
+	for _, migration := range srv.Migrations() {
+		fmt.Println(migration.Destination.ClusterName, migration.Status)
 	}
 
 	// Output:
-	// handshake: GET /api/atlas/v2/orgs/5f1a2b3c4d5e6f7081920a00/liveMigrations/availableProjects: 401
-	// AvailableProjects.List: GET /api/atlas/v2/orgs/5f1a2b3c4d5e6f7081920a00/liveMigrations/availableProjects: 200
+	// Billing WORKING
+	// Sales FAILED
+	// Stock WORKING
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// A body is carried out or refused with an error that says where, and never more than that.
+// A body is carried out or rejected with an error that says where, and never more than that.
 func FuzzRequestBodies(f *testing.F) {
 	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication())
 	defer srv.Close()
@@ -31,17 +32,17 @@ func FuzzRequestBodies(f *testing.F) {
 		}
 		req := endpoint(srv, livemigrationtest.CreateValidation, version, "")
 		req.body = string(body)
-		answer := send(t, srv, req)
-		if answer.status/100 == 2 {
+		res := send(t, srv, req)
+		if res.status/100 == 2 {
 			return
 		}
-		require.Contains(t, []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}, answer.status)
-		require.NotEmpty(t, answer.object(t)["errorCode"])
+		require.Contains(t, []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}, res.status)
+		require.NotEmpty(t, res.object(t)["errorCode"])
 	})
 }
 
 // What the client's own checks let pass, the server accepts: neither knows a rule that the other does not.
-func FuzzTheClientRefusesWhatTheServerWould(f *testing.F) {
+func FuzzClientRejectsWhatServerWould(f *testing.F) {
 	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication())
 	defer srv.Close()
 	for _, version := range bothVersions {
@@ -63,17 +64,17 @@ func FuzzTheClientRefusesWhatTheServerWould(f *testing.F) {
 		for _, client := range clients {
 			_, err := client.Validations.Create(t.Context(), srv.ProjectID(), request)
 			if err != nil && !errors.Is(err, livemigration.ErrInvalidRequest) {
-				t.Fatalf("the server refuses what the client sent: %v", err)
+				t.Fatalf("the server rejects what the client sent: %v", err)
 			}
 			_, err = client.LinkTokens.Create(t.Context(), srv.OrgID(), livemigration.LinkTokenRequest{AccessListIPs: []string{address}})
 			if err != nil && !errors.Is(err, livemigration.ErrInvalidRequest) {
-				t.Fatalf("the server refuses what the client sent: %v", err)
+				t.Fatalf("the server rejects what the client sent: %v", err)
 			}
 		}
 	})
 }
 
-// Made-up credentials are refused with a challenge, whatever they are.
+// Made-up credentials are rejected with a challenge, whatever they are.
 func FuzzAuthorization(f *testing.F) {
 	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
 	defer srv.Close()
@@ -85,9 +86,37 @@ func FuzzAuthorization(f *testing.F) {
 		if strings.ContainsFunc(header, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 			return // does not get through net/http
 		}
-		answer := send(t, srv, req.with("Authorization", header))
-		if answer.status != http.StatusUnauthorized || answer.header.Get("WWW-Authenticate") == "" {
-			t.Fatalf("answered with %d", answer.status)
+		res := send(t, srv, req.with("Authorization", header))
+		if res.status != http.StatusUnauthorized || res.header.Get("WWW-Authenticate") == "" {
+			t.Fatalf("status %d", res.status)
 		}
+	})
+}
+
+// Whoever asks for a token in another way than the one that is right gets none.
+func FuzzTokenRequests(f *testing.F) {
+	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	defer srv.Close()
+	own := ownAccount(srv)
+	for _, body := range []string{grant, "", "grant_type", "&&" + grant + "&", "grant_type=client%5Fcredentials", "grant_type=%", "a;b", "\x00=\xff"} {
+		f.Add(mediaForm, body)
+		f.Add("application/x-www-form-urlencoded; a=b; a", body)
+	}
+	f.Fuzz(func(t *testing.T, contentType, body string) {
+		if strings.ContainsFunc(contentType, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return // does not get through net/http
+		}
+		srv.ExpireTokens()
+		res := send(t, srv, own.ask(tokenPath, body).with("Content-Type", contentType))
+		form, err := url.ParseQuery(body)
+		right := err == nil && len(form) == 1 && len(form["grant_type"]) == 1 && form.Get("grant_type") == "client_credentials"
+		if res.status == http.StatusOK {
+			require.True(t, right, body)
+			require.Equal(t, 1, srv.LiveTokens())
+			return
+		}
+		require.Equal(t, http.StatusBadRequest, res.status)
+		require.NotEmpty(t, res.object(t)["error"])
+		require.Zero(t, srv.LiveTokens())
 	})
 }

@@ -8,44 +8,40 @@ import (
 	"strconv"
 )
 
-// Handler returns the server as an http.Handler, for a listener of your own. Faults that reset the connection hijack
-// it; where that is impossible (HTTP/2, httptest.ResponseRecorder) they panic with http.ErrAbortHandler, by which
-// net/http's server cuts a connection.
-func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
-
-func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveHTTP(site *site, w http.ResponseWriter, r *http.Request) {
 	if s.closed() {
 		reset(w)
 		return
 	}
-	c := s.begin(r)
+	c := s.begin(site, r)
 	if c.fault.beforeRequest() {
 		reset(w)
 		return
 	}
 	body, err := readBody(r.Body)
-	a := s.finish(c, body, err)
-	if a.lost || a.delay > 0 && !s.wait(r.Context(), a.delay) {
+	res := s.finish(c, body, err)
+	if res.lost || res.delay > 0 && !s.wait(r.Context(), res.delay) {
 		reset(w)
 		return
 	}
-	s.recorder.setStatus(c.entry, a.status) // first: who has the answer may look at once
-	a.write(w, func() bool { return s.wait(r.Context(), a.stall) })
+	s.recorder.setStatus(c.entry, res.status) // first: who has the response may look at once
+	res.write(w, func() bool { return s.wait(r.Context(), res.stall) })
 }
 
-// write sends the answer. pause is the wait in the middle of a body that stalls; it returns false when that ended early.
-func (a *answer) write(w http.ResponseWriter, pause func() bool) {
-	maps.Copy(w.Header(), a.header)
-	if !bodyless(a.status) {
-		w.Header().Set("Content-Length", strconv.FormatInt(a.length(), 10))
+// write sends the response. pause is the wait in the middle of a body that stalls; it returns false when that ended
+// early.
+func (r *response) write(w http.ResponseWriter, pause func() bool) {
+	maps.Copy(w.Header(), r.header)
+	if !bodyless(r.status) {
+		w.Header().Set("Content-Length", strconv.FormatInt(r.length(), 10))
 	}
-	w.WriteHeader(a.status)
-	if a.filler > 0 {
-		_, _ = io.Copy(w, filler(a.filler)) // a client may hang up when it has had enough
+	w.WriteHeader(r.status)
+	if r.filler > 0 {
+		_, _ = io.Copy(w, filler(r.filler)) // a client may hang up when it has had enough
 		return
 	}
-	body := a.body
-	if a.stall > 0 && len(body) > 0 {
+	body := r.body
+	if r.stall > 0 && len(body) > 0 {
 		_, _ = w.Write(body[:len(body)/2])
 		_ = http.NewResponseController(w).Flush()
 		if !pause() {
@@ -53,7 +49,7 @@ func (a *answer) write(w http.ResponseWriter, pause func() bool) {
 		}
 		body = body[len(body)/2:]
 	}
-	// Writing less than Content-Length makes net/http close the connection: that is a truncated answer.
+	// Writing less than Content-Length makes net/http close the connection: that is a truncated response.
 	_, _ = w.Write(body)
 }
 

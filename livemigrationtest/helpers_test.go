@@ -43,7 +43,7 @@ func newOpenServer(t *testing.T, opts ...livemigrationtest.Option) *livemigratio
 	return newServer(t, append(opts, livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication())...)
 }
 
-// result is an answer, read whole.
+// result is a response, read whole.
 type result struct {
 	status int
 	header http.Header
@@ -96,7 +96,7 @@ func (r request) build(t testing.TB, base string) *http.Request {
 	return req
 }
 
-// send sends a request as it is and reads the answer.
+// send sends a request as it is and reads the response.
 func send(t *testing.T, srv *livemigrationtest.Server, r request) result {
 	t.Helper()
 	return read(t, srv.HTTPClient(), r.build(t, srv.URL()))
@@ -185,7 +185,7 @@ func create(t *testing.T, srv *livemigrationtest.Server, op livemigrationtest.Op
 	return id
 }
 
-// digester answers challenges, for tests that need to say each part of the answer.
+// digester makes credentials for challenges, for tests that need to say each part of them.
 type digester struct{ public, private string }
 
 func newDigester(srv *livemigrationtest.Server) digester {

@@ -27,7 +27,7 @@ type look struct {
 	lag    time.Duration
 }
 
-func looks(m livemigration.Migration) look {
+func looks(m livemigrationtest.Migration) look {
 	lag, ok := m.Lag()
 	if !ok {
 		lag = -1

@@ -15,7 +15,7 @@ import (
 type Role int
 
 const (
-	// NoRole is allowed nothing: every call is answered with 403.
+	// NoRole is allowed nothing: every call ends with 403.
 	NoRole Role = iota
 	// OrgMember, Organization Member, is allowed to read a migration.
 	OrgMember

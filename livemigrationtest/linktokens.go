@@ -3,8 +3,8 @@ package livemigrationtest
 import (
 	"crypto/rand"
 	"net/http"
-
-	"github.com/livemigration/livemigration-go"
+	"slices"
+	"strings"
 )
 
 // LinkTokens returns how many link-tokens there are.
@@ -17,65 +17,61 @@ func (s *Server) LinkTokens() int {
 func (s *Server) createLinkToken(c *call) (any, *apiError) {
 	token := rand.Text() + rand.Text()
 	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
 	s.state.linkTokens = append(s.state.linkTokens, token)
-	s.state.mu.Unlock()
+	if s.config.autoConnect {
+		for _, org := range s.state.sourceOrgs {
+			org.connectItself(token)
+		}
+	}
 	if c.version == v1 && s.config.quirks {
 		return map[string][]string{"linkToken": {token}}, nil
 	}
 	return map[string]string{"linkToken": token}, nil
 }
 
+// deleteLinkToken removes the link of the organization: all link-tokens, and what is connected by them.
 func (s *Server) deleteLinkToken(*call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	if len(s.state.linkTokens) == 0 {
-		return nil, refusal(http.StatusNotFound, "The organization has no link-token.")
+		return nil, &apiError{
+			status: http.StatusNotFound, code: codeUnexpectedError, nullParameters: true,
+			detail: "Could not find the requested external organization link.",
+		}
+	}
+	if projects := s.activeProjects(); len(projects) > 0 {
+		list := strings.Join(projects, ", ")
+		return nil, &apiError{
+			status: http.StatusConflict, code: codeLinkInUse, parameters: []any{list},
+			detail: "Cannot delete organization link while there is active migration in following project ids: " + list,
+		}
 	}
 	s.state.linkTokens = nil
+	for _, org := range s.state.sourceOrgs {
+		org.disconnect()
+	}
 	return nil, nil
 }
 
-func (s *Server) listAvailableProjects(*call) (any, *apiError) {
-	if s.LinkTokens() == 0 {
-		return []wireProject{}, nil
+// activeProjects lists the Atlas projects in which a migration runs. The caller holds the lock.
+func (s *Server) activeProjects() []string {
+	var projects []string
+	for _, m := range s.activeMigrations() {
+		projects = append(projects, m.project)
 	}
-	return s.state.projects, nil
+	slices.Sort(projects)
+	return slices.Compact(projects)
 }
 
-// wireProject and wireDeployment are an available project as Atlas writes it. They are spelled out here, and not taken
-// from the client's types, so that a mistake in those shows.
-type wireProject struct {
-	Name           string           `json:"name"`
-	ProjectID      string           `json:"projectId"`
-	MigrationHosts []string         `json:"migrationHosts"`
-	Deployments    []wireDeployment `json:"deployments"`
-}
-
-type wireDeployment struct {
-	ClusterID                   string `json:"clusterId"`
-	Name                        string `json:"name"`
-	MongoDBVersion              string `json:"mongoDBVersion"`
-	FeatureCompatibilityVersion string `json:"featureCompatibilityVersion"`
-	AgentVersion                string `json:"agentVersion"`
-	Managed                     bool   `json:"managed"`
-	Sharded                     bool   `json:"sharded"`
-	ShardsSize                  int    `json:"shardsSize"`
-	TLSEnabled                  bool   `json:"tlsEnabled"`
-	DBSizeBytes                 int64  `json:"dbSizeBytes"`
-	OplogSizeMB                 int    `json:"oplogSizeMB"`
-}
-
-func newWireProjects(projects []livemigration.AvailableProject) []wireProject {
-	out := make([]wireProject, 0, len(projects))
-	for _, p := range projects {
-		project := wireProject{
-			Name: p.Name, ProjectID: string(p.ProjectID),
-			MigrationHosts: append([]string{}, p.MigrationHosts...), Deployments: []wireDeployment{},
+// activeMigrations lists the migrations that have not ended. The caller holds the lock.
+func (s *Server) activeMigrations() []*migration {
+	var active []*migration
+	now := s.clock.jobs()
+	for _, m := range s.state.migrations.ordered {
+		if m.active(now, s.state.timings) {
+			active = append(active, m)
 		}
-		for _, d := range p.Deployments {
-			project.Deployments = append(project.Deployments, wireDeployment(d))
-		}
-		out = append(out, project)
 	}
-	return out
+	return active
 }

@@ -10,8 +10,6 @@ import (
 
 const (
 	jsonMediaType = "application/json"
-	// challengeMediaType is what Atlas answers an unauthenticated request with.
-	challengeMediaType = "application/json;charset=ISO-8859-1"
 
 	atlasPrefix = "application/vnd.atlas"
 	jsonSuffix  = "+json"
@@ -19,8 +17,8 @@ const (
 
 func atlasMediaType(date string) string { return atlasPrefix + "." + date + jsonSuffix }
 
-// checkMediaTypes is the step of the pipeline. In v2 the Accept header chooses the version of the resource, and the
-// Content-Type of a body repeats it.
+// checkMediaTypes is the step of the pipeline. In v2 the Accept header chooses the version of the resource. The
+// Content-Type of a body names the same one, or plain JSON.
 func (s *Server) checkMediaTypes(c *call) *apiError {
 	if err := c.checkAccept(); err != nil {
 		return err
@@ -28,56 +26,72 @@ func (s *Server) checkMediaTypes(c *call) *apiError {
 	if len(c.body) == 0 || c.route.rules == nil {
 		return nil
 	}
-	if values := c.request.Header["Content-Type"]; len(values) != 1 || !strings.EqualFold(values[0], c.mediaType()) {
-		return refusal(http.StatusUnsupportedMediaType, "The Content-Type of the body must be "+c.mediaType()+".")
-	}
-	return nil
+	return c.checkContentType()
 }
 
-// mediaType is that of the request's body and of a successful answer's.
+// mediaType is that of the request's body.
 func (c *call) mediaType() string {
-	if c.version == v1 {
+	if c.version != v2 {
 		return jsonMediaType
 	}
-	return c.route.mediaType
+	return atlasMediaType(c.date)
+}
+
+// responseType is the media type of a successful response.
+func (c *call) responseType() string {
+	if c.version != v2 {
+		return jsonMediaType
+	}
+	date := c.date
+	if date == "" { // a fault came before the check
+		date = c.route.newest()
+	}
+	return atlasMediaType(date) + ";charset=utf-8"
 }
 
 func (c *call) checkAccept() *apiError {
 	accept := c.request.Header["Accept"]
-	if len(accept) == 1 && accept[0] == c.mediaType() {
+	if c.version != v2 {
+		return checkAcceptJSON(mediaRanges(accept))
+	}
+	if len(accept) == 1 && accept[0] == c.route.mediaType {
+		c.date = c.route.newest()
 		return nil
 	}
-	ranges := mediaRanges(accept)
-	if c.version == v1 {
-		return checkAcceptV1(ranges)
-	}
-	return c.checkAcceptV2(ranges)
+	return c.checkAcceptV2(mediaRanges(accept))
 }
 
 // mediaRanges lists the media ranges of an Accept header, in lower case and without their parameters.
 func mediaRanges(accept []string) []string {
+	if len(accept) == 1 && accept[0] == jsonMediaType {
+		return accept
+	}
 	var ranges []string
 	for entry := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		if strings.TrimSpace(entry) == "" {
-			continue
+		if strings.TrimSpace(entry) != "" {
+			ranges = append(ranges, withoutParameters(entry))
 		}
-		mediaRange, _, err := mime.ParseMediaType(entry)
-		if err != nil {
-			mediaRange = strings.ToLower(strings.TrimSpace(entry))
-		}
-		ranges = append(ranges, mediaRange)
 	}
 	return ranges
 }
 
-func checkAcceptV1(ranges []string) *apiError {
+// withoutParameters is a media type in lower case and without its parameters.
+func withoutParameters(value string) string {
+	mediaType, _, err := mime.ParseMediaType(value)
+	if err != nil {
+		return strings.ToLower(strings.TrimSpace(value))
+	}
+	return mediaType
+}
+
+func checkAcceptJSON(ranges []string) *apiError {
 	takesJSON := func(mediaRange string) bool {
 		return mediaRange == jsonMediaType || mediaRange == "application/*" || mediaRange == "*/*"
 	}
 	if len(ranges) == 0 || slices.ContainsFunc(ranges, takesJSON) {
 		return nil
 	}
-	return refusal(http.StatusNotAcceptable, "This version of the API answers with "+jsonMediaType+" only.")
+	return failure(http.StatusNotAcceptable, "This version of the API has responses in "+jsonMediaType+" only.")
 }
 
 // checkAcceptV2 looks at the first range that is of Atlas: it is the one that the client means.
@@ -87,28 +101,51 @@ func (c *call) checkAcceptV2(ranges []string) *apiError {
 	}
 	chosen := slices.IndexFunc(ranges, isAtlasMediaType)
 	if chosen < 0 {
-		return refusal(http.StatusNotAcceptable, "The Accept header must name a media type such as "+c.mediaType()+".")
+		return failure(http.StatusNotAcceptable, "The Accept header must name a media type such as "+c.route.mediaType+".")
 	}
-	date := strings.TrimPrefix(strings.TrimSuffix(ranges[chosen], jsonSuffix), atlasPrefix+".")
-	if _, err := time.Parse(time.DateOnly, date); err != nil {
+	date, ok := versionDate(ranges[chosen])
+	if !ok {
 		return invalidVersionDate("The Accept header has no valid version date.")
 	}
-	switch date {
-	case c.route.date:
-		return nil
-	case c.route.gone:
-		path := strings.TrimPrefix(c.request.URL.Path, "/")
-		return &apiError{
-			status: http.StatusGone, code: codeVersionGone, parameters: []any{date, path},
-			detail: "Version " + date + " of " + path + " is no longer available.",
-		}
-	default:
+	if c.date, ok = c.route.versionOn(date); !ok {
 		return invalidVersionDate("This resource has no version " + date + ".")
 	}
+	return nil
 }
 
-func isAtlasMediaType(mediaRange string) bool {
-	rest, ok := strings.CutPrefix(mediaRange, atlasPrefix)
+// checkContentType takes the version that the Accept header has chosen, by any date that stands for it, and plain JSON.
+func (c *call) checkContentType() *apiError {
+	values := c.request.Header["Content-Type"]
+	if len(values) == 1 && c.takes(withoutParameters(values[0])) {
+		return nil
+	}
+	return failure(http.StatusUnsupportedMediaType, "The Content-Type of the body must be "+c.mediaType()+".")
+}
+
+func (c *call) takes(mediaType string) bool {
+	if mediaType == jsonMediaType {
+		return true
+	}
+	if c.version != v2 || !isAtlasMediaType(mediaType) {
+		return false
+	}
+	date, ok := versionDate(mediaType)
+	if !ok {
+		return false
+	}
+	version, ok := c.route.versionOn(date)
+	return ok && version == c.date
+}
+
+// versionDate returns the date in a media type of Atlas, and whether it is one.
+func versionDate(mediaType string) (string, bool) {
+	date := strings.TrimPrefix(strings.TrimSuffix(mediaType, jsonSuffix), atlasPrefix+".")
+	_, err := time.Parse(time.DateOnly, date)
+	return date, err == nil
+}
+
+func isAtlasMediaType(mediaType string) bool {
+	rest, ok := strings.CutPrefix(mediaType, atlasPrefix)
 	return ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "+")) && strings.HasSuffix(rest, jsonSuffix)
 }
 

@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"time"
-
-	"github.com/livemigration/livemigration-go"
 )
 
 const (
@@ -25,17 +23,6 @@ const (
 	oauthUnsupportedTokenType = "unsupported_token_type"
 )
 
-// ServiceAccount returns the service account of an Organization Owner, for curl and other clients.
-func (s *Server) ServiceAccount() (clientID string, clientSecret livemigration.Secret) {
-	return s.account.name, s.account.secret
-}
-
-// NewServiceAccount makes a new service account with the role.
-func (s *Server) NewServiceAccount(role Role) (clientID string, clientSecret livemigration.Secret) {
-	account := s.accounts.create(role, newClientID, newClientSecret)
-	return account.name, account.secret
-}
-
 // newOAuthRoutes is the table of the endpoints of OAuth. They stand beside the API and not below it.
 func newOAuthRoutes() []*route {
 	routes := []*route{
@@ -50,7 +37,6 @@ func newOAuthRoutes() []*route {
 	}
 	for _, r := range routes {
 		r.success = statuses{v2: http.StatusOK, v1: http.StatusOK}
-		r.mediaType = jsonMediaType
 		r.javaMethod = "ApiOAuthResource::" + string(r.operation)
 	}
 	return routes
@@ -91,7 +77,7 @@ func clientCredentials(r *http.Request) (id, secret string) {
 	return id, secret
 }
 
-// checkForm is the step of the pipeline. No error repeats what the body holds, which may be a secret in the wrong place.
+// checkForm is the step of the pipeline. No error shows what the body holds, which may be a secret in the wrong place.
 func (s *Server) checkForm(c *call) *apiError {
 	switch {
 	case c.request.URL.RawQuery != "":
@@ -160,7 +146,7 @@ func (s *Server) issueToken(c *call) (any, *apiError) {
 	}, nil
 }
 
-// revokeToken answers alike for a token that is not the client's to revoke: RFC 7009, section 2.2.
+// revokeToken succeeds as well for a token that is not the client's to revoke: RFC 7009, section 2.2.
 func (s *Server) revokeToken(c *call) (any, *apiError) {
 	token := c.form.Get("token")
 	if token == "" {
@@ -186,7 +172,7 @@ func (e *apiError) fromOAuth() bool {
 	return e.status >= 400 && e.status < 500 && e.status != http.StatusTooManyRequests
 }
 
-func (s *Server) refuseOAuth(c *call, err *apiError) *answer {
+func (s *Server) rejectOAuth(c *call, err *apiError) *response {
 	body := oauthError{Error: err.code, Description: err.detail}
 	if body.Error == "" {
 		body.Error = oauthInvalidRequest
@@ -198,5 +184,7 @@ func (s *Server) refuseOAuth(c *call, err *apiError) *answer {
 		}
 	}
 	c.header.Set("Cache-Control", "no-store")
-	return s.reply(c, err.status, jsonMediaType, body)
+	s.identify(c, "")
+	c.header.Set("Content-Type", jsonMediaType)
+	return c.wrap(err.status, body)
 }

@@ -15,19 +15,26 @@ type config struct {
 	open         bool // no authentication
 	speed        float64
 	timings      Timings
-	projects     []livemigration.AvailableProject
-	projectCount int // of Atlas
-	algorithm    Algorithm
-	documented   bool // the challenge in the form that the documentation prints
-	quirks       bool // the answers of v1.0 too
-	nonceLife    time.Duration
-	tokenLife    time.Duration
-	tokenSkew    time.Duration
-	rateLimit    RateLimit
+	projectCount int                                // of Atlas
+	ownProjects  bool                               // projects replaces the default ones
+	projects     []livemigration.AvailableProject   // of the first source organization
+	moreOrgs     [][]livemigration.AvailableProject // of the others
+	autoConnect  bool
+	oneAtATime   bool
+	orgLimit     RateLimit
+	projectLimit RateLimit
+
+	algorithm  Algorithm
+	documented bool // the challenge in the form that the documentation prints
+	quirks     bool // the responses of v1.0 too
+	nodes      int
+	nonceLife  time.Duration
+	tokenLife  time.Duration
+	tokenSkew  time.Duration
 }
 
 func newConfig(opts []Option) config {
-	cfg := config{algorithm: MD5, projects: defaultProjects(), projectCount: 1, tokenLife: time.Hour}
+	cfg := config{algorithm: MD5, autoConnect: true, nodes: 1, projectCount: 1, tokenLife: time.Hour}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&cfg)
@@ -36,6 +43,15 @@ func newConfig(opts []Option) config {
 	cfg.timings = cfg.timings.withDefaults()
 	return cfg
 }
+
+// InProcess makes [Server.NewClient] and [Server.HTTPClient] use [Server.Transport], and [Server.URL] return
+// https://atlas.test. The server then never opens a listener: for testing/synctest, and for speed.
+func InProcess() Option { return func(c *config) { c.inProcess = true } }
+
+// WithSpeed makes the job clock run x times as fast as time.Now, so also on the virtual time of a testing/synctest
+// bubble. The default is 0: jobs stand still and only [Server.Advance] moves them. Both add up. A negative x counts
+// as 0.
+func WithSpeed(x float64) Option { return func(c *config) { c.speed = max(x, 0) } }
 
 // Timings says how long the phases of a job last on the server's job clock. A zero field means the default, a negative
 // one a phase that takes no time.
@@ -72,69 +88,34 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // WithTimings changes how long jobs take.
 func WithTimings(timings Timings) Option { return func(c *config) { c.timings = timings } }
 
-// WithSpeed makes the job clock run x times as fast as time.Now, so also on the virtual time of a testing/synctest
-// bubble. The default is 0: jobs stand still and only [Server.Advance] moves them. Both add up. A negative x counts
-// as 0.
-func WithSpeed(x float64) Option { return func(c *config) { c.speed = max(x, 0) } }
-
-// InProcess makes [Server.NewClient] and [Server.HTTPClient] use [Server.Transport], and [Server.URL] answer
-// https://atlas.test. The server then never opens a listener: for testing/synctest, and for speed.
-func InProcess() Option { return func(c *config) { c.inProcess = true } }
-
-// WithTLS makes the listener speak HTTPS with a certificate that [Server.HTTPClient] trusts.
-func WithTLS() Option { return func(c *config) { c.tls = true } }
-
-// WithoutAuthentication makes the server answer whoever asks, with the rights of an Organization Owner: for use behind
-// a proxy that authenticates. Every request counts as authenticated then, but for those to the endpoints of OAuth, which
-// check client credentials all the same.
-func WithoutAuthentication() Option { return func(c *config) { c.open = true } }
-
 // WithProjects sets how many Atlas projects there are. The default is 1, and n below that counts as 1.
 func WithProjects(n int) Option { return func(c *config) { c.projectCount = max(n, 1) } }
 
-// WithSourceProjects replaces the source projects that are listed once a link-token exists. Without arguments there
-// are none.
+// WithSourceProjects replaces the projects of the source organization. Without arguments it has none.
 func WithSourceProjects(projects ...livemigration.AvailableProject) Option {
-	return func(c *config) { c.projects = cloneProjects(projects) }
+	return func(c *config) { c.ownProjects, c.projects = true, cloneProjects(projects) }
 }
 
-// Algorithm is a hash function of HTTP Digest by the name that a challenge gives it.
-type Algorithm string
+// WithSourceOrganization adds a source organization with these projects to the one that there is, once for each time that
+// it is given.
+func WithSourceOrganization(projects ...livemigration.AvailableProject) Option {
+	return func(c *config) { c.moreOrgs = append(c.moreOrgs, cloneProjects(projects)) }
+}
 
-// The algorithms that the server can check.
-const (
-	MD5       Algorithm = "MD5"
-	SHA256    Algorithm = "SHA-256"
-	SHA512256 Algorithm = "SHA-512-256"
-)
+// AutoConnect says whether the source organizations connect by themselves as soon as a link-token has been created. The
+// default is true: for programs that have to do with Atlas only. With false a source organization is connected through
+// the source side: see [Server.SourceURL].
+func AutoConnect(on bool) Option { return func(c *config) { c.autoConnect = on } }
 
-// WithAlgorithm sets the algorithm of HTTP Digest. The default is [MD5], as on Atlas. Any other value than the
-// constants is announced as it is and no answer to it accepted, which shows what a client makes of a challenge that it
-// cannot meet.
-func WithAlgorithm(algorithm Algorithm) Option { return func(c *config) { c.algorithm = algorithm } }
+// OneAtATime makes the server reject a migration, with 409, for which there is no room: a migration host serves one
+// migration at a time, and so does a source organization. The default is that both serve any number of them, so that
+// tests need no more than one host.
+func OneAtATime() Option { return func(c *config) { c.oneAtATime = true } }
 
-// WithDocumentedChallenge makes the server send the challenge that the Atlas documentation prints, in which op="auth"
-// stands in the place of qop="auth". A client takes that for a challenge without qop and answers in the form of
-// RFC 2069, which the server then requires.
-func WithDocumentedChallenge() Option { return func(c *config) { c.documented = true } }
+// WithTLS makes the listeners speak HTTPS with a certificate that [Server.HTTPClient] trusts.
+func WithTLS() Option { return func(c *config) { c.tls = true } }
 
-// WithDocumentedAnswers makes the server answer in v1.0 in the forms that its documentation shows in two places: a
-// link-token is an array of one string, and migrationHosts one string if there is one host. By default both are as in
-// v2. A client has to cope with either.
-func WithDocumentedAnswers() Option { return func(c *config) { c.quirks = true } }
-
-// WithNonceLifetime makes nonces expire that long after they were issued, on the job clock that [Server.Advance] and
-// [WithSpeed] move. The default, 0, is that they do not; [Server.ExpireNonces] ends them at a time of your choice.
-func WithNonceLifetime(d time.Duration) Option { return func(c *config) { c.nonceLife = d } }
-
-// WithTokenLifetime sets how long access tokens live, which their answer announces in whole seconds, rounded down. The
-// default is 1 hour. With 0, or less, they are dead when they arrive. They live on the time of those who use them: as
-// time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not change that.
-func WithTokenLifetime(d time.Duration) Option { return func(c *config) { c.tokenLife = max(d, 0) } }
-
-// WithTokenSkew makes access tokens die d earlier than the server announces, or later when d is negative: what clients
-// see whose clock differs from that of Atlas.
-func WithTokenSkew(d time.Duration) Option { return func(c *config) { c.tokenSkew = d } }
-
-// WithRateLimit sets the rate limit. The default is none.
-func WithRateLimit(limit RateLimit) Option { return func(c *config) { c.rateLimit = limit } }
+// WithoutAuthentication makes the server take requests from everybody, with the rights of an Organization Owner: for use
+// behind a proxy that authenticates. Every request counts as authenticated then, but for those to the endpoints of OAuth,
+// which check client credentials all the same.
+func WithoutAuthentication() Option { return func(c *config) { c.open = true } }

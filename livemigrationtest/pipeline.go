@@ -1,46 +1,65 @@
 package livemigrationtest
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/livemigration/livemigration-go"
 )
 
 // call is one request on its way through the server.
 type call struct {
 	request *http.Request
+	arrived time.Time
+	site    *site
 	match
-	verdict verdict
-	fault   Fault
-	entry   *entry
-	body    []byte
-	bodyErr error
+	verdict   verdict
+	fault     Fault
+	undecided bool // which fault strikes depends on the body
+	entry     *entry
 
-	form url.Values // of OAuth: the body
+	received bool // the body has been read, or bodyErr says why not
+	body     []byte
+	bodyErr  error
+	form     url.Values // of OAuth: the body
 
-	header           http.Header // of the answer
+	date             string      // of v2: the version of the resource
+	header           http.Header // of the response
 	query            url.Values
 	pretty, envelope bool
 }
 
 // begin takes in what can be known before the body is read: it records the request, judges its credentials and picks
 // the fault that strikes it.
-func (s *Server) begin(r *http.Request) *call {
-	c := &call{request: r, match: s.match(method(r), r.URL.EscapedPath()), header: make(http.Header, 8)}
+func (s *Server) begin(site *site, r *http.Request) *call {
+	c := &call{
+		request: r, arrived: time.Now(), site: site,
+		match: site.match(method(r), r.URL.EscapedPath()), header: make(http.Header, 16),
+	}
 	c.verdict = s.authenticate(c)
 	if r.URL.RawQuery != "" && !c.oauth {
 		c.query = r.URL.Query()
 		c.pretty, c.envelope = c.query.Get("pretty") == "true", c.query.Get("envelope") == "true"
 	}
 	c.entry = s.recorder.add(r, c)
-	c.fault = s.faults.next(c)
+	s.pickFault(c)
 	return c
+}
+
+// finish takes the body and carries the request out, unless a fault keeps it from that.
+func (s *Server) finish(c *call, body []byte, err error) *response {
+	c.received, c.body, c.bodyErr = true, body, err
+	s.recorder.setBody(c.entry, body)
+	if c.undecided {
+		s.pickFault(c)
+	}
+	if r := c.fault.instead(s, c); r != nil {
+		return r
+	}
+	r := s.process(c)
+	c.fault.alter(s, c, r)
+	return r
 }
 
 func (s *Server) authenticate(c *call) verdict {
@@ -49,6 +68,7 @@ func (s *Server) authenticate(c *call) verdict {
 	}
 	header, _ := authorization(c.request.Header)
 	token, bearer := bearerToken(header)
+	bearer = bearer && c.site == s.atlas // the source side has no service accounts
 	switch {
 	case s.config.open && bearer:
 		return verdict{accepted: true, role: OrgOwner, challenge: bearerChallenge}
@@ -57,7 +77,7 @@ func (s *Server) authenticate(c *call) verdict {
 	case bearer:
 		return s.tokens.check(token)
 	default:
-		return s.digest.check(c.request)
+		return c.site.digest.check(c.request)
 	}
 }
 
@@ -71,18 +91,6 @@ func (c *call) operation() Operation {
 	default:
 		return c.route.operation
 	}
-}
-
-// finish takes the body and carries the request out, unless a fault keeps it from that.
-func (s *Server) finish(c *call, body []byte, err error) *answer {
-	c.body, c.bodyErr = body, err
-	s.recorder.setBody(c.entry, body)
-	if a := c.fault.instead(s, c); a != nil {
-		return a
-	}
-	a := s.process(c)
-	c.fault.alter(s, c, a)
-	return a
 }
 
 // steps are the checks that a request has to pass, in the order in which Atlas makes them.
@@ -104,29 +112,36 @@ var oauthSteps = [...]func(*Server, *call) *apiError{
 	(*Server).checkForm,
 }
 
-// process answers as Atlas does.
-func (s *Server) process(c *call) *answer {
+// process makes the response that Atlas would make.
+func (s *Server) process(c *call) *response {
 	steps := steps[:]
 	if c.oauth {
 		steps = oauthSteps[:]
 	}
 	for _, step := range steps {
 		if err := step(s, c); err != nil {
-			return s.refuse(c, err)
+			return s.reject(c, err)
 		}
 	}
 	result, err := c.route.serve(s, c)
 	if err != nil {
-		return s.refuse(c, err)
+		return s.reject(c, err)
 	}
-	return s.reply(c, c.route.success.of(c.version), c.mediaType(), result)
+	return s.reply(c, s.successStatus(c), result)
+}
+
+func (s *Server) successStatus(c *call) int {
+	if c.route.operation == CreateLinkToken && c.version == v2 && s.config.quirks {
+		return http.StatusOK
+	}
+	return c.route.success.of(c.version)
 }
 
 func (s *Server) checkCredentials(c *call) *apiError {
 	if c.verdict.accepted {
 		return nil
 	}
-	return refusal(http.StatusUnauthorized, "You are not authorized for this resource.")
+	return failure(http.StatusUnauthorized, "You are not authorized for this resource.")
 }
 
 func (s *Server) checkRoute(c *call) *apiError {
@@ -135,9 +150,9 @@ func (s *Server) checkRoute(c *call) *apiError {
 		return nil
 	case len(c.allow) > 0:
 		c.header.Set("Allow", strings.Join(c.allow, ", "))
-		return refusal(http.StatusMethodNotAllowed, "This resource does not have the method "+method(c.request)+".")
+		return failure(http.StatusMethodNotAllowed, "This resource does not have the method "+method(c.request)+".")
 	default:
-		return refusal(http.StatusNotFound, "There is no such resource.")
+		return failure(http.StatusNotFound, "There is no such resource.")
 	}
 }
 
@@ -145,7 +160,7 @@ func (s *Server) checkRole(c *call) *apiError {
 	if c.verdict.role >= c.route.role {
 		return nil
 	}
-	return refusal(http.StatusForbidden, "This resource needs the role "+c.route.role.String()+".")
+	return failure(http.StatusForbidden, "This resource needs the role "+c.route.role.String()+".")
 }
 
 // checkIDs checks the form of the ids and that there is such an organization or project; jobs are looked up by those
@@ -160,12 +175,13 @@ func (s *Server) checkIDs(c *call) *apiError {
 		return badParameter(job, want)
 	}
 	switch {
-	case name == "orgId" && c.scope != orgID:
+	case slices.Contains(c.site.scopes[name], c.scope):
+		return nil
+	case name == scopeProject:
+		return notFound(codeGroupNotFound, "group", c.scope)
+	default:
 		return notFound(codeResourceNotFound, "organization", c.scope)
-	case name == "groupId" && !slices.Contains(s.projects, livemigration.ProjectID(c.scope)):
-		return notFound(codeGroupNotFound, "project", c.scope)
 	}
-	return nil
 }
 
 func (s *Server) checkQuery(c *call) *apiError {
@@ -177,96 +193,4 @@ func (s *Server) checkQuery(c *call) *apiError {
 		}
 	}
 	return nil
-}
-
-// answer is a complete response, and what keeps it from arriving as it is.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-
-	delay   time.Duration // before it is sent
-	stall   time.Duration // in the middle of the body
-	lost    bool          // the connection is reset in its place
-	missing int           // bytes that Content-Length promises beyond those that follow
-	filler  int64         // bytes that are sent in the place of body, if not 0
-}
-
-// length is what the Content-Length header says.
-func (a *answer) length() int64 {
-	if a.filler > 0 {
-		return a.filler
-	}
-	return int64(len(a.body) + a.missing)
-}
-
-// bodyless reports whether an answer with this status cannot have a body.
-func bodyless(status int) bool {
-	return status == http.StatusNoContent || status == http.StatusNotModified || status < 200
-}
-
-// envelope is an answer to a client that cannot see the status.
-type envelope struct {
-	Status  int `json:"status"`
-	Content any `json:"content"`
-}
-
-// reply makes the answer. A nil content is an empty body.
-func (s *Server) reply(c *call, status int, mediaType string, content any) *answer {
-	a := &answer{status: status, header: c.header}
-	s.identify(c)
-	if c.envelope && status != http.StatusUnauthorized { // a challenge has to be seen as one
-		content = envelope{status, content}
-		if bodyless(status) {
-			a.status = http.StatusOK
-		}
-	}
-	if content != nil {
-		a.header.Set("Content-Type", mediaType)
-		a.body = encode(content, c.pretty)
-	}
-	return a
-}
-
-// refuse makes the answer for an error. Each 401 comes with a challenge.
-func (s *Server) refuse(c *call, err *apiError) *answer {
-	if c.oauth && err.fromOAuth() {
-		return s.refuseOAuth(c, err)
-	}
-	mediaType := jsonMediaType
-	if err.status == http.StatusUnauthorized {
-		mediaType = challengeMediaType
-		challenge := c.verdict.challenge
-		if challenge == "" { // the credentials were fine, the refusal is a fault
-			challenge = s.digest.challenge(false)
-		}
-		c.header.Set("Www-Authenticate", challenge)
-	}
-	return s.reply(c, err.status, mediaType, err.body())
-}
-
-// identify sets the headers that every answer of Atlas has, and those of an operation that is on its way out.
-func (s *Server) identify(c *call) {
-	javaMethod := "ApiErrorResource::handle"
-	if c.route != nil {
-		javaMethod = c.route.javaMethod
-	}
-	c.header.Set("X-Mongodb-Service-Version", "gitHash=0000000000000000000000000000000000000000; versionString=livemigrationtest")
-	c.header.Set("X-Java-Method", javaMethod)
-	c.header.Set("X-Request-Id", s.requestIDs.next())
-	s.deprecations.announce(c.operation(), c.header)
-}
-
-func encode(content any, pretty bool) []byte {
-	body, err := json.Marshal(content)
-	if err != nil { // the server's own types cannot fail
-		return nil
-	}
-	if !pretty {
-		return body
-	}
-	var b bytes.Buffer
-	_ = json.Indent(&b, body, "", "  ") // of what Marshal wrote
-	b.WriteByte('\n')
-	return b.Bytes()
 }

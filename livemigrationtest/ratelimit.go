@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
-// RateLimit is a token bucket. There is one for each set of operations (link-tokens, available projects, validations,
-// migrations) and scope (the organization or project of the path). With one, answers carry the headers RateLimit-Limit
-// and RateLimit-Remaining, and a call that finds its bucket empty is answered with 429 and Retry-After.
+// RateLimit is a token bucket. Every organization has one for all calls that name it in their path, and so has every
+// project. With one, responses carry the headers RateLimit-Limit and RateLimit-Remaining, and a call that finds its bucket
+// empty gets a 429 with Retry-After.
 //
 // Buckets fill on the time of those who wait: as time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not
 // change them.
+//
+// It has nothing but its subject in common with livemigration.RateLimit, by which a client paces itself.
 type RateLimit struct {
 	// Capacity is how many calls a full bucket allows. 0 or less means no limit.
 	Capacity int
@@ -20,6 +22,20 @@ type RateLimit struct {
 	Refill int
 	// Per is the time from one refill to the next. Default: 1 minute.
 	Per time.Duration
+}
+
+// WithRateLimit sets the rate limit of every organization and every project. The default is none.
+func WithRateLimit(limit RateLimit) Option {
+	return func(c *config) { c.orgLimit, c.projectLimit = limit, limit }
+}
+
+// WithPublishedRateLimits sets the rate limits that Atlas has published: an organization has a bucket of 500 calls, of
+// which 250 come back every minute, and a project one of 1200, of which 500 do.
+func WithPublishedRateLimits() Option {
+	return func(c *config) {
+		c.orgLimit = RateLimit{Capacity: 500, Refill: 250, Per: time.Minute}
+		c.projectLimit = RateLimit{Capacity: 1200, Refill: 500, Per: time.Minute}
+	}
 }
 
 func (l RateLimit) withDefaults() RateLimit {
@@ -34,66 +50,67 @@ func (l RateLimit) withDefaults() RateLimit {
 
 // limiter holds the buckets.
 type limiter struct {
-	limit RateLimit
-	clock *clock
+	limits map[string]RateLimit // by the name of the path's parameter
+	clock  *clock
 
 	mu      sync.Mutex
-	buckets map[bucketKey]*bucket
+	buckets map[string]*bucket // by scope
 }
-
-type bucketKey struct{ set, scope string }
 
 type bucket struct {
 	tokens   int
 	refilled time.Time
 }
 
-func newLimiter(limit RateLimit, c *clock) *limiter {
-	return &limiter{limit: limit.withDefaults(), clock: c, buckets: make(map[bucketKey]*bucket)}
+func newLimiter(cfg config, c *clock) *limiter {
+	limits := map[string]RateLimit{
+		scopeOrg: cfg.orgLimit.withDefaults(), scopeProject: cfg.projectLimit.withDefaults(),
+	}
+	return &limiter{limits: limits, clock: c, buckets: make(map[string]*bucket)}
 }
 
 // take uses up a token. Without one left, wait says when the next one comes.
-func (l *limiter) take(key bucketKey) (remaining int, wait time.Duration, ok bool) {
+func (l *limiter) take(scope string, limit RateLimit) (remaining int, wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.callers()
-	b := l.buckets[key]
+	b := l.buckets[scope]
 	if b == nil {
-		b = &bucket{tokens: l.limit.Capacity, refilled: now}
-		l.buckets[key] = b
+		b = &bucket{tokens: limit.Capacity, refilled: now}
+		l.buckets[scope] = b
 	}
-	l.refill(b, now)
+	b.refill(limit, now)
 	if b.tokens == 0 {
-		return 0, l.limit.Per - now.Sub(b.refilled), false
+		return 0, limit.Per - now.Sub(b.refilled), false
 	}
 	b.tokens--
 	return b.tokens, 0, true
 }
 
 // refill puts in what has come back since the last time.
-func (l *limiter) refill(b *bucket, now time.Time) {
-	periods := int64(now.Sub(b.refilled) / l.limit.Per)
+func (b *bucket) refill(limit RateLimit, now time.Time) {
+	periods := int64(now.Sub(b.refilled) / limit.Per)
 	if periods == 0 {
 		return
 	}
-	b.refilled = b.refilled.Add(time.Duration(periods) * l.limit.Per)
-	missing := l.limit.Capacity - b.tokens
-	if periods > int64(missing/l.limit.Refill) { // more than fill it; fewer make a product that cannot overflow
-		b.tokens = l.limit.Capacity
+	b.refilled = b.refilled.Add(time.Duration(periods) * limit.Per)
+	missing := limit.Capacity - b.tokens
+	if periods > int64(missing/limit.Refill) { // more than fill it; fewer make a product that cannot overflow
+		b.tokens = limit.Capacity
 		return
 	}
-	b.tokens += int(periods) * l.limit.Refill
+	b.tokens += int(periods) * limit.Refill
 }
 
-// checkRateLimit is the step of the pipeline.
+// checkRateLimit is the step of the pipeline. The source side has no limits.
 func (s *Server) checkRateLimit(c *call) *apiError {
-	limit := s.limiter.limit
-	if limit.Capacity <= 0 {
+	limit := s.limiter.limits[c.route.scopeName()]
+	if limit.Capacity <= 0 || c.site != s.atlas {
 		return nil
 	}
-	remaining, wait, ok := s.limiter.take(bucketKey{c.route.operation.set(), c.scope})
-	c.header.Set("Ratelimit-Limit", strconv.Itoa(limit.Capacity))
-	c.header.Set("Ratelimit-Remaining", strconv.Itoa(remaining))
+	remaining, wait, ok := s.limiter.take(c.scope, limit)
+	setHeaders(c.header,
+		"Ratelimit-Limit", strconv.Itoa(limit.Capacity), "Ratelimit-Remaining", strconv.Itoa(remaining))
 	if ok {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,9 +50,13 @@ func TestRateLimit(t *testing.T) {
 		assert.Equal(t, "3", res.header.Get("RateLimit-Limit"))
 		assert.Equal(t, "0", res.header.Get("RateLimit-Remaining"))
 
-		assert.Equal(t, "2", remaining(list), "another set of operations")
-		res = send(t, srv, createRequest(srv))
-		assert.Equal(t, 429, res.status, "the same set")
+		assert.Equal(t, "2", remaining(list), "the organization has a bucket of its own")
+		for _, op := range []livemigrationtest.Operation{
+			livemigrationtest.CreateMigration, livemigrationtest.CreateValidation, livemigrationtest.GetValidation,
+		} {
+			res = send(t, srv, endpoint(srv, op, v1Prefix, "0123456789abcdef01234567"))
+			assert.Equal(t, 429, res.status, "%s is of the same project", op)
+		}
 		assert.Empty(t, srv.Migrations())
 
 		time.Sleep(7500 * time.Millisecond)
@@ -98,7 +103,7 @@ func TestRefillBeyondCapacity(t *testing.T) {
 	}
 }
 
-// Who comes when he is told never comes too early, also not by what a float64 would lose of a long time.
+// Who waits as long as Retry-After says never comes too early, also not by what a float64 would lose of a long time.
 func TestRetryAfterRoundsUp(t *testing.T) {
 	t.Parallel()
 	const months = 1 << 24 * time.Second
@@ -119,7 +124,7 @@ func TestRetryAfterRoundsUp(t *testing.T) {
 	}
 }
 
-// Who comes too often waits as long as he is told, and then gets through.
+// A client that comes too often waits as long as Retry-After says, and then gets through.
 func TestClientAgainstRateLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -132,4 +137,40 @@ func TestClientAgainstRateLimit(t *testing.T) {
 		}
 		assert.GreaterOrEqual(t, time.Since(begin), 10*time.Second)
 	})
+}
+
+func TestPublishedRateLimits(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t, livemigrationtest.WithPublishedRateLimits())
+	for _, tt := range []struct {
+		op                        livemigrationtest.Operation
+		capacity, refill, seconds int
+	}{
+		{livemigrationtest.ListAvailableProjects, 500, 250, 60}, {livemigrationtest.GetMigration, 1200, 500, 60},
+	} {
+		r := endpoint(srv, tt.op, v2Prefix, "0123456789abcdef01234567")
+		for left := tt.capacity - 1; left >= 0; left-- {
+			res := send(t, srv, r)
+			require.Equal(t, fmt.Sprint(tt.capacity), res.header.Get("RateLimit-Limit"))
+			require.Equal(t, fmt.Sprint(left), res.header.Get("RateLimit-Remaining"))
+		}
+		body := assertError(t, send(t, srv, r), 429, "RATE_LIMITED_TOKEN_BUCKET")
+		parameters, _ := body["parameters"].([]any)
+		require.Len(t, parameters, 5)
+		assert.Equal(t, []any{float64(tt.capacity), float64(tt.refill), float64(tt.seconds)}, parameters[2:])
+	}
+	srv.Advance(time.Minute)
+	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+	assert.Equal(t, "249", send(t, srv, r).header.Get("RateLimit-Remaining"))
+}
+
+// What is no call of an organization or project that exists costs nothing.
+func TestRateLimitOfNobody(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t, livemigrationtest.WithPublishedRateLimits())
+	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
+	unknown := r
+	unknown.path = strings.Replace(r.path, string(srv.OrgID()), strings.Repeat("f", 24), 1)
+	assert.Empty(t, send(t, srv, unknown).header.Get("RateLimit-Limit"))
+	assert.Equal(t, "499", send(t, srv, r).header.Get("RateLimit-Remaining"))
 }

@@ -5,18 +5,19 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
 
-// maxRecords is how many requests are remembered; beyond that the oldest ones go.
+// maxRecords is how many requests are remembered; beyond that the oldest ones are dropped.
 const maxRecords = 10_000
 
 // Request is what the server has recorded of a request. It prints in one line, without its headers and body.
 type Request struct {
-	// Operation is what the request asks for: an endpoint, also when the credentials were refused; [Handshake] when
+	// Operation is what the request asks for: an endpoint, also when the credentials were rejected; [Handshake] when
 	// there were none although the server asks for them; empty when there is no such endpoint.
 	Operation Operation
 	Method    string
@@ -31,7 +32,7 @@ type Request struct {
 	// Authenticated says whether the request's credentials were accepted. It is always true on a server
 	// [WithoutAuthentication], but for the endpoints of OAuth.
 	Authenticated bool
-	// StatusCode is that of the answer, 0 when there was none or is none yet.
+	// StatusCode is that of the response, 0 when there was none or is none yet.
 	StatusCode int
 	// Time is the time.Now of the arrival.
 	Time time.Time
@@ -48,10 +49,32 @@ func (r Request) GoString() string { return r.String() }
 // Format writes what String returns for every verb.
 func (r Request) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
 
-// Requests returns the requests that have arrived, in that order: the last 10,000 of them.
-func (s *Server) Requests() []Request { return s.recorder.all() }
+// RequestFilter chooses among recorded requests.
+type RequestFilter func(Request) bool
 
-// ResetRequests forgets the requests that have arrived.
+// OfOperation chooses the requests of these operations. [AnyOperation] stands for the same requests as for
+// [Server.Inject].
+func OfOperation(ops ...Operation) RequestFilter {
+	return func(r Request) bool {
+		return slices.Contains(ops, r.Operation) || slices.Contains(ops, AnyOperation) && r.anyOperation()
+	}
+}
+
+func (r Request) anyOperation() bool { return r.Authenticated && !r.Operation.ofOAuth() }
+
+// Requests returns the requests that have arrived, in that order: those that all filters choose of the last 10,000.
+// [Server.DroppedRequests] tells whether there were more.
+func (s *Server) Requests(filters ...RequestFilter) []Request { return s.recorder.matching(filters) }
+
+// DroppedRequests returns how many requests have arrived that [Server.Requests] does not list any more. As long as it is 0,
+// the list is complete.
+func (s *Server) DroppedRequests() int { return s.recorder.dropped() }
+
+// Count returns how many requests of the operation have arrived, dropped ones included: those that [OfOperation]
+// chooses.
+func (s *Server) Count(op Operation) int { return s.recorder.count(op) }
+
+// ResetRequests forgets the requests that have arrived. All counts begin anew.
 func (s *Server) ResetRequests() { s.recorder.reset() }
 
 // entry is a request on record. What is written later is guarded by the recorder's lock.
@@ -63,12 +86,14 @@ type entry struct {
 type recorder struct {
 	mu      sync.Mutex
 	entries []*entry
+	arrived int
+	counts  map[Operation]int
 }
 
 func (r *recorder) add(req *http.Request, c *call) *entry {
 	e := &entry{rawQuery: req.URL.RawQuery, request: Request{
 		Operation: c.operation(), Method: method(req), Host: host(req), Path: req.URL.Path,
-		Header: redact(req.Header), Authenticated: c.verdict.accepted, Time: time.Now(),
+		Header: redact(req.Header), Authenticated: c.verdict.accepted, Time: c.arrived,
 	}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +101,20 @@ func (r *recorder) add(req *http.Request, c *call) *entry {
 		r.entries = append([]*entry(nil), r.entries[len(r.entries)-maxRecords:]...)
 	}
 	r.entries = append(r.entries, e)
+	r.countIn(e.request)
 	return e
+}
+
+// countIn counts a request. The caller holds the lock.
+func (r *recorder) countIn(request Request) {
+	if r.counts == nil {
+		r.counts = make(map[Operation]int)
+	}
+	r.arrived++
+	r.counts[request.Operation]++
+	if request.anyOperation() {
+		r.counts[AnyOperation]++
+	}
 }
 
 func host(r *http.Request) string {
@@ -112,6 +150,16 @@ func (r *recorder) setStatus(e *entry, status int) {
 	e.request.StatusCode = status
 }
 
+func (r *recorder) matching(filters []RequestFilter) []Request {
+	out := []Request{}
+	for _, request := range r.all() {
+		if !slices.ContainsFunc(filters, func(chooses RequestFilter) bool { return !chooses(request) }) {
+			out = append(out, request)
+		}
+	}
+	return out
+}
+
 func (r *recorder) all() []Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,8 +174,20 @@ func (r *recorder) all() []Request {
 	return out
 }
 
+func (r *recorder) dropped() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(0, r.arrived-maxRecords)
+}
+
+func (r *recorder) count(op Operation) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counts[op]
+}
+
 func (r *recorder) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.entries = nil
+	r.entries, r.arrived, r.counts = nil, 0, nil
 }

@@ -111,11 +111,60 @@ func TestRequestsAreBounded(t *testing.T) {
 		_, err := transport.RoundTrip(req)
 		require.NoError(t, err)
 		switch i {
+		case most - 1:
+			assert.Zero(t, srv.DroppedRequests())
 		case 2*most - 1, 2 * most:
+			assert.Equal(t, i+1-most, srv.DroppedRequests())
+			assert.Equal(t, i+1, srv.Count(""), "of all that have arrived")
 			all := srv.Requests()
 			require.Len(t, all, most)
 			assert.Equal(t, fmt.Sprint("/", i), all[most-1].Path)
 			assert.Equal(t, fmt.Sprint("/", i-most+1), all[0].Path)
 		}
 	}
+}
+
+func TestRequestFilters(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, livemigrationtest.InProcess())
+	client := newClient(t, srv)
+	for range 3 {
+		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+		require.NoError(t, err)
+	}
+	_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	require.NoError(t, err)
+	account := ownAccount(srv)
+	account.token(t, srv)
+	r := createRequest(srv).with("Authorization", "Digest a=b")
+	send(t, srv, r)
+	send(t, srv, request{method: http.MethodGet, path: "/nowhere"})
+
+	failed := func(r livemigrationtest.Request) bool { return r.StatusCode >= 400 }
+	of := livemigrationtest.OfOperation
+	tests := map[string]struct {
+		filters []livemigrationtest.RequestFilter
+		want    int
+	}{
+		"all":             {nil, 8},
+		"none":            {[]livemigrationtest.RequestFilter{of()}, 0},
+		"one operation":   {[]livemigrationtest.RequestFilter{of(livemigrationtest.ListAvailableProjects)}, 3},
+		"two operations":  {[]livemigrationtest.RequestFilter{of(livemigrationtest.Handshake, livemigrationtest.CreateMigration)}, 4},
+		"any operation":   {[]livemigrationtest.RequestFilter{of(livemigrationtest.AnyOperation)}, 4},
+		"access tokens":   {[]livemigrationtest.RequestFilter{of(livemigrationtest.IssueToken)}, 1},
+		"failed":          {[]livemigrationtest.RequestFilter{failed}, 3},
+		"failed creation": {[]livemigrationtest.RequestFilter{failed, of(livemigrationtest.CreateMigration)}, 1},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) { assert.Len(t, srv.Requests(tt.filters...), tt.want) })
+	}
+	for _, op := range []livemigrationtest.Operation{
+		livemigrationtest.ListAvailableProjects, livemigrationtest.CreateMigration, livemigrationtest.AnyOperation,
+		livemigrationtest.Handshake, livemigrationtest.IssueToken, livemigrationtest.Cutover,
+	} {
+		assert.Equal(t, len(srv.Requests(of(op))), srv.Count(op), op)
+	}
+	srv.ResetRequests()
+	assert.Zero(t, srv.Count(livemigrationtest.ListAvailableProjects))
+	assert.Zero(t, srv.Count(livemigrationtest.AnyOperation))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,12 +35,33 @@ func (r *report) conflict(path, description string) {
 type property struct {
 	name     string
 	required bool
-	rule     rule
+	absent   func(value any) bool // nil: no value means that the field is absent
+	rule     rule                 // nil: whatever it is, it is ignored
 }
 
-func required(name string, rule rule) property { return property{name, true, rule} }
+func required(name string, rule rule) property {
+	return property{name: name, required: true, rule: rule}
+}
 
-func optional(name string, rule rule) property { return property{name, false, rule} }
+// optional is a field that may be left out and must not be null.
+func optional(name string, rule rule) property { return property{name: name, rule: rule} }
+
+// nullable is an optional field for which null means that it is absent.
+func nullable(name string, rule rule) property {
+	return property{name: name, absent: isNull, rule: rule}
+}
+
+// blankable is an optional field for which null and the empty string mean that it is absent.
+func blankable(name string, rule rule) property {
+	return property{name: name, absent: isBlank, rule: rule}
+}
+
+// ignored is a field that only responses have. Requests may have it all the same.
+func ignored(name string) property { return property{name: name} }
+
+func isNull(value any) bool { return value == nil }
+
+func isBlank(value any) bool { return value == nil || value == "" }
 
 // object takes an object with these properties and no others.
 func object(properties ...property) rule {
@@ -61,8 +83,12 @@ func object(properties ...property) rule {
 }
 
 func (p property) check(r *report, path string, fields map[string]any) {
+	if p.rule == nil {
+		return
+	}
 	value, present := fields[p.name]
 	switch {
+	case present && p.absent != nil && p.absent(value):
 	case present && value != nil:
 		p.rule(r, path, value)
 	case p.required && present:
@@ -97,6 +123,22 @@ func list(least, most int, element rule) rule {
 		}
 		for i, e := range elements {
 			element(r, path+"["+strconv.Itoa(i)+"]", e)
+		}
+	}
+}
+
+// distinct takes what the rule takes, unless two elements of the array are equal.
+func distinct(elements rule) rule {
+	return func(r *report, path string, value any) {
+		elements(r, path, value)
+		list, _ := value.([]any)
+		for i := range list {
+			for j := range i {
+				if reflect.DeepEqual(list[i], list[j]) {
+					r.invalid(path+"["+strconv.Itoa(i)+"]", "is equal to element "+strconv.Itoa(j))
+					break
+				}
+			}
 		}
 	}
 }
@@ -157,17 +199,4 @@ func shardKeyField(r *report, path string, value any) {
 			r.invalid(path, "must name a field")
 		}
 	}
-}
-
-// isID reports whether s is an id of Atlas: 24 lower-case hexadecimal digits.
-func isID(s string) bool {
-	if len(s) != 24 {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }

@@ -12,10 +12,11 @@ import (
 	"strconv"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
-// Transport returns a round tripper that hands requests to the server in process, whatever host they name: without
-// sockets, and without a goroutine besides the caller's. It works inside of a testing/synctest bubble in which the
+// Transport returns a round tripper that hands requests to the server in process, whatever host they name but for that of
+// the source side, https://source.test: without sockets, and without a goroutine besides the caller's. It works inside of a testing/synctest bubble in which the
 // server was made.
 //
 // It behaves as an http.Transport that opens a connection for each request: it calls the hooks of net/http/httptrace,
@@ -40,20 +41,20 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := s.begin(req)
+	c := s.begin(s.siteOf(req), req)
 	if c.fault.beforeRequest() {
 		return nil, errReset()
 	}
-	a := s.finish(c, body, nil)
-	if a.delay > 0 && !s.wait(ctx, a.delay) {
+	r := s.finish(c, body, nil)
+	if r.delay > 0 && !s.wait(ctx, r.delay) {
 		return nil, cutOff(ctx)
 	}
-	if a.lost {
+	if r.lost {
 		return nil, errReset()
 	}
-	s.recorder.setStatus(c.entry, a.status)
+	s.recorder.setStatus(c.entry, r.status)
 	newHooks(ctx).gotFirstByte()
-	return a.response(req, func() bool { return s.wait(ctx, a.stall) }), nil
+	return r.toClient(req, func() bool { return s.wait(ctx, r.stall) }), nil
 }
 
 // receive is the request's way to the server, with the hooks on it.
@@ -105,39 +106,50 @@ func connError(op, call string, err syscall.Errno) error {
 	return &net.OpError{Op: op, Net: "tcp", Addr: inProcessAddr{}, Err: os.NewSyscallError(call, err)}
 }
 
-// response is the answer as a client sees it.
-func (a *answer) response(req *http.Request, pause func() bool) *http.Response {
-	res := &http.Response{
-		Status: strconv.Itoa(a.status) + " " + http.StatusText(a.status), StatusCode: a.status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: a.header, Body: http.NoBody, Request: req,
+// siteOf tells which of the two services a request in process is for.
+func (s *Server) siteOf(req *http.Request) *site {
+	if req.URL.Host == sourceHost {
+		return s.source
 	}
-	if bodyless(a.status) {
+	return s.atlas
+}
+
+// toClient is the response as a client sees it, with the headers that net/http's server would add.
+func (r *response) toClient(req *http.Request, pause func() bool) *http.Response {
+	res := &http.Response{
+		Status: strconv.Itoa(r.status) + " " + http.StatusText(r.status), StatusCode: r.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: r.header, Body: http.NoBody, Request: req,
+	}
+	if r.header.Get("Date") == "" {
+		r.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	if bodyless(r.status) {
 		return res
 	}
-	res.ContentLength = a.length()
-	a.header.Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
+	res.ContentLength = r.length()
+	r.header.Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
 	if res.ContentLength > 0 && req.Method != http.MethodHead {
-		res.Body = a.reader(req.Context(), pause)
+		res.Body = r.reader(req.Context(), pause)
 	}
 	return res
 }
 
-func (a *answer) reader(ctx context.Context, pause func() bool) io.ReadCloser {
-	b := &responseBody{ctx: ctx, cut: a.missing > 0}
-	if a.stall > 0 {
-		b.pause, b.pauseAt = pause, len(a.body)/2
+func (r *response) reader(ctx context.Context, pause func() bool) io.ReadCloser {
+	b := &responseBody{ctx: ctx, cut: r.missing > 0}
+	if r.stall > 0 {
+		b.pause, b.pauseAt = pause, len(r.body)/2
 	}
-	if a.filler > 0 {
-		b.source = filler(a.filler)
+	if r.filler > 0 {
+		b.source = filler(r.filler)
 		return b
 	}
-	b.memory.Reset(a.body)
+	b.memory.Reset(r.body)
 	b.source = &b.memory
 	return b
 }
 
-// responseBody is the body of an answer on its way to the client.
+// responseBody is the body of a response on its way to the client.
 type responseBody struct {
 	ctx    context.Context
 	source io.Reader

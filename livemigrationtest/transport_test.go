@@ -51,7 +51,7 @@ func TestTransportHooks(t *testing.T) {
 		err   error
 		want  []string
 	}{
-		"answered":     {livemigrationtest.Fault{}, nil, append(head[:8:8], "GotFirstResponseByte")},
+		"response":     {livemigrationtest.Fault{}, nil, append(head[:8:8], "GotFirstResponseByte")},
 		"reset before": {livemigrationtest.ResetBeforeRequest(), syscall.ECONNRESET, head},
 		"reset after":  {livemigrationtest.ResetAfterRequest(), syscall.ECONNRESET, head},
 	}
@@ -69,7 +69,7 @@ func TestTransportHooks(t *testing.T) {
 	}
 }
 
-func TestTransportHooksOfRefusedConnection(t *testing.T) {
+func TestTransportHooksOfFailedConnection(t *testing.T) {
 	t.Parallel()
 	srv := newOpenServer(t)
 	srv.Close()
@@ -105,7 +105,7 @@ func TestTransportClosesRequestBody(t *testing.T) {
 		fault  livemigrationtest.Fault
 		want   string
 	}{
-		"answered":      {body: strings.NewReader("{}"), length: 2},
+		"response":      {body: strings.NewReader("{}"), length: 2},
 		"length open":   {body: strings.NewReader("{}"), length: -1},
 		"reset":         {body: strings.NewReader("{}"), length: 2, fault: livemigrationtest.ResetBeforeRequest(), want: "connection reset by peer"},
 		"cancelled":     {ctx: cancelled, body: strings.NewReader("{}"), length: 2, want: "context canceled"},

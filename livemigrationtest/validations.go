@@ -9,9 +9,9 @@ import (
 
 // validation is a validation job.
 type validation struct {
+	direction
 	id      string
-	project string
-	source  string // project
+	project string // of the path
 	created time.Time
 	failure string // the message with which it fails in the end, if failing
 	failing bool
@@ -42,7 +42,7 @@ type wireValidation struct {
 
 func (s *Server) wireValidation(v *validation) wireValidation {
 	status := v.status(s.clock.jobs(), s.state.timings)
-	out := wireValidation{ID: v.id, GroupID: v.project, SourceID: v.source, Status: string(status)}
+	out := wireValidation{ID: v.id, GroupID: v.project, SourceID: string(v.source.ProjectID), Status: string(status)}
 	if status == livemigration.ValidationFailed {
 		out.ErrorMessage = v.failure
 	}
@@ -50,16 +50,11 @@ func (s *Server) wireValidation(v *validation) wireValidation {
 }
 
 func (s *Server) createValidation(c *call) (any, *apiError) {
-	order, err := readOrder(c.body)
-	if err != nil {
-		return nil, err
-	}
+	order := readOrder(c.body)
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	v := &validation{
-		id: s.state.ids.next(), project: c.scope, source: order.Source.GroupID, created: s.clock.jobs(),
-	}
-	v.failure, v.failing = shift(&s.state.nextValidations)
+	v := &validation{direction: order.direction, id: s.state.ids.next(), project: c.scope, created: s.clock.jobs()}
+	v.failure, v.failing = shift(&s.state.nextValidations, v.direction)
 	s.state.validations.add(v.id, v)
 	return s.wireValidation(v), nil
 }
@@ -91,11 +86,7 @@ func (s *Server) Validations() []livemigration.Validation {
 
 // FailNextValidation makes the next validation that is created end as FAILED with the message, after
 // [Timings.Validation]. Several calls are for as many validations, in order.
-func (s *Server) FailNextValidation(message string) {
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	s.state.nextValidations = append(s.state.nextValidations, message)
-}
+func (s *Server) FailNextValidation(message string) { s.ForCluster("").FailNextValidation(message) }
 
 // FailValidation makes a validation FAILED with the message now. It is an error when there is no such job or when it
 // has ended.

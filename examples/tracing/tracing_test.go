@@ -324,6 +324,9 @@ func (f *fixture) useEverything(t *testing.T) string {
 		t.Errorf("error %v, want that of a refusal", err)
 	}
 	f.ClearFaults()
+	if err := f.FailMigration(created.ID); err != nil { // while it runs, the link-token stays
+		t.Fatal(err)
+	}
 	if err := f.client.LinkTokens.Delete(ctx, f.OrgID()); err != nil {
 		t.Fatal(err)
 	}

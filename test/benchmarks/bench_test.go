@@ -39,7 +39,7 @@ func (b *benchmark) under(tb *testing.B, server string, p peer) {
 	tb.ReportAllocs()
 	requests := s.requests.Load()
 	tb.ResetTimer()
-	if err := l.repeat(tb.N); err != nil {
+	if err := l.makeCalls(tb.N); err != nil {
 		tb.Fatal(err)
 	}
 	tb.StopTimer()

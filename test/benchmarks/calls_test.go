@@ -56,7 +56,7 @@ func checkCall(t *testing.T, b *benchmark, server string, p peer) {
 	}
 }
 
-// TestMinimalChecksDigest shows that the minimal server refuses whoever does not know the password.
+// TestMinimalChecksDigest shows that the minimal server rejects requests with a wrong password.
 func TestMinimalChecksDigest(t *testing.T) {
 	s, err := newSite(serverProcess, siteOptions{})
 	if err != nil {
@@ -85,10 +85,10 @@ func TestMinimalChecksDigest(t *testing.T) {
 			if tt.header != "" {
 				req.Header.Set("Authorization", tt.header)
 			}
-			answer := httptest.NewRecorder()
-			s.handler.ServeHTTP(answer, req)
-			if answer.Code != tt.status {
-				t.Errorf("status %d, not %d", answer.Code, tt.status)
+			response := httptest.NewRecorder()
+			s.handler.ServeHTTP(response, req)
+			if response.Code != tt.status {
+				t.Errorf("status %d, not %d", response.Code, tt.status)
 			}
 		})
 	}

@@ -30,7 +30,7 @@ var benchmarks = []benchmark{
 	{name: "Read", title: "read one migration", servers: everywhere, work: readWork},
 	{name: "Create", title: "create one migration", servers: everywhere,
 		work: func(_ *site, c *client) call { return c.create }},
-	{name: "CreateSharded", title: "create with 500 sharding entries", servers: everywhere,
+	{name: "CreateSharded", title: "create with 500 sharding entries", servers: []string{serverAtlas},
 		work: func(_ *site, c *client) call { return c.createSharded }},
 	{name: "List", title: "list 200 projects × 50 deployments", servers: overNetwork,
 		work:        func(_ *site, c *client) call { return c.list },
@@ -40,7 +40,7 @@ var benchmarks = []benchmark{
 	{name: "Parallel", title: "read, 64 callers at once", servers: overNetwork, work: readWork, callers: parallelCallers},
 	{name: "Latency", title: "read, 20 ms server latency", servers: overNetwork, work: readWork,
 		siteOptions: siteOptions{latency: latency}},
-	{name: "Rejected", title: "read, rejected (429) and repeated at once", servers: overNetwork,
+	{name: "Rejected", title: "read, rejected (429) and retried at once", servers: overNetwork,
 		work: func(s *site, c *client) call {
 			return func(ctx context.Context) error {
 				s.rejectNext()

@@ -106,8 +106,8 @@ var bodies = sync.OnceValues(func() (b struct{ usual, sharded []byte }, err erro
 	return b, err
 })
 
-// availableProjects is the large list. It is made where it is needed, and not kept: with so much to look through, the
-// garbage collector would make every benchmark about memory.
+// availableProjects makes the large list anew each time. A list that is kept would give the garbage collector so much to
+// look through that every benchmark would be about memory.
 func availableProjects() []livemigration.AvailableProject {
 	projects := make([]livemigration.AvailableProject, sourceProjects)
 	for i := range projects {

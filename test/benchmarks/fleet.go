@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// Fleet is a run of many migrations at once: one client creates them, watches each, cuts it over some time after it is
-// ready, and watches on until it is complete.
+// Fleet is a run of many migrations at once. One client creates them and watches each. It cuts each over some time after
+// it is ready, and watches it until it is complete.
 type Fleet struct {
 	Watches, Projects int
 	PerMinute         int // requests that Atlas allows in each project
 	Pacing            bool
 
-	// What came of it.
-	Requests, Refused int
-	Failed            int // watches that ended in an error
-	Lost              int // watches that did not see their migration ready, or complete
-	Took              time.Duration
-	Ready, Complete   []time.Duration // how late each state was seen
+	// The results.
+	Requests, Rejected int
+	Failed             int // watches that ended in an error
+	Lost               int // watches that did not see their migration ready, or complete
+	Took               time.Duration
+	Ready, Complete    []time.Duration // how late each state was seen
 }
 
 // fleetMark begins the line of a result in the output of TestFleet.
@@ -32,13 +32,13 @@ func (f *Fleet) row() string {
 		pacing = "**no**"
 	}
 	return fmt.Sprintf("| %d | %d | %d | %s | %d | %d (%.2f %%) | %d | %d | %s / %s / %s | %s |",
-		f.Watches, f.Projects, f.PerMinute, pacing, f.Requests, f.Refused, 100*f.refusedShare(), f.Lost, f.Failed,
+		f.Watches, f.Projects, f.PerMinute, pacing, f.Requests, f.Rejected, 100*f.rejectedShare(), f.Lost, f.Failed,
 		quantile(f.Complete, 0.5), quantile(f.Complete, 0.99), quantile(f.Complete, 1), quantile(f.Ready, 1))
 }
 
-func (f *Fleet) refusedShare() float64 { return float64(f.Refused) / float64(max(1, f.Requests)) }
+func (f *Fleet) rejectedShare() float64 { return float64(f.Rejected) / float64(max(1, f.Requests)) }
 
-const fleetHead = `| watches | projects | allowed a minute and project | pacing | requests | refused with 429 | lost updates | failed watches | complete seen late: median / 99 % / worst | ready seen late: worst |
+const fleetHead = `| watches | projects | allowed a minute and project | pacing | requests | rejected with 429 | lost updates | failed watches | complete seen late: median / 99 % / worst | ready seen late: worst |
 | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 `
 

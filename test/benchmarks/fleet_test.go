@@ -20,8 +20,8 @@ var wholeFleet = flag.Bool("fleet", false, "run the fleets that docs/scale.md sh
 
 // The bounds that a paced fleet keeps to where the rate limit allows a poll a minute and watch.
 const (
-	maxRefusedShare = 0.01
-	maxLateness     = 2 * time.Minute // two of the longest poll intervals
+	maxRejectedShare = 0.01
+	maxLateness      = 2 * time.Minute // two of the longest poll intervals
 )
 
 // TestFleet watches a fleet with and without pacing, on virtual time.
@@ -57,8 +57,8 @@ func checkFleet(t *testing.T, f *Fleet) {
 	if f.Lost > 0 || f.Failed > 0 {
 		t.Errorf("%d updates lost, %d watches failed", f.Lost, f.Failed)
 	}
-	if f.refusedShare() >= maxRefusedShare {
-		t.Errorf("%.2f %% of the requests refused", 100*f.refusedShare())
+	if f.rejectedShare() >= maxRejectedShare {
+		t.Errorf("%.2f %% of the requests rejected", 100*f.rejectedShare())
 	}
 	if late := quantile(f.Complete, 1); late > maxLateness && f.Watches <= f.PerMinute*f.Projects {
 		t.Errorf("the end of a migration was seen %s late", late)
@@ -67,8 +67,8 @@ func checkFleet(t *testing.T, f *Fleet) {
 
 // counting counts what comes back from the server.
 type counting struct {
-	base              http.RoundTripper
-	requests, refused atomic.Int64
+	base               http.RoundTripper
+	requests, rejected atomic.Int64
 }
 
 func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -76,7 +76,7 @@ func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil && resp.StatusCode != http.StatusUnauthorized {
 		c.requests.Add(1)
 		if resp.StatusCode == http.StatusTooManyRequests {
-			c.refused.Add(1)
+			c.rejected.Add(1)
 		}
 	}
 	return resp, err
@@ -112,7 +112,7 @@ func runFleet(t *testing.T, f *Fleet) {
 	}
 	all.Wait()
 	f.Took = time.Since(start)
-	f.Requests, f.Refused = int(transport.requests.Load()), int(transport.refused.Load())
+	f.Requests, f.Rejected = int(transport.requests.Load()), int(transport.rejected.Load())
 }
 
 // migrate carries one migration through. When a state is due is known from the server's timings.

@@ -17,7 +17,7 @@ const (
 )
 
 // Measure runs the benchmarks that want selects, by name and server, in as many rounds. In each round the peers take
-// turns, so that the drift of the machine's speed strikes all of them alike.
+// turns, so that a machine whose speed drifts treats all of them alike.
 func Measure(rounds int, want func(name, server string) bool, progress func(string)) (Results, error) {
 	var all Results
 	for i := range benchmarks {
@@ -54,8 +54,8 @@ func (b *benchmark) measure(server string, rounds int) (Results, error) {
 	return all, nil
 }
 
-// slice is one peer's part of a round, nil when it cannot do the work. The server is a new one each time, or the last
-// peer of a round would meet one that has grown with what the others have told it.
+// slice is one peer's part of a round, nil when it cannot do the work. Each peer gets a new server: a used one would have
+// grown with the jobs of the peers before.
 func (b *benchmark) slice(server string, p peer, calls map[string]int) (map[string]float64, error) {
 	s, err := newSite(server, b.siteOptions)
 	if err != nil {
@@ -76,7 +76,7 @@ func (b *benchmark) slice(server string, p peer, calls map[string]int) (map[stri
 }
 
 // warmUp makes connections, nonces and caches.
-func (l *lane) warmUp() error { return l.repeat(minCalls * l.callers) }
+func (l *lane) warmUp() error { return l.makeCalls(minCalls * l.callers) }
 
 // calibrate returns how many calls fill a slice.
 func (l *lane) calibrate() (int, error) {
@@ -104,7 +104,7 @@ func (l *lane) run(n int) (map[string]float64, error) {
 	runtime.ReadMemStats(&before)
 	requests := l.site.requests.Load()
 	start := time.Now()
-	err := l.repeat(n)
+	err := l.makeCalls(n)
 	elapsed := time.Since(start)
 	requests = l.site.requests.Load() - requests
 	runtime.ReadMemStats(&after)
@@ -120,8 +120,8 @@ func (l *lane) run(n int) (map[string]float64, error) {
 	}, nil
 }
 
-// repeat makes n calls, as many at once as the lane has callers.
-func (l *lane) repeat(n int) error {
+// makeCalls makes n calls, as many at once as the lane has callers.
+func (l *lane) makeCalls(n int) error {
 	ctx := context.Background()
 	if l.callers == 1 {
 		for range n {

@@ -19,16 +19,16 @@ const (
 	minimalMigration = "5f1a2b3c4d5e6f7081920a03"
 )
 
-// minimal is a server that checks HTTP Digest and otherwise answers with bytes that it has ready, so that its own cost
-// does not hide the client's.
+// minimal is a server that checks HTTP Digest and responds with bytes that it has ready, so that its own cost does not
+// hide the client's.
 type minimal struct {
 	verifier verifier
 	rejects  atomic.Int32 // how many authenticated requests are still to be rejected
 
-	challenge, refusal, rejection, one, created, list ready
+	challenge, notFound, rejection, one, created, list ready
 }
 
-// ready is an answer.
+// ready is a response.
 type ready struct {
 	status int
 	header http.Header
@@ -48,18 +48,18 @@ func (a *ready) write(w http.ResponseWriter) {
 		header[name] = values
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a client that has gone shows by itself
+	_, _ = w.Write(a.body) // a client that has gone notices by itself
 }
 
 func newMinimal(projects []livemigration.AvailableProject) *minimal {
-	answer := mustJSON(migration{ID: minimalMigration, Status: "WORKING", MigrationHosts: hosts})
+	body := mustJSON(migration{ID: minimalMigration, Status: "WORKING", MigrationHosts: hosts})
 	m := &minimal{
 		verifier:  newVerifier(minimalNonce, minimalUsername, minimalPassword),
 		challenge: newReady(http.StatusUnauthorized, []byte(`{"error":401,"reason":"Unauthorized"}`)),
 		rejection: newReady(http.StatusTooManyRequests, []byte(`{"error":429,"errorCode":"RATE_LIMITED","reason":"Too Many Requests"}`)),
-		refusal:   newReady(http.StatusNotFound, []byte(`{"error":404,"errorCode":"NOT_FOUND","reason":"Not Found"}`)),
-		one:       newReady(http.StatusOK, answer),
-		created:   newReady(http.StatusCreated, answer),
+		notFound:  newReady(http.StatusNotFound, []byte(`{"error":404,"errorCode":"NOT_FOUND","reason":"Not Found"}`)),
+		one:       newReady(http.StatusOK, body),
+		created:   newReady(http.StatusCreated, body),
 		list:      newReady(http.StatusOK, mustJSON(projects)),
 	}
 	m.challenge.header["Www-Authenticate"] = []string{m.verifier.challenge()}
@@ -68,10 +68,10 @@ func newMinimal(projects []livemigration.AvailableProject) *minimal {
 
 func (m *minimal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // what does not arrive is the client's failure too
-	m.answer(r).write(w)
+	m.respond(r).write(w)
 }
 
-func (m *minimal) answer(r *http.Request) *ready {
+func (m *minimal) respond(r *http.Request) *ready {
 	switch {
 	case !m.verifier.accepts(r):
 		return &m.challenge
@@ -84,6 +84,6 @@ func (m *minimal) answer(r *http.Request) *ready {
 	case strings.HasSuffix(r.URL.Path, "/"+minimalMigration):
 		return &m.one
 	default:
-		return &m.refusal
+		return &m.notFound
 	}
 }

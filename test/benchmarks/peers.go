@@ -41,7 +41,7 @@ var peers = []peer{
 	{peerOfficial, connectOfficial},
 }
 
-// call is one call, with its answer decoded.
+// call is one call, with its response decoded.
 type call func(context.Context) error
 
 // client is a peer that knows its server. A nil call is one that the peer does not have.
@@ -155,7 +155,7 @@ func newPlainClient(s *site, hc *http.Client, ready bool) (*client, error) {
 	}, nil
 }
 
-// send makes the request, and makes it again when it is rejected with 429.
+// send makes the request, and retries it while it is rejected with 429.
 func (e *endpoint) send(ctx context.Context, into any) error {
 	for {
 		status, err := e.attempt(ctx, into)
@@ -229,7 +229,7 @@ func connectOfficial(s *site, t transport) (*client, error) {
 	}, nil
 }
 
-// unlessRejected adds what this client leaves to its user: to call again after a 429.
+// unlessRejected calls again after a 429, which this client leaves to its user.
 func unlessRejected(f func(context.Context) (*mongodbatlas.LiveMigration, *mongodbatlas.Response, error)) call {
 	return func(ctx context.Context) error {
 		m, resp, err := f(ctx)

@@ -67,8 +67,7 @@ func budgetTable(r Results) string {
 	t := newTable("what", "budget", "measured", "")
 	for i := range budgets {
 		b := &budgets[i]
-		verdict, limit := "**broken**", number(b.limit, b.unit)
-		got := b.measured(r)
+		verdict, got := "**broken**", b.measured(r)
 		switch {
 		case math.IsNaN(got):
 			verdict = "not measured"
@@ -76,13 +75,8 @@ func budgetTable(r Results) string {
 			verdict = "met"
 		case b.met(got, b.margin):
 			verdict = "within the margin of " + number(b.margin, b.unit)
-		case b.holds(got) && b.outOfReach > 0:
-			verdict = "**out of reach**, see below"
 		}
-		if b.aim > 0 {
-			limit += " (aim: " + number(b.aim, b.unit) + ")"
-		}
-		t.row(b.what, limit, number(got, b.unit), verdict)
+		t.row(b.what, number(b.limit, b.unit), number(got, b.unit), verdict)
 	}
 	return t.String()
 }
@@ -102,7 +96,7 @@ func timeTable(r Results) string {
 	t := newTable("what", "server", "bare, µs", "ours ÷ bare", "icholy ÷ bare", "official ÷ bare", "ours ÷ icholy", "ours ÷ official")
 	eachPlace(r, func(b *benchmark, place string) {
 		if place == serverProcess {
-			return // without a network there is nothing that a body of any size costs
+			return // without a network a body of any size costs nothing
 		}
 		ratio := func(peer, other string) string { return number(r.ratio(b.name, place, peer, other, unitTime), "") }
 		t.row(b.title, place, number(r.median(b.name, place, peerBare, unitTime)/1000, ""),
@@ -172,7 +166,7 @@ func machine() string {
 }
 
 func processor() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // elsewhere than on Linux it stays unnamed
+	info, _ := os.ReadFile("/proc/cpuinfo") // exists on Linux only
 	for line := range strings.Lines(string(info)) {
 		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
 			return strings.TrimSpace(value)

@@ -40,7 +40,7 @@ func TestScale(t *testing.T) {
 	if err := all.Write(os.Stdout); err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range sizes[1:] { // among ten watches, what the client itself needs still weighs
+	for _, n := range sizes[1:] { // with ten watches the client's own memory still counts
 		checkScale(t, all, "watches"+strconv.Itoa(n))
 	}
 }

@@ -33,7 +33,7 @@ type site struct {
 	username, password      string
 	org, project, migration string // ids
 	counter                 *counter
-	// rejectNext makes the next authenticated request be answered with 429.
+	// rejectNext makes the server reject the next authenticated request with 429.
 	rejectNext func()
 
 	requests atomic.Int64
@@ -136,12 +136,12 @@ func (s *site) useAtlas(projects []livemigration.AvailableProject) error {
 
 // drawNonce gets the nonce for the headers that are made beforehand.
 func (s *site) drawNonce() error {
-	answer := httptest.NewRecorder()
-	s.handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, s.readPath("v2"), nil))
-	_, after, _ := strings.Cut(answer.Header().Get("WWW-Authenticate"), ` nonce="`)
+	response := httptest.NewRecorder()
+	s.handler.ServeHTTP(response, httptest.NewRequest(http.MethodGet, s.readPath("v2"), nil))
+	_, after, _ := strings.Cut(response.Header().Get("WWW-Authenticate"), ` nonce="`)
 	nonce, _, ok := strings.Cut(after, `"`)
 	if !ok {
-		return fmt.Errorf("no nonce in the answer with status %d", answer.Code)
+		return fmt.Errorf("no nonce in the response with status %d", response.Code)
 	}
 	s.counter = &counter{verifier: newVerifier(nonce, s.username, s.password), username: s.username}
 	return nil
@@ -188,25 +188,25 @@ func (t *processTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 		arrived.Body = http.NoBody
 	}
 	defer arrived.Body.Close()
-	answer := &processAnswer{header: make(http.Header, 4)}
-	t.handler.ServeHTTP(answer, &arrived)
+	response := &processResponse{header: make(http.Header, 4)}
+	t.handler.ServeHTTP(response, &arrived)
 	return &http.Response{
-		StatusCode: answer.status, Header: answer.header, Request: req, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: answer, ContentLength: int64(answer.body.Len()),
+		StatusCode: response.status, Header: response.header, Request: req, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: response, ContentLength: int64(response.body.Len()),
 	}, nil
 }
 
-// processAnswer is written by a handler, and then read as the response's body.
-type processAnswer struct {
+// processResponse is written by a handler, and then read as the response's body.
+type processResponse struct {
 	status int
 	header http.Header
 	body   bytes.Buffer
 }
 
-func (a *processAnswer) Header() http.Header         { return a.header }
-func (a *processAnswer) WriteHeader(status int)      { a.status = status }
-func (a *processAnswer) Write(p []byte) (int, error) { return a.body.Write(p) }
-func (a *processAnswer) Read(p []byte) (int, error)  { return a.body.Read(p) }
-func (a *processAnswer) Close() error                { return nil }
+func (a *processResponse) Header() http.Header         { return a.header }
+func (a *processResponse) WriteHeader(status int)      { a.status = status }
+func (a *processResponse) Write(p []byte) (int, error) { return a.body.Write(p) }
+func (a *processResponse) Read(p []byte) (int, error)  { return a.body.Read(p) }
+func (a *processResponse) Close() error                { return nil }
 
-var _ io.ReadCloser = (*processAnswer)(nil)
+var _ io.ReadCloser = (*processResponse)(nil)

@@ -1,13 +1,13 @@
 // Package faultmatrix proves what the client makes of failures.
 //
 // The fault matrix is every operation × every fault × the attempts that it strikes. [Cells] lists it, [Expect] says what
-// must come out of a cell, [Document] prints it, and the package's tests run each cell against an Atlas in memory: in
+// must come out of a cell, [Document] prints it, and the package's tests run each cell against the in-memory Atlas: in
 // process on virtual time, over sockets, over TLS, and through a listener that breaks HTTP itself.
 //
 // It does so for both kinds of credentials: API keys with everything that can go wrong with a request, service accounts
 // with what can go wrong with their access tokens.
 //
-// Expectations are not recorded. They follow from the few lines of the rules in matrix_rules.go, applied attempt by
+// Expectations are not recorded. They follow from the few lines of the rules in rules.go, applied attempt by
 // attempt to a model of Atlas, and from the exceptions there, each with its reason.
 package faultmatrix
 
@@ -17,7 +17,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// maxAttempts is the client's default; the matrix says what comes of it.
+// maxAttempts is the client's default.
 const maxAttempts = 5
 
 // Strikes says which attempts of a call a fault strikes.
@@ -25,7 +25,7 @@ type Strikes int
 
 const (
 	First Strikes = iota + 1
-	// Second: the attempt before it is refused with 429 and Retry-After, which every operation repeats.
+	// Second: the attempt before it is rejected with 429 and Retry-After, which every operation retries.
 	Second
 	Every
 )
@@ -102,7 +102,7 @@ type Operation struct {
 	call  call
 }
 
-// silent reports whether the status is the whole answer, because no body belongs to it.
+// silent reports whether the status is the whole response, because it has no body.
 func (o *Operation) silent() bool { return o.class == deleting || o.class == cuttingOver }
 
 // Cause is what the error of a call is about when Atlas did not give it a status.

@@ -23,11 +23,11 @@ type crowd struct {
 	*livemigrationtest.Server
 	client *livemigration.Client
 
-	injected atomic.Int64 // faults
-	limited  atomic.Int64 // answers with 429 that no fault has made
-	answers  atomic.Int64
-	created  sync.Map // by id
-	unknown  atomic.Int64
+	injected  atomic.Int64 // faults
+	limited   atomic.Int64 // 429s that no fault has made
+	responses atomic.Int64
+	created   sync.Map // by id
+	unknown   atomic.Int64
 }
 
 const (
@@ -52,7 +52,7 @@ func newCrowd(t *testing.T) *crowd {
 func (c *crowd) count(req *http.Request) (*http.Response, error) {
 	resp, err := c.Transport().RoundTrip(req)
 	if err == nil {
-		c.answers.Add(1)
+		c.responses.Add(1)
 		if resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get(fromFault) == "" {
 			c.limited.Add(1)
 		}
@@ -80,7 +80,7 @@ func (c *crowd) trouble(ctx context.Context) {
 	}
 }
 
-// pause returns whether the context goes on after the time.
+// pause waits, and reports whether the context has not ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -170,8 +170,8 @@ func TestCrowdWithinARateLimit(t *testing.T) {
 		assert.EqualValues(t, watches, c.jobs())
 		extra := int64(len(c.Migrations())) - c.jobs()
 		assert.LessOrEqual(t, extra, c.unknown.Load(), "every further job has been reported as an unknown outcome")
-		assert.Less(t, c.limited.Load(), c.answers.Load()/100, "requests beyond the limit")
-		t.Logf("%d watches complete after %s: %d answers, %d beyond the limit, %d faults, %d creations unknown, of which %d carried out",
-			complete.Load(), time.Since(start).Round(time.Minute), c.answers.Load(), c.limited.Load(), c.injected.Load(), c.unknown.Load(), extra)
+		assert.Less(t, c.limited.Load(), c.responses.Load()/100, "requests beyond the limit")
+		t.Logf("%d watches complete after %s: %d responses, %d beyond the limit, %d faults, %d creations unknown, of which %d carried out",
+			complete.Load(), time.Since(start).Round(time.Minute), c.responses.Load(), c.limited.Load(), c.injected.Load(), c.unknown.Load(), extra)
 	})
 }

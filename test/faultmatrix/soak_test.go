@@ -40,7 +40,7 @@ func withinTenth(t *testing.T, before, after uint64) {
 	assert.LessOrEqual(t, after, before+max(before/10, 128<<10))
 }
 
-// passing are faults that another attempt may mend.
+// passing are faults that another attempt may not meet.
 var passing = []livemigrationtest.Fault{
 	livemigrationtest.Status(500), livemigrationtest.Status(503), livemigrationtest.Status(429),
 	livemigrationtest.RawStatus(502, "text/html", "<h1>Bad Gateway</h1>"), livemigrationtest.RawStatus(504, "", ""),
@@ -48,7 +48,7 @@ var passing = []livemigrationtest.Fault{
 	livemigrationtest.TruncatedBody(), livemigrationtest.NonJSONBody(), livemigrationtest.WrongMediaType(),
 }
 
-// TestSoak makes 20,000 calls from 50 goroutines, of which every tenth meets a fault. Each comes to its right result.
+// TestSoak makes 20,000 calls from 50 goroutines, of which every tenth meets a fault. Each ends in its right result.
 func TestSoak(t *testing.T) {
 	const callers, calls, tenth = 50, 20_000, 2_000
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -105,10 +105,10 @@ func TestWatchesThroughOutages(t *testing.T) {
 			minute := int(time.Since(start).Minutes())
 			return minute >= 15 && minute < 25 || minute >= 40 && minute < 50
 		}
-		var refused atomic.Int64
+		var failed atomic.Int64
 		client, err := srv.NewClient(livemigration.WithHTTPClient(&http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
 			if down() {
-				refused.Add(1)
+				failed.Add(1)
 				return nil, syscall.ECONNREFUSED
 			}
 			return srv.Transport().RoundTrip(req)
@@ -138,8 +138,8 @@ func TestWatchesThroughOutages(t *testing.T) {
 		withinTenth(t, before, heap(srv, client))
 		wg.Wait()
 		assert.EqualValues(t, watches, complete.Load())
-		assert.Positive(t, refused.Load())
-		t.Logf("%d watches complete after %s, %d requests refused", complete.Load(), time.Since(start).Round(time.Minute), refused.Load())
+		assert.Positive(t, failed.Load())
+		t.Logf("%d watches complete after %s, %d requests failed", complete.Load(), time.Since(start).Round(time.Minute), failed.Load())
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // apacheModules are where distributions keep the modules.
 var apacheModules = []string{"/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules"}
 
-// startApache starts an Apache httpd that asks for Digest credentials, with more directives for how it does.
+// startApache starts an Apache httpd that asks for Digest credentials. The directives say how it checks them.
 func startApache(t *testing.T, backend, directives string, env ...string) *daemon {
 	t.Helper()
 	program, modules := requireProgram(t, "apache2", "httpd"), requireApacheModules(t)
@@ -44,7 +44,7 @@ func apacheConfiguration(d *daemon, modules, backend, directives string) string 
 		fmt.Fprintf(&c, "<IfModule !%[1]s_module>\nLoadModule %[1]s_module %[2]s/mod_%[1]s.so\n</IfModule>\n", module, modules)
 	}
 	if os.Getuid() == 0 {
-		// Apache refuses to serve as root. These are the numbers of nobody.
+		// Apache does not serve as root. These are the numbers of the user nobody.
 		c.WriteString("User #65534\nGroup #65534\n")
 	}
 	fmt.Fprintf(&c, `

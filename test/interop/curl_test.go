@@ -17,8 +17,8 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// curl runs curl with a key in its configuration, which it reads from its input so that the list of processes does not
-// show it, and returns the status of the answer.
+// curl runs curl and returns the status of the response. The key is in a configuration that curl reads from its input, so
+// that the list of processes does not show it.
 func curl(t *testing.T, public, private string, args ...string) string {
 	t.Helper()
 	program := requireProgram(t, "curl")
@@ -127,8 +127,8 @@ func TestCurl(t *testing.T) {
 	}
 }
 
-// TestCurlRefused refuses what curl sends, and counts what it makes of that.
-func TestCurlRefused(t *testing.T) {
+// TestCurlRejected rejects a request of curl, and counts the requests that follow.
+func TestCurlRejected(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		wrongKey bool

@@ -24,8 +24,8 @@ const (
 	accessLog, errorLog = "access.log", "error.log"
 )
 
-// requireProgram returns the path of the first of the programs that is installed. Without one the test is skipped, but
-// where CI=true says that nothing may be missing it fails.
+// requireProgram returns the path of the first of the programs that is installed. If none is, the test is skipped. With
+// CI=true it fails instead.
 func requireProgram(t *testing.T, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -80,7 +80,7 @@ func startDaemon(t *testing.T, configure func(*daemon) []string, env ...string) 
 	return nil
 }
 
-// restart stops the server and starts it on the same address, with the configuration as it is now to be.
+// restart stops the server and starts it on the same address, with a new configuration.
 func (d *daemon) restart() {
 	d.t.Helper()
 	d.stop()
@@ -107,7 +107,7 @@ func (d *daemon) start() bool {
 	return d.ready()
 }
 
-// ready polls the server until it answers with its challenge. It gives up when the process has ended.
+// ready polls the server until it responds with its challenge. It gives up when the process has ended.
 func (d *daemon) ready() bool {
 	d.t.Helper()
 	deadline := time.After(startTimeout)
@@ -125,7 +125,7 @@ func (d *daemon) ready() bool {
 	}
 }
 
-// probe asks for something without credentials, on a connection of its own. The body of the answer is closed.
+// probe makes a request without credentials, on a connection of its own. The body of the response is closed.
 func (d *daemon) probe() (*http.Response, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
 	res, err := client.Get(d.url() + "/ready")

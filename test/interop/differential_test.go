@@ -74,8 +74,8 @@ func migrationCases(srv *livemigrationtest.Server) map[string]migrationCase {
 	}
 }
 
-// pair is one operation by both clients. That the official client cannot read some answers is the matter of
-// TestOfficialClient: here only what arrives counts.
+// pair is one operation by both clients. Only what arrives counts here. TestOfficialClient is about the responses that
+// the official client cannot read.
 type pair struct {
 	operation livemigrationtest.Operation
 	official  func(context.Context, mongodbatlas.LiveMigrationService)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What lighttpd has compiled in: a nonce is good for ten minutes, and in the last of them answers announce the next one.
+// What lighttpd has compiled in: a nonce is valid for ten minutes. In the last of them responses announce the next one.
 const (
 	lighttpdLifetime  = 10 * time.Minute
 	lighttpdNextNonce = 9 * time.Minute
@@ -22,8 +22,8 @@ const (
 
 // startLighttpd starts a lighttpd that asks for Digest credentials with the algorithms, which are separated by "|".
 //
-// The option nonce-secret is left alone: with it lighttpd 1.4.69 refuses its own nonces, also from curl. Without it a
-// nonce is accepted for what its time says, so that a restart ends none, and only the clock does.
+// The option nonce-secret is not set: with it lighttpd 1.4.69 rejects its own nonces, also from curl. Without it only the
+// time in a nonce counts, so nonces stay valid after a restart and expire by the clock.
 func startLighttpd(t *testing.T, backend, algorithms string, env ...string) *daemon {
 	t.Helper()
 	program := requireProgram(t, "lighttpd")
@@ -90,7 +90,7 @@ func (c *clock) set() {
 	require.NoError(c.t, os.WriteFile(c.file, fmt.Appendf(nil, "+%d\n", int(c.ahead.Seconds())), 0o644))
 }
 
-// advance moves the clock, and waits until the server shows it in an answer.
+// advance moves the clock, and waits until a response of the server shows the new time.
 func (c *clock) advance(by time.Duration, d *daemon) {
 	c.t.Helper()
 	c.ahead += by

@@ -42,9 +42,9 @@ func officialRequest(srv *livemigrationtest.Server, hosts ...string) *mongodbatl
 
 // TestOfficialClient takes the official client through the seven operations that it has.
 //
-// It does not read two forms that the documentation of v1.0 shows, and that the in-memory Atlas sends when asked to: a
-// link-token in an array, and a single migration host as a string. What was asked for has been done all the same, so
-// the test goes on with the ids that the server knows.
+// That client cannot read two forms that the documentation of v1.0 shows: a link-token in an array, and a single
+// migration host as a string. The in-memory Atlas sends them when asked to. It has carried out the request all the same,
+// so the test continues with the ids that the server knows.
 func TestOfficialClient(t *testing.T) {
 	t.Parallel()
 	const (
@@ -57,9 +57,9 @@ func TestOfficialClient(t *testing.T) {
 		opts              []livemigrationtest.Option
 		tokenErr, hostErr string // of the client
 	}{
-		"documented answers, one host":  {[]string{"vm001.example.com"}, documented, token, host},
-		"documented answers, two hosts": {[]string{"vm001.example.com", "vm002.example.com"}, documented, token, ""},
-		"plain answers":                 {[]string{"vm001.example.com"}, nil, "", ""},
+		"documented responses, one host":  {[]string{"vm001.example.com"}, documented, token, host},
+		"documented responses, two hosts": {[]string{"vm001.example.com", "vm002.example.com"}, documented, token, ""},
+		"plain responses":                 {[]string{"vm001.example.com"}, nil, "", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -129,9 +129,9 @@ func TestOfficialClient(t *testing.T) {
 	}
 }
 
-// TestOfficialClientIsRefused shows that the server refuses that client what it must, and that the client understands
-// the refusal.
-func TestOfficialClientIsRefused(t *testing.T) {
+// TestOfficialClientIsRejected shows that the server rejects bad requests of that client, and that the client
+// understands the error.
+func TestOfficialClientIsRejected(t *testing.T) {
 	t.Parallel()
 	srv := livemigrationtest.NewServer()
 	t.Cleanup(srv.Close)
@@ -139,21 +139,21 @@ func TestOfficialClientIsRefused(t *testing.T) {
 	request := officialRequest(srv, "vm001.example.com")
 	request.DropEnabled = nil // required, but this client leaves out what is nil
 	_, _, err := official.Create(ctx, project, request)
-	var refusal *mongodbatlas.ErrorResponse
-	require.ErrorAs(t, err, &refusal)
-	assert.Equal(t, http.StatusBadRequest, refusal.HTTPCode)
-	assert.NotEmpty(t, refusal.ErrorCode)
-	assert.NotEmpty(t, refusal.Detail)
+	var rejection *mongodbatlas.ErrorResponse
+	require.ErrorAs(t, err, &rejection)
+	assert.Equal(t, http.StatusBadRequest, rejection.HTTPCode)
+	assert.NotEmpty(t, rejection.ErrorCode)
+	assert.NotEmpty(t, rejection.Detail)
 
 	_, _, err = official.Get(ctx, project, "5f1a2b3c4d5e6f7081920bff")
-	require.ErrorAs(t, err, &refusal)
-	assert.Equal(t, http.StatusNotFound, refusal.HTTPCode)
-	assert.Equal(t, "RESOURCE_NOT_FOUND", refusal.ErrorCode)
+	require.ErrorAs(t, err, &rejection)
+	assert.Equal(t, http.StatusNotFound, rejection.HTTPCode)
+	assert.Equal(t, "RESOURCE_NOT_FOUND", rejection.ErrorCode)
 	assert.Empty(t, srv.Migrations())
 }
 
-// TestOfficialClientAndDocumentedChallenge sends the challenge as the documentation prints it, with op="auth": that
-// client gives up, and ours does not.
+// TestOfficialClientAndDocumentedChallenge sends the challenge as the documentation prints it, with op="auth". That
+// client gives up. Ours does not.
 func TestOfficialClientAndDocumentedChallenge(t *testing.T) {
 	t.Parallel()
 	srv := livemigrationtest.NewServer(livemigrationtest.WithDocumentedChallenge())

@@ -19,8 +19,8 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// TestCost counts requests where nonces do not end: one for the challenge however many callers wait for it, and then one
-// a call.
+// TestCost counts requests while nonces do not expire. The challenge costs one request, however many callers wait for
+// it. Each call costs one more.
 func TestCost(t *testing.T) {
 	t.Parallel()
 	for name, p := range peers {
@@ -43,8 +43,8 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// TestCostAlone counts the requests of a caller who is alone: two for the first call, whichever operation it is, and one
-// for each other.
+// TestCostAlone counts the requests of a single caller: two for the first call, whichever operation it is, and one for
+// each other call.
 func TestCostAlone(t *testing.T) {
 	t.Parallel()
 	for name, p := range peers {
@@ -67,21 +67,21 @@ func TestCostAlone(t *testing.T) {
 	}
 }
 
-// TestNonceExpiry ends the nonce before each of the eight operations: a call then costs one request more at the most,
-// and arrives once, with its body.
+// TestNonceExpiry lets the nonce expire before each of the eight operations. A call then costs at most one more request.
+// It arrives once, with its body.
 func TestNonceExpiry(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		// prepare returns the server and what ends its nonces.
+		// prepare returns the server and a function that makes its nonces expire.
 		prepare func(t *testing.T) (peer, func(*rig))
 		callers int
 		extra   int // requests that all callers together need at least
 		most    int // requests that one call may cost
 	}{
 		"Apache, after its second": {func(*testing.T) (peer, func(*rig)) {
-			// Whether a nonce has expired shows only in an answer to it, which would renew it: there is nothing to poll.
+			// Only a response shows whether a nonce has expired, and that response renews it. So there is nothing to poll.
 			return apachePeer("AuthDigestNonceLifetime 1", ""), func(*rig) { time.Sleep(1100 * time.Millisecond) }
-		}, 1, 1, 2}, // alone: a crowd on a busy machine would see nonces expire twice in a call
+		}, 1, 1, 2}, // one caller: with many on a busy machine a nonce may expire twice in a call
 		// A longer lifetime, on a clock that the test moves.
 		"Apache, after its minute": {func(t *testing.T) (peer, func(*rig)) {
 			clock := newClock(t)
@@ -100,11 +100,11 @@ func TestNonceExpiry(t *testing.T) {
 		"lighttpd, SHA-256, after its ten minutes": {func(t *testing.T) (peer, func(*rig)) {
 			return lighttpdAhead(t, "SHA-256", lighttpdLifetime+time.Second)
 		}, callers, 1, 2},
-		// Its answers then announce the next nonce, and a client that takes it is never refused.
+		// Its responses then announce the next nonce. A client that uses it is never rejected.
 		"lighttpd, in the tenth minute": {func(t *testing.T) (peer, func(*rig)) {
 			return lighttpdAhead(t, "MD5", lighttpdNextNonce+20*time.Second)
 		}, callers, 0, 1},
-		// It does not remember its nonces, so that they outlive a restart.
+		// It does not remember its nonces, so they stay valid after a restart.
 		"lighttpd, restarted": {func(t *testing.T) (peer, func(*rig)) {
 			return lighttpdPeer("MD5", ""), func(r *rig) { r.front.restart() }
 		}, callers, 0, 1},
@@ -118,7 +118,7 @@ func TestNonceExpiry(t *testing.T) {
 			require.NoError(t, err)
 			jobs := make([]job, tt.callers)
 			for _, op := range operations {
-				r.wire.CloseIdleConnections() // the server may have closed them, and this is not about that
+				r.wire.CloseIdleConnections() // the server may have closed them, which is another test's subject
 				expire(r)
 				costs := r.together(t, op, jobs)
 				assert.GreaterOrEqual(t, sum(costs), tt.callers+tt.extra, "%s: %v", op.name, costs)
@@ -139,14 +139,14 @@ func lighttpdAhead(t *testing.T, algorithm string, by time.Duration) (peer, func
 	return peer{start: start}, func(r *rig) { clock.advance(by, r.front) }
 }
 
-// TestWrongKeys makes sure that the servers do check keys, and that finding out costs two requests.
+// TestWrongKeys makes sure that the servers check keys, and that a wrong key costs two requests.
 func TestWrongKeys(t *testing.T) {
 	t.Parallel()
 	for name, p := range peers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, p)
-			// At the same time, because lighttpd makes whoever has a wrong key wait for a second.
+			// At the same time, because lighttpd delays each response to a wrong key by a second.
 			var group sync.WaitGroup
 			for _, op := range operations {
 				group.Go(func() {
@@ -204,9 +204,9 @@ func TestCredentialsChanged(t *testing.T) {
 					changed := *r
 					changed.meter = &meter{base: &rewriter{r.wire, regexp.MustCompile(change.parameter), change.with}}
 					_, err := changed.newClient(t, privateKey).AvailableProjects.List(t.Context(), r.atlas.OrgID())
-					var refusal *livemigration.APIError
-					if assert.ErrorAs(t, err, &refusal, part) {
-						assert.Contains(t, []int{http.StatusUnauthorized, http.StatusBadRequest}, refusal.StatusCode, part)
+					var rejection *livemigration.APIError
+					if assert.ErrorAs(t, err, &rejection, part) {
+						assert.Contains(t, []int{http.StatusUnauthorized, http.StatusBadRequest}, rejection.StatusCode, part)
 					}
 				})
 			}
@@ -285,10 +285,10 @@ func TestStrictServers(t *testing.T) {
 	}
 }
 
-// TestStrictServersTogether calls the same servers from 20 callers at once. They take the nonces and counts of one
-// client, which they know by its opaque, in ascending order only, and concurrent requests overtake each other. So with
-// one client for all, some calls are refused in spite of a repeat; those are not carried out, and nothing is carried
-// out twice. With a client for each caller all calls succeed.
+// TestStrictServersTogether calls the same servers from 20 callers at once. The servers know a client by its opaque, and
+// accept its nonces and counts in ascending order only. Concurrent requests overtake each other. So with one client for
+// all callers some calls are rejected in spite of a retry. Those are not carried out, and nothing is carried out twice.
+// With a client for each caller all calls succeed.
 func TestStrictServersTogether(t *testing.T) {
 	t.Parallel()
 	for name, p := range strictPeers {
@@ -306,7 +306,7 @@ func TestStrictServersTogether(t *testing.T) {
 					group.Go(func() {
 						ctx, cost := withCost(t.Context())
 						_, err := client.Migrations.Create(ctx, r.atlas.ProjectID(), r.atlas.Request())
-						// The first of all pays for the challenge, and may be refused with it like the others.
+						// The first caller pays for the challenge, and may be rejected like the others.
 						assert.LessOrEqual(t, cost.Load(), int64(3))
 						if err == nil {
 							succeeded.Add(1)

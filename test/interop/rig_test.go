@@ -21,7 +21,7 @@ const (
 	privateKey = "2f9c8a04-0000-4a1b-9c3d-interop00001"
 )
 
-// peer is somebody else's Digest server, as a reverse proxy.
+// peer is a Digest server of another project, as a reverse proxy.
 type peer struct {
 	start func(t *testing.T, backend string) *daemon
 	// challenge is what it must ask for, as a regular expression.
@@ -69,7 +69,7 @@ func newRig(t *testing.T, p peer) *rig {
 	return r
 }
 
-// newClient returns a client that has not authenticated yet. It repeats nothing, so that no cost hides in a repeat.
+// newClient returns a client that has not authenticated yet. It retries nothing, so that no cost hides in a retry.
 func (r *rig) newClient(t *testing.T, private string) *livemigration.Client {
 	t.Helper()
 	client, err := livemigration.NewClient(livemigration.APIKey(publicKey, private),

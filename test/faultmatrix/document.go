@@ -11,12 +11,12 @@ const documentHead = `# The fault matrix
 
 <!-- Written by "go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/fault-matrix.md". Do not edit. -->
 
-What comes out of each call of the library when something goes wrong: every operation × every fault × the attempts that
-the fault strikes. The tests of ` + "`test/faultmatrix`" + ` run each cell over real connections, and what does not need one also in
-process on virtual time, in both versions of the API; faults of connections also over HTTPS, on a connection that has
-been in use, and through a transport of the user's; faults of access tokens also where the token of an earlier call has
-died. They hold each cell against this table; the table itself follows from
-the rules below and not from what the code does.
+What each call of the library returns when something goes wrong: every operation × every fault × the attempts that the
+fault strikes. The tests of ` + "`test/faultmatrix`" + ` run each cell over real connections. What needs no connection they also run in
+process on virtual time, in both versions of the API. Faults of connections they also run over HTTPS, on a connection that
+is in use, and through a transport of the user's. Faults of access tokens they also run after the token of an earlier
+call has expired. Each cell must be as this table says. The table follows from the rules below, and not from what the code
+does.
 
 ` + "```console" + `
 go test -C test/faultmatrix ./...                                                        # runs the matrix
@@ -26,36 +26,37 @@ go run -C test/faultmatrix ./cmd/faultmatrix -check ../../docs/fault-matrix.md  
 
 ## How to read it
 
-A row is a fault, a column one or several operations for which all cells are the same. There are three tables for clients
-with an API key, and three for those with a service account: the fault strikes the first attempt, the second one (the
-first is refused with 429, which is repeated), or every attempt, of which a call makes up to %d. "Handshake" is a request
-without credentials, with which the client asks for the challenge of HTTP Digest; "token request" is the one with which a
-service account asks for its access token, POST /api/oauth/token. "Carried out" means that Atlas did what the request
-asks for, although its answer says otherwise or is lost.
+A row is a fault. A column is one or several operations that have the same cells. There are three tables for clients with
+an API key, and three for clients with a service account: the fault strikes the first attempt, the second one (the first
+is rejected with 429, which is retried), or every attempt. A call makes up to %d attempts.
 
-What happens to the operation's own request has the same outcome with both kinds of credentials, which the tests check in
-process. So the tables of service accounts hold what can happen to tokens only.
+- *Handshake* is a request without credentials, with which the client asks for the challenge of HTTP Digest.
+- *Token request* is the request with which a service account asks for its access token, POST /api/oauth/token.
+- *Carried out* means that Atlas did what the request asks for, although its response says otherwise or is lost.
+
+What happens to the operation's own request has the same outcome with both kinds of credentials. The tests check that in
+process. So the tables of service accounts are about tokens only.
 
 A cell has three parts, and a fourth one for service accounts, such as ` + "`ok · 2 · +1`" + `:
 
 1. **What the call returns**, see below.
-2. **How many authenticated requests arrived.** ` + "`1/2`" + `: one, in two attempts.
-3. **What Atlas holds more than before:** jobs or link-tokens that the call has created; ` + "`−1`" + ` the link-token that it has
-   deleted; for a cutover ` + "`+1`" + ` when the migration is cut over. For operations that read, always ` + "`0`" + `.
+2. **How many authenticated requests arrived.** ` + "`1/2`" + `: one request, in two attempts.
+3. **What has changed in Atlas:** the number of jobs or link-tokens that the call has created; ` + "`−1`" + ` for the link-token that
+   it has deleted; for a cutover ` + "`+1`" + ` when the migration is cut over. For operations that read it is always ` + "`0`" + `.
 4. **How many requests for a token arrived.**
 
-| result | the error is |
+| result | the error |
 | --- | --- |
 | ok | none, and the result is right: a creation returns the id of the job that it has created last |
 | 404, 503, … | an ` + "`*APIError`" + ` with this status |
 | **unknown**: … | an ` + "`*OutcomeUnknownError`" + ` around what follows the colon |
-| broken | the connection was closed or reset, or ended in the middle of the answer |
+| broken | the connection was closed or reset, or ended in the middle of the response |
 | refused, no host | the dial failed: nobody listens, or the name is unknown |
 | timeout | the time for the last attempt has passed (` + "`WithTimeout`" + `) |
-| deadline, cancelled | the context's own error; with a status in brackets, also the ` + "`*APIError`" + ` after which the call would have been repeated |
+| deadline, cancelled | the context's own error; with a status in brackets, also the ` + "`*APIError`" + ` of the attempt before |
 | TLS, certificate | TLS failed; the certificate is not trusted (` + "`*tls.CertificateVerificationError`" + `) |
-| not HTTP, endless head | what arrived is not the head of an HTTP answer; the head has no end |
-| body, too large | a success whose body is not what belongs there, or has more than 4 MiB |
+| not HTTP, endless head | what arrived is not the head of an HTTP response; the head has no end |
+| body, too large | the status is a success, and the body cannot be used, or has more than 4 MiB |
 
 In no cell does a call outlive its context by more than %d ms, or leave a connection or a goroutine behind.
 
@@ -66,14 +67,14 @@ In no cell does a call outlive its context by more than %d ms, or leave a connec
 `
 
 const documentRules = `
-A call ends after %d attempts with the error of the last one. Besides:
+A call ends after %d attempts with the error of the last one. In addition:
 
-- A link-token that is not found after an attempt that may have deleted it has been deleted: **ok**.
-- A cutover that is refused with a 4xx after an attempt that may have been carried out: **unknown**, around the refusal.
-- Where there is no access token, nothing has been sent, whatever the operation is. So it is never **unknown**, and an
+- An attempt may have deleted the link-token, and the next one ends in 404: the link-token has been deleted, **ok**.
+- An attempt may have cut over, and the next one is rejected with a 4xx: **unknown**, around the rejection.
+- Without an access token nothing is sent, whatever the operation is. So the outcome is never **unknown**, and an
   ` + "`*APIError`" + ` is then about POST /api/oauth/token.
-- Deleting and cutting over have an answer without content: once its status has arrived, a body that is lost changes
-  nothing. A body that has arrived and is not JSON does: such an answer is not of Atlas.
+- Deleting and cutting over have a response without content. Once the status has arrived, a lost body changes nothing.
+  A body that has arrived and is not JSON does: such a response is not from Atlas.
 `
 
 // Document is the matrix in Markdown.

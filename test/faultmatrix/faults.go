@@ -18,9 +18,9 @@ type Fault struct {
 	carriedOut bool
 	// beforehand: it strikes before credentials go out with the request.
 	beforehand bool
-	// keepsStatus: a refusal by Atlas still shows, since only the body suffers. inBody: so does a success.
+	// keepsStatus: the status of an error still arrives, since only the body is lost. inBody: so does that of a success.
 	keepsStatus, inBody bool
-	// foreign: the body arrives, and is nobody's answer, also where none is needed.
+	// foreign: a body arrives that is not from Atlas, which counts also where no body is needed.
 	foreign bool
 	// once: it strikes a connection that is in use, and the attempt after it opens another one.
 	once bool
@@ -59,7 +59,7 @@ func (f *Fault) aboutDigest() bool {
 // costly reports whether a cell takes long, by waiting or by sending much.
 func (f *Fault) costly() bool { return f.impatient || f.effect == oversized }
 
-// arrives reports whether a whole answer does, so that it does not matter over what.
+// arrives reports whether a whole response arrives. Then the kind of connection does not matter.
 func (f *Fault) arrives() bool {
 	return f.wire == nil && f.ends == never && (f.result.Status != 0 || f.result.Cause == BadBody)
 }
@@ -108,7 +108,7 @@ func Faults() []*Fault { return slices.Concat(keyFaults(), accountFaults()) }
 // keyFaults are the rows about API keys.
 func keyFaults() []*Fault {
 	return slices.Concat(
-		harmlessFaults(), unsentFaults(), refusals(), serverErrors(), lostOutcomes(), unreadableAnswers(), finalAnswers(), ends(),
+		harmlessFaults(), unsentFaults(), rejections(), serverErrors(), lostOutcomes(), unreadableResponses(), finalResponses(), ends(),
 	)
 }
 
@@ -119,11 +119,11 @@ func harmlessFaults() []*Fault {
 	ok := Result{}
 	return []*Fault{
 		injected("wrong media type", lmtest.WrongMediaType()).is(harmless, ok),
-		injected("slow answer", lmtest.SlowBody(10*time.Millisecond)).is(harmless, ok),
+		injected("slow response", lmtest.SlowBody(10*time.Millisecond)).is(harmless, ok),
 		injected("body that pauses", lmtest.StalledBody(10*time.Millisecond)).is(harmless, ok),
 		{Name: "nonce expired", effect: harmless, spoil: (*lmtest.Server).ExpireNonces},
 		onTheWire("idle connection closed between two calls or attempts", &wireFault{idle: true}).is(harmless, ok).with(func(f *Fault) { f.warm = true }),
-		onTheWire("TLS record in two pieces", &wireFault{tlsOnly: true, answer: tlsRecord(inTwo)}).is(harmless, ok),
+		onTheWire("TLS record in two pieces", &wireFault{tlsOnly: true, respond: tlsRecord(inTwo)}).is(harmless, ok),
 		injected("handshake: truncated body", lmtest.TruncatedBody()).is(harmless, ok).handshake(),
 		injected("handshake: body of 5 MiB", lmtest.OversizedBody(5<<20)).is(harmless, ok).handshake(),
 	}
@@ -131,17 +131,17 @@ func harmlessFaults() []*Fault {
 
 func unsentFaults() []*Fault {
 	return []*Fault{
-		onTheWire("dial refused", &wireFault{dial: dialRefused}).is(unsent, cause(Refused)).before(),
+		onTheWire("connection refused", &wireFault{dial: dialNobody}).is(unsent, cause(Refused)).before(),
 		onTheWire("host not found", &wireFault{dial: dialNoHost}).is(unsent, cause(NoHost)).before(),
 		onTheWire("connection closed when accepted", &wireFault{accept: closeIt}).is(unsent, cause(Broken)).handshake(),
 		onTheWire("connection reset when accepted", &wireFault{accept: resetIt}).is(unsent, cause(Broken)).handshake(),
-		onTheWire("server accepts and never answers", &wireFault{accept: silence}).is(unsent, cause(TimedOut)).handshake().shortly(),
+		onTheWire("server accepts and never responds", &wireFault{accept: silence}).is(unsent, cause(TimedOut)).handshake().shortly(),
 		onTheWire("not an HTTP server", &wireFault{plainOnly: true, accept: greet}).is(unsent, cause(NotHTTP)).handshake(),
 		onTheWire("TLS: not a TLS server", &wireFault{tlsOnly: true, accept: greet}).is(unsent, cause(BadTLS)).before(),
-		onTheWire("TLS: handshake refused by an alert", &wireFault{tlsOnly: true, accept: alert}).is(unsent, cause(BadTLS)).before(),
+		onTheWire("TLS: handshake rejected by an alert", &wireFault{tlsOnly: true, accept: alert}).is(unsent, cause(BadTLS)).before(),
 		onTheWire("TLS: record of the handshake cut in two", &wireFault{tlsOnly: true, accept: cutHandshake}).is(unsent, cause(Broken)).before(),
 		injected("handshake: reset", lmtest.ResetBeforeRequest()).is(unsent, cause(Broken)).handshake(),
-		injected("handshake: no answer", lmtest.SlowBody(hour)).is(unsent, cause(TimedOut)).handshake().shortly(),
+		injected("handshake: no response", lmtest.SlowBody(hour)).is(unsent, cause(TimedOut)).handshake().shortly(),
 		injected("handshake: 429 with Retry-After", lmtest.Status(429)).is(unsent, status(429)).handshake().after(soon),
 		injected("handshake: 500", lmtest.Status(500)).is(unsent, status(500)).handshake(),
 		injected("handshake: 502 from a gateway", html(502)).is(unsent, status(502)).handshake(),
@@ -149,13 +149,13 @@ func unsentFaults() []*Fault {
 	}
 }
 
-func refusals() []*Fault {
+func rejections() []*Fault {
 	return []*Fault{
-		injected("429 with Retry-After", lmtest.Status(429)).is(refusedForNow, status(429)).after(soon),
-		injected("429 without Retry-After", lmtest.Status(429)).is(refusedForNow, status(429)),
-		injected("429 from a gateway", html(429)).is(refusedForNow, status(429)),
-		injected("503 with Retry-After", lmtest.Status(503)).is(refusedForNow, status(503)).after(soon),
-		injected("503 with Retry-After from a gateway", html(503)).is(refusedForNow, status(503)).after(soon),
+		injected("429 with Retry-After", lmtest.Status(429)).is(rejectedForNow, status(429)).after(soon),
+		injected("429 without Retry-After", lmtest.Status(429)).is(rejectedForNow, status(429)),
+		injected("429 from a gateway", html(429)).is(rejectedForNow, status(429)),
+		injected("503 with Retry-After", lmtest.Status(503)).is(rejectedForNow, status(503)).after(soon),
+		injected("503 with Retry-After from a gateway", html(503)).is(rejectedForNow, status(503)).after(soon),
 	}
 }
 
@@ -182,34 +182,34 @@ func lostOutcomes() []*Fault {
 	return []*Fault{
 		injected("reset before the request is read", lmtest.ResetBeforeRequest()).is(outcomeLost, cause(Broken)),
 		injected("reset after the request", lmtest.ResetAfterRequest()).is(outcomeLost, cause(Broken)).done(),
-		onTheWire("connection closed in the place of an answer", &wireFault{answer: say("")}).is(outcomeLost, cause(Broken)).done(),
-		onTheWire("idle connection reset as the request goes out", &wireFault{answer: resetInstead}).is(outcomeLost, cause(Broken)).
+		onTheWire("connection closed instead of a response", &wireFault{respond: say("")}).is(outcomeLost, cause(Broken)).done(),
+		onTheWire("idle connection reset as the request goes out", &wireFault{respond: resetInstead}).is(outcomeLost, cause(Broken)).
 			with(func(f *Fault) { f.warm, f.once = true, true }),
 		onTheWire("new connection reset at the first byte of the request", &wireFault{plainOnly: true, idle: true, accept: resetAtFirstByte}).is(outcomeLost, cause(Broken)).before().
 			with(func(f *Fault) { f.warm = true }),
-		onTheWire("new connection accepted, and the request on it never answered", &wireFault{plainOnly: true, idle: true, accept: silence}).is(outcomeLost, cause(TimedOut)).before().shortly().
+		onTheWire("new connection accepted, and the request on it never gets a response", &wireFault{plainOnly: true, idle: true, accept: silence}).is(outcomeLost, cause(TimedOut)).before().shortly().
 			with(func(f *Fault) { f.warm = true }),
-		onTheWire("no answer", &wireFault{answer: hang("")}).is(outcomeLost, cause(TimedOut)).shortly(),
-		injected("no answer, carried out", lmtest.SlowBody(hour)).is(outcomeLost, cause(TimedOut)).done().shortly(),
-		onTheWire("half a status line", &wireFault{answer: say("HTTP/1.1 20")}).is(outcomeLost, cause(NotHTTP)).done(),
-		onTheWire("half a status line, then silence", &wireFault{answer: hang("HTTP/1.1 20")}).is(outcomeLost, cause(TimedOut)).done().shortly(),
-		onTheWire("a status line that is none", &wireFault{answer: say("HTTP/1.1 abc\r\n\r\n")}).is(outcomeLost, cause(NotHTTP)).done(),
-		onTheWire("headers cut off", &wireFault{answer: headOnly(closeIt)}).is(outcomeLost, cause(Broken)).done(),
-		onTheWire("headers cut off, then silence", &wireFault{answer: headOnly(silence)}).is(outcomeLost, cause(TimedOut)).done().shortly(),
-		onTheWire("headers without end", &wireFault{answer: endlessHead}).is(outcomeLost, cause(EndlessHead)).done(),
-		onTheWire("TLS: record of the answer cut in two", &wireFault{tlsOnly: true, answer: tlsRecord(cutOff)}).is(outcomeLost, cause(Broken)).done(),
-		onTheWire("TLS: record of the answer damaged", &wireFault{tlsOnly: true, answer: tlsRecord(damaged)}).is(outcomeLost, cause(BadTLS)).done(),
+		onTheWire("no response", &wireFault{respond: hang("")}).is(outcomeLost, cause(TimedOut)).shortly(),
+		injected("no response, carried out", lmtest.SlowBody(hour)).is(outcomeLost, cause(TimedOut)).done().shortly(),
+		onTheWire("half a status line", &wireFault{respond: say("HTTP/1.1 20")}).is(outcomeLost, cause(NotHTTP)).done(),
+		onTheWire("half a status line, then silence", &wireFault{respond: hang("HTTP/1.1 20")}).is(outcomeLost, cause(TimedOut)).done().shortly(),
+		onTheWire("a status line that is none", &wireFault{respond: say("HTTP/1.1 abc\r\n\r\n")}).is(outcomeLost, cause(NotHTTP)).done(),
+		onTheWire("headers cut off", &wireFault{respond: headOnly(closeIt)}).is(outcomeLost, cause(Broken)).done(),
+		onTheWire("headers cut off, then silence", &wireFault{respond: headOnly(silence)}).is(outcomeLost, cause(TimedOut)).done().shortly(),
+		onTheWire("headers without end", &wireFault{respond: endlessHead}).is(outcomeLost, cause(EndlessHead)).done(),
+		onTheWire("TLS: record of the response cut in two", &wireFault{tlsOnly: true, respond: tlsRecord(cutOff)}).is(outcomeLost, cause(Broken)).done(),
+		onTheWire("TLS: record of the response damaged", &wireFault{tlsOnly: true, respond: tlsRecord(damaged)}).is(outcomeLost, cause(BadTLS)).done(),
 	}
 }
 
-func unreadableAnswers() []*Fault {
+func unreadableResponses() []*Fault {
 	return []*Fault{
 		injected("truncated body", lmtest.TruncatedBody()).is(unreadable, cause(Broken)).done().inTheBody(),
 		injected("body that stalls", lmtest.StalledBody(hour)).is(unreadable, cause(TimedOut)).done().inTheBody().shortly(),
-		onTheWire("chunked body that stops", &wireFault{answer: chunked("", closeIt)}).is(unreadable, cause(Broken)).done().inTheBody(),
-		onTheWire("chunked body that stops, then silence", &wireFault{answer: chunked("", silence)}).is(unreadable, cause(TimedOut)).done().inTheBody().shortly(),
-		onTheWire("chunked body with a chunk of no length", &wireFault{answer: chunked("zz\r\n", closeIt)}).is(unreadable, cause(BadBody)).done().inTheBody(),
-		onTheWire("body without a length, cut off", &wireFault{answer: untilClose}).is(unreadable, cause(BadBody)).done().inTheBody(),
+		onTheWire("chunked body that stops", &wireFault{respond: chunked("", closeIt)}).is(unreadable, cause(Broken)).done().inTheBody(),
+		onTheWire("chunked body that stops, then silence", &wireFault{respond: chunked("", silence)}).is(unreadable, cause(TimedOut)).done().inTheBody().shortly(),
+		onTheWire("chunked body with a chunk of no length", &wireFault{respond: chunked("zz\r\n", closeIt)}).is(unreadable, cause(BadBody)).done().inTheBody(),
+		onTheWire("body without a length, cut off", &wireFault{respond: untilClose}).is(unreadable, cause(BadBody)).done().inTheBody(),
 		injected("200 and a page of HTML", lmtest.NonJSONBody()).is(unreadable, cause(BadBody)).done().notAtlas(),
 		injected("200 and a page of HTML, not carried out", html(200)).is(unreadable, cause(BadBody)).notAtlas(),
 		injected("200 and no body", json("")).is(unreadable, cause(BadBody)).done(),
@@ -222,7 +222,7 @@ func unreadableAnswers() []*Fault {
 	}
 }
 
-func finalAnswers() []*Fault {
+func finalResponses() []*Fault {
 	faults := []*Fault{
 		injected("redirect", lmtest.Redirect("https://elsewhere.example/")).is(final, status(307)),
 		injected("401 with a fresh challenge", lmtest.Status(401)).is(final, status(401)).with(func(f *Fault) { f.coldOnly = true }),
@@ -248,15 +248,15 @@ func finalAnswers() []*Fault {
 
 func ends() []*Fault {
 	return []*Fault{
-		injected("no answer until the deadline", lmtest.SlowBody(hour)).is(ended, cause(Deadline)).done().until(byDeadline),
-		injected("no answer until the context is cancelled", lmtest.SlowBody(hour)).is(ended, cause(Cancelled)).done().until(byCancel),
-		onTheWire("half a status line until the deadline", &wireFault{answer: hang("HTTP/1.1 20")}).is(ended, cause(Deadline)).done().until(byDeadline),
+		injected("no response until the deadline", lmtest.SlowBody(hour)).is(ended, cause(Deadline)).done().until(byDeadline),
+		injected("no response until the context is cancelled", lmtest.SlowBody(hour)).is(ended, cause(Cancelled)).done().until(byCancel),
+		onTheWire("half a status line until the deadline", &wireFault{respond: hang("HTTP/1.1 20")}).is(ended, cause(Deadline)).done().until(byDeadline),
 		injected("body that stalls until the deadline", lmtest.StalledBody(hour)).is(ended, cause(Deadline)).done().inTheBody().until(byDeadline),
-		onTheWire("chunked body that stops, and silence until the deadline", &wireFault{answer: chunked("", silence)}).is(ended, cause(Deadline)).done().inTheBody().until(byDeadline),
-		onTheWire("chunked body that stops, and silence until the context is cancelled", &wireFault{answer: chunked("", silence)}).is(ended, cause(Cancelled)).done().inTheBody().until(byCancel),
-		onTheWire("server accepts and never answers until the deadline", &wireFault{accept: silence}).is(endedUnsent, cause(Deadline)).handshake().until(byDeadline),
-		onTheWire("server accepts and never answers until the context is cancelled", &wireFault{accept: silence}).is(endedUnsent, cause(Cancelled)).handshake().until(byCancel),
-		injected("handshake: no answer until the deadline", lmtest.SlowBody(hour)).is(endedUnsent, cause(Deadline)).handshake().until(byDeadline),
+		onTheWire("chunked body that stops, and silence until the deadline", &wireFault{respond: chunked("", silence)}).is(ended, cause(Deadline)).done().inTheBody().until(byDeadline),
+		onTheWire("chunked body that stops, and silence until the context is cancelled", &wireFault{respond: chunked("", silence)}).is(ended, cause(Cancelled)).done().inTheBody().until(byCancel),
+		onTheWire("server accepts and never responds until the deadline", &wireFault{accept: silence}).is(endedUnsent, cause(Deadline)).handshake().until(byDeadline),
+		onTheWire("server accepts and never responds until the context is cancelled", &wireFault{accept: silence}).is(endedUnsent, cause(Cancelled)).handshake().until(byCancel),
+		injected("handshake: no response until the deadline", lmtest.SlowBody(hour)).is(endedUnsent, cause(Deadline)).handshake().until(byDeadline),
 		injected("429 with Retry-After, cancelled during the wait", lmtest.Status(429)).is(endedUnsent, Result{Status: 429, Cause: Cancelled}).after(late).until(byCancel),
 	}
 }

@@ -35,7 +35,7 @@ const tokenLife = time.Hour
 // accountFaults are the rows about service accounts, in the order of the document.
 func accountFaults() []*Fault {
 	var faults []*Fault
-	for _, group := range [][]*Fault{harmlessTokenRequests(), failedTokenRequests(), rejectedTokens(), refusedTokenRequests(), endedTokenRequests()} {
+	for _, group := range [][]*Fault{harmlessTokenRequests(), failedTokenRequests(), rejectedTokens(), rejectedTokenRequests(), endedTokenRequests()} {
 		faults = append(faults, group...)
 	}
 	return faults
@@ -43,7 +43,7 @@ func accountFaults() []*Fault {
 
 func harmlessTokenRequests() []*Fault {
 	return []*Fault{
-		tokenRequest("slow answer", lmtest.SlowBody(10*time.Millisecond)).is(harmless, Result{}),
+		tokenRequest("slow response", lmtest.SlowBody(10*time.Millisecond)).is(harmless, Result{}),
 		tokenRequest("body that pauses", lmtest.StalledBody(10*time.Millisecond)).is(harmless, Result{}),
 	}
 }
@@ -56,7 +56,7 @@ func failedTokenRequests() []*Fault {
 	return []*Fault{
 		missing("reset before it is read", lmtest.ResetBeforeRequest(), cause(Broken)),
 		missing("reset after it", lmtest.ResetAfterRequest(), cause(Broken)),
-		missing("no answer", lmtest.SlowBody(hour), cause(TimedOut)).shortly(),
+		missing("no response", lmtest.SlowBody(hour), cause(TimedOut)).shortly(),
 		missing("truncated body", lmtest.TruncatedBody(), cause(Broken)),
 		missing("body that stalls", lmtest.StalledBody(hour), cause(TimedOut)).shortly(),
 		missing("429 with Retry-After", lmtest.Status(429), status(429)).after(soon),
@@ -102,29 +102,29 @@ func rejectedTokens() []*Fault {
 	}
 }
 
-func refusedTokenRequests() []*Fault {
-	refused := func(name string, fault lmtest.Fault, code int) *Fault {
-		return tokenRequest(name, fault).is(tokenRefused, status(code))
+func rejectedTokenRequests() []*Fault {
+	rejected := func(name string, fault lmtest.Fault, code int) *Fault {
+		return tokenRequest(name, fault).is(tokenRequestRejected, status(code))
 	}
 	return []*Fault{
-		refused("400 invalid_client", lmtest.Status(400).WithCode("invalid_client"), 400),
-		refused("401", lmtest.Status(401), 401),
-		refused("401 from a gateway", html(401), 401),
-		refused("403", lmtest.Status(403), 403),
-		refused("403 from a gateway", html(403), 403),
-		refused("404 from a gateway", html(404), 404),
-		refused("501", lmtest.Status(501), 501),
-		refused("redirect", lmtest.Redirect("https://elsewhere.example/"), 307),
-		refused("429 with a Retry-After of an hour", lmtest.Status(429), 429).after(tooLate),
-		refused("503 with a Retry-After of an hour", lmtest.Status(503), 503).after(tooLate),
-		refused("429 with a Retry-After beyond the deadline", lmtest.Status(429), 429).after(late).until(byDeadline),
+		rejected("400 invalid_client", lmtest.Status(400).WithCode("invalid_client"), 400),
+		rejected("401", lmtest.Status(401), 401),
+		rejected("401 from a gateway", html(401), 401),
+		rejected("403", lmtest.Status(403), 403),
+		rejected("403 from a gateway", html(403), 403),
+		rejected("404 from a gateway", html(404), 404),
+		rejected("501", lmtest.Status(501), 501),
+		rejected("redirect", lmtest.Redirect("https://elsewhere.example/"), 307),
+		rejected("429 with a Retry-After of an hour", lmtest.Status(429), 429).after(tooLate),
+		rejected("503 with a Retry-After of an hour", lmtest.Status(503), 503).after(tooLate),
+		rejected("429 with a Retry-After beyond the deadline", lmtest.Status(429), 429).after(late).until(byDeadline),
 	}
 }
 
 func endedTokenRequests() []*Fault {
 	return []*Fault{
-		tokenRequest("no answer until the deadline", lmtest.SlowBody(hour)).is(endedUnsent, cause(Deadline)).until(byDeadline),
-		tokenRequest("no answer until the context is cancelled", lmtest.SlowBody(hour)).is(endedUnsent, cause(Cancelled)).until(byCancel),
+		tokenRequest("no response until the deadline", lmtest.SlowBody(hour)).is(endedUnsent, cause(Deadline)).until(byDeadline),
+		tokenRequest("no response until the context is cancelled", lmtest.SlowBody(hour)).is(endedUnsent, cause(Cancelled)).until(byCancel),
 		tokenRequest("body that stalls until the deadline", lmtest.StalledBody(hour)).is(endedUnsent, cause(Deadline)).until(byDeadline),
 		tokenRequest("429 with Retry-After, cancelled during the wait", lmtest.Status(429)).is(endedUnsent, Result{Status: 429, Cause: Cancelled}).after(late).until(byCancel),
 	}

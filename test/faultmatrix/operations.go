@@ -70,7 +70,7 @@ type holding struct{ validations, migrations, cutOver, linkTokens int }
 
 func (s *subject) holding() holding {
 	h := holding{validations: len(s.Validations()), migrations: len(s.Migrations()), linkTokens: s.LinkTokens()}
-	i := slices.IndexFunc(s.Migrations(), func(m lm.Migration) bool { return m.ID == s.migration })
+	i := slices.IndexFunc(s.Migrations(), func(m lmtest.Migration) bool { return m.ID == s.migration })
 	if i >= 0 && !s.Migrations()[i].ReadyForCutover {
 		h.cutOver = 1
 	}

@@ -1,0 +1,41 @@
+package livemigrationtest
+
+// Operation names an endpoint by the client's method for it, or a kind of requests for [Server.Inject].
+type Operation string
+
+// The endpoints.
+const (
+	CreateLinkToken       Operation = "LinkTokens.Create"
+	DeleteLinkToken       Operation = "LinkTokens.Delete"
+	ListAvailableProjects Operation = "AvailableProjects.List"
+	CreateValidation      Operation = "Validations.Create"
+	GetValidation         Operation = "Validations.Get"
+	CreateMigration       Operation = "Migrations.Create"
+	GetMigration          Operation = "Migrations.Get"
+	Cutover               Operation = "Migrations.Cutover"
+)
+
+// The endpoints of the source side, at [Server.SourceURL].
+const (
+	CreateMigrationLink    Operation = "MigrationLink.Create"
+	GetMigrationLinkStatus Operation = "MigrationLink.Status"
+	DeleteMigrationLink    Operation = "MigrationLink.Delete"
+)
+
+// The endpoints of OAuth 2.0, at which service accounts get their access tokens.
+const (
+	IssueToken  Operation = "ServiceAccounts.IssueToken"
+	RevokeToken Operation = "ServiceAccounts.RevokeToken"
+)
+
+const (
+	// AnyOperation stands for every authenticated request but for those to the endpoints of OAuth, also for one that
+	// names no endpoint.
+	AnyOperation Operation = "any operation"
+	// Handshake stands for the requests that come without credentials while the server asks for them: those that a
+	// client sends to get a challenge.
+	Handshake Operation = "handshake"
+)
+
+// ofOAuth tells whether the operation is one of the endpoints of OAuth.
+func (o Operation) ofOAuth() bool { return o == IssueToken || o == RevokeToken }

@@ -1,0 +1,166 @@
+package faultmatrix
+
+import (
+	"net/http"
+	"slices"
+)
+
+// effect is what a fault does to the attempt that it strikes.
+type effect int
+
+const (
+	harmless effect = iota + 1
+	unsent
+	rejectedForNow
+	serverError
+	gatewayError
+	outcomeLost
+	unreadable
+	oversized
+	final
+	ended
+	endedUnsent
+	tokenMissing
+	tokenRejected
+	tokenRequestRejected
+)
+
+// verdict is what follows from an attempt that failed.
+type verdict string
+
+const (
+	retry       verdict = "retry"
+	stop        verdict = "stop"
+	stopUnknown verdict = "stop: **unknown**"
+)
+
+// rule says what follows from an effect: for creating a migration or a link-token, and for all other operations.
+type rule struct {
+	effect   effect
+	title    string // of the rows in the document
+	meaning  string
+	others   verdict
+	creating verdict
+	// doubtful: the attempt may have been carried out, so that a later rejection may be about its success.
+	doubtful bool
+}
+
+// rules is all there is to know about retries. Everything that the matrix expects follows from it.
+var rules = []rule{
+	{harmless, "Harmless", "the response arrives and can be used", stop, stop, false},
+	{unsent, "Nothing was sent", "no credentials went out with the request: dial, DNS, TLS, or a break while the credentials are negotiated", retry, retry, false},
+	{rejectedForNow, "Rejected for now", "429, or 503 with `Retry-After`: the server says that it did nothing", retry, retry, false},
+	{serverError, "Server error", "500 from anybody; 502, 503 and 504 with Atlas's JSON error", retry, stop, true},
+	{gatewayError, "Gateway error", "502, 503 and 504 without Atlas's JSON error", retry, stopUnknown, true},
+	{outcomeLost, "Outcome lost", "the request was sent, and no status arrived", retry, stopUnknown, true},
+	{unreadable, "Response unusable", "the status is a success, and the body is lost or cannot be used", retry, stopUnknown, true},
+	{oversized, "Response too large", "more than 4 MiB, which another attempt would not change", stop, stopUnknown, true},
+	{final, "Rejected for good", "every other status; a `Retry-After` that is too long; a certificate that is not trusted", stop, stop, false},
+	{ended, "The context ends after sending", "its deadline passes, or it is cancelled, before the response has arrived", stop, stopUnknown, true},
+	{endedUnsent, "The context ends with nothing under way", "before credentials went out with the request, or between two attempts", stop, stop, false},
+	{tokenMissing, "No access token", "the token request gets no response, 429, 500, 502, 503 or 504, or a success without a token; so the operation is not sent", retry, retry, false},
+	{tokenRejected, "Access token rejected", "401 from Atlas: within the attempt, the operation is sent once more with a new token; a second 401 is about the account", stop, stop, false},
+	{tokenRequestRejected, "Token request rejected for good", "every other status, or a `Retry-After` that is too long; so the operation is not sent", stop, stop, false},
+}
+
+func ruleFor(e effect) rule { return rules[e-harmless] }
+
+func (r rule) verdict(c class) verdict {
+	if c == creating {
+		return r.creating
+	}
+	return r.others
+}
+
+// exception is a cell, or several, that the rules alone do not describe.
+type exception struct {
+	fault   string
+	classes []class
+	strikes []Strikes
+	reason  string
+	// Either the fault has another effect than elsewhere, or the expectation is spelled out.
+	effect effect
+	result Result // of that effect
+	want   *Expectation
+	remark bool // the rules do describe it; the reason only explains
+}
+
+var all = []class{reading, validating, deleting, cuttingOver, creating}
+
+var writing = []class{validating, deleting, cuttingOver, creating}
+
+// sentTwice is the documented behaviour of net/http.Transport.
+const sentTwice = "A GET is sent again by net/http itself when a connection that it reuses breaks before a response has begun. That happens at most once within an attempt."
+
+// exceptions come before the rules. The first that applies counts.
+var exceptions = []exception{
+	{
+		fault: "truncated body", classes: []class{deleting}, strikes: AllStrikes, effect: outcomeLost, result: Result{Cause: Broken},
+		reason: "A 204 has no body that could be truncated, so the connection is cut instead. Where the next response is a truncated 404, its status still counts.",
+	},
+	{
+		fault: "401 with a fresh challenge", classes: all, strikes: []Strikes{Second}, want: &Expectation{Attempts: 2, Authenticated: 3},
+		reason: "The nonce has been in use, so the rejection may be about its age. One more request with the new nonce belongs to the same attempt.",
+	},
+	{
+		fault: "401 with a fresh challenge, between two calls", classes: all, strikes: []Strikes{First}, want: &Expectation{Attempts: 1, Authenticated: 2},
+		reason: "The nonce has been in use, so the rejection may be about its age. One more request with the new nonce belongs to the same attempt.",
+	},
+	{
+		fault: "401 with a fresh challenge, between two calls", classes: all, strikes: []Strikes{Second}, want: &Expectation{Attempts: 2, Authenticated: 3},
+		reason: "The nonce has been in use, so the rejection may be about its age. One more request with the new nonce belongs to the same attempt.",
+	},
+	{
+		fault: "401 with a fresh challenge, between two calls", classes: all, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Status: http.StatusUnauthorized}, Attempts: 1, Authenticated: 2},
+		reason: "A second 401 on a fresh nonce is about the keys.",
+	},
+	{
+		fault: "idle connection reset as the request goes out", classes: []class{reading}, strikes: []Strikes{First, Every}, want: &Expectation{Attempts: 1, Authenticated: 2},
+		reason: sentTwice,
+	},
+	{
+		fault: "idle connection reset as the request goes out", classes: []class{reading}, strikes: []Strikes{Second}, want: &Expectation{Attempts: 2, Authenticated: 3},
+		reason: sentTwice,
+	},
+	{
+		fault: "nonce expired", classes: all, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Status: http.StatusUnauthorized}, Attempts: maxAttempts},
+		reason: "A 401 that calls the nonce stale is not about the keys. The request is sent once more within the attempt, and then the attempt is retried, but not for ever. None of the requests counts as authenticated.",
+	},
+	{
+		fault: "handshake: 403", classes: writing, strikes: []Strikes{First, Second}, effect: harmless,
+		reason: "Only the request for a challenge is rejected, a GET without a body. The operation then gets its own response.",
+	},
+	{
+		fault: "handshake: 200 and a page of HTML", classes: writing, strikes: []Strikes{First, Second}, effect: harmless,
+		reason: "The server looked as if it wanted no credentials, and then asks for them.",
+	},
+	{
+		fault: "handshake: 200 and a page of HTML", classes: []class{creating}, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Cause: BadBody, Unknown: true}, Attempts: 1},
+		reason: "A server that never asks for credentials gets the request without them, and may have carried it out.",
+	},
+	{
+		fault: "500, carried out", classes: []class{creating}, strikes: AllStrikes, remark: true,
+		reason: "The server says that it failed, and is believed. It is the one case in which something may exist and the error is not an `*OutcomeUnknownError`: look in Atlas first, also after a 5xx.",
+	},
+	{
+		fault: "504, carried out", classes: []class{creating}, strikes: AllStrikes, remark: true,
+		reason: "The server says that it failed, and is believed. It is the one case in which something may exist and the error is not an `*OutcomeUnknownError`: look in Atlas first, also after a 5xx.",
+	},
+	{
+		fault: "500 without Atlas's error, carried out", classes: []class{creating}, strikes: AllStrikes, remark: true,
+		reason: "The server says that it failed, and is believed. It is the one case in which something may exist and the error is not an `*OutcomeUnknownError`: look in Atlas first, also after a 5xx.",
+	},
+}
+
+func (x *exception) applies(c Cell) bool {
+	return x.fault == c.Fault.Name && slices.Contains(x.classes, c.Operation.class) && slices.Contains(x.strikes, c.Strikes)
+}
+
+func exceptionFor(c Cell) *exception {
+	for i := range exceptions {
+		if exceptions[i].applies(c) {
+			return &exceptions[i]
+		}
+	}
+	return nil
+}

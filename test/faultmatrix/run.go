@@ -1,0 +1,205 @@
+package faultmatrix
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	lm "github.com/livemigration/livemigration-go"
+	lmtest "github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// subject is an Atlas with something in it, and a client of it.
+type subject struct {
+	*lmtest.Server
+	client     *lm.Client
+	request    lm.MigrationRequest
+	validation lm.ValidationID // that has succeeded
+	migration  lm.MigrationID  // that is ready for cutover
+}
+
+// seed fills an Atlas behind the back of what is tested.
+func (s *subject) seed(ctx context.Context) error {
+	client, err := lm.NewClient(s.Credentials(), lm.WithBaseURL("https://atlas.test"), lm.WithHTTPClient(&http.Client{Transport: s.Transport()}))
+	if err != nil {
+		return err
+	}
+	s.request = s.Request()
+	if _, err := client.LinkTokens.Create(ctx, s.OrgID(), lm.LinkTokenRequest{}); err != nil {
+		return err
+	}
+	validation, err := client.Validations.Create(ctx, s.ProjectID(), s.request)
+	if err != nil {
+		return err
+	}
+	migration, err := client.Migrations.Create(ctx, s.ProjectID(), s.request)
+	if err != nil {
+		return err
+	}
+	s.validation, s.migration = validation.ID, migration.ID
+	s.Advance(s.Timings().Scheduling + s.Timings().InitialSync)
+	return nil
+}
+
+// report is the result of a cell.
+type report struct {
+	Expectation
+	err      error
+	overrun  time.Duration // from the end of the context to the return
+	problems []string      // that no expectation allows for
+}
+
+func (r *report) problem(format string, args ...any) {
+	r.problems = append(r.problems, fmt.Sprintf(format, args...))
+}
+
+// run makes the cell's call in a venue and returns the result.
+func (c Cell) run(ctx context.Context, v venue) *report {
+	r := &report{}
+	s := &subject{Server: lmtest.NewServer(serverOptions(v)...)}
+	defer s.Close()
+	if err := s.seed(ctx); err != nil {
+		r.problem("seed: %v", err)
+		return r
+	}
+	way, err := c.newWay(s, v)
+	if err != nil {
+		r.problem("listen: %v", err)
+		return r
+	}
+	defer way.close(r)
+	if s.client, err = lm.NewClient(c.credentials(s, v), c.clientOptions(way, v)...); err != nil {
+		r.problem("client: %v", err)
+		return r
+	}
+	if v.warm || c.Fault.warm {
+		if _, err := s.client.Migrations.Get(ctx, s.ProjectID(), s.migration); err != nil {
+			r.problem("call before the cell's: %v", err)
+			return r
+		}
+	}
+	s.ResetRequests()
+	if !way.arm(c, s, v) {
+		r.problem("the client has not noticed that its idle connection was closed")
+		return r
+	}
+	c.observe(ctx, s, v, way, r)
+	return r
+}
+
+// byAccount reports whether the cell's call is one of a service account.
+func (c Cell) byAccount(v venue) bool { return v.account || c.Fault.account != none }
+
+// expectIn is Expect. Besides, a service account needs its first token.
+func (c Cell) expectIn(v venue) Expectation {
+	e := Expect(c)
+	if v.account {
+		e.Tokens = 1
+	}
+	return e
+}
+
+func (c Cell) credentials(s *subject, v venue) lm.Credentials {
+	if c.byAccount(v) {
+		return s.ServiceAccountCredentials()
+	}
+	return s.Credentials()
+}
+
+func serverOptions(v venue) []lmtest.Option {
+	switch {
+	case v.inProcess:
+		return []lmtest.Option{lmtest.InProcess()}
+	case v.tls:
+		return []lmtest.Option{lmtest.WithTLS()}
+	default:
+		return nil
+	}
+}
+
+// observe makes the call.
+func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *report) {
+	before := s.holding()
+	ctx, ended, cancel := c.context(ctx, v)
+	defer cancel()
+	var response lm.Response
+	wrong, err := c.Operation.call(ctx, s, lm.CaptureResponse(&response))
+	if at := ended(); !at.IsZero() {
+		r.overrun = time.Since(at)
+	}
+	if wrong != nil {
+		r.problem("result: %v", wrong)
+	}
+	r.err, r.Attempts, r.Authenticated = err, response.Attempts, way.authenticated(s)
+	if r.Result, err = resultOf(ctx, err); err != nil {
+		r.problem("%v", err)
+	}
+	r.checkError(ctx)
+	if c.byAccount(v) {
+		r.Tokens = r.checkTokens(c, s)
+	}
+	if r.Change, err = c.Operation.change(before, s.holding()); err != nil {
+		r.problem("%v", err)
+	}
+	r.checkID(c, s)
+	if left := s.PendingFaults(); c.Fault.wire == nil && c.Strikes != Every && left > 0 {
+		r.problem("the fault has not struck")
+	}
+}
+
+// context returns the context of the call, and when it ended; never, as long as it has not.
+func (c Cell) context(parent context.Context, v venue) (ctx context.Context, ended func() time.Time, cancel func()) {
+	switch c.Fault.ends {
+	case byDeadline:
+		ctx, cancel := context.WithTimeout(parent, v.contextEnd)
+		deadline, _ := ctx.Deadline()
+		return ctx, func() time.Time {
+			if ctx.Err() == nil {
+				return time.Time{}
+			}
+			return deadline
+		}, cancel
+	case byCancel:
+		ctx, cancel := context.WithCancel(parent)
+		var at atomic.Pointer[time.Time]
+		timer := time.AfterFunc(v.contextEnd, func() {
+			now := time.Now()
+			at.Store(&now)
+			cancel()
+		})
+		return ctx, func() time.Time {
+			if t := at.Load(); t != nil {
+				return *t
+			}
+			return time.Time{}
+		}, func() { timer.Stop(); cancel() }
+	default:
+		return parent, func() time.Time { return time.Time{} }, func() {}
+	}
+}
+
+func (c Cell) clientOptions(way *way, v venue) []lm.Option {
+	opts := []lm.Option{
+		lm.WithBaseURL(way.url), lm.WithHTTPClient(&http.Client{Transport: way.client(v)}),
+		lm.WithAPIVersion(v.version), lm.WithRetryPolicy(c.policy(v)),
+	}
+	if c.Fault.impatient {
+		opts = append(opts, lm.WithTimeout(v.attempt))
+	}
+	return opts
+}
+
+// policy is the venue's, but where a fault needs a longer wait.
+func (c Cell) policy(v venue) lm.RetryPolicy {
+	policy := v.policy
+	switch {
+	case v.inProcess:
+	case c.Fault.wait == late && c.Fault.ends == byCancel: // a wait that the policy allows
+		policy.MaxBackoff = v.retryAfter[late]
+	case c.Fault.wire != nil && c.Fault.wire.idle: // time to notice
+		policy = lm.RetryPolicy{MinBackoff: 300 * time.Millisecond, MaxBackoff: 300 * time.Millisecond}
+	}
+	return policy
+}

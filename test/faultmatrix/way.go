@@ -1,0 +1,200 @@
+package faultmatrix
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lmtest "github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// way is the way from the client to Atlas, and the transport on it.
+type way struct {
+	url       string
+	transport http.RoundTripper
+	wire      *wire
+	idle      bool // wait for idle connections to be closed
+
+	dial  func(context.Context) (net.Conn, error) // instead of those dials
+	on    func(n int) bool
+	open  atomic.Int32
+	dials atomic.Int32
+	armed atomic.Bool
+
+	spoils   bool
+	spoil    func() // before those requests with credentials
+	requests atomic.Int32
+}
+
+func (c Cell) newWay(s *subject, v venue) (*way, error) {
+	w := &way{on: c.Strikes.on, spoils: c.Fault.spoil != nil}
+	if v.inProcess {
+		w.url, w.transport = s.URL(), s.Transport()
+		return w, nil
+	}
+	transport := &http.Transport{DialContext: w.dialContext, MaxResponseHeaderBytes: v.headLimit}
+	w.transport = transport
+	if c.Fault.wire == nil {
+		w.url = s.URL()
+		if own, ok := s.HTTPClient().Transport.(*http.Transport); ok && v.tls {
+			transport.TLSClientConfig = own.TLSClientConfig.Clone()
+		}
+		return w, nil
+	}
+	var config *tls.Config
+	scheme := "http://"
+	if v.tls {
+		scheme = "https://"
+		config = &tls.Config{Certificates: []tls.Certificate{certificates().own}, SessionTicketsDisabled: true}
+		transport.TLSClientConfig = &tls.Config{RootCAs: certificates().pool}
+	}
+	var err error
+	if w.wire, err = newWire(s.Handler(), c, config); err != nil {
+		return nil, err
+	}
+	w.url = scheme + w.wire.listener.Addr().String()
+	w.dial, w.idle = c.Fault.wire.dial, c.Fault.wire.idle && c.Strikes != Second
+	return w, nil
+}
+
+// arm lets the fault strike from the next attempt on.
+func (w *way) arm(c Cell, s *subject, v venue) bool {
+	f := c.Fault
+	if w.idle && !eventually(10*time.Second, func() bool { return w.open.Load() == 0 }) {
+		return false
+	}
+	target := f.target
+	if target == "" {
+		target = c.Operation.Name
+	}
+	if c.Strikes == Second {
+		before := lmtest.Status(http.StatusTooManyRequests).WithRetryAfter(v.retryAfter[soon])
+		if f.inHandshake() { // net/http sends a GET again by itself on a connection that it reuses
+			before = before.WithHeader("Connection", "close")
+		}
+		s.Inject(target, before, 1)
+	}
+	times := 1
+	if c.Strikes == Every {
+		times = 1000
+	}
+	fault := f.inject
+	if f.wait != notGiven {
+		fault = fault.WithRetryAfter(v.retryAfter[f.wait])
+	}
+	s.Inject(target, fault, times)
+	switch {
+	case f.spoil != nil:
+		w.spoil = func() { f.spoil(s.Server) }
+	case f.account != none && v.warm:
+		s.ExpireTokens()
+	}
+	w.armed.Store(true)
+	if w.wire != nil {
+		w.wire.arm()
+	}
+	return true
+}
+
+// client is the transport that the client gets.
+func (w *way) client(v venue) http.RoundTripper {
+	if w.spoils || v.wrapped {
+		return w
+	}
+	return w.transport
+}
+
+// RoundTrip is where nonces and access tokens expire.
+func (w *way) RoundTrip(req *http.Request) (*http.Response, error) {
+	if w.spoil != nil && req.Header.Get("Authorization") != "" && req.URL.Path != tokenPath && w.on(int(w.requests.Add(1))) {
+		w.spoil()
+	}
+	return w.transport.RoundTrip(req)
+}
+
+func (w *way) CloseIdleConnections() {
+	if t, ok := w.transport.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// dialContext counts connections until they are closed.
+func (w *way) dialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if w.armed.Load() && w.dial != nil && w.on(int(w.dials.Add(1))) {
+		return w.dial(ctx)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	w.open.Add(1)
+	return &countedConn{Conn: conn, closed: sync.OnceFunc(func() { w.open.Add(-1) })}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *countedConn) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
+}
+
+// dialNobody dials a port on which nothing listens any more.
+func dialNobody(ctx context.Context) (net.Conn, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	_ = l.Close()
+	return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+}
+
+func dialNoHost(context.Context) (net.Conn, error) {
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "atlas.invalid", IsNotFound: true}}
+}
+
+// authenticated counts the requests with credentials that hold: by Atlas's records, and those that a listener kept from
+// it.
+func (w *way) authenticated(s *subject) int {
+	n := 0
+	for _, r := range s.Requests() {
+		if r.Authenticated && r.Operation != lmtest.IssueToken {
+			n++
+		}
+	}
+	if w.wire != nil {
+		n += int(w.wire.swallowed.Load())
+	}
+	return n
+}
+
+// close ends the way, and reports what the client has left on it once its idle connections are closed.
+func (w *way) close(r *report) {
+	const patience = 5 * time.Second
+	w.CloseIdleConnections()
+	if !eventually(patience, func() bool { return w.open.Load() == 0 }) {
+		r.problem("%d connections are left", w.open.Load())
+	}
+	if w.wire == nil {
+		return
+	}
+	if !w.wire.quiet(patience) {
+		r.problem("the server has connections left")
+	}
+	w.wire.close()
+}
+
+func eventually(within time.Duration, condition func() bool) bool {
+	for end := time.Now().Add(within); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
