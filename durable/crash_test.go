@@ -90,7 +90,7 @@ func live(t *testing.T, server *livemigrationtest.Server, store *Memory, dieAt i
 func liveOn(t *testing.T, dieAt ...int) (events int) {
 	inBubble(t, func(t *testing.T, _ *fixture) {
 		server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1),
-			livemigrationtest.WithTimings(livemigrationtest.Timings{InitialSync: 5 * time.Minute}))
+			livemigrationtest.WithTimings(livemigrationtest.Timings{InitialSync: time.Minute}))
 		defer server.Close()
 		f := &fixture{Server: server}
 		store := NewMemory()

@@ -54,6 +54,7 @@ func (f *Fleet) running() *run {
 // Add stores the records of plans. All plans are checked before one is stored. One that is known already and equal is
 // nothing. The error is [ErrConflict] when one is known and different, or has a source or destination cluster that another
 // record has which is not FAILED, EXPIRED or ABANDONED; it is [livemigration.ErrInvalidRequest] when one is not valid.
+// Each call reads all records, so give it all plans at once.
 func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
 	records, err := f.store.List(ctx)
 	if err != nil {

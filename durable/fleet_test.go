@@ -204,10 +204,10 @@ func TestFleetStopsWithinASecond(t *testing.T) {
 		t.Run(string(op), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, f *fixture) {
 				f.Inject(op, livemigrationtest.SlowBody(24*time.Hour), 1<<30)
-				store := f.storeWith(t, f.plans(20)...)
-				stop, _ := background(t, NewFleet(f.client, store, WithApproval(always), WithLimit(20)))
+				store := f.storeWith(t, f.plans(5)...)
+				stop, _ := background(t, NewFleet(f.client, store, WithApproval(always)))
 				for f.count(op) == 0 {
-					time.Sleep(time.Second)
+					time.Sleep(20 * time.Second)
 				}
 				begun := time.Now()
 				require.ErrorIs(t, stop(), context.Canceled)

@@ -27,7 +27,7 @@ type Plan struct {
 const maxNameLength = 100
 
 // Validate reports everything that is wrong with p, at once. The error is a [*livemigration.InvalidRequestError] whose
-// fields are paths in the JSON of p. A request passes if Atlas takes it in one of the versions of its API.
+// fields are paths in the JSON of p.
 func (p Plan) Validate() error {
 	var found []livemigration.FieldViolation
 	refuse := func(violated bool, field, description string) {
@@ -60,7 +60,7 @@ func (p Plan) requestViolations() []livemigration.FieldViolation {
 		request.Source.Password = "given when it is needed"
 	}
 	err := request.Validate(livemigration.APIv2)
-	if err == nil || request.Validate(livemigration.APIv1) == nil {
+	if err == nil {
 		return nil
 	}
 	var invalid *livemigration.InvalidRequestError

@@ -29,9 +29,6 @@ func TestPlanValidate(t *testing.T) {
 	scram := planFor("a")
 	scram.Request.Source.ManagedAuthentication, scram.Request.Source.Username = false, "user"
 	require.NoError(t, scram.Validate(), "the password comes later")
-	legacy := planFor("a")
-	legacy.Request.MigrationHosts = []string{"a.example.com", "b.example.com"}
-	require.NoError(t, legacy.Validate(), "v1.0 takes several hosts")
 
 	for field, change := range map[string]func(*Plan){
 		"name":                            func(p *Plan) { p.Name = "a/b" },

@@ -20,6 +20,7 @@ import (
 type scaled struct {
 	heap  uint64        // bytes, beside what there was before
 	first time.Duration // from the start to the first look
+	tasks int           // goroutines, beside those that there were before
 }
 
 // firstLook tells when the first request is made, and makes none.
@@ -71,7 +72,7 @@ func measure(tb testing.TB, path string) scaled {
 	defer server.Close()
 	client, err := server.NewClient(livemigration.WithTransportWrapper(func(http.RoundTripper) http.RoundTripper { return look }))
 	require.NoError(tb, err)
-	before, begun := heapInUse(), time.Now()
+	before, tasks, begun := heapInUse(), runtime.NumGoroutine(), time.Now()
 	dir, err := OpenDir(path)
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -80,9 +81,10 @@ func measure(tb testing.TB, path string) scaled {
 	<-look.seen
 	first := time.Since(begun)
 	heap := heapInUse() - before
+	tasks = runtime.NumGoroutine() - tasks
 	cancel()
 	require.ErrorIs(tb, <-ended, context.Canceled)
-	return scaled{heap, first}
+	return scaled{heap, first, tasks}
 }
 
 func TestFleetIsSmall(t *testing.T) {
@@ -92,6 +94,7 @@ func TestFleetIsSmall(t *testing.T) {
 	got := measure(t, path)
 	require.Less(t, got.heap, uint64(n*heapEach))
 	require.Less(t, got.first, n*firstEach)
+	require.LessOrEqual(t, got.tasks, 20+5, "one for each of the ten that are started and the ten that run")
 }
 
 func BenchmarkFleet(b *testing.B) {
