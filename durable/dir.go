@@ -22,6 +22,9 @@ import (
 // The directory must be on a local file system: the locks of NFS and SMB are not to be relied on. On Windows replacing a
 // file is tried for a second while a reader has it open, and directories are not synced.
 //
+// A file may be edited by hand while nothing runs. A run knows a record by its revision, and replaces what was edited
+// meanwhile.
+//
 // A file that cannot be read is left alone: one that is damaged, whose name is not that of its plan, or that a newer
 // version of this package has written in another format. [Dir.List] names it and returns the other records.
 type Dir struct {

@@ -52,7 +52,7 @@ func (r *Record) migrationCreated(created *livemigration.Migration, err error, n
 		r.unclear(now, fmt.Sprintf("Atlas created the migration, and its response names it %q, which is no id", clean(string(created.ID))))
 	case err == nil:
 		r.runs(created.ID, created, now, "migration "+string(created.ID))
-	case rejected(err):
+	case rejectedByAnyone(err): // not sent again by itself, although a gateway may have said so
 		r.stop(StateFailed, now, creatingMigration.text(err))
 	default:
 		r.weather(creatingMigration, err, now)

@@ -154,6 +154,10 @@ func (d *Driver) backoff(r *Record, failure error, now time.Time) time.Duration 
 	if errors.As(failure, &api) {
 		wait = max(wait, api.RetryAfter)
 	}
+	var paced *livemigration.PacingError
+	if errors.As(failure, &paced) {
+		wait = max(wait, paced.Wait)
+	}
 	return wait
 }
 

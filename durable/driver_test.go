@@ -14,7 +14,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// fixture is an Atlas on virtual time.
+// fixture is a server on virtual time, and a client of it.
 type fixture struct {
 	*livemigrationtest.Server
 	client *livemigration.Client

@@ -42,7 +42,11 @@ type IncompleteError struct {
 func (e *IncompleteError) Error() string {
 	const most = 20
 	var b strings.Builder
-	fmt.Fprintf(&b, "durable: %d records are not complete: ", len(e.Records))
+	if len(e.Records) == 1 {
+		b.WriteString("durable: 1 record is not complete: ")
+	} else {
+		fmt.Fprintf(&b, "durable: %d records are not complete: ", len(e.Records))
+	}
 	for i, r := range e.Records[:min(len(e.Records), most)] {
 		if i > 0 {
 			b.WriteString("; ")

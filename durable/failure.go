@@ -80,17 +80,19 @@ func (r *Record) weather(o operation, err error, now time.Time) {
 	r.trouble(head, detail, now)
 }
 
-// rejected reports whether Atlas, or this library, will not take the request however often it is sent.
+// rejected reports whether Atlas itself, or this library, will not take the request however often it is sent.
 func rejected(err error) bool {
-	if errors.Is(err, livemigration.ErrInvalidRequest) {
-		return true
-	}
 	var api *livemigration.APIError
-	if !errors.As(err, &api) || api.StatusCode < 400 || api.StatusCode >= 500 {
-		return false
-	}
-	return !passing(api.StatusCode)
+	return errors.Is(err, livemigration.ErrInvalidRequest) || errors.As(err, &api) && api.Code != "" && final(api.StatusCode)
 }
+
+// rejectedByAnyone reports whether Atlas, or something before it, will not take the request.
+func rejectedByAnyone(err error) bool {
+	var api *livemigration.APIError
+	return rejected(err) || errors.As(err, &api) && final(api.StatusCode)
+}
+
+func final(status int) bool { return status >= 400 && status < 500 && !passing(status) }
 
 // passing reports whether a status of the client's side passes by itself: keys that are being exchanged, an access list,
 // a proxy, a rate limit, time-outs.

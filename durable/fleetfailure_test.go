@@ -37,7 +37,7 @@ func (o *outage) RoundTrip(req *http.Request) (*http.Response, error) {
 	return o.base.RoundTrip(req)
 }
 
-func answering(status int, code string) func(*http.Request) (*http.Response, error) {
+func responding(status int, code string) func(*http.Request) (*http.Response, error) {
 	return func(req *http.Request) (*http.Response, error) {
 		body := "<html>" // of a gateway
 		if code != "" {
@@ -56,8 +56,8 @@ func resetting(*http.Request) (*http.Response, error) {
 
 func TestFleetOutlivesAnHourOf(t *testing.T) {
 	for name, fail := range map[string]func(*http.Request) (*http.Response, error){
-		"401": answering(401, "UNEXPECTED_ERROR"), "403": answering(403, "IP_ADDRESS_NOT_ON_ACCESS_LIST"),
-		"503": answering(503, ""), "resets": resetting,
+		"401": responding(401, "UNEXPECTED_ERROR"), "403": responding(403, "IP_ADDRESS_NOT_ON_ACCESS_LIST"),
+		"503": responding(503, ""), "resets": resetting,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

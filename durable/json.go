@@ -91,26 +91,26 @@ func (r Record) Validate() error {
 		return err
 	}
 	var found []livemigration.FieldViolation
-	refuse := func(violated bool, field, description string) {
+	reject := func(violated bool, field, description string) {
 		if violated {
 			found = append(found, livemigration.FieldViolation{Field: field, Description: description})
 		}
 	}
 	if problem := checkName(r.Plan.Name); problem != "" {
-		refuse(true, "plan.name", problem)
+		reject(true, "plan.name", problem)
 	}
-	refuse(!r.State.known(), "state", "is not known")
-	refuse(!r.Begun.known(), "begun", "is not known")
-	refuse(r.State == StateValidating && r.ValidationID.Validate() != nil, "validationId", "must be the id of a validation in this state")
+	reject(!r.State.known(), "state", "is not known")
+	reject(!r.Begun.known(), "begun", "is not known")
+	reject(r.State == StateValidating && r.ValidationID.Validate() != nil, "validationId", "must be the id of a validation in this state")
 	runs := r.State == StateReplicating || r.State == StateReady || r.State == StateFinishing
-	refuse(runs && r.MigrationID.Validate() != nil, "migrationId", "must be the id of a migration in this state")
+	reject(runs && r.MigrationID.Validate() != nil, "migrationId", "must be the id of a migration in this state")
 	for _, gate := range r.Approved {
-		refuse(!gate.known(), "approved", "holds a gate that is not known")
+		reject(!gate.known(), "approved", "holds a gate that is not known")
 	}
 	for _, gate := range r.Granted {
-		refuse(!r.approved(gate), "granted", "holds a gate that is not approved")
+		reject(!r.approved(gate), "granted", "holds a gate that is not approved")
 	}
-	refuse(r.Revision < 0, "revision", "must not be negative")
+	reject(r.Revision < 0, "revision", "must not be negative")
 	if len(found) == 0 {
 		return nil
 	}

@@ -89,7 +89,7 @@ func WithLimit(n int) Option { return func(s *settings) { s.limit = n } }
 func WithOnChange(onChange func(Record)) Option { return func(s *settings) { s.onChange = onChange } }
 
 // WithLogger sets the logger. Default: silent. No log record holds a secret. Their keys, which stay the same: record (the name
-// of the plan), state, problem, migration (its id), error. Levels: info for each change of state; warn when a record stops
+// of the plan), state, problem, migration (its id), outage (its duration), error. Levels: info for each change of state; warn when a record stops
 // going on, and at each doubling of that time; error when the store fails.
 func WithLogger(logger *slog.Logger) Option { return func(s *settings) { s.logger = logger } }
 

@@ -91,6 +91,7 @@ func TestOutcomeOfValidate(t *testing.T) {
 		assert.Equal(t, StateFailed, failed.State)
 		assert.Contains(t, failed.Problem, "creating the validation failed")
 	})
+	requireWeather(t, r, do(nil, apiError(400, ""))) // of a gateway
 }
 
 func TestOutcomeOfCheckValidation(t *testing.T) {
@@ -146,6 +147,7 @@ func TestOutcomeOfCreate(t *testing.T) {
 	each(t, weathers, func(t *testing.T, err error) { requireWeather(t, r, do(nil, err)) })
 	each(t, map[string]error{
 		"400": apiError(400, "INVALID_ATTRIBUTE"), "404": apiError(404, "GROUP_NOT_FOUND"), "409": apiError(409, "CONFLICT"),
+		"gateway": apiError(400, ""),
 		"invalid": &livemigration.InvalidRequestError{},
 	}, func(t *testing.T, err error) {
 		failed := do(nil, err)

@@ -50,10 +50,8 @@ func (p *performer) perform(ctx context.Context, j job) result {
 	}
 	done, err := p.driver.Do(ctx, begun)
 	switch {
-	case err != nil && ctx.Err() == nil:
-		// The record cannot do what it says is next.
-		p.logger.Error("an action cannot be done", "record", before.Plan.Name, "error", err)
-		return p.keep(ctx, begun.Recover(time.Now()), true)
+	case err != nil && ctx.Err() == nil: // the record cannot do what it says is next
+		return result{record: done, err: err}
 	case action.Changes():
 		return p.keep(ctx, done, true)
 	case len(done.Granted) > len(before.Granted):

@@ -30,20 +30,20 @@ const maxNameLength = 100
 // fields are paths in the JSON of p.
 func (p Plan) Validate() error {
 	var found []livemigration.FieldViolation
-	refuse := func(violated bool, field, description string) {
+	reject := func(violated bool, field, description string) {
 		if violated {
 			found = append(found, livemigration.FieldViolation{Field: field, Description: description})
 		}
 	}
 	if problem := checkName(p.Name); problem != "" {
-		refuse(true, "name", problem)
+		reject(true, "name", problem)
 	}
-	refuse(p.ProjectID.Validate() != nil, "projectId", "must be 24 lower-case hexadecimal digits")
+	reject(p.ProjectID.Validate() != nil, "projectId", "must be 24 lower-case hexadecimal digits")
 	destination := p.Request.Destination.ProjectID
-	refuse(destination != "" && destination != p.ProjectID, "request.destination.groupId", "must be empty or the same as projectId")
-	refuse(p.Request.Source.Password != "", "request.source.password", "must be empty: WithPassword gives it when it is needed")
+	reject(destination != "" && destination != p.ProjectID, "request.destination.groupId", "must be empty or the same as projectId")
+	reject(p.Request.Source.Password != "", "request.source.password", "must be empty: WithPassword gives it when it is needed")
 	for i, name := range p.Exclusive {
-		refuse(strings.TrimSpace(name) == "", fmt.Sprintf("exclusive[%d]", i), "must not be empty")
+		reject(strings.TrimSpace(name) == "", fmt.Sprintf("exclusive[%d]", i), "must not be empty")
 	}
 	found = append(found, p.requestViolations()...)
 	if len(found) == 0 {
@@ -119,9 +119,12 @@ func (p Plan) destinationCluster() string {
 	return fmt.Sprintf("destination cluster %s of project %s", fold(p.Request.Destination.ClusterName), p.ProjectID)
 }
 
+// clusterResources is how many of the resources are clusters. They come first.
+const clusterResources = 2
+
 // resources are what serves one migration at a time.
 func (p Plan) resources() []string {
-	names := append(make([]string, 0, 2+len(p.Request.MigrationHosts)+len(p.Exclusive)), p.destinationCluster(), p.sourceCluster())
+	names := append(make([]string, 0, clusterResources+len(p.Request.MigrationHosts)+len(p.Exclusive)), p.destinationCluster(), p.sourceCluster())
 	for _, host := range p.Request.MigrationHosts {
 		names = append(names, "migration host "+foldHost(host))
 	}

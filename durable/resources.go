@@ -1,6 +1,9 @@
 package durable
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // resources is who has what serves one migration at a time.
 type resources struct {
@@ -24,14 +27,6 @@ func (s *resources) ids(plan Plan) []int {
 		ids[i] = id
 	}
 	return ids
-}
-
-// keeps are the resources that an entry keeps when it is COMPLETE: its clusters, see Plan.resources.
-func (e *entry) keeps() []int {
-	if e.record.State == StateComplete {
-		return e.needs[:2]
-	}
-	return e.needs
 }
 
 // free reports whether nobody else has what an entry needs.
@@ -64,8 +59,8 @@ func (s *resources) hold(e *entry, ids []int) {
 	}
 }
 
-func (s *resources) release(e *entry) {
-	for _, id := range e.needs {
+func (s *resources) release(e *entry, ids []int) {
+	for _, id := range ids {
 		s.holders[id] = without(s.holders[id], []*entry{e})
 	}
 }
@@ -77,24 +72,29 @@ func (r *run) account(e *entry) {
 	e.asked = e.asked && lacks
 	waits := lacks && (e.asked || r.settings.approval == nil)
 	// One that goes on at once from the validation to the creation keeps what it has.
-	goesOn := e.holds && record.State == StateValidated && !waits && !record.troubled()
-	if e.holds {
-		r.resources.release(e)
+	goesOn := len(e.held) > 0 && record.State == StateValidated && !waits && !record.troubled()
+	runs := record.mayRun() || goesOn
+	switch {
+	case runs:
+		r.hold(e, e.needs)
+	case record.State == StateComplete:
+		r.hold(e, e.needs[:clusterResources])
+	default:
+		r.hold(e, nil)
 	}
-	e.holds = record.mayRun() || goesOn || record.State == StateComplete
-	if e.holds {
-		r.resources.hold(e, e.keeps())
-	}
-	r.count(e, e.holds && !waits && record.State != StateUnclear && record.State != StateComplete)
-	r.moved, r.rescan = true, true
+	r.count(e, runs && !waits && record.State != StateUnclear)
+	r.moved = true
 }
 
-// hold gives an entry that starts its resources.
-func (r *run) hold(e *entry) {
-	if !e.holds {
-		e.holds = true
-		r.resources.hold(e, e.needs)
+// hold gives an entry resources, and takes those that it had.
+func (r *run) hold(e *entry, ids []int) {
+	if slices.Equal(e.held, ids) {
+		return
 	}
+	r.resources.release(e, e.held)
+	e.held = ids
+	r.resources.hold(e, ids)
+	r.rescan = true
 }
 
 func (r *run) count(e *entry, underWay bool) {
@@ -106,6 +106,7 @@ func (r *run) count(e *entry, underWay bool) {
 		r.starts.underWay++
 	} else {
 		r.starts.underWay--
+		r.rescan = true
 	}
 }
 

@@ -29,8 +29,8 @@ const (
 //
 // What goes wrong in Atlas or on the way there does not end it. A store that fails for a minute does, with its error: a
 // record whose action was under way is then stored as begun, and the next run looks what became of it. When the context
-// ends, Run stops within a second, or when a creation on its way has been answered, 30 seconds at the most, and everything
-// can be resumed. It leaves no goroutine.
+// ends, Run stops within a second, or when the response to a creation on its way has arrived, 30 seconds at the most, and
+// everything can be resumed. It leaves no goroutine.
 func (f *Fleet) Run(ctx context.Context) (err error) {
 	unlock, err := f.store.Lock(ctx)
 	if err != nil {
@@ -125,11 +125,11 @@ type entry struct {
 	index   int       // in the queue, -1: it is not there
 
 	busy      bool
-	waiting   bool // it is due, and waits for resources
-	holds     bool // its resources
-	underWay  bool // it counts to the limit
-	asked     bool // for the approval that it lacks
-	unsaved   bool // it says something that the store does not know
+	waiting   bool  // it is due, and waits for resources
+	held      []int // what it has of its resources
+	underWay  bool  // it counts to the limit
+	asked     bool  // for the approval that it lacks
+	unsaved   bool  // it says something that the store does not know
 	savedAt   time.Time
 	grantedAt time.Time
 
@@ -173,8 +173,8 @@ func (r *run) loop(ctx context.Context) error {
 	for r.busy > 0 || r.looking { // what is under way is brought to a point from which it can be resumed
 		select {
 		case done := <-r.results:
-			if failed := r.settle(done); err == nil || errors.Is(err, ctx.Err()) && failed != nil {
-				err = failed
+			if failed := r.settle(done); failed != nil {
+				err = errors.Join(err, failed)
 			}
 		case <-r.changes:
 			r.looking = false

@@ -64,6 +64,10 @@ func (r *run) spreadOut(now time.Time) {
 			continue
 		}
 		due := e.record.CheckAt
+		if e.record.Begun != ActionNone {
+			r.at(e, now) // there is nothing to ask Atlas for
+			continue
+		}
 		if due.Before(slot) || due.After(now.Add(r.settings.maxInterval)) {
 			due = slot
 		}
@@ -167,7 +171,7 @@ func (r *run) act(ctx context.Context, e *entry, now time.Time) {
 		record.CheckAt = time.Time{} // whatever the clock says
 	}
 	if action.Changes() {
-		r.hold(e)
+		r.hold(e, e.needs)
 		r.count(e, true)
 	}
 	e.busy = true

@@ -42,11 +42,9 @@ func (r *run) settle(done result) error {
 
 // replan follows a plan that has been replaced.
 func (r *run) replan(e *entry) {
-	if e.holds {
-		r.resources.release(e)
-		e.holds = false
-	}
+	r.hold(e, nil)
 	e.needs = r.resources.ids(e.record.Plan)
+	r.rescan = true
 }
 
 // tell reports what has changed.
