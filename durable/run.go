@@ -21,8 +21,9 @@ const (
 	longestWait = time.Hour
 )
 
-// Run works until every record is final, UNCLEAR, or waits for what an UNCLEAR one has. Then the error is nil if all are
-// COMPLETE or ABANDONED, else an [*IncompleteError]. Records that wait for an approval keep it running.
+// Run works until every record is final, UNCLEAR, or waits for what an UNCLEAR one has, or for a cluster that a COMPLETE
+// one has. Then the error is nil if all are COMPLETE or ABANDONED, else an [*IncompleteError]. Records that wait for an
+// approval keep it running.
 //
 // It first takes the lock of the store: the error is [ErrRunning] while another run has it. It does not begin when a
 // record cannot be read, when an option can never work, or when a password is needed and there is no [WithPassword].

@@ -74,7 +74,7 @@ func (r *run) spreadOut(now time.Time) {
 		if !e.record.starts() {
 			slot = slot.Add(step)
 		}
-		r.at(e, due)
+		r.at(e, now.Add(max(0, due.Sub(now)))) // a time that a clock which is set does not move
 	}
 }
 
