@@ -113,6 +113,7 @@ type run struct {
 	changes chan changes
 	nudged  chan struct{}
 	looking bool // for changes
+	again   bool // something may have changed since that look began
 	failing time.Time
 }
 
@@ -219,6 +220,9 @@ func (r *run) work(ctx context.Context) error {
 		case found := <-r.changes:
 			if err := r.takeChanges(found); err != nil {
 				return err
+			}
+			if r.again {
+				r.lookForChanges(ctx)
 			}
 		}
 	}

@@ -121,3 +121,21 @@ func BenchmarkDirSave(b *testing.B) {
 		require.NoError(b, err)
 	}
 }
+
+func BenchmarkDirChanged(b *testing.B) {
+	path, old := b.TempDir(), time.Now().Add(-time.Hour)
+	writeEstate(b, path, 10000)
+	dir, err := OpenDir(path)
+	require.NoError(b, err)
+	files, err := dir.files()
+	require.NoError(b, err)
+	for _, file := range files {
+		require.NoError(b, os.Chtimes(filepath.Join(path, file), old, old))
+	}
+	known := func(string) int64 { return 7 }
+	for b.Loop() {
+		changed, err := dir.Changed(b.Context(), known)
+		require.NoError(b, err)
+		require.Empty(b, changed)
+	}
+}

@@ -85,7 +85,7 @@ func (r *run) finished() bool {
 
 // lookForChanges looks for what others have stored.
 func (r *run) lookForChanges(ctx context.Context) {
-	if r.looking {
+	if r.again = r.looking; r.looking {
 		return
 	}
 	r.looking = true
