@@ -60,8 +60,9 @@ func (v Validation) LogValue() slog.Value {
 
 // Create starts a job that checks a migration request without migrating anything. It needs the role Organization Owner.
 //
-// An empty req.Destination.ProjectID becomes projectID; a different one is refused. Repeating a validation is harmless,
-// so the call is repeated after every failure that may pass. Errors are [*InvalidRequestError] and [*APIError].
+// An empty req.Destination.ProjectID becomes projectID; a different one is rejected. A second validation is harmless, so
+// the call is retried after every failure that may pass. Errors are [*InvalidRequestError], [*APIError], [*PacingError] and
+// [*CallError].
 //
 // POST /groups/{groupId}/liveMigrations/validate
 //
