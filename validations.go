@@ -84,10 +84,15 @@ func (v *Validation) check(asked string) error {
 	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
-// UnmarshalJSON reads a validation from JSON. One odd value does not cost the others: it is left out.
+// UnmarshalJSON reads a validation from JSON. One odd value does not cost the others: it is left out. The user and password
+// of a URI in ErrorMessage are redacted.
 func (v *Validation) UnmarshalJSON(data []byte) error {
 	type plain Validation
-	return response.Lenient(data, (*plain)(v))
+	err := response.Lenient(data, (*plain)(v))
+	if v.ErrorMessage != "" {
+		v.ErrorMessage = redact.New(nil).Redact(v.ErrorMessage)
+	}
+	return err
 }
 
 // checkJob rejects a response about a job that cannot be used: one without the id of a job that was created, one about
