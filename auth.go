@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/oauth2"
+
 	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 	"github.com/livemigration/livemigration-go/internal/auth/digest"
 )
@@ -81,21 +83,71 @@ func ServiceAccount(clientID, clientSecret string) Credentials {
 	}}
 }
 
+// TokenSource returns credentials whose access tokens somebody else issues or caches: another process, a vault, or a file.
+// The client asks source when it needs a token, keeps the token until shortly before its Expiry (for ever without one),
+// and asks again when Atlas rejects it. source must be safe for concurrent use. A call that gets no token fails as one
+// with a [ServiceAccount] does. [Client.Close] revokes nothing.
+func TokenSource(source oauth2.TokenSource) Credentials {
+	return &builtIn{"TokenSource", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
+		if source == nil {
+			return nil, errors.New("the token source must not be nil")
+		}
+		return bearer.NewSourceTransport(origin, source, base), nil
+	}}
+}
+
+// accessToken returns credentials with one token.
+func accessToken(token string) Credentials {
+	static := TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token}))
+	return &builtIn{"TokenSource", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
+		if problems := checkKey("access token", token); len(problems) > 0 {
+			return nil, errors.New(problems[0])
+		}
+		return static.Transport(origin, base)
+	}}
+}
+
 // The environment variables of Atlas's own tools; of several names the first that is set counts.
 var (
+	accessTokenVariables  = []string{"MONGODB_ATLAS_ACCESS_TOKEN"}
 	clientIDVariables     = []string{"MONGODB_ATLAS_CLIENT_ID"}
 	clientSecretVariables = []string{"MONGODB_ATLAS_CLIENT_SECRET"}
 	publicKeyVariables    = []string{"MONGODB_ATLAS_PUBLIC_API_KEY", "MONGODB_ATLAS_PUBLIC_KEY"}
 	privateKeyVariables   = []string{"MONGODB_ATLAS_PRIVATE_API_KEY", "MONGODB_ATLAS_PRIVATE_KEY"}
+	baseURLVariables      = []string{"MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_OPS_MANAGER_URL"}
 )
 
-// CredentialsFromEnv returns the credentials that the environment holds, under the names that Atlas's own tools use:
-// a [ServiceAccount] from MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, else an [APIKey] from
-// MONGODB_ATLAS_PUBLIC_API_KEY (or MONGODB_ATLAS_PUBLIC_KEY) and MONGODB_ATLAS_PRIVATE_API_KEY (or
-// MONGODB_ATLAS_PRIVATE_KEY). When both are set, the service account is preferred. A service account of which only a half is set
-// is an error, also beside a complete key, since whoever sets it means to use it. White space around a value is dropped. The
-// error names what is missing, and never a value.
+// NewClientFromEnv returns a client with the credentials and the base URL that the environment holds, under the names that
+// Atlas's own tools use: [CredentialsFromEnv] says which for the credentials; the base URL is MONGODB_ATLAS_BASE_URL, else
+// MONGODB_ATLAS_OPS_MANAGER_URL, else that of [WithBaseURL]. An option given in code wins, and then the variable is not
+// read. A base URL that is set and malformed is an error: it may be that of Atlas for Government, whose credentials must
+// not reach the public Atlas. Every error is [ErrInvalidConfig].
+func NewClientFromEnv(opts ...Option) (*Client, error) {
+	credentials, err := CredentialsFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	cfg := newConfig("NewClientFromEnv", opts)
+	for _, name := range baseURLVariables {
+		if value := os.Getenv(name); value != "" && cfg.baseURLName == "" {
+			cfg.baseURL, cfg.baseURLName = strings.TrimSpace(value), name
+		}
+	}
+	return newClient(cfg, credentials)
+}
+
+// CredentialsFromEnv returns the credentials that the environment holds, under the names that Atlas's own tools use. In
+// this order: a [TokenSource] with the token in MONGODB_ATLAS_ACCESS_TOKEN; a [ServiceAccount] from MONGODB_ATLAS_CLIENT_ID
+// and MONGODB_ATLAS_CLIENT_SECRET; an [APIKey] from MONGODB_ATLAS_PUBLIC_API_KEY (or MONGODB_ATLAS_PUBLIC_KEY) and
+// MONGODB_ATLAS_PRIVATE_API_KEY (or MONGODB_ATLAS_PRIVATE_KEY).
+//
+// A service account of which only a half is set is an error, also beside a complete key, since whoever sets it means to
+// use it. White space around a value is dropped. The error names what is missing, never a value, and is
+// [ErrInvalidConfig].
 func CredentialsFromEnv() (Credentials, error) {
+	if token := firstVariable(accessTokenVariables); token != "" {
+		return accessToken(token), nil
+	}
 	account, accountErr := pairFromEnv(clientIDVariables, clientSecretVariables)
 	key, keyErr := pairFromEnv(publicKeyVariables, privateKeyVariables)
 	switch {
@@ -104,11 +156,11 @@ func CredentialsFromEnv() (Credentials, error) {
 	case keyErr == nil && !accountErr.half:
 		return APIKey(key[0], key[1]), nil
 	case keyErr != nil && keyErr.half && !accountErr.half:
-		return nil, keyErr
+		return nil, keyErr.err()
 	case accountErr.half:
-		return nil, accountErr
+		return nil, accountErr.err()
 	default:
-		return nil, &missingVariables{text: keyErr.text + ", or for a service account: " + accountErr.text}
+		return nil, (&missingVariables{text: keyErr.text + ", or for a service account: " + accountErr.text}).err()
 	}
 }
 
@@ -118,8 +170,8 @@ type missingVariables struct {
 	half bool // of the two, one is there
 }
 
-func (e *missingVariables) Error() string {
-	return messagePrefix + "credentials from the environment: not set: " + e.text
+func (m *missingVariables) err() error {
+	return &configError{"credentials from the environment", []error{errors.New("not set: " + m.text)}}
 }
 
 // pairFromEnv reads two values that belong together.

@@ -1,13 +1,18 @@
 package livemigration
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
 // AvailableProjectsService lists what can be migrated.
-type AvailableProjectsService struct{ client *Client }
+type AvailableProjectsService struct{ core *core }
 
 // AvailableProject is a project of a connected Cloud Manager or Ops Manager organization.
 type AvailableProject struct {
@@ -38,6 +43,22 @@ type Deployment struct {
 	OplogSizeMB int `json:"oplogSizeMB"`
 }
 
+// Source returns the [Source] of a cluster of the project, and the migration hosts of the project, of which a request
+// takes one. SSL and ManagedAuthentication are what the deployment says; add Username and Password where it is not
+// managed. The error is an [*InvalidRequestError] that names the clusters there are.
+func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
+	var names []string
+	for _, d := range p.Deployments {
+		if d.Name == clusterName {
+			source := Source{ProjectID: p.ProjectID, ClusterName: d.Name, SSL: d.TLSEnabled, ManagedAuthentication: d.Managed}
+			return source, slices.Clone(p.MigrationHosts), nil
+		}
+		names = append(names, d.Name)
+	}
+	return Source{}, nil, invalidRequest([]FieldViolation{{"cluster name", redact.Line(fmt.Sprintf(
+		"must be that of a cluster of project %s: %s", p.ProjectID, cmp.Or(strings.Join(names, ", "), "it has none")))}})
+}
+
 // List lists the source projects that can be migrated to an Atlas organization, with their clusters and migration
 // hosts. The list is empty, not nil, while no source organization is connected. It needs the role Organization Owner.
 // Errors are [*InvalidRequestError] and [*APIError].
@@ -46,7 +67,7 @@ type Deployment struct {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-listorglivemigrationavailableprojects
 func (s *AvailableProjectsService) List(ctx context.Context, orgID OrgID, opts ...CallOption) ([]AvailableProject, error) {
-	projects, err := send[[]AvailableProject](ctx, s.client, &endpoint.ListAvailableProjects, []identifier{orgID}, nil, opts)
+	projects, err := send[[]AvailableProject](ctx, s.core, &endpoint.ListAvailableProjects, []identifier{orgID}, nil, opts)
 	if err != nil {
 		return nil, err
 	}

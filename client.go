@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime"
 	"strings"
 	"time"
@@ -22,92 +21,41 @@ import (
 
 const version = "0.1.0"
 
-// Client calls the push live migration endpoints of Atlas. Make one with [NewClient] and share it: it is safe for
-// concurrent use, does not change, and spends one HTTP request on a call once it has authenticated.
+// Client calls the push live migration endpoints of Atlas. Make one with [NewClient] or [NewClientFromEnv] and share it:
+// it is safe for concurrent use, does not change, and spends one HTTP request on a call once it has authenticated.
 type Client struct {
 	LinkTokens        *LinkTokensService
 	AvailableProjects *AvailableProjectsService
 	Validations       *ValidationsService
 	Migrations        *MigrationsService
 
-	version   APIVersion
-	exchange  *exchange.Exchanger
-	closeIdle func() // of the user's transport, or of the clone of the default one
-	// revoke ends what the server has issued to the credentials; nil when it issues nothing.
-	revoke func(ctx context.Context, userAgent string) error
+	core *core
 }
 
 // NewClient returns a client that authenticates with credentials. It does no I/O. The error names everything that can
-// never work: an empty key, for example, or a base URL that would send passwords in the clear.
+// never work, an empty key for example, or a base URL that would send passwords in the clear. It is [ErrInvalidConfig].
 func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
-	cfg := newConfig(opts)
-	origin := cfg.origin()
-	c := &Client{version: cfg.version}
-	exchanger := c.assemble(cfg, credentials, origin)
-	if err := cfg.err(); err != nil {
+	return newClient(newConfig("NewClient", opts), credentials)
+}
+
+func newClient(cfg *config, credentials Credentials) (*Client, error) {
+	c, err := newCore(cfg, credentials, endpoint.Version(cfg.version))
+	if err != nil {
 		return nil, err
 	}
-	exchanger.Prefix = origin.String() + endpoint.Version(cfg.version).Prefix()
-	c.exchange = exchange.New(exchanger)
-	c.LinkTokens = &LinkTokensService{c}
-	c.AvailableProjects = &AvailableProjectsService{c}
-	c.Validations = &ValidationsService{c}
-	c.Migrations = &MigrationsService{c}
-	return c, nil
-}
-
-// assemble builds the chain that a request goes through, from the connection outwards. What it finds wrong is in cfg.
-//
-//  1. The user's transport, or a clone of the default one.
-//  2. The delivery transport notes whether a request may have arrived. It is inside the credentials, because only an
-//     authenticated request counts.
-//  3. The transport of the credentials.
-//  4. The wrappers of WithTransportWrapper. They are outside the credentials, so that they see none. An entrance below
-//     them notes which requests they pass on.
-//  5. The exchange, one for each client: it waits for a turn within the rate limit, bounds each attempt, reads the
-//     response, and makes the next attempt. It is outermost, so that wrappers see each attempt.
-func (c *Client) assemble(cfg *config, credentials Credentials, origin *url.URL) exchange.Config {
-	sent := delivery.NewTransport(cfg.baseTransport())
-	c.closeIdle = sent.CloseIdleConnections
-	authenticated := cfg.authenticate(credentials, origin, sent)
-	own, _ := authenticated.(exchange.Authenticator)
-	if revoker, ok := authenticated.(interface {
-		Revoke(ctx context.Context, userAgent string) error
-	}); ok && own != nil {
-		c.revoke = revoker.Revoke
-	}
-	wrapped := authenticated
-	if own != nil && len(cfg.wrappers) > 0 {
-		wrapped = &delivery.Entrance{Base: authenticated}
-	}
-	return exchange.Config{
-		Transport:     cfg.wrap(wrapped),
-		Opaque:        own == nil || len(cfg.wrappers) > 0,
-		Jar:           cfg.jar(),
-		Authenticator: own,
-		Version:       endpoint.Version(cfg.version),
-		UserAgent:     userAgent(cfg.userAgent),
-		Timeout:       cfg.attemptTimeout(),
-		Policy:        exchange.Policy(cfg.retry),
-		Pacer:         cfg.pacer(),
-		Logger:        cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
-	}
-}
-
-func userAgent(product string) string {
-	own := fmt.Sprintf("livemigration-go/%s (%s; %s)", version, runtime.Version(), runtime.GOOS)
-	return strings.TrimSpace(product + " " + own)
+	return &Client{
+		LinkTokens: &LinkTokensService{c}, AvailableProjects: &AvailableProjectsService{c},
+		Validations: &ValidationsService{c}, Migrations: &MigrationsService{c}, core: c,
+	}, nil
 }
 
 // Format writes where the client's requests go, for every verb. Package fmt would otherwise walk through connections
 // that are in use.
-func (c *Client) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, "livemigration.Client("+c.exchange.Prefix+")")
-}
+func (c *Client) Format(f fmt.State, _ rune) { c.core.format(f, "Client") }
 
 // CloseIdleConnections closes connections that no call uses, also those of others when the client was given a transport
 // that they share. A program that makes many clients calls it when it is done with one; the client remains usable.
-func (c *Client) CloseIdleConnections() { c.closeIdle() }
+func (c *Client) CloseIdleConnections() { c.core.closeIdle() }
 
 // Close ends what Atlas has issued to the client: with a [ServiceAccount] it revokes the access token that the client
 // holds (POST /api/oauth/revoke). Then it closes idle connections, as [Client.CloseIdleConnections] does. Nothing else
@@ -116,11 +64,76 @@ func (c *Client) CloseIdleConnections() { c.closeIdle() }
 // Call it when no call is under way. The client remains usable: the next call fetches a new token. When the token could
 // not be revoked, the error is an [*APIError] or a [*CallError], and Close may be called again. With other credentials
 // there is nothing to end, and no error.
-func (c *Client) Close(ctx context.Context) error {
+func (c *Client) Close(ctx context.Context) error { return c.core.close(ctx) }
+
+// core is what both clients are made of: it makes their calls.
+type core struct {
+	version   APIVersion
+	defaults  []WaitOption
+	exchange  *exchange.Exchanger
+	closeIdle func() // of the user's transport, or of the clone of the default one
+	// revoke ends what the server has issued to the credentials; nil when it issues nothing.
+	revoke func(ctx context.Context, userAgent string) error
+}
+
+// newCore builds the chain that a request goes through, from the connection outwards.
+//
+//  1. The user's transport, or a clone of the default one.
+//  2. The delivery transport notes whether a request may have arrived. It is inside the credentials, because only an
+//     authenticated request counts.
+//  3. The transport of the credentials.
+//  4. The wrappers of WithTransportWrapper. They are outside the credentials, so that they see none. An entrance below
+//     them notes which requests they pass on.
+//  5. The exchange: it waits for a turn within the rate limit, bounds each attempt, reads the response, and makes the
+//     next attempt. It is outermost, so that wrappers see each attempt.
+func newCore(cfg *config, credentials Credentials, version endpoint.Version) (*core, error) {
+	origin := cfg.origin()
+	sent := delivery.NewTransport(cfg.baseTransport())
+	authenticated := cfg.authenticate(credentials, origin, sent)
+	own, _ := authenticated.(exchange.Authenticator)
+	wrapped := authenticated
+	if own != nil && len(cfg.wrappers) > 0 {
+		wrapped = &delivery.Entrance{Base: authenticated}
+	}
+	wrapped = cfg.wrap(wrapped)
+	if err := cfg.err(); err != nil {
+		return nil, err
+	}
+	c := &core{version: cfg.version, defaults: cfg.waitDefaults, closeIdle: sent.CloseIdleConnections}
+	if account, ok := own.(*bearer.Account); ok {
+		c.revoke = account.Revoke
+	}
+	c.exchange = exchange.New(exchange.Config{
+		Transport:     wrapped,
+		Opaque:        own == nil || len(cfg.wrappers) > 0,
+		Jar:           cfg.httpClient.Jar,
+		Authenticator: own,
+		Prefix:        origin.String() + version.Prefix(),
+		Version:       version,
+		UserAgent:     userAgent(cfg.userAgent),
+		Timeout:       cfg.attemptTimeout(),
+		Policy:        exchange.Policy(cfg.retry),
+		Pacer:         cfg.pacer(),
+		Logger:        cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
+	})
+	return c, nil
+}
+
+func (c *core) format(f fmt.State, name string) {
+	_, _ = io.WriteString(f, "livemigration."+name+"("+c.exchange.Prefix+")")
+}
+
+func userAgent(product string) string {
+	own := fmt.Sprintf("livemigration-go/%s (%s; %s)", version, runtime.Version(), runtime.GOOS)
+	return strings.TrimSpace(product + " " + own)
+}
+
+// close is that of both clients.
+func (c *core) close(ctx context.Context) error {
 	if err := invalidRequest(checkContext(ctx)); err != nil {
 		return err
 	}
-	defer c.CloseIdleConnections()
+	defer c.closeIdle()
 	if c.revoke == nil {
 		return nil
 	}
@@ -135,7 +148,7 @@ func (c *Client) Close(ctx context.Context) error {
 }
 
 // send makes a call whose response is a T.
-func send[T any](ctx context.Context, c *Client, e *endpoint.Endpoint, ids []identifier, body payload, opts []CallOption) (*T, error) {
+func send[T any](ctx context.Context, c *core, e *endpoint.Endpoint, ids []identifier, body payload, opts []CallOption) (*T, error) {
 	var result *T
 	decode := func(data []byte, err error) (string, error) {
 		result = new(T) // an attempt before this one may have filled part of another
@@ -149,7 +162,7 @@ func send[T any](ctx context.Context, c *Client, e *endpoint.Endpoint, ids []ide
 
 // do is the way of every call: it checks everything, hands one value to the exchange, and turns what came of it into an
 // error. decode is nil where the response has no content.
-func (c *Client) do(ctx context.Context, e *endpoint.Endpoint, ids []identifier, body payload, opts []CallOption, decode func([]byte, error) (string, error)) error {
+func (c *core) do(ctx context.Context, e *endpoint.Endpoint, ids []identifier, body payload, opts []CallOption, decode func([]byte, error) (string, error)) error {
 	settings := newCallSettings(opts)
 	defer settings.capture()
 	if err := invalidRequest(c.violations(ctx, ids, body, settings)); err != nil {
@@ -158,6 +171,9 @@ func (c *Client) do(ctx context.Context, e *endpoint.Endpoint, ids []identifier,
 	r := &settings.request
 	r.Endpoint, r.Decode = e, decode
 	r.Scope, r.Path = ids[0].segment(), e.Expand(segments(ids)...)
+	if len(ids) > 1 {
+		r.Job = ids[1].segment()
+	}
 	if body != nil {
 		var err error
 		if r.Body, err = body.encode(c.version); err != nil {
@@ -174,7 +190,7 @@ func (c *Client) do(ctx context.Context, e *endpoint.Endpoint, ids []identifier,
 }
 
 // violations gathers everything that is wrong with a call.
-func (c *Client) violations(ctx context.Context, ids []identifier, body payload, settings *callSettings) []FieldViolation {
+func (c *core) violations(ctx context.Context, ids []identifier, body payload, settings *callSettings) []FieldViolation {
 	found := checkContext(ctx)
 	for _, id := range ids {
 		found = append(found, id.violations()...)
@@ -215,8 +231,8 @@ type checked interface {
 	check(asked string) error
 }
 
-// decodeResult reads what arrived of a response into result; err is what ended it too early. If it fails, it returns the
-// id of the job that was created where the beginning of the body shows it, since Atlas does not tell it a second time.
+// decodeResult reads what arrived of a response into result; err is what ended it too early. It returns the id of the job
+// that was created where the body shows it. If it fails that counts the more, since Atlas does not tell it a second time.
 func decodeResult(e *endpoint.Endpoint, ids []identifier, data []byte, err error, result any) (id string, _ error) {
 	if err == nil {
 		err = response.Decode(data, result)
@@ -228,7 +244,7 @@ func decodeResult(e *endpoint.Endpoint, ids []identifier, data []byte, err error
 	if checked, ok := result.(checked); ok && err == nil {
 		err = checked.check(asked)
 	}
-	if err == nil || !e.Creates() {
+	if !e.Creates() {
 		return "", err
 	}
 	if id = response.StringMember(data, "_id"); checkID("", id) != nil {

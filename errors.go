@@ -44,6 +44,8 @@ var (
 	ErrValidationFailed = errors.New("validation failed")
 	// ErrMigrationFailed is a [*MigrationFailedError] with status [MigrationFailed].
 	ErrMigrationFailed = errors.New("migration failed")
+	// ErrInvalidConfig is any error of [NewClient], [NewClientFromEnv], [NewSourceClient] and [CredentialsFromEnv].
+	ErrInvalidConfig = errors.New("invalid configuration")
 	// ErrMigrationExpired is a [*MigrationFailedError] with status [MigrationExpired].
 	ErrMigrationExpired = errors.New("migration expired")
 )
@@ -75,6 +77,9 @@ type APIError struct {
 	RequestID string
 	// Duration is how long the call took, with all its attempts and the waits between them.
 	Duration time.Duration
+
+	// limit is set when Atlas asks for a longer wait than a call makes.
+	limit time.Duration
 }
 
 // Error describes the failure in one line.
@@ -89,6 +94,9 @@ func (e *APIError) summary() string {
 	}
 	for _, f := range e.Fields {
 		r.Fields = append(r.Fields, response.Field{Name: f.Field, Description: f.Description})
+	}
+	if e.limit > 0 {
+		return r.Summary() + ": Atlas asks to wait " + short(e.RetryAfter) + ", calls wait " + short(e.limit) + " at the most"
 	}
 	return r.Summary()
 }
@@ -164,6 +172,18 @@ func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcom
 func MayHaveCreated(err error) bool {
 	var unknown *OutcomeUnknownError
 	return errors.As(err, &unknown) && unknown.Method == http.MethodPost
+}
+
+// short writes a duration without zeros at its end: 1h, not 1h0m0s.
+func short(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if len(text) > 2 && strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // summaryOf is an error's message without what the message around it says already.
@@ -270,7 +290,9 @@ func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error
 		case f.None():
 			return nil
 		case f.Response != nil:
-			return newAPIError(f.Response, o.Duration)
+			api := newAPIError(f.Response, o.Duration)
+			api.limit = f.Limit
+			return api
 		default:
 			return call(f.Err, f.Text)
 		}

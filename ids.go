@@ -2,6 +2,8 @@ package livemigration
 
 import (
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
 )
@@ -32,15 +34,38 @@ func (id ValidationID) Validate() error { return invalidRequest(id.violations())
 // Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
 func (id MigrationID) Validate() error { return invalidRequest(id.violations()) }
 
-func (id OrgID) violations() []FieldViolation        { return checkID("orgId", string(id)) }
-func (id ProjectID) violations() []FieldViolation    { return checkID("groupId", string(id)) }
-func (id ValidationID) violations() []FieldViolation { return checkID("validationId", string(id)) }
-func (id MigrationID) violations() []FieldViolation  { return checkID("liveMigrationId", string(id)) }
+func (id OrgID) violations() []FieldViolation        { return checkID("organization id", string(id)) }
+func (id ProjectID) violations() []FieldViolation    { return checkID("project id", string(id)) }
+func (id ValidationID) violations() []FieldViolation { return checkID("validation id", string(id)) }
+func (id MigrationID) violations() []FieldViolation  { return checkID("migration id", string(id)) }
 
 func (id OrgID) segment() string        { return string(id) }
 func (id ProjectID) segment() string    { return string(id) }
 func (id ValidationID) segment() string { return string(id) }
 func (id MigrationID) segment() string  { return string(id) }
+
+// ParseOrgID reads an id from a flag or a file; white space around it is dropped. The error is an [*InvalidRequestError].
+func ParseOrgID(text string) (OrgID, error) { return parseID[OrgID](text) }
+
+// ParseProjectID reads an id as [ParseOrgID] does.
+func ParseProjectID(text string) (ProjectID, error) { return parseID[ProjectID](text) }
+
+// ParseValidationID reads an id as [ParseOrgID] does.
+func ParseValidationID(text string) (ValidationID, error) { return parseID[ValidationID](text) }
+
+// ParseMigrationID reads an id as [ParseOrgID] does.
+func ParseMigrationID(text string) (MigrationID, error) { return parseID[MigrationID](text) }
+
+func parseID[T interface {
+	~string
+	Validate() error
+}](text string) (T, error) {
+	id := T(strings.TrimSpace(text))
+	if err := id.Validate(); err != nil {
+		return "", err
+	}
+	return id, nil
+}
 
 // identifier is an id: checked first, then a segment of the path.
 type identifier interface {
@@ -58,14 +83,14 @@ func segments(ids []identifier) []string {
 
 const idLength = 24
 
-// checkID never repeats the value: a key pasted in the place of an id must not reach a log.
+// checkID never shows the value: a key pasted in the place of an id must not reach a log.
 func checkID(field, id string) []FieldViolation {
 	const want = "must be 24 lower-case hexadecimal digits"
 	switch {
 	case id == "":
 		return []FieldViolation{{Field: field, Description: "is empty; " + want}}
 	case len(id) != idLength:
-		return []FieldViolation{{Field: field, Description: fmt.Sprintf("is %d long; %s", len(id), want)}}
+		return []FieldViolation{{Field: field, Description: fmt.Sprintf("has %d characters; %s", utf8.RuneCountInString(id), want)}}
 	}
 	for i := range len(id) {
 		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
@@ -87,5 +112,16 @@ const (
 
 // String returns the version as it stands in a path: "v2" or "v1.0".
 func (v APIVersion) String() string { return endpoint.Version(v).String() }
+
+// ParseAPIVersion reads what String writes, "v2" or "v1.0", from a flag or a file. The error is an
+// [*InvalidRequestError].
+func ParseAPIVersion(text string) (APIVersion, error) {
+	for _, v := range []APIVersion{APIv2, APIv1} {
+		if strings.TrimSpace(text) == v.String() {
+			return v, nil
+		}
+	}
+	return 0, invalidRequest([]FieldViolation{{"API version", "must be v2 or v1.0"}})
+}
 
 func (v APIVersion) known() bool { return v == APIv2 || v == APIv1 }

@@ -14,8 +14,8 @@ func TestIDsAreTwentyFourLowerCaseHexadecimalDigits(t *testing.T) {
 	for name, tc := range map[string]struct{ id, want string }{
 		"well-formed":  {validID, ""},
 		"empty":        {"", "is empty; must be 24 lower-case hexadecimal digits"},
-		"short":        {validID[1:], "is 23 long; must be 24 lower-case hexadecimal digits"},
-		"long":         {validID + "0", "is 25 long; must be 24 lower-case hexadecimal digits"},
+		"short":        {validID[1:], "has 23 characters; must be 24 lower-case hexadecimal digits"},
+		"long":         {validID + "0", "has 25 characters; must be 24 lower-case hexadecimal digits"},
 		"upper case":   {"5F2A1C2E3D4B5A6C7D8E9F01", "must be 24 lower-case hexadecimal digits"},
 		"path escape":  {"../../5f2a1c2e3d4b5a6c7d", "must be 24 lower-case hexadecimal digits"},
 		"after digits": {"5f2a1c2e3d4b5a6c7d8e9f0:", "must be 24 lower-case hexadecimal digits"},
@@ -24,8 +24,8 @@ func TestIDsAreTwentyFourLowerCaseHexadecimalDigits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for field, id := range map[string]interface{ Validate() error }{
-				"orgId": OrgID(tc.id), "groupId": ProjectID(tc.id),
-				"validationId": ValidationID(tc.id), "liveMigrationId": MigrationID(tc.id),
+				"organization id": OrgID(tc.id), "project id": ProjectID(tc.id),
+				"validation id": ValidationID(tc.id), "migration id": MigrationID(tc.id),
 			} {
 				err := id.Validate()
 				if tc.want == "" {
@@ -45,4 +45,29 @@ func TestARefusedIDIsNotRepeatedInTheError(t *testing.T) {
 	t.Parallel()
 	err := ProjectID("a-private-key-in-the-wrong-place").Validate()
 	assert.NotContains(t, err.Error(), "private-key")
+}
+
+func TestIDsFromFlagsAndFiles(t *testing.T) {
+	t.Parallel()
+	id, err := ParseMigrationID(" " + validID + "\n")
+	require.NoError(t, err)
+	assert.EqualValues(t, validID, id)
+	for words, parse := range map[string]func(string) error{
+		"organization id": func(s string) error { _, err := ParseOrgID(s); return err },
+		"project id":      func(s string) error { _, err := ParseProjectID(s); return err },
+		"validation id":   func(s string) error { _, err := ParseValidationID(s); return err },
+		"migration id":    func(s string) error { _, err := ParseMigrationID(s); return err },
+	} {
+		require.NoError(t, parse(validID))
+		err := parse("5f2a")
+		require.ErrorIs(t, err, ErrInvalidRequest)
+		assert.EqualError(t, err, "livemigration: invalid request: "+words+" has 4 characters; must be 24 lower-case hexadecimal digits")
+	}
+	for _, version := range []APIVersion{APIv2, APIv1} {
+		parsed, err := ParseAPIVersion(version.String())
+		require.NoError(t, err)
+		assert.Equal(t, version, parsed)
+	}
+	_, err = ParseAPIVersion("unknown")
+	require.ErrorIs(t, err, ErrInvalidRequest)
 }

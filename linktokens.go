@@ -12,7 +12,7 @@ import (
 
 // LinkTokensService creates and deletes link-tokens, with which a Cloud Manager or Ops Manager organization is
 // connected to an Atlas organization.
-type LinkTokensService struct{ client *Client }
+type LinkTokensService struct{ core *core }
 
 // LinkTokenRequest says who may use a link-token.
 type LinkTokenRequest struct {
@@ -36,7 +36,7 @@ type LinkToken struct {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createorglivemigrationlinktoken
 func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTokenRequest, opts ...CallOption) (*LinkToken, error) {
-	return send[LinkToken](ctx, s.client, &endpoint.CreateLinkToken, []identifier{orgID}, req, opts)
+	return send[LinkToken](ctx, s.core, &endpoint.CreateLinkToken, []identifier{orgID}, req, opts)
 }
 
 // Delete deletes the link-tokens of an Atlas organization and the API key behind them. That removes the connection to
@@ -49,7 +49,7 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteorglivemigrationlinktokens
 func (s *LinkTokensService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
-	return s.client.do(ctx, &endpoint.DeleteLinkToken, []identifier{orgID}, nil, opts, nil)
+	return s.core.do(ctx, &endpoint.DeleteLinkToken, []identifier{orgID}, nil, opts, nil)
 }
 
 func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {

@@ -1,16 +1,20 @@
 package livemigration
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/redact"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // MigrationsService starts, reads and cuts over migrations.
-type MigrationsService struct{ client *Client }
+type MigrationsService struct{ core *core }
 
 // Migration is a migration job.
 type Migration struct {
@@ -60,6 +64,32 @@ func seconds(seconds int64) time.Duration {
 	return time.Duration(max(-most, min(seconds, most))) * time.Second
 }
 
+// String describes the job in one line: its id, status, whether it is ready for cutover, lag and hosts.
+func (m Migration) String() string {
+	text := "migration " + string(m.ID) + " " + cmp.Or(string(m.Status), "without a status")
+	if m.ReadyForCutover {
+		text += ", ready for cutover"
+	}
+	if lag, ok := m.Lag(); ok {
+		text += ", lag " + lag.String()
+	}
+	if len(m.MigrationHosts) > 0 {
+		text += ", on " + strings.Join(m.MigrationHosts, " and ")
+	}
+	return redact.Line(text)
+}
+
+// LogValue is a group of migration_id, state, ready_for_cutover and, where there is one, lag.
+func (m Migration) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("migration_id", string(m.ID)), slog.String("state", redact.Line(string(m.Status))), slog.Bool("ready_for_cutover", m.ReadyForCutover),
+	}
+	if lag, ok := m.Lag(); ok {
+		attrs = append(attrs, slog.Duration("lag", lag))
+	}
+	return slog.GroupValue(attrs...)
+}
+
 // Create starts a migration. With req.DropDestinationData the data of the destination cluster is destroyed. It needs
 // the role Organization Owner.
 //
@@ -73,7 +103,7 @@ func seconds(seconds int64) time.Duration {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.client, &endpoint.CreateMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
+	return send[Migration](ctx, s.core, &endpoint.CreateMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a migration job. It needs the role Organization Member. Errors are [*InvalidRequestError] and [*APIError].
@@ -82,7 +112,7 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
 func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.client, &endpoint.GetMigration, []identifier{projectID, migrationID}, nil, opts)
+	return send[Migration](ctx, s.core, &endpoint.GetMigration, []identifier{projectID, migrationID}, nil, opts)
 }
 
 // Cutover ends a migration that is ready for it: Atlas applies what is left and stops synchronizing. Stop writing to
@@ -97,7 +127,7 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
 func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
-	return s.client.do(ctx, &endpoint.Cutover, []identifier{projectID, migrationID}, nil, opts, nil)
+	return s.core.do(ctx, &endpoint.Cutover, []identifier{projectID, migrationID}, nil, opts, nil)
 }
 
 // UnmarshalJSON reads a migration from JSON. One odd value does not cost the others: a lag of 12.0 or "12" is read, and a
@@ -124,7 +154,7 @@ func (e *MigrationFailedError) Error() string {
 	if e.Migration.Status == MigrationExpired {
 		return message + " expired: it was not cut over within 120 hours of its being ready"
 	}
-	return message + " failed"
+	return message + " failed: Atlas's API gives no reason, the Atlas user interface and the log of the migration host do"
 }
 
 // Is reports whether target is the sentinel of the job's status.

@@ -175,7 +175,7 @@ func TestRecordsOfRequests(t *testing.T) {
 		got := records(t, log)
 		require.Len(t, got, 5)
 		common := map[string]any{
-			"operation": "Migrations.Get", "scope": string(srv.ProjectID()), "method": "GET",
+			"operation": "Migrations.Get", "project_id": string(srv.ProjectID()), "migration_id": string(id), "method": "GET",
 			"path": "/groups/" + string(srv.ProjectID()) + "/liveMigrations/" + string(id),
 		}
 		for i, want := range []map[string]any{
@@ -245,17 +245,60 @@ func TestRecordsOfWaits(t *testing.T) {
 		require.NoError(t, err)
 		var got []string
 		for _, r := range records(t, log) {
-			if r["job"] == nil {
+			if r["operation"] != nil {
 				continue
 			}
-			assert.Equal(t, "migration "+string(id), r["job"])
-			assert.Equal(t, string(srv.ProjectID()), r["scope"])
+			assert.Equal(t, string(id), r["migration_id"])
+			assert.Equal(t, string(srv.ProjectID()), r["project_id"])
 			got = append(got, fmt.Sprint(r["level"], " ", r["msg"], " ", r["state"], " ", r["ready_for_cutover"]))
 		}
 		assert.Equal(t, []string{
 			"INFO state NEW false", "WARN outage <nil> <nil>", "INFO outage over <nil> <nil>", "INFO state WORKING false",
 			"INFO state WORKING true", "INFO state WORKING false", "INFO state COMPLETE false",
 		}, got)
+	})
+}
+
+func TestACreationIsLoggedWithItsID(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, client, log := loggingClient(t, slog.LevelInfo)
+		defer srv.Close()
+		id := create(t, srv, client)
+		got := records(t, log)
+		require.Len(t, got, 1)
+		assert.Subset(t, got[0], map[string]any{
+			"level": "INFO", "msg": "created", "operation": "Migrations.Create", "project_id": string(srv.ProjectID()), "migration_id": string(id),
+		})
+		log.Reset()
+		_, err := client.LinkTokens.Create(t.Context(), srv.OrgID(), livemigration.LinkTokenRequest{})
+		require.NoError(t, err)
+		assert.Subset(t, records(t, log)[0], map[string]any{"msg": "created", "org_id": string(srv.OrgID())})
+	})
+}
+
+// Six waits through 45 seconds without network: each says when the outage begins, and at its doublings.
+func TestAnOutageIsNotToldAtEveryPoll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, client, log := loggingClient(t, slog.LevelInfo)
+		defer srv.Close()
+		id := create(t, srv, client)
+		log.Reset()
+		begun := time.Now()
+		for time.Since(begun) < 45*time.Second {
+			ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+			srv.Inject(livemigrationtest.GetMigration, livemigrationtest.ResetBeforeRequest(), 1000)
+			_, err := client.Migrations.WaitComplete(ctx, srv.ProjectID(), id)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			cancel()
+		}
+		got := records(t, log)
+		assert.GreaterOrEqual(t, len(got), 2)
+		assert.LessOrEqual(t, len(got), 4)
+		for _, r := range got {
+			assert.Equal(t, "WARN", r["level"])
+		}
 	})
 }
 

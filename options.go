@@ -1,6 +1,7 @@
 package livemigration
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,22 +22,26 @@ const (
 	defaultTimeout = 30 * time.Second
 )
 
-// Option configures a [Client]. Options may be given in any order.
+// Option configures a [Client] or a [SourceClient]. Options may be given in any order.
 type Option func(*config)
 
-// config is what the options say. It becomes a Client once everything about it has been checked.
+// config is what the options say. It becomes a client once everything about it has been checked.
 type config struct {
-	baseURL    string
-	version    APIVersion
-	httpClient *http.Client
-	retry      RetryPolicy
-	timeout    time.Duration
-	timeoutSet bool
-	userAgent  string
-	logger     *slog.Logger
-	wrappers   []func(http.RoundTripper) http.RoundTripper
-	pacing     pacingConfig
-	problems   []error
+	maker        string // the function that makes the client
+	baseURL      string
+	baseURLName  string // what has set it; empty: nothing
+	version      APIVersion
+	versionSet   bool
+	httpClient   *http.Client
+	retry        RetryPolicy
+	timeout      time.Duration
+	timeoutSet   bool
+	userAgent    string
+	logger       *slog.Logger
+	wrappers     []func(http.RoundTripper) http.RoundTripper
+	pacing       pacingConfig
+	waitDefaults []WaitOption
+	problems     []error
 }
 
 // pacingConfig is what the options say about the rate of requests.
@@ -49,10 +54,16 @@ type pacingConfig struct {
 // WithBaseURL sets where Atlas is: scheme and host, with a port where needed, without the /api/atlas prefix.
 // Default: https://cloud.mongodb.com. Plain http is taken for loopback addresses only, since requests carry a database
 // password.
-func WithBaseURL(baseURL string) Option { return func(c *config) { c.baseURL = baseURL } }
+//
+// Atlas for Government is at https://cloud.mongodbgov.com, and Ops Manager, for a [SourceClient], at a URL of its own.
+func WithBaseURL(baseURL string) Option {
+	return func(c *config) { c.baseURL, c.baseURLName = baseURL, "WithBaseURL" }
+}
 
-// WithAPIVersion sets the version of the API. Default: [APIv2].
-func WithAPIVersion(version APIVersion) Option { return func(c *config) { c.version = version } }
+// WithAPIVersion sets the version of the API. Default: [APIv2]. A [SourceClient] does not take it.
+func WithAPIVersion(version APIVersion) Option {
+	return func(c *config) { c.version, c.versionSet = version, true }
+}
 
 // WithHTTPClient makes the client send through hc's Transport, with its Jar, and with its Timeout for one attempt
 // unless [WithTimeout] is given. hc is never changed. Redirects are refused whatever hc's CheckRedirect says.
@@ -97,17 +108,18 @@ func WithUserAgent(product string) Option {
 // WithLogger sets the logger. Default: silent, as with nil. No record holds a secret. Records are made with the context of
 // the call. Their keys, which stay the same:
 //
-//   - operation (such as "Migrations.Get"), scope (the id of the organization or project), method, path, attempt (from 1):
-//     in each record about a request;
-//   - status (of HTTP, 0 without an answer), duration (of the attempt), wait (in an attempt: for its turn within the rate
-//     limit; before a repeat: until it), and of a failure error, code and request_id (Atlas's);
-//   - job (such as "migration 6560…"), scope, state (of the job), ready_for_cutover, outage (its duration), error: in
+//   - operation (such as "Migrations.Get"), project_id or org_id, migration_id or validation_id where there is a job,
+//     method, path, attempt (from 1): in each record about a request;
+//   - status (of HTTP, 0 without a response), duration (of the attempt), wait (in an attempt: for its turn within the rate
+//     limit; before a retry: until it), and of a failure error, code and request_id (Atlas's);
+//   - project_id, migration_id or validation_id, state (of the job), ready_for_cutover, outage (its duration), error: in
 //     records about a wait;
 //   - deprecation, sunset: times.
 //
-// Levels: debug for each attempt; info for repeats, for each change of a job's state that a wait observes and for the end
-// of an outage; warn for outages during a wait, and once for each operation that Atlas announces to remove by the headers
-// Deprecation and Sunset.
+// Levels: debug for each attempt, and for the retries of a wait's polls; info for other retries, for "created" the moment
+// the response to a creation is read, for each change of a job's state that a wait observes and for the end of an outage;
+// warn when an outage begins during a wait and at its doublings, and once for each operation that Atlas announces to
+// remove by the headers Deprecation and Sunset.
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
 
 // WithTransportWrapper puts a transport of the user around the one that authenticates, for tracing and metrics: it sees
@@ -142,8 +154,14 @@ func WithRateLimit(perMinute, burst int) Option {
 // [*PacingError] at once.
 func WithoutPacing() Option { return func(c *config) { c.pacing.off = true } }
 
-func newConfig(opts []Option) *config {
-	c := &config{baseURL: defaultBaseURL, version: APIv2, httpClient: &http.Client{}}
+// WithWaitDefaults sets options for every wait of the client, before those of the wait itself. A [WithOnUpdate] among them
+// is called in the waits for its kind of job.
+func WithWaitDefaults(opts ...WaitOption) Option {
+	return func(c *config) { c.waitDefaults = append(c.waitDefaults, opts...) }
+}
+
+func newConfig(maker string, opts []Option) *config {
+	c := &config{maker: maker, baseURL: defaultBaseURL, version: APIv2, httpClient: &http.Client{}}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(c)
@@ -156,6 +174,9 @@ func newConfig(opts []Option) *config {
 	c.reject(c.pacing.ceiling && (c.pacing.perMinute < 1 || c.pacing.burst < 1), "WithRateLimit: perMinute and burst must be positive")
 	c.reject(slices.ContainsFunc(c.wrappers, func(wrap func(http.RoundTripper) http.RoundTripper) bool { return wrap == nil }),
 		"WithTransportWrapper: the function must not be nil")
+	for _, v := range newWaitSettings(1, 1, c.waitDefaults, nil, true).violations {
+		c.reject(true, "WithWaitDefaults: "+v.String())
+	}
 	c.reject(!exchange.Policy(c.retry).Valid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
 	return c
 }
@@ -168,7 +189,7 @@ func (c *config) reject(violated bool, problem string) {
 
 // origin checks the base URL. Its messages do not repeat the URL, in which a password may stand.
 func (c *config) origin() *url.URL {
-	const option = "WithBaseURL: the base URL "
+	option := cmp.Or(c.baseURLName, "WithBaseURL") + ": the base URL "
 	u, err := url.Parse(strings.TrimSuffix(c.baseURL, "/"))
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
@@ -225,14 +246,6 @@ func (c *config) wrap(transport http.RoundTripper) http.RoundTripper {
 	return transport
 }
 
-// jar is safe to call before the problems have been looked at.
-func (c *config) jar() http.CookieJar {
-	if c.httpClient == nil {
-		return nil
-	}
-	return c.httpClient.Jar
-}
-
 func (c *config) pacer() *pacing.Pacer {
 	p := c.pacing
 	switch {
@@ -250,19 +263,24 @@ func (c *config) err() error {
 	if len(c.problems) == 0 {
 		return nil
 	}
-	return &configError{c.problems}
+	return &configError{c.maker, c.problems}
 }
 
-// configError is everything for which NewClient refuses to make a client.
-type configError struct{ problems []error }
+// configError is everything that is wrong with a configuration.
+type configError struct {
+	maker    string
+	problems []error
+}
 
 func (e *configError) Error() string {
 	texts := make([]string, len(e.problems))
 	for i, problem := range e.problems {
 		texts[i] = problem.Error()
 	}
-	return messagePrefix + "NewClient: " + strings.Join(texts, "; ")
+	return messagePrefix + e.maker + ": " + strings.Join(texts, "; ")
 }
+
+func (e *configError) Is(target error) bool { return target == ErrInvalidConfig }
 
 func (e *configError) Unwrap() []error { return e.problems }
 

@@ -92,7 +92,7 @@ func TestBaseURLs(t *testing.T) {
 	} {
 		client, err := NewClient(APIKey("public", "private"), WithBaseURL(base))
 		require.NoError(t, err, base)
-		assert.Equal(t, want, client.exchange.Prefix)
+		assert.Equal(t, want, client.core.exchange.Prefix)
 	}
 }
 
@@ -100,11 +100,11 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	client, err := NewClient(APIKey("public", "private"), nil)
 	require.NoError(t, err)
-	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.exchange.Prefix)
-	assert.Equal(t, 30*time.Second, client.exchange.Timeout)
-	assert.Equal(t, exchange.Policy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.exchange.Policy)
-	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.exchange.UserAgent)
-	transport, ok := newConfig(nil).baseTransport().(*http.Transport)
+	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.core.exchange.Prefix)
+	assert.Equal(t, 30*time.Second, client.core.exchange.Timeout)
+	assert.Equal(t, exchange.Policy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.core.exchange.Policy)
+	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.core.exchange.UserAgent)
+	transport, ok := newConfig("NewClient", nil).baseTransport().(*http.Transport)
 	require.True(t, ok)
 	assert.NotSame(t, http.DefaultTransport, transport)
 	require.NotNil(t, transport.HTTP2)
@@ -128,7 +128,7 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 			t.Parallel()
 			client, err := NewClient(noCredentials, tc.opts...)
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, client.exchange.Timeout)
+			assert.Equal(t, tc.want, client.core.exchange.Timeout)
 		})
 	}
 }
@@ -243,7 +243,7 @@ func TestCredentialsFromEnv(t *testing.T) {
 			require.NoError(t, err)
 			client, err := NewClient(credentials)
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, client.exchange.Authenticator.Secrets())
+			assert.Equal(t, tc.want, client.core.exchange.Authenticator.Secrets())
 		})
 	}
 }

@@ -122,12 +122,11 @@ func failures(t *testing.T, client *livemigration.Client, srv *livemigrationtest
 		return err
 	}
 	found := map[string]error{
-		"conflict":     create(livemigrationtest.Status(409)),
-		"echo":         create(livemigrationtest.Status(400).WithDetail("got " + request.Source.Password.Reveal())),
-		"HTML echo":    create(livemigrationtest.RawStatus(400, "text/html", "<p>"+url.QueryEscape(request.Source.Password.Reveal()))),
-		"reset":        create(livemigrationtest.ResetAfterRequest()),
-		"no JSON":      create(livemigrationtest.NonJSONBody()),
-		"rate limited": create(livemigrationtest.Status(429).WithRetryAfter(1e15)),
+		"conflict":  create(livemigrationtest.Status(409)),
+		"echo":      create(livemigrationtest.Status(400).WithDetail("got " + request.Source.Password.Reveal())),
+		"HTML echo": create(livemigrationtest.RawStatus(400, "text/html", "<p>"+url.QueryEscape(request.Source.Password.Reveal()))),
+		"reset":     create(livemigrationtest.ResetAfterRequest()),
+		"no JSON":   create(livemigrationtest.NonJSONBody()),
 	}
 	request.Source.ManagedAuthentication = true
 	found["invalid"] = create()
@@ -144,6 +143,7 @@ func failures(t *testing.T, client *livemigration.Client, srv *livemigrationtest
 	require.NoError(t, srv.FailMigration(migration))
 	_, found["validation failed"] = client.Validations.Wait(ctx, project, validation.ID)
 	_, found["migration failed"] = client.Migrations.WaitComplete(ctx, project, migration)
+	found["rate limited"] = create(livemigrationtest.Status(429).WithRetryAfter(1e15)) // holds the project from here on
 	_, found["new client"] = livemigration.NewClient(nil, livemigration.WithBaseURL("https://"+request.Source.Password.Reveal()))
 	return found
 }

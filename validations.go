@@ -1,8 +1,10 @@
 package livemigration
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/redact"
@@ -10,7 +12,7 @@ import (
 )
 
 // ValidationsService checks migration requests before they are carried out.
-type ValidationsService struct{ client *Client }
+type ValidationsService struct{ core *core }
 
 // Validation is a validation job.
 type Validation struct {
@@ -38,6 +40,24 @@ const (
 // Final reports whether the job has ended. It is false for a status that this package does not know.
 func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == ValidationFailed }
 
+// String describes the job in one line: its id, status and why it failed.
+func (v Validation) String() string {
+	text := "validation " + string(v.ID) + " " + cmp.Or(string(v.Status), "without a status")
+	if v.ErrorMessage != "" {
+		text += ": " + v.ErrorMessage
+	}
+	return redact.Line(text)
+}
+
+// LogValue is a group of validation_id, state and, where there is one, error.
+func (v Validation) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("validation_id", string(v.ID)), slog.String("state", redact.Line(string(v.Status)))}
+	if v.ErrorMessage != "" {
+		attrs = append(attrs, slog.String("error", redact.Line(v.ErrorMessage)))
+	}
+	return slog.GroupValue(attrs...)
+}
+
 // Create starts a job that checks a migration request without migrating anything. It needs the role Organization Owner.
 //
 // An empty req.Destination.ProjectID becomes projectID; a different one is refused. Repeating a validation is harmless,
@@ -47,7 +67,7 @@ func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == V
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
 func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.client, &endpoint.CreateValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
+	return send[Validation](ctx, s.core, &endpoint.CreateValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a validation job. It needs the role Organization Owner. Errors are [*InvalidRequestError] and [*APIError].
@@ -56,7 +76,7 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
 func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.client, &endpoint.GetValidation, []identifier{projectID, validationID}, nil, opts)
+	return send[Validation](ctx, s.core, &endpoint.GetValidation, []identifier{projectID, validationID}, nil, opts)
 }
 
 func (v *Validation) check(asked string) error {

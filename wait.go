@@ -76,14 +76,28 @@ func WithCallOptions(opts ...CallOption) WaitOption {
 	return func(s *waitSettings) { s.callOptions = append(s.callOptions, opts...) }
 }
 
-func newWaitSettings(minInterval, maxInterval time.Duration, opts []WaitOption) *waitSettings {
+// newWaitSettings applies the client's defaults, and then the options of the wait. A default that is about the other kind
+// of job does not matter, an option that is has been given by mistake.
+func newWaitSettings(minInterval, maxInterval time.Duration, defaults, opts []WaitOption, ofMigration bool) *waitSettings {
 	s := &waitSettings{minInterval: minInterval, maxInterval: maxInterval, maxOutage: defaultMaxOutage}
+	s.apply(defaults)
+	migrations, validations := len(s.onMigration), len(s.onValidation)
+	s.apply(opts)
+	if ofMigration && len(s.onValidation) > validations {
+		s.violations = append(s.violations, FieldViolation{"WithOnUpdate", "must take a *Migration here"})
+	}
+	if !ofMigration && len(s.onMigration) > migrations {
+		s.violations = append(s.violations, FieldViolation{"WithOnUpdate", "must take a *Validation here"})
+	}
+	return s
+}
+
+func (s *waitSettings) apply(opts []WaitOption) {
 	for _, opt := range opts {
 		if opt != nil {
 			opt(s)
 		}
 	}
-	return s
 }
 
 // Wait polls a validation until it ends. With [ValidationSuccess] it returns the validation; with [ValidationFailed] it
@@ -93,12 +107,9 @@ func newWaitSettings(minInterval, maxInterval time.Duration, opts []WaitOption) 
 // the wait with its [*APIError], and a context that ends does so with its error. With any error the last state observed
 // is returned too, nil when there is none.
 func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) (*Validation, error) {
-	settings := newWaitSettings(2*time.Second, 15*time.Second, opts)
-	if len(settings.onMigration) > 0 {
-		settings.violations = append(settings.violations, FieldViolation{"WithOnUpdate", "must take a *Validation here"})
-	}
+	settings := newWaitSettings(2*time.Second, 15*time.Second, s.core.defaults, opts, false)
 	w := &watch[Validation]{
-		client: s.client, settings: settings, updates: settings.onValidation, what: "validation " + string(validationID),
+		core: s.core, settings: settings, updates: settings.onValidation, what: "validation",
 		endpoint: &endpoint.GetValidation, ids: []identifier{projectID, validationID},
 		state: func(v *Validation) (string, bool) { return string(v.Status), false },
 		get: func(ctx context.Context, opts []CallOption) (*Validation, error) {
@@ -148,12 +159,9 @@ func (s *MigrationsService) wait(ctx context.Context, projectID ProjectID, migra
 }
 
 func (s *MigrationsService) watch(projectID ProjectID, migrationID MigrationID, opts []WaitOption) *watch[Migration] {
-	settings := newWaitSettings(5*time.Second, time.Minute, opts)
-	if len(settings.onValidation) > 0 {
-		settings.violations = append(settings.violations, FieldViolation{"WithOnUpdate", "must take a *Migration here"})
-	}
+	settings := newWaitSettings(5*time.Second, time.Minute, s.core.defaults, opts, true)
 	return &watch[Migration]{
-		client: s.client, settings: settings, updates: settings.onMigration, what: "migration " + string(migrationID),
+		core: s.core, settings: settings, updates: settings.onMigration, what: "migration",
 		endpoint: &endpoint.GetMigration, ids: []identifier{projectID, migrationID},
 		state: func(m *Migration) (string, bool) { return string(m.Status), m.ReadyForCutover },
 		get: func(ctx context.Context, opts []CallOption) (*Migration, error) {
@@ -165,7 +173,7 @@ func (s *MigrationsService) watch(projectID ProjectID, migrationID MigrationID, 
 
 // watch is a wait for one job. It works in the goroutine of its caller.
 type watch[T any] struct {
-	client   *Client
+	core     *core
 	settings *waitSettings
 	updates  []func(*T)
 	what     string
@@ -221,7 +229,7 @@ func (w *watch[T]) job(ctx context.Context) poll.Job[T] {
 	return poll.Job[T]{
 		Schedule: poll.Schedule{Min: w.settings.minInterval, Max: w.settings.maxInterval, MaxOutage: w.settings.maxOutage},
 		Turn: func(ctx context.Context) (err error) {
-			w.turn, err = w.client.exchange.Turn(ctx, w.endpoint, w.ids[0].segment(), pacing.Poll, w.settings.maxOutage)
+			w.turn, err = w.core.exchange.Turn(ctx, w.endpoint, w.ids[0].segment(), pacing.Poll, w.settings.maxOutage)
 			return err
 		},
 		Look:  w.look,
@@ -276,21 +284,23 @@ func (w *watch[T]) error(ctx context.Context, err error) error {
 	if !errors.As(err, &ended) || errors.Is(err, ErrInvalidRequest) {
 		return ended.Err
 	}
-	before, cause := "", ended.Err
+	e := &WaitError{Job: w.what + " " + w.ids[1].segment(), Outage: ended.Outage.Round(time.Second), Err: ended.Err}
 	var late *pacing.TooLate
-	switch outage := ended.Outage.Round(time.Second); {
+	switch {
 	case ended.Interrupted && ended.Before != nil:
-		cause = &interruptedError{exchange.ContextError(ctx), "while waiting for the next poll after", summaryOf(ended.Before), ended.Before}
+		e.Err = &interruptedError{exchange.ContextError(ctx), "while waiting for the next poll after", summaryOf(ended.Before), ended.Before}
 	case ended.Interrupted:
-		cause = exchange.ContextError(ctx)
+		e.Err = exchange.ContextError(ctx)
 	case ended.Before != nil && ctx.Err() != nil && !errors.As(ended.Err, new(*interruptedError)):
-		cause = &interruptedError{ended.Err, "in a poll after", summaryOf(ended.Before), ended.Before}
+		e.Err = &interruptedError{ended.Err, "in a poll after", summaryOf(ended.Before), ended.Before}
 	case errors.As(ended.Err, &late):
-		cause = &PacingError{Method: w.endpoint.Method, Path: w.endpoint.Expand(segments(w.ids)...), Wait: late.Wait, Err: ended.Before, deadline: late.Deadline}
-	case outage > 0:
-		before = fmt.Sprintf("no success for %s, the last failure: ", outage)
+		e.Err = &PacingError{Method: w.endpoint.Method, Path: w.endpoint.Expand(segments(w.ids)...), Wait: late.Wait, Err: ended.Before, deadline: late.Deadline}
+	case ended.Asked > 0:
+		e.why = "Atlas asks to wait " + short(ended.Asked) + ", this wait outlives " + short(w.settings.maxOutage) + " at the most: "
+	case e.Outage > 0:
+		e.why = fmt.Sprintf("no success for %s, the last failure: ", e.Outage)
 	}
-	return &waitError{message: messagePrefix + "waiting for " + w.what + ": " + before + summaryOf(cause), err: cause}
+	return e
 }
 
 // logState records a state that differs from the last one.
@@ -301,19 +311,31 @@ func (w *watch[T]) logState(ctx context.Context, last, state *T) {
 			return
 		}
 	}
-	w.log(ctx, slog.LevelInfo, "state", slog.String("state", w.client.exchange.Redactor().Clean(status)), slog.Bool("ready_for_cutover", ready))
+	w.log(ctx, slog.LevelInfo, "state", slog.String("state", w.core.exchange.Redactor().Clean(status)), slog.Bool("ready_for_cutover", ready))
 }
 
 func (w *watch[T]) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("job", w.what), slog.String("scope", w.ids[0].segment())}, attrs...)
-	w.client.exchange.Logger.LogAttrs(ctx, level, message, attrs...)
+	attrs = append(exchange.JobAttrs(w.endpoint, w.ids[0].segment(), w.ids[1].segment()), attrs...)
+	w.core.exchange.Logger.LogAttrs(ctx, level, message, attrs...)
 }
 
-// waitError is a wait that ended before its job did.
-type waitError struct {
-	message string
-	err     error
+// WaitError is a wait that ended before its job did: with its context, with a failure that does not pass, or because
+// failures lasted for too long. The job goes on in Atlas.
+type WaitError struct {
+	// Job is what was waited for, such as "migration 6560f2a49c1b7e03d5000002".
+	Job string
+	// Outage is for how long polls had failed when the wait gave up, 0 when that is not why it ended.
+	Outage time.Duration
+	// Err is what ended the wait: an [*APIError], a [*CallError], a [*PacingError], or the error of the context.
+	Err error
+
+	why string
 }
 
-func (e *waitError) Error() string { return e.message }
-func (e *waitError) Unwrap() error { return e.err }
+// Error names the job, and what ended the wait.
+func (e *WaitError) Error() string { return messagePrefix + e.summary() }
+
+func (e *WaitError) summary() string { return "waiting for " + e.Job + ": " + e.why + summaryOf(e.Err) }
+
+// Unwrap returns Err.
+func (e *WaitError) Unwrap() error { return e.Err }

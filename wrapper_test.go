@@ -122,7 +122,7 @@ func TestATokenThatDiesUnderManyCreations(t *testing.T) {
 func TestNoTurnAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := inProcess(livemigrationtest.WithSpeed(1))
+		srv := inProcess(livemigrationtest.WithSpeed(1), livemigrationtest.WithProjects(2))
 		defer srv.Close()
 		var client *livemigration.Client
 		var id livemigration.MigrationID
@@ -136,7 +136,7 @@ func TestNoTurnAfterALostAnswer(t *testing.T) {
 			if req.Method == http.MethodPut {
 				_, _ = client.Migrations.Get(req.Context(), srv.ProjectID(), id)
 			} else {
-				_, _ = client.Validations.Get(req.Context(), srv.ProjectID(), livemigration.ValidationID(id))
+				_, _ = client.Validations.Get(req.Context(), srv.ProjectIDs()[1], livemigration.ValidationID(id))
 			}
 			return nil, fmt.Errorf("malformed answer %q", "x "+req.Header.Get("Authorization"))
 		})
@@ -147,7 +147,9 @@ func TestNoTurnAfterALostAnswer(t *testing.T) {
 		require.ErrorIs(t, err, livemigration.ErrOutcomeUnknown)
 		require.ErrorIs(t, err, livemigration.ErrRateLimited)
 
-		_, err = client.Validations.Create(t.Context(), srv.ProjectID(), srv.Request())
+		request := srv.Request()
+		request.Destination.ProjectID = "" // the method's
+		_, err = client.Validations.Create(t.Context(), srv.ProjectIDs()[1], request)
 		var late *livemigration.PacingError
 		require.ErrorAs(t, err, &late)
 		require.ErrorContains(t, err, "the attempt before: malformed answer")

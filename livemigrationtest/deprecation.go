@@ -18,9 +18,9 @@ const (
 func (c *call) deprecated() bool { return c.date != "" && c.date != c.route.newest() }
 
 // Deprecate makes the responses of the operation announce its end from now on, in the form of the RFCs: the header
-// Deprecation (RFC 9745) says since when it is deprecated, or from when on it will be, and Sunset (RFC 8594) when it may
-// stop to work. A zero time leaves its header out; two of them take the announcement back. Only the headers change: the
-// operation works, also after its sunset.
+// Deprecation (RFC 9745) says since when it is deprecated, or from when on it will be, and Sunset (RFC 8594) when it
+// may stop to work. A zero time leaves its header out; two of them take the announcement back. Only the headers change:
+// the operation works, also after its sunset.
 //
 // What Atlas really sends has another form. The server sends it to those who create a validation or a migration in the
 // version of 2023-01-01.

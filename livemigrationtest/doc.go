@@ -1,27 +1,12 @@
-// Package livemigrationtest is an Atlas for push live migration in memory: for tests and demonstrations of programs
+// Package livemigrationtest is an in-memory Atlas for push live migration: for tests and demonstrations of programs
 // that use the package livemigration, or any other client of that API, without an account, a cluster or a network.
 //
 //	srv := livemigrationtest.NewServer()
 //	defer srv.Close()
 //	client, err := srv.NewClient()
 //
-// The server speaks both versions of the API, v2 and v1.0, and refuses what Atlas refuses: it checks HTTP Digest to the
-// last nonce count, access tokens, roles, ids, media types and every field of a request body.
-//
-// # Credentials
-//
-// [Server.Credentials] and [Server.APIKey] are the API key of an Organization Owner, for HTTP Digest, and
-// [Server.ServiceAccount] is a service account, for OAuth 2.0: POST /api/oauth/token gives access tokens that
-// [WithTokenLifetime] and [Server.ExpireTokens] end, and /api/oauth/revoke takes them back. [Server.CredentialsFor] and
-// [Server.NewServiceAccount] make more of both, with any [Role].
-//
-// # What it holds
-//
-// There is one organization, [Server.OrgID], with one Atlas project, [Server.ProjectID], or as many as [WithProjects]
-// says; a job is found only in the project in which it was created. A set of source projects becomes available once a
-// link-token has been created, as if the source side had connected at once, and is gone again once the link-token has
-// been deleted. [Server.Request] is a request that migrates one of their clusters. Jobs can be started without a
-// link-token, and for sources that are not in the set.
+// There is one organization, [Server.OrgID], with one Atlas project, [Server.ProjectID]. [Server.Request] is a request
+// that migrates a cluster to it.
 //
 // # Time
 //
@@ -39,6 +24,21 @@
 //
 // [Server.FailNextMigration], [Server.HoldMigration] and their like write another end for a job.
 //
+// # Looking in
+//
+// [Server.Migrations] tells what runs, from where to where, and its history. [Server.Requests] lists what has arrived
+// and [Server.Count] how often, so that a test can ask what its program sent. Keys and request bodies do not show when
+// a record is printed.
+//
+// # Faults
+//
+// [Server.Inject] makes requests fail: with a status, a reset connection, a truncated or endless body and more, each a
+// function that returns a [Fault]:
+//
+//	srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(503).WithRetryAfter(time.Second), 2)
+//
+// [Server.ForCluster] aims faults and failures at one cluster of many.
+//
 // # In process
 //
 // By default the server listens on a port of the loopback interface. With [InProcess] its clients call it directly:
@@ -51,25 +51,54 @@
 //		…
 //	})
 //
-// # Faults
+// For programs that are tested as processes, the command atlas-in-memory below this package is the server as a process.
 //
-// [Server.Inject] makes requests fail: with a status, a reset connection, a truncated or endless body and more, each a
-// function that returns a [Fault]:
+// # Credentials
 //
-//	srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(503).WithRetryAfter(time.Second), 2)
+// [Server.Credentials] and [Server.APIKey] are the API key of an Organization Owner, for HTTP Digest, and
+// [Server.ServiceAccount] is a service account, for OAuth 2.0: POST /api/oauth/token gives access tokens that
+// [WithTokenLifetime] and [Server.ExpireTokens] end, and /api/oauth/revoke takes them back. [Server.CredentialsFor] and
+// [Server.NewServiceAccount] make more of both, with any [Role].
 //
-// [Server.Deprecate] announces the end of an operation, which goes on as before.
+// # The source side
 //
-// # Records
+// The server also plays Cloud Manager or Ops Manager, at [Server.SourceURL], with an organization and keys of its own:
+// [Server.SourceOrgID] and [Server.SourceAPIKey]. There an organization is connected by a link-token, and its projects
+// become available. When it is disconnected, its migrations that run fail. By default it connects by itself once a
+// link-token has been created; [AutoConnect] changes that. Deleting the link-token disconnects it, too, and is rejected
+// while a migration runs.
 //
-// [Server.Requests] lists what has arrived, so that a test can ask what its program sent, and how often. Keys and
-// request bodies do not show when a record is printed.
+// Jobs can be started without a link-token, and for sources that the source side does not have.
 //
-// # Where Atlas is not documented
+// # Fleets
+//
+// [WithProjects] sets how many Atlas projects there are; a job is found only in the project in which it was created.
+// [WithSourceProjects] and [WithSourceOrganization] say what there is to migrate. With [OneAtATime] a migration host
+// and a source organization serve one migration at a time, as in reality, and with [WithPublishedRateLimits] the limits
+// are those of Atlas. A [RateLimit] here is one that the server enforces, while livemigration.RateLimit is one that a
+// client keeps.
+//
+// # How strict it is
+//
+// The server speaks both versions of the API, v2 and v1.0, and rejects what Atlas rejects: it checks HTTP Digest to the
+// last nonce count, access tokens, roles, ids, media types and every field of a request body. In v1.0 it takes what
+// either of the two documents of that version allows. Responses have the headers and the error bodies of Atlas.
 //
 // Atlas does not publish every error code; where the server has to make one up, it is the status's name, such as
-// CONFLICT. A cutover of a migration that is not ready for it is answered with 409. In v1.0 the answer to a cutover is
-// a validation with the migration's id; [WithDocumentedAnswers] makes others look as its documentation shows them.
-// Unknown query parameters are ignored, while the endpoints of OAuth take no parameter but those that they need. A
-// migration goes on when the link-token is deleted.
+// CONFLICT. A cutover of a migration that is not ready for it gets a 409. Unknown query parameters are ignored, while
+// the endpoints of OAuth take no parameter but those that they need.
+//
+// # Oddities
+//
+// Creating a validation or a migration in the version of 2023-01-01 is deprecated, and the responses say so in the form
+// in which Atlas does. [Server.Deprecate] announces the end of any operation in the form of the RFCs, and the operation
+// works as before.
+//
+// The documentation of Atlas differs from what Atlas sends: [WithDocumentedAnswers] and [WithDocumentedChallenge]
+// follow it. In v1.0 the response to a cutover is a validation with the migration's id; a fault makes it the other one,
+// which has no body:
+//
+//	srv.Inject(livemigrationtest.Cutover, livemigrationtest.RawStatus(202, "", "").CarriedOut(), 1)
+//
+// [WithNodes] makes several nodes that do not know each other's nonces.
 package livemigrationtest

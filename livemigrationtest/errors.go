@@ -132,8 +132,8 @@ func badRequest(violations []violation) *apiError {
 	return e
 }
 
-// badParameter is the error for one parameter of the path or the query. It does not show the value, which may be a
-// secret in the wrong place.
+// badParameter is the error for one parameter of the path, the query or the body. It does not show the value, which may
+// be a secret, or one in the wrong place.
 func badParameter(name, description string) *apiError {
 	return badRequest([]violation{{codeInvalidAttribute, name, description}})
 }

@@ -40,9 +40,9 @@ const (
 	faultByteOrderMark
 )
 
-// Status responds with the status, 200 to 599, and an error as Atlas writes it; a 401 comes with a fresh challenge. At the
-// endpoints of OAuth a 4xx other than 429 is an error of OAuth, and every other status comes from what stands before
-// them. The operation is not carried out, unless [Fault.CarriedOut] says so.
+// Status responds with the status, 200 to 599, and an error as Atlas writes it; a 401 comes with a fresh challenge. At
+// the endpoints of OAuth a 4xx other than 429 is an error of OAuth, and every other status comes from what stands
+// before them. The operation is not carried out, unless [Fault.CarriedOut] says so.
 func Status(code int) Fault {
 	return Fault{kind: faultStatus, status: code, detail: "This error was injected."}
 }
@@ -73,8 +73,8 @@ func ResetBeforeRequest() Fault { return Fault{kind: faultResetBefore} }
 // ResetAfterRequest resets the connection in the place of a response. The operation is carried out.
 func ResetAfterRequest() Fault { return Fault{kind: faultResetAfter} }
 
-// TruncatedBody cuts the connection in the middle of the response's body, of which Content-Length promises all. A response
-// that has no body promises one, and a 204, which cannot, is not sent at all, as with [ResetAfterRequest]. The
+// TruncatedBody cuts the connection in the middle of the response's body, of which Content-Length promises all. A
+// response that has no body promises one, and a 204, which cannot, is not sent at all, as with [ResetAfterRequest]. The
 // operation is carried out.
 func TruncatedBody() Fault { return Fault{kind: faultTruncated} }
 
@@ -83,9 +83,9 @@ func TruncatedBody() Fault { return Fault{kind: faultTruncated} }
 // operation is carried out, before the wait.
 func SlowBody(delay time.Duration) Fault { return Fault{kind: faultSlow, delay: delay} }
 
-// StalledBody sends the head of the response and half of its body at once, and the rest after the delay, on the same clock
-// as [SlowBody]. The wait ends early, and the connection with it, when the client gives up and on [Server.Close]. A
-// response without a body is not delayed. The operation is carried out, before the wait.
+// StalledBody sends the head of the response and half of its body at once, and the rest after the delay, on the same
+// clock as [SlowBody]. The wait ends early, and the connection with it, when the client gives up and on [Server.Close].
+// A response without a body is not delayed. The operation is carried out, before the wait.
 func StalledBody(delay time.Duration) Fault { return Fault{kind: faultStalled, delay: delay} }
 
 // OversizedBody streams a JSON object of n bytes in the place of the response's body, or the beginning of one when n is
@@ -95,8 +95,8 @@ func OversizedBody(n int64) Fault { return Fault{kind: faultOversized, size: max
 // WrongMediaType sends the right body with the Content-Type text/plain. The operation is carried out.
 func WrongMediaType() Fault { return Fault{kind: faultWrongMediaType} }
 
-// ErrorInSuccess responds with 200 and, as its body, an error as Atlas writes it with the given status. An envelope, too, says
-// 200. The operation is not carried out, unless [Fault.CarriedOut] says so.
+// ErrorInSuccess responds with 200 and, as its body, an error as Atlas writes it with the given status. An envelope,
+// too, says 200. The operation is not carried out, unless [Fault.CarriedOut] says so.
 func ErrorInSuccess(code int) Fault {
 	return Fault{kind: faultErrorInSuccess, status: code, detail: "This error was injected."}
 }
@@ -108,8 +108,8 @@ func WithoutEnvelope() Fault { return Fault{kind: faultWithoutEnvelope} }
 // response without a body has none. The operation is carried out.
 func ByteOrderMark() Fault { return Fault{kind: faultByteOrderMark} }
 
-// WithCode sets the errorCode of a [Status] or an [ErrorInSuccess], or the error of one of OAuth. The default is what Atlas usually sends with
-// that status.
+// WithCode sets the errorCode of a [Status] or an [ErrorInSuccess], or the error of one of OAuth. The default is what
+// Atlas usually sends with that status.
 func (f Fault) WithCode(code string) Fault {
 	f.code = code
 	return f
@@ -136,8 +136,8 @@ func (f Fault) WithHeader(key, value string) Fault {
 	return f
 }
 
-// CarriedOut makes [Status], [RawStatus] and [ErrorInSuccess] carry the operation out before they respond, as a gateway does that times
-// out. A request that Atlas rejects is still rejected; only its response is another one.
+// CarriedOut makes [Status], [RawStatus] and [ErrorInSuccess] carry the operation out before they respond, as a gateway
+// does that times out. A request that Atlas rejects is still rejected; only its response is another one.
 func (f Fault) CarriedOut() Fault {
 	f.carriedOut = true
 	return f

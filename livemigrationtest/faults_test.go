@@ -176,6 +176,17 @@ func TestByteOrderMarks(t *testing.T) {
 	assert.Empty(t, send(t, srv, remove).body)
 }
 
+func TestErrorInSuccessOfNoEndpoint(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t)
+	for _, path := range []string{"/nowhere", v2Prefix + "/nowhere"} {
+		srv.Inject(livemigrationtest.AnyOperation, livemigrationtest.ErrorInSuccess(404), 1)
+		res := send(t, srv, request{method: http.MethodGet, path: path})
+		assert.Equal(t, http.StatusOK, res.status)
+		assert.Equal(t, "application/json", res.header.Get("Content-Type"))
+	}
+}
+
 // Nothing of a response that a fault replaces is left.
 func TestReplacedError(t *testing.T) {
 	t.Parallel()

@@ -8,16 +8,16 @@ type ClusterScript struct {
 	name   string
 }
 
-// ForCluster aims at one cluster what otherwise hits the next request or job, whichever it is. A request or job is of the
-// cluster when its source or its destination has the name; the empty name stands for every cluster.
+// ForCluster aims at one cluster what otherwise hits the next request or job, whichever it is. A request or job is of
+// the cluster when its source or its destination has the name; the empty name stands for every cluster.
 //
 //	srv.ForCluster("orders").Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(503), 1)
 //	srv.ForCluster("events").FailNextMigration()
 func (s *Server) ForCluster(name string) ClusterScript { return ClusterScript{server: s, name: name} }
 
-// Inject makes requests about the cluster's jobs fail as [Server.Inject] does: those that create a job for it, and those
-// that are about such a job. Requests about no job, such as those for a link-token, are never of a cluster. A request
-// that creates a job names the cluster in its body, so every fault strikes it after that has been read.
+// Inject makes requests about the cluster's jobs fail as [Server.Inject] does: those that create a job for it, and
+// those that are about such a job. Requests about no job, such as those for a link-token, are never of a cluster. A
+// request that creates a job names the cluster in its body, so every fault strikes it after that has been read.
 func (c ClusterScript) Inject(op Operation, f Fault, times int) {
 	c.server.inject(injection{operation: op, cluster: c.name, fault: f, pass: f.after, left: times})
 }
@@ -36,8 +36,8 @@ func (c ClusterScript) FailNextMigration() {
 	c.scriptNext(func(m *migration) { m.failing = true })
 }
 
-// HoldNextMigration holds the cluster's next migration as [Server.HoldNextMigration] does. Those for a cluster and those
-// for all of them queue together.
+// HoldNextMigration holds the cluster's next migration as [Server.HoldNextMigration] does. Those for a cluster and
+// those for all of them queue together.
 func (c ClusterScript) HoldNextMigration(lag time.Duration) {
 	c.scriptNext(func(m *migration) { m.hold = &hold{at: c.server.state.timings.Scheduling, lag: lag} })
 }

@@ -83,8 +83,8 @@ func (s *Server) pickFault(c *call) {
 	}
 }
 
-// strike uses up one time of the injection at a place; the zero fault when it lets the request pass. The caller holds the
-// lock.
+// strike uses up one time of the injection at a place; the zero fault when it lets the request pass. The caller holds
+// the lock.
 func (q *faultQueue) strike(at int) Fault {
 	i := &q.queue[at]
 	if i.pass > 0 {
@@ -98,8 +98,8 @@ func (q *faultQueue) strike(at int) Fault {
 	return fault
 }
 
-// jobOf tells which clusters a request is about: none for one that is about no job. It is not known before the body of a
-// request that creates a job has been read.
+// jobOf tells which clusters a request is about: none for one that is about no job. It is not known before the body of
+// a request that creates a job has been read.
 func (s *Server) jobOf(c *call) (job direction, known bool) {
 	switch c.operation() {
 	case CreateValidation, CreateMigration:

@@ -58,7 +58,7 @@ type Cluster struct {
 // String returns the project and the name, with a slash between them.
 func (c Cluster) String() string { return string(c.ProjectID) + "/" + c.ClusterName }
 
-// route is from where to where a job goes.
+// direction is from where to where a job goes.
 type direction struct{ source, destination Cluster }
 
 // touches tells whether one of the two clusters has the name. The empty name stands for every cluster.

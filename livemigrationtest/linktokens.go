@@ -21,7 +21,7 @@ func (s *Server) createLinkToken(c *call) (any, *apiError) {
 	s.state.linkTokens = append(s.state.linkTokens, token)
 	if s.config.autoConnect {
 		for _, org := range s.state.sourceOrgs {
-			org.connectItself(token)
+			org.autoConnect(token)
 		}
 	}
 	if c.version == v1 && s.config.quirks {

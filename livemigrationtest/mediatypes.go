@@ -13,6 +13,8 @@ const (
 
 	atlasPrefix = "application/vnd.atlas"
 	jsonSuffix  = "+json"
+
+	utf8Parameter = ";charset=utf-8"
 )
 
 func atlasMediaType(date string) string { return atlasPrefix + "." + date + jsonSuffix }
@@ -37,16 +39,16 @@ func (c *call) mediaType() string {
 	return atlasMediaType(c.date)
 }
 
-// responseType is the media type of a successful response.
+// responseType is the media type of a successful response, also where a fault makes one out of another.
 func (c *call) responseType() string {
-	if c.version != v2 {
+	switch {
+	case c.version != v2 || c.route == nil:
 		return jsonMediaType
+	case c.deprecated():
+		return atlasMediaType(c.date) + utf8Parameter
+	default:
+		return c.route.responseType
 	}
-	date := c.date
-	if date == "" { // a fault came before the check
-		date = c.route.newest()
-	}
-	return atlasMediaType(date) + ";charset=utf-8"
 }
 
 func (c *call) checkAccept() *apiError {

@@ -88,8 +88,8 @@ func lagSeconds(lag time.Duration) *int64 {
 // active tells whether the migration has not ended.
 func (m *migration) active(now time.Time, t Timings) bool { return !m.snapshot(now, t).status.Final() }
 
-// settle writes down what has happened to the migration up to now. It has to be called before anything changes the course
-// of the migration, and after.
+// settle writes down what has happened to the migration up to now. It has to be called before anything changes the
+// course of the migration, and after.
 func (m *migration) settle(now time.Time, t Timings) {
 	for _, at := range m.turningPoints(t) {
 		if at.After(m.settled) && at.Before(now) {

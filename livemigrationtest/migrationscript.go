@@ -38,8 +38,8 @@ func (s *Server) ExpireMigration(id livemigration.MigrationID) error {
 }
 
 // HoldMigration makes a migration WORKING at the lag from now on: it does not become ready for cutover, or stops being
-// so, until [Server.ReleaseMigration] lets it continue from where it was. Its cutover window does not run meanwhile. It is
-// an error when there is no such job, or when it has ended or been cut over.
+// so, until [Server.ReleaseMigration] lets it continue from where it was. Its cutover window does not run meanwhile. It
+// is an error when there is no such job, or when it has ended or been cut over.
 func (s *Server) HoldMigration(id livemigration.MigrationID, lag time.Duration) error {
 	return s.script("hold", id, func(m *migration, now time.Time) error {
 		if !m.cutover.IsZero() {

@@ -84,7 +84,8 @@ type migrationJSON struct {
 // MarshalJSON writes the members that Atlas writes and, beside them, projectId, source, destination and history.
 func (m Migration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(migrationJSON{
-		m.ID, m.Status, m.ReadyForCutover, m.MigrationHosts, m.LagTimeSeconds, m.ProjectID, m.Source, m.Destination, m.History,
+		m.ID, m.Status, m.ReadyForCutover, m.MigrationHosts, m.LagTimeSeconds,
+		m.ProjectID, m.Source, m.Destination, m.History,
 	})
 }
 

@@ -35,8 +35,8 @@ func (n *nonces) add(value string, now time.Time) {
 	n.order = append(n.order, value)
 }
 
-// redeem uses up one count of a nonce, if there are counts. A nonce that was issued at the earliest time or before it has
-// expired; the zero time means that none has.
+// redeem uses up one count of a nonce, if there are counts. A nonce that was issued at the earliest time or before it
+// has expired; the zero time means that none has.
 func (n *nonces) redeem(value, count string, earliest time.Time, counted bool) (fresh, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -65,8 +65,8 @@ func (s *Server) checkClient(r *http.Request) verdict {
 	return verdict{accepted: true, role: account.role, client: id}
 }
 
-// clientCredentials reads those of HTTP Basic, whose parts are in the encoding of forms: RFC 6749, section 2.3.1. What is
-// malformed comes out empty, as no id and no secret is.
+// clientCredentials reads those of HTTP Basic, whose parts are in the encoding of forms: RFC 6749, section 2.3.1. What
+// is malformed comes out empty, as no id and no secret is.
 func clientCredentials(r *http.Request) (id, secret string) {
 	if len(r.Header["Authorization"]) != 1 {
 		return "", ""

@@ -2,9 +2,9 @@ package livemigrationtest
 
 import "time"
 
-// WithTokenLifetime sets how long access tokens live, which their response announces in whole seconds, rounded down. The
-// default is 1 hour. With 0, or less, they are dead when they arrive. They live on the time of those who use them: as
-// time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not change that.
+// WithTokenLifetime sets how long access tokens live, which their response announces in whole seconds, rounded down.
+// The default is 1 hour. With 0, or less, they are dead when they arrive. They live on the time of those who use them:
+// as time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not change that.
 func WithTokenLifetime(d time.Duration) Option { return func(c *config) { c.tokenLife = max(d, 0) } }
 
 // WithTokenSkew makes access tokens die d earlier than the server announces, or later when d is negative: what clients
@@ -16,8 +16,9 @@ func WithTokenSkew(d time.Duration) Option { return func(c *config) { c.tokenSke
 func WithNonceLifetime(d time.Duration) Option { return func(c *config) { c.nonceLife = d } }
 
 // WithNodes makes the server several nodes behind one address, of which each accepts only the nonces that it has issued
-// itself. Requests go to the nodes in turn, two to each. A nonce of another node gets a 401 that does not say stale, as
-// that for a wrong key, with a nonce of the node that rejects it. The default is 1, and n below that counts as 1.
+// itself. Requests go to the nodes in turn, two to each. A nonce of another node, or an expired one, gets a 401 that
+// does not say stale, as that for a wrong key, with a nonce of the node that rejects it. The default is 1, and n below
+// that counts as 1.
 func WithNodes(n int) Option { return func(c *config) { c.nodes = max(n, 1) } }
 
 // Algorithm is a hash function of HTTP Digest by the name that a challenge gives it.
@@ -41,6 +42,6 @@ func WithAlgorithm(algorithm Algorithm) Option { return func(c *config) { c.algo
 func WithDocumentedChallenge() Option { return func(c *config) { c.documented = true } }
 
 // WithDocumentedAnswers makes responses look as the documentation shows them where Atlas itself sends something else.
-// In v2 creating a link-token has the status 200. In v1.0 a link-token is an array of one string, and migrationHosts one string
-// if there is one host. A client has to cope with either.
+// In v2 creating a link-token has the status 200. In v1.0 a link-token is an array of one string, and migrationHosts
+// one string if there is one host. A client has to cope with either.
 func WithDocumentedAnswers() Option { return func(c *config) { c.quirks = true } }

@@ -96,8 +96,8 @@ func WithSourceProjects(projects ...livemigration.AvailableProject) Option {
 	return func(c *config) { c.ownProjects, c.projects = true, cloneProjects(projects) }
 }
 
-// WithSourceOrganization adds a source organization with these projects to the one that there is, once for each time that
-// it is given.
+// WithSourceOrganization adds a source organization with these projects to the one that there is, once for each time
+// that it is given.
 func WithSourceOrganization(projects ...livemigration.AvailableProject) Option {
 	return func(c *config) { c.moreOrgs = append(c.moreOrgs, cloneProjects(projects)) }
 }
@@ -115,7 +115,7 @@ func OneAtATime() Option { return func(c *config) { c.oneAtATime = true } }
 // WithTLS makes the listeners speak HTTPS with a certificate that [Server.HTTPClient] trusts.
 func WithTLS() Option { return func(c *config) { c.tls = true } }
 
-// WithoutAuthentication makes the server take requests from everybody, with the rights of an Organization Owner: for use
-// behind a proxy that authenticates. Every request counts as authenticated then, but for those to the endpoints of OAuth,
-// which check client credentials all the same.
+// WithoutAuthentication makes the server take requests from everybody, with the rights of an Organization Owner: for
+// use behind a proxy that authenticates. Every request counts as authenticated then, but for those to the endpoints of
+// OAuth, which check client credentials all the same.
 func WithoutAuthentication() Option { return func(c *config) { c.open = true } }

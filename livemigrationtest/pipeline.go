@@ -35,7 +35,7 @@ type call struct {
 func (s *Server) begin(site *site, r *http.Request) *call {
 	c := &call{
 		request: r, arrived: time.Now(), site: site,
-		match: site.match(method(r), r.URL.EscapedPath()), header: make(http.Header, 16),
+		match: site.match(method(r), r.URL.EscapedPath()), header: make(http.Header, 20),
 	}
 	c.verdict = s.authenticate(c)
 	if r.URL.RawQuery != "" && !c.oauth {

@@ -8,8 +8,8 @@ import (
 )
 
 // RateLimit is a token bucket. Every organization has one for all calls that name it in their path, and so has every
-// project. With one, responses carry the headers RateLimit-Limit and RateLimit-Remaining, and a call that finds its bucket
-// empty gets a 429 with Retry-After.
+// project. With one, responses carry the headers RateLimit-Limit and RateLimit-Remaining, and a call that finds its
+// bucket empty gets a 429 with Retry-After.
 //
 // Buckets fill on the time of those who wait: as time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not
 // change them.

@@ -66,8 +66,8 @@ func (r Request) anyOperation() bool { return r.Authenticated && !r.Operation.of
 // [Server.DroppedRequests] tells whether there were more.
 func (s *Server) Requests(filters ...RequestFilter) []Request { return s.recorder.matching(filters) }
 
-// DroppedRequests returns how many requests have arrived that [Server.Requests] does not list any more. As long as it is 0,
-// the list is complete.
+// DroppedRequests returns how many requests have arrived that [Server.Requests] does not list any more. As long as it
+// is 0, the list is complete.
 func (s *Server) DroppedRequests() int { return s.recorder.dropped() }
 
 // Count returns how many requests of the operation have arrived, dropped ones included: those that [OfOperation]

@@ -31,8 +31,8 @@ func recording(t *testing.T, name string) result {
 	return result{res.StatusCode, res.Header, string(body)}
 }
 
-// What the server sends differs from what Atlas sent in nothing but what is never the same, and in the request id that no
-// recording has.
+// What the server sends differs from what Atlas sent in nothing but what is never the same, and in the request id that
+// no recording has.
 func TestRecordings(t *testing.T) {
 	t.Parallel()
 	differs := []string{"Content-Length", "Date", "X-Envoy-Upstream-Service-Time", "X-Mongodb-Service-Version", "X-Request-Id"}

@@ -63,8 +63,8 @@ func (s *Server) reject(c *call, err *apiError) *response {
 	return c.wrap(err.status, body)
 }
 
-// rejectCredentials makes a 401. It comes from what stands before the API: it has fewer headers, no envelope, and a body
-// of its own form.
+// rejectCredentials makes a 401. It comes from what stands before the API: it has fewer headers, no envelope, and a
+// body of its own form.
 func (s *Server) rejectCredentials(c *call, err *apiError) *response {
 	challenge := c.verdict.challenge
 	if challenge == "" { // the credentials were fine, the 401 is a fault

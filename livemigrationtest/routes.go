@@ -32,8 +32,9 @@ type route struct {
 	javaMethod string
 	serve      func(*Server, *call) (any, *apiError)
 
-	segments  []string
-	mediaType string // of the newest version in v2
+	segments     []string
+	mediaType    string // of a request for the newest version in v2
+	responseType string // of a response to it
 }
 
 // statuses are the success statuses of an endpoint.
@@ -137,6 +138,7 @@ func complete(routes []*route) []*route {
 		r.segments = strings.Split(r.path, "/")
 		if len(r.dates) > 0 {
 			r.mediaType = atlasMediaType(r.newest())
+			r.responseType = r.mediaType + utf8Parameter
 		}
 	}
 	return routes

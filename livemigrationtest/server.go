@@ -81,8 +81,8 @@ func (s *Server) Timings() Timings { return s.config.timings }
 // Advance moves the server's time by d, without waiting. A negative d counts as 0.
 func (s *Server) Advance(d time.Duration) { s.clock.advance(d) }
 
-// ExpireNonces makes every nonce of HTTP Digest expire now: the next request that uses one gets a 401 with stale=true,
-// and a client is to retry it with the nonce that comes along.
+// ExpireNonces makes every nonce of HTTP Digest expire now, on both sides: the next request that uses one gets a 401
+// with stale=true, and a client is to retry it with the nonce that comes along.
 func (s *Server) ExpireNonces() {
 	s.atlas.digest.expire()
 	s.source.digest.expire()

@@ -12,19 +12,19 @@ type sourceOrg struct {
 	id       string
 	projects []wireProject
 	token    string // the link-token by which it is connected; empty: it is not
-	itself   bool   // it has connected itself
+	auto     bool   // that was AutoConnect
 }
 
-// connectItself is what AutoConnect does.
-func (o *sourceOrg) connectItself(token string) {
+func (o *sourceOrg) connect(token string) { o.token, o.auto = token, false }
+
+// autoConnect connects the organization unless it is connected.
+func (o *sourceOrg) autoConnect(token string) {
 	if o.token == "" {
-		o.token, o.itself = token, true
+		o.token, o.auto = token, true
 	}
 }
 
-func (o *sourceOrg) connect(token string) { o.token, o.itself = token, false }
-
-func (o *sourceOrg) disconnect() { o.token, o.itself = "", false }
+func (o *sourceOrg) disconnect() { o.token, o.auto = "", false }
 
 // has tells whether a project is one of the organization's.
 func (o *sourceOrg) has(project livemigration.ProjectID) bool {
@@ -80,12 +80,12 @@ func (s *Server) createMigrationLink(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	org := s.state.sourceOrgByID(c.scope)
-	taken := func(o *sourceOrg) bool { return o != org && o.token == token && !o.itself }
+	taken := func(o *sourceOrg) bool { return o != org && o.token == token && !o.auto }
 	switch {
 	case !slices.Contains(s.state.linkTokens, token):
-		return nil, badRequest([]violation{{codeInvalidAttribute, "linkToken", "is not a link-token of Atlas, or not any more"}})
+		return nil, badParameter("linkToken", "is not a link-token of Atlas, or not any more")
 	case slices.ContainsFunc(s.state.sourceOrgs, taken):
-		return nil, badRequest([]violation{{codeInvalidAttribute, "linkToken", "is that of another organization"}})
+		return nil, badParameter("linkToken", "is that of another organization")
 	}
 	org.connect(token)
 	return org.wireLink(), nil
@@ -97,8 +97,8 @@ func (s *Server) migrationLinkStatus(c *call) (any, *apiError) {
 	return s.state.sourceOrgByID(c.scope).wireLink(), nil
 }
 
-// deleteMigrationLink disconnects the organization. That ends the synchronization of its clusters, so the migrations that
-// run fail.
+// deleteMigrationLink disconnects the organization. That ends the synchronization of its clusters, so the migrations
+// that run fail.
 func (s *Server) deleteMigrationLink(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// Transport returns a round tripper that hands requests to the server in process, whatever host they name but for that of
-// the source side, https://source.test: without sockets, and without a goroutine besides the caller's. It works inside of a testing/synctest bubble in which the
-// server was made.
+// Transport returns a round tripper that hands requests to the server in process, whatever host they name but for that
+// of the source side, https://source.test: without sockets, and without a goroutine besides the caller's. It works
+// inside of a testing/synctest bubble in which the server was made.
 //
 // It behaves as an http.Transport that opens a connection for each request: it calls the hooks of net/http/httptrace,
 // heeds the request's context, and reports a fault on the connection by the errors that the network would give.

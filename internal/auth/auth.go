@@ -1,6 +1,8 @@
 // Package auth is what transports that authenticate requests have in common: the origin that their credentials are
 // limited to, the mark on requests that only serve to obtain credentials, and the handling of requests and responses
 // that are used more than once.
+//
+// It knows neither credentials nor ways to authenticate. The rooms below it do.
 package auth
 
 import (
@@ -63,8 +65,8 @@ func CloneHeader(h http.Header) http.Header {
 // HasBody reports whether a request has a body.
 func HasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
 
-// Rewound returns the body for another attempt of a request, and reports whether there can be one. If not, the refusal
-// that called for the attempt tells the caller more than an error would: that the request was not carried out.
+// Rewound returns the body for another attempt of a request, and reports whether there can be one. If not, the caller
+// should get the response that called for the attempt: it says that the request was not carried out.
 func Rewound(req *http.Request) (io.ReadCloser, bool) {
 	if !HasBody(req) {
 		return req.Body, true
@@ -84,7 +86,7 @@ func Discard(resp *http.Response) {
 	if resp.Body == nil {
 		return
 	}
-	// A body that fails while it is thrown away is as good as read.
+	// Nobody needs the body, so its errors do not matter.
 	_, _ = io.CopyN(io.Discard, resp.Body, MaxDrain)
 	_ = resp.Body.Close()
 }

@@ -63,3 +63,25 @@ func TestCloneHeader(t *testing.T) {
 	assert.Equal(t, "1", h.Get("A"))
 	assert.NotNil(t, CloneHeader(nil))
 }
+
+// endless is a body that never ends.
+type endless struct{ read, closed int }
+
+func (b *endless) Read(p []byte) (int, error) {
+	b.read += len(p)
+	return len(p), nil
+}
+
+func (b *endless) Close() error {
+	b.closed++
+	return nil
+}
+
+func TestDiscard(t *testing.T) {
+	t.Parallel()
+	Discard(&http.Response{})
+	body := new(endless)
+	Discard(&http.Response{Body: body})
+	assert.Equal(t, MaxDrain, body.read, "an endless body holds up nobody")
+	assert.Equal(t, 1, body.closed)
+}

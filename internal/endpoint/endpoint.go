@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Version is a version of the Atlas Administration API.
+// Version is a version of the Atlas Administration API, or the API of the source side.
 type Version int
 
 const (
@@ -16,6 +16,8 @@ const (
 	V2 Version = iota + 1
 	// V1 is the legacy API.
 	V1
+	// Source is the API of Cloud Manager and Ops Manager.
+	Source
 )
 
 // String returns the version as it stands in a path.
@@ -31,7 +33,12 @@ func (v Version) String() string {
 }
 
 // Prefix is the path before that of an endpoint.
-func (v Version) Prefix() string { return "/api/atlas/" + v.String() }
+func (v Version) Prefix() string {
+	if v == Source {
+		return "/api/public/v1.0"
+	}
+	return "/api/atlas/" + v.String()
+}
 
 // Retry says what may be retried once a request may have reached the server.
 type Retry int
@@ -70,11 +77,11 @@ type Endpoint struct {
 const (
 	media20230101 = "application/vnd.atlas.2023-01-01+json"
 	media20240530 = "application/vnd.atlas.2024-05-30+json"
-	// JSON is the media type of V1, and of the token endpoints.
+	// JSON is the media type of V1, of the source side, and of the token endpoints.
 	JSON = "application/json"
 )
 
-// The endpoints. Each exists in both versions.
+// The endpoints of Atlas. Each exists in both versions.
 var (
 	CreateLinkToken = Endpoint{Name: "LinkTokens.Create", Method: http.MethodPost,
 		Path: "/orgs/{orgId}/liveMigrations/linkTokens", MediaType: media20230101, Retry: Unsent, SecretResponse: true}
@@ -94,11 +101,24 @@ var (
 		Path: "/groups/{groupId}/liveMigrations/{liveMigrationId}/cutover", MediaType: media20230101, Retry: Always, Rejection: MayBeDone}
 )
 
+// The endpoints of the source side.
+var (
+	CreateMigrationLink = Endpoint{Name: "MigrationLink.Create", Method: http.MethodPost,
+		Path: "/orgs/{orgId}/liveExport/migrationLink", MediaType: JSON, Retry: Unsent}
+	GetMigrationLink = Endpoint{Name: "MigrationLink.Status", Method: http.MethodGet,
+		Path: "/orgs/{orgId}/liveExport/migrationLink/status", MediaType: JSON, Retry: Always}
+	DeleteMigrationLink = Endpoint{Name: "MigrationLink.Delete", Method: http.MethodDelete,
+		Path: "/orgs/{orgId}/liveExport/migrationLink", MediaType: JSON, Retry: Always, Rejection: NotFoundIsDone}
+)
+
 // Kind is the service of the endpoint.
 func (e *Endpoint) Kind() string {
 	kind, _, _ := strings.Cut(e.Name, ".")
 	return kind
 }
+
+// OfOrganization reports whether the scope of the endpoint is an organization, and not a project.
+func (e *Endpoint) OfOrganization() bool { return strings.HasPrefix(e.Path, "/orgs/") }
 
 // Creates reports whether the response is about something that did not exist before.
 func (e *Endpoint) Creates() bool { return e.Method == http.MethodPost }

@@ -132,7 +132,7 @@ func (c *call) reportTurn(h http.Header, failure *response.Error) {
 	limits := response.RateLimitOf(h)
 	report := pacing.Report{Limit: limits.Limit, Remaining: limits.Remaining}
 	if failure != nil && failure.AsksToWait() {
-		report.Refused, report.RetryAfter = true, failure.RetryAfter
+		report.Rejected, report.RetryAfter = true, failure.RetryAfter
 		capacity, per := failure.Bucket()
 		report.Per = per
 		if report.Limit < 0 {

@@ -75,6 +75,9 @@ func (c *call) handle(resp *http.Response) error {
 		return &unusable{response.WithExcerpt(err, body, c.redactor()), id}
 	}
 	c.logAttempt(&Failure{})
+	if c.Endpoint.Creates() {
+		c.logCreated(id)
+	}
 	return nil
 }
 
@@ -125,6 +128,9 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	} else {
 		f.Text = c.text(f.Err)
 	}
+	if c.x.Policy.tooLong(f) {
+		f.Limit = c.x.Policy.longestWait()
+	}
 	c.logAttempt(f)
 	if !c.retries(ctx) {
 		return false, nil
@@ -139,12 +145,12 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 func (c *call) retries(ctx context.Context) bool {
 	f := &c.failure
 	allowed := f.transient && (f.undone || !c.delivery.Once)
-	if !allowed || ctx.Err() != nil || c.attempts >= c.maxAttempts() || c.x.Policy.tooLong(f) {
+	if !allowed || ctx.Err() != nil || c.attempts >= c.maxAttempts() || f.Limit > 0 {
 		return false
 	}
 	c.wait = c.x.Policy.backoff(c.attempts, f)
 	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) >= max(c.wait, c.x.Pacer.Held(bucketOf(c.Endpoint, c.Scope)))
+	return !ok || time.Until(deadline) >= max(c.wait, c.x.Pacer.Held(c.Scope))
 }
 
 func (c *call) maxAttempts() int {

@@ -82,13 +82,14 @@ type Query struct {
 type Request struct {
 	Endpoint *endpoint.Endpoint
 	Scope    string // the organization or project
+	Job      string // the id of the job, empty for one that is created
 	Path     string // below the prefix
 	Query    Query
 	Header   http.Header
 	Body     []byte   // nil: none
 	Secrets  []string // in the body
-	// Decode reads the body of a success; err is what ended the body too early. If it fails it still returns the id of
-	// the job that was created, where the body shows it. Nil where the status says everything.
+	// Decode reads the body of a success; err is what ended the body too early. It returns the id of the job that was
+	// created, where the body shows it, also if it fails. Nil where the status says everything.
 	Decode func(body []byte, err error) (id string, _ error)
 
 	// Grace is for how long a request that is on its way outlives the caller's context.
@@ -168,10 +169,6 @@ func (x *Exchanger) secrets() []string {
 }
 
 // Turn waits for the turn of a request within the rate limit of a scope.
-func (x *Exchanger) Turn(ctx context.Context, e *endpoint.Endpoint, scope string, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
-	return x.Pacer.Wait(ctx, bucketOf(e, scope), class, max(x.Policy.longestWait(), outage))
-}
-
-func bucketOf(e *endpoint.Endpoint, scope string) pacing.Bucket {
-	return pacing.Bucket{Scope: scope, Kind: e.Kind()}
+func (x *Exchanger) Turn(ctx context.Context, _ *endpoint.Endpoint, scope string, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
+	return x.Pacer.Wait(ctx, scope, class, max(x.Policy.longestWait(), outage))
 }

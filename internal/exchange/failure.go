@@ -25,6 +25,8 @@ type Failure struct {
 	TooLate *pacing.TooLate
 	// Text is the failure in one line, redacted.
 	Text string
+	// Limit is set when the server asks for a longer wait than a call makes: it is the longest one.
+	Limit time.Duration
 	// ID is that of the job which was created, where the part of the response that arrived shows it.
 	ID string
 

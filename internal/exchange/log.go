@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/pacing"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
@@ -19,11 +21,24 @@ func (c *call) logAttempt(f *Failure) {
 	c.log(slog.LevelDebug, "attempt", append(attrs, failureAttrs(f)...)...)
 }
 
-// logRetry records that there will be another attempt.
+// logRetry records that there will be another attempt. A poll is retried for as long as an outage lasts, of which the
+// wait tells by itself.
 func (c *call) logRetry() {
-	if c.x.Logger.Enabled(c.ctx, slog.LevelInfo) {
+	level := slog.LevelInfo
+	if c.Class == pacing.Poll {
+		level = slog.LevelDebug
+	}
+	if c.x.Logger.Enabled(c.ctx, level) {
 		attrs := []slog.Attr{slog.Int("status", c.status), slog.Duration("wait", c.wait)}
-		c.log(slog.LevelInfo, "retry", append(attrs, failureAttrs(&c.failure)...)...)
+		c.log(level, "retry", append(attrs, failureAttrs(&c.failure)...)...)
+	}
+}
+
+// logCreated records the id of a job the moment it is known: nothing else finds it again.
+func (c *call) logCreated(id string) {
+	if c.x.Logger.Enabled(c.ctx, slog.LevelInfo) {
+		c.Job = id
+		c.log(slog.LevelInfo, "created")
 	}
 }
 
@@ -39,11 +54,25 @@ func failureAttrs(f *Failure) (attrs []slog.Attr) {
 }
 
 func (c *call) log(level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{
-		slog.String("operation", c.Endpoint.Name), slog.String("scope", c.Scope),
-		slog.String("method", c.Endpoint.Method), slog.String("path", c.Path), slog.Int("attempt", c.attempts),
-	}, attrs...)
-	c.x.Logger.LogAttrs(c.ctx, level, message, attrs...)
+	all := append([]slog.Attr{slog.String("operation", c.Endpoint.Name)}, JobAttrs(c.Endpoint, c.Scope, c.Job)...)
+	all = append(all, slog.String("method", c.Endpoint.Method), slog.String("path", c.Path), slog.Int("attempt", c.attempts))
+	c.x.Logger.LogAttrs(c.ctx, level, message, append(all, attrs...)...)
+}
+
+// JobAttrs name the organization or project of a call, and its job if it has one.
+func JobAttrs(e *endpoint.Endpoint, scope, job string) []slog.Attr {
+	if e.OfOrganization() {
+		return []slog.Attr{slog.String("org_id", scope)}
+	}
+	attrs := []slog.Attr{slog.String("project_id", scope)}
+	switch {
+	case job == "":
+	case e.Kind() == "Validations":
+		attrs = append(attrs, slog.String("validation_id", job))
+	default:
+		attrs = append(attrs, slog.String("migration_id", job))
+	}
+	return attrs
 }
 
 // logDeprecation warns once for each endpoint that Atlas will remove it (RFC 9745, RFC 8594).

@@ -6,57 +6,57 @@ import (
 )
 
 const (
-	// defaultPer is the time in which a bucket is taken to fill, until the server says otherwise.
+	// defaultPer is the assumed time in which an empty bucket fills, until the server says otherwise.
 	defaultPer = time.Minute
-	// assumedLimit is the size of a bucket of which is known only that it was empty.
+	// assumedLimit is the assumed size of a bucket, where all that is known is that it was empty.
 	assumedLimit = 100
-	// reserveShare is what polls leave to calls, one part in so many.
+	// Polls leave one part in reserveShare of a bucket to calls.
 	reserveShare = 10
-	// freeShare is below what part of the bucket calls are spread too.
+	// Calls are spread too, once less than one part in freeShare is left.
 	freeShare = 4
-	// guessShare bounds the wait of a call for reasons that the server has not given, to one part in so many of defaultPer.
+	// A call waits for at most one part in guessShare of defaultPer, where the server has not asked it to wait.
 	guessShare = 10
-	// longest is the longest that anything the server says counts for. Then one request tells whether it still holds.
+	// longest bounds every time that the server names. After it, a request finds out whether that is still so.
 	longest = time.Hour
-	// maxJitter spreads those who were told the same time to wait, such as other processes.
+	// maxJitter spreads requests that have to wait for the same time, such as those of other processes.
 	maxJitter = time.Second
-	// keptFor is for how long what was learned about a bucket is worth keeping.
+	// A bucket without reports is forgotten after keptFor.
 	keptFor = time.Hour
 )
 
 // budget is what is known of one of the server's token buckets, and when the next request may be made of it.
 //
-// Nobody knows when it fills next. So polls spread what is left over the time until then, and, until that time is known,
-// over the time that filling takes: the fewer tokens are left, the longer the gaps, and the bucket does not get empty.
-// Calls do so only once most of it is spent.
+// The server does not say when it fills the bucket next. Polls are spread over the estimated time until then; without an
+// estimate, over the time that filling takes. The fewer tokens are left, the longer are the gaps, so the bucket does not
+// get empty. Calls are spread only once most of it is spent.
 type budget struct {
 	limit int           // -1: not known
 	left  int           // estimate: what was reported, less what has been sent since
 	per   time.Duration // in which it fills
 	told  bool          // per is what the server says
 
-	nextRefill time.Time // about; what has passed says nothing
-	hold       time.Time // nobody goes before
-	last       time.Time // when the last one went
+	nextRefill time.Time // an estimate; not known once it has passed
+	hold       time.Time // no request is sent before
+	last       time.Time // when the last request was sent
 	lastPoll   time.Time
 	heard      time.Time // the last report
 
-	// Reports arrive in another order than the requests that they are about. Only one about a request that was sent after
-	// another report tells by comparison whether the bucket has been filled in between.
+	// Reports arrive in another order than their requests were sent. Two reports can be compared only if the request of
+	// the later one was sent after the first had arrived. Then more tokens mean that the bucket has been filled.
 	reports   uint64
 	reference int    // tokens left at the report that others are compared with
 	asOf      uint64 // its number
 	inFlight  int
 }
 
-// newBudget is of a bucket of which the first answer has just come.
+// newBudget is of a bucket of which the first response has just arrived.
 func newBudget(now time.Time) *budget { return &budget{limit: -1, per: defaultPer, last: now} }
 
-// Report is what the answer to a request says about the bucket that the request was made of.
+// Report is what the response to a request says about the bucket that the request was made of.
 type Report struct {
 	Limit, Remaining int // -1: not said
-	// Refused says that the bucket was empty.
-	Refused bool
+	// Rejected says that the bucket was empty, and the request was not carried out.
+	Rejected bool
 	// RetryAfter is the wait that was asked for.
 	RetryAfter time.Duration
 	// Per is the time in which an empty bucket fills, 0 when it was not said.
@@ -64,7 +64,7 @@ type Report struct {
 }
 
 // Silent reports whether the server says nothing about limits.
-func (r Report) Silent() bool { return r.Limit < 0 && r.Remaining < 0 && !r.Refused }
+func (r Report) Silent() bool { return r.Limit < 0 && r.Remaining < 0 && !r.Rejected }
 
 func (b *budget) held(now time.Time) time.Duration { return b.hold.Sub(now) }
 
@@ -74,27 +74,28 @@ func (b *budget) delay(now time.Time, class Class, queued bool) time.Duration {
 	}
 	wait := b.spread(now, class, queued)
 	if class == Call && !b.told {
-		// Better refused by the server than kept from it by a guess.
+		// A guess may be wrong, and then the call would wait for nothing.
 		return min(wait, b.last.Add(defaultPer/guessShare).Sub(now))
 	}
 	return wait
 }
 
-// spread is the wait that makes what is left last.
+// spread is the wait that spreads the requests over the time until the bucket fills.
 func (b *budget) spread(now time.Time, class Class, queued bool) time.Duration {
 	switch {
 	case b.limit >= 0 && !now.Before(b.nextRefill) && b.last.Before(b.nextRefill):
-		return 0 // the first one since the bucket should be full tells whether it is
+		return 0 // the bucket should be full, and this request finds out
 	case b.limit < 0 || b.free(class) > 0:
 		return b.last.Add(b.gap(now, class, queued)).Sub(now)
-	case class == Poll: // calls may keep the bucket low for ever
+	case class == Poll: // it gets a turn even if calls keep the bucket low for ever
 		return min(b.untilRefill(now), b.lastPoll.Add(b.per).Sub(now))
 	default:
 		return b.untilRefill(now)
 	}
 }
 
-// untilRefill is the wait for an empty bucket; when it should have been filled and has not, that for the next look.
+// untilRefill is the wait for an empty bucket to fill. If that should have happened already, it is the wait until the
+// next request that finds out.
 func (b *budget) untilRefill(now time.Time) time.Duration {
 	if now.Before(b.nextRefill) {
 		return b.nextRefill.Sub(now)
@@ -102,7 +103,7 @@ func (b *budget) untilRefill(now time.Time) time.Duration {
 	return b.last.Add(b.per).Sub(now)
 }
 
-// step is that of a bucket which is used up as fast as it fills.
+// step is the gap between requests when the bucket is spent as fast as it fills.
 func (b *budget) step(class Class) time.Duration {
 	if b.limit < 0 {
 		return b.per / assumedLimit
@@ -148,7 +149,7 @@ func (b *budget) spend(now time.Time, class Class) {
 	b.left = max(0, b.left-1)
 }
 
-// restore takes a request back that has brought no answer.
+// restore takes a request back that has brought no response.
 func (b *budget) restore() {
 	b.inFlight--
 	b.left = min(b.left+1, max(0, b.limit))
@@ -160,7 +161,7 @@ func (b *budget) sent() uint64 {
 	return b.reports
 }
 
-// report takes in the answer to a request that was sent after the report with the number asOf. It returns whether
+// report takes in the response to a request that was sent after the report with the number asOf. It returns whether
 // everybody has to wait longer.
 func (b *budget) report(now time.Time, asOf uint64, r Report) (held bool) {
 	b.inFlight--
@@ -170,17 +171,17 @@ func (b *budget) report(now time.Time, asOf uint64, r Report) (held bool) {
 		b.per, b.told = min(r.Per, longest), true
 	}
 	switch {
-	case r.Refused:
+	case r.Rejected:
 		if r.Limit > 0 {
 			b.limit = r.Limit
 		}
-		return b.refuse(now, r.RetryAfter)
+		return b.holdEverybody(now, r.RetryAfter)
 	case r.Remaining < 0:
 		b.limit = -1
 		return false
 	}
 	if limit := max(r.Limit, r.Remaining, 1); limit != b.limit {
-		if b.limit = limit; r.Per == 0 { // what was said of another bucket
+		if b.limit = limit; r.Per == 0 { // the time was that of another bucket
 			b.per, b.told = defaultPer, false
 		}
 	}
@@ -195,8 +196,8 @@ func (b *budget) report(now time.Time, asOf uint64, r Report) (held bool) {
 	return false
 }
 
-// refuse holds everybody until the server may have tokens again.
-func (b *budget) refuse(now time.Time, wait time.Duration) bool {
+// holdEverybody makes all wait until the server may have tokens again.
+func (b *budget) holdEverybody(now time.Time, wait time.Duration) bool {
 	b.left, b.reference, b.asOf = 0, 0, b.reports
 	if wait <= 0 {
 		if b.limit > 0 {
@@ -213,7 +214,7 @@ func (b *budget) refuse(now time.Time, wait time.Duration) bool {
 	return true
 }
 
-// stale reports whether nothing of what is known counts any more.
+// stale reports whether what is known is too old to count.
 func (b *budget) stale(now time.Time) bool {
 	return b.inFlight == 0 && now.Sub(b.heard) > keptFor && now.After(b.hold)
 }

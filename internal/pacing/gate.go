@@ -20,18 +20,18 @@ const (
 
 // pace says when the next request may go.
 type pace interface {
-	// held is for how long nobody may go.
+	// held is for how long the server wants no request at all.
 	held(now time.Time) time.Duration
-	// delay is how long the next one has to wait yet. Who is queued has had to wait already.
+	// delay is how long the next request still has to wait. A queued one has waited before.
 	delay(now time.Time, class Class, queued bool) time.Duration
-	// step is about how long each further one waits for the one before it, in the long run.
+	// step is the gap between two requests in the long run.
 	step(class Class) time.Duration
-	// spend notes that one goes.
+	// spend notes that a request is sent.
 	spend(now time.Time, class Class)
 }
 
-// gate lets requests through one after the other, in the order of their classes and then of their arrival. It works in
-// the goroutines of those who wait.
+// gate lets requests through one after the other: those of a lower class first, and within a class in the order of their
+// arrival. It has no goroutine of its own.
 type gate struct {
 	mu     sync.Mutex
 	pace   pace
@@ -51,10 +51,17 @@ type TooLate struct {
 	Deadline bool
 }
 
-func (e *TooLate) Error() string { return "the turn comes too late" }
+// Error says for how long the request would have had to wait.
+func (e *TooLate) Error() string {
+	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String()
+	if e.Deadline {
+		return text + ", after the context's deadline"
+	}
+	return text + ", which is too late"
+}
 
 // pass waits for a turn. It fails with a *TooLate as soon as it is known that the turn comes after the context's deadline,
-// or that nobody may go for longer than longestHold.
+// or that the server wants no request for longer than longestHold.
 func (g *gate) pass(ctx context.Context, class Class, longestHold time.Duration) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -92,7 +99,7 @@ func (g *gate) pass(ctx context.Context, class Class, longestHold time.Duration)
 	}
 }
 
-// length is how many go before a newcomer.
+// length is how many requests are before a new one.
 func (g *gate) length(class Class) (n int) {
 	for c := range class + 1 {
 		n += g.queues[c].Len()
@@ -100,7 +107,7 @@ func (g *gate) length(class Class) (n int) {
 	return n
 }
 
-// first is who goes next, nil when nobody waits.
+// first is the next one, nil when none waits.
 func (g *gate) first() *waiter {
 	for i := range g.queues {
 		if front := g.queues[i].Front(); front != nil {
@@ -110,8 +117,8 @@ func (g *gate) first() *waiter {
 	return nil
 }
 
-// ahead is how many go before one who waits. Of its own class it counts the nearest thousand only, which is enough to
-// see that it takes long.
+// ahead is how many are before one that waits. Of its own class it counts a thousand at most, which is enough to see that
+// it takes long.
 func (g *gate) ahead(place *list.Element) (n time.Duration) {
 	const most = 1000
 	class := place.Value.(*waiter).class
@@ -129,8 +136,8 @@ func afterDeadline(ctx context.Context, t time.Time) bool {
 	return ok && t.After(deadline)
 }
 
-// changed wakes the one who goes next, who looks again when that is; all wakes everybody, who look again whether they
-// can wait so long.
+// changed wakes the next one, which then looks again at how long it has to wait. With all it wakes all, because they may
+// have to wait too long now.
 func (g *gate) changed(all bool) {
 	if !all {
 		g.wakeFirst()

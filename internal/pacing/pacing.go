@@ -1,10 +1,12 @@
 // Package pacing keeps a client within the rate limits of a server that counts requests in token buckets and tells with
-// each answer how many tokens are left.
+// each response how many tokens are left.
 //
-// Nothing is configured: a [Pacer] learns the buckets from the answers, and a server that says nothing about them is not
-// paced. Within a bucket, requests are spread over the time until it fills; after a refusal all wait as long as the
-// server asks, and then go one after the other; calls that somebody waits for go before polls. A ceiling can be set by
-// hand beside that. The package starts no goroutine.
+// Nothing is configured: a [Pacer] learns the buckets from the responses, and a server that says nothing about them is
+// not paced. Within a bucket, requests are spread over the time until it fills. After a request that exceeded the limit,
+// all wait as long as the server asks, and then go one after the other. Calls that somebody waits for go before polls. A
+// user can set a ceiling beside that. The package starts no goroutine.
+//
+// It knows scopes, limits and times. It knows nothing of HTTP, and not what a request is for.
 package pacing
 
 import (
@@ -15,19 +17,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Bucket names a token bucket of the server.
-type Bucket struct {
-	Scope string // the organization or project
-	Kind  string // of operations
-}
-
 // Pacer gives requests their turns. It is safe for concurrent use. The nil Pacer gives everybody a turn at once.
 type Pacer struct {
 	ceiling *gate // nil: none
 	deaf    bool
 
 	mu      sync.RWMutex
-	buckets map[Bucket]*bucket
+	buckets map[string]*bucket // by scope: an organization or a project has one
 }
 
 // bucket is a budget and those who wait for it.
@@ -36,17 +32,17 @@ type bucket struct {
 	budget *budget
 }
 
-// Config is what can be set by hand.
+// Config is what a user can set.
 type Config struct {
 	// PerMinute and Burst are a ceiling for all requests: at most Burst at once, and PerMinute in the long run. 0: none.
 	PerMinute, Burst int
-	// Deaf makes the Pacer ignore what the server says.
+	// Deaf makes the Pacer ignore what the server says about limits.
 	Deaf bool
 }
 
 // New returns a Pacer that has learned nothing yet.
 func New(cfg Config) *Pacer {
-	p := &Pacer{buckets: make(map[Bucket]*bucket), deaf: cfg.Deaf}
+	p := &Pacer{buckets: make(map[string]*bucket), deaf: cfg.Deaf}
 	if cfg.PerMinute > 0 {
 		p.ceiling = &gate{pace: &ceiling{rate.NewLimiter(rate.Limit(float64(cfg.PerMinute)/60), cfg.Burst)}}
 	}
@@ -74,19 +70,19 @@ func (c *ceiling) spend(now time.Time, _ Class) { c.limiter.AllowN(now, 1) }
 // Turn is the right to make one request. Whoever has it calls Done or Cancel once.
 type Turn struct {
 	pacer  *Pacer
-	name   Bucket
+	scope  string
 	bucket *bucket // nil: nothing was known of it
 	asOf   uint64
 }
 
 // Wait waits for a turn. It fails with the context's error, and with a [*TooLate] as soon as it is known that the turn
-// comes after the context's deadline, or that the server refuses everybody for longer than longestHold.
-func (p *Pacer) Wait(ctx context.Context, name Bucket, class Class, longestHold time.Duration) (Turn, error) {
+// comes after the context's deadline, or that the server makes everybody wait for longer than longestHold.
+func (p *Pacer) Wait(ctx context.Context, scope string, class Class, longestHold time.Duration) (Turn, error) {
 	if p == nil {
 		return Turn{}, nil
 	}
 	for {
-		turn := Turn{pacer: p, name: name, bucket: p.find(name)}
+		turn := Turn{pacer: p, scope: scope, bucket: p.find(scope)}
 		if err := turn.pass(ctx, class, longestHold); err != nil {
 			return Turn{}, err
 		}
@@ -97,10 +93,10 @@ func (p *Pacer) Wait(ctx context.Context, name Bucket, class Class, longestHold 
 			turn.Cancel()
 			return Turn{}, err
 		}
-		if p.Held(name) == 0 {
+		if p.Held(scope) == 0 {
 			return turn, nil
 		}
-		turn.Cancel() // the server has refused another request meanwhile
+		turn.Cancel() // another request has exceeded the limit meanwhile
 	}
 }
 
@@ -119,7 +115,7 @@ func (t *Turn) pass(ctx context.Context, class Class, longestHold time.Duration)
 	return nil
 }
 
-// Cancel gives up a turn whose request brought no answer.
+// Cancel gives up a turn whose request brought no response.
 func (t *Turn) Cancel() {
 	if t.bucket != nil {
 		t.bucket.mu.Lock()
@@ -129,7 +125,7 @@ func (t *Turn) Cancel() {
 	*t = Turn{}
 }
 
-// Done tells what the answer to the request says.
+// Done tells what the response to the request says.
 func (t *Turn) Done(r Report) {
 	defer func() { *t = Turn{} }()
 	b, learned := t.bucket, false
@@ -137,7 +133,7 @@ func (t *Turn) Done(r Report) {
 		if t.pacer == nil || t.pacer.deaf || r.Silent() {
 			return
 		}
-		b, learned = t.pacer.learn(t.name), true
+		b, learned = t.pacer.learn(t.scope), true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,12 +143,12 @@ func (t *Turn) Done(r Report) {
 	b.changed(b.budget.report(time.Now(), t.asOf, r))
 }
 
-// Held returns for how long nobody gets a turn yet, because the server has refused a request.
-func (p *Pacer) Held(name Bucket) time.Duration {
+// Held returns for how long nobody gets a turn yet, because the server has asked to wait.
+func (p *Pacer) Held(scope string) time.Duration {
 	if p == nil {
 		return 0
 	}
-	b := p.find(name)
+	b := p.find(scope)
 	if b == nil {
 		return 0
 	}
@@ -161,17 +157,17 @@ func (p *Pacer) Held(name Bucket) time.Duration {
 	return max(0, b.budget.held(time.Now()))
 }
 
-func (p *Pacer) find(name Bucket) *bucket {
+func (p *Pacer) find(scope string) *bucket {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.buckets[name]
+	return p.buckets[scope]
 }
 
-// learn returns the bucket that an answer has told of.
-func (p *Pacer) learn(name Bucket) *bucket {
+// learn returns the bucket that a response has told of.
+func (p *Pacer) learn(scope string) *bucket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if b := p.buckets[name]; b != nil {
+	if b := p.buckets[scope]; b != nil {
 		return b
 	}
 	const many = 1024
@@ -180,15 +176,15 @@ func (p *Pacer) learn(name Bucket) *bucket {
 	}
 	b := &bucket{budget: newBudget(time.Now())}
 	b.pace = b.budget
-	p.buckets[name] = b
+	p.buckets[scope] = b
 	return b
 }
 
 func (p *Pacer) forgetStale(now time.Time) {
-	for name, b := range p.buckets {
+	for scope, b := range p.buckets {
 		b.mu.Lock()
 		if b.length(Poll) == 0 && b.budget.stale(now) {
-			delete(p.buckets, name)
+			delete(p.buckets, scope)
 		}
 		b.mu.Unlock()
 	}

@@ -29,7 +29,8 @@ type Job[T any] struct {
 	Look func(context.Context) Look[T]
 	// Final reports whether a state is the last one.
 	Final func(*T) bool
-	// OnOutage and OnRecovery are told of looks that fail, and of the first one after them that does not.
+	// OnOutage is told of the first look that fails, and again whenever the outage has lasted twice as long. OnRecovery is
+	// told of the first look after them that does not fail.
 	OnOutage   func(outage time.Duration, err error)
 	OnRecovery func(outage time.Duration)
 }
@@ -53,8 +54,8 @@ type Ended struct {
 	// Err is what ended it. With Interrupted it is the context's error, from a time between two looks.
 	Err         error
 	Interrupted bool
-	// Outage is set when looks failed for too long.
-	Outage time.Duration
+	// Outage is set when looks failed for too long, and Asked when the wait that was asked for is longer than is left.
+	Outage, Asked time.Duration
 	// Before is how the look before failed, nil when it did not.
 	Before error
 }
@@ -70,6 +71,8 @@ const (
 	jitter = 0.2 // to either side
 	// looks is how often an outage is looked at before it ends, however long the interval is.
 	looks = 4
+	// firstDoubling is the outage from which its doublings count.
+	firstDoubling = 10 * time.Second
 )
 
 // ErrNoResponse ends an outage in which a look was still under way.
@@ -109,6 +112,7 @@ type run[T any] struct {
 	// look that failed.
 	failed error
 	since  time.Time
+	told   time.Duration // the outage that OnOutage was told of last
 }
 
 // look returns a state, or what ends the sequence, or neither during an outage.
@@ -134,11 +138,19 @@ func (r *run[T]) look(ctx context.Context) (*T, *Ended) {
 	if ctx.Err() != nil || !l.Passing {
 		return nil, &Ended{Err: l.Err, Before: r.failed}
 	}
+	begins := r.failed == nil
 	r.failed = l.Err
 	if left := r.left(); left <= 0 || r.atLeast > left {
-		return nil, r.tooLong(l.Err)
+		ended := r.tooLong(l.Err)
+		if left > 0 {
+			ended.Asked = r.atLeast
+		}
+		return nil, ended
 	}
-	r.OnOutage(time.Since(r.since), l.Err)
+	if outage := time.Since(r.since); begins || outage >= max(2*r.told, firstDoubling) {
+		r.told = outage
+		r.OnOutage(outage, l.Err)
+	}
 	return nil, nil
 }
 

@@ -1,7 +1,7 @@
 // Package redact takes secrets out of texts that a server wrote, and makes such texts fit for one line of a log.
 //
-// It knows how an encoder may write a secret and how an Authorization header names its proofs. It does not know where
-// secrets or texts come from.
+// It knows how an encoder may write a secret, how an Authorization header names its proofs, and what the userinfo of a
+// URI is. It does not know where secrets or texts come from.
 package redact
 
 import (
@@ -60,9 +60,10 @@ var percents = regexp.MustCompile(`%[0-9A-F]{2}`)
 // proofs are the parameters of an Authorization header. Their values change with each request, but their names do not.
 var proofs = regexp.MustCompile(`(?i)\b(username\*?|nonce|cnonce|nextnonce|response|opaque)\s*=\s*(\\+".*?(?:\\+"|$)|"(?:\\.|[^"\\])*"?|&quot;.*?(?:&quot;|$)|&#34;.*?(?:&#34;|$)|[^\s,;&"<\\]+)`)
 
-// Redact replaces the secrets in s and leaves the rest as it is.
+// Redact replaces the secrets in s, the proofs of an Authorization header, and the userinfo of every URI. It leaves the
+// rest as it is.
 func (r *Redactor) Redact(s string) string {
-	return proofs.ReplaceAllString(r.known.Replace(s), "$1="+Mark)
+	return withoutUserinfo(proofs.ReplaceAllString(r.known.Replace(s), "$1="+Mark))
 }
 
 // Clean redacts s and makes one bounded line of it.

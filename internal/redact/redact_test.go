@@ -99,8 +99,8 @@ func TestLine(t *testing.T) {
 		"space at both ends":   {"\n a ", "a"},
 		"control characters":   {"a\x1b[31mb\x00\u202ec", "a [31mb c"},
 		"not UTF-8":            {"a\xffb", "a b"},
-		"as long as is kept":   {strings.Repeat("é", MaxMessage), strings.Repeat("é", MaxMessage)},
-		"longer than is kept":  {strings.Repeat("é", MaxMessage+1), strings.Repeat("é", MaxMessage) + "…"},
+		"as long as is kept":   {strings.Repeat("é", maxMessage), strings.Repeat("é", maxMessage)},
+		"longer than is kept":  {strings.Repeat("é", maxMessage+1), strings.Repeat("é", maxMessage) + "…"},
 		"nothing":              {"", ""},
 		"nothing but controls": {"\n\t\x00", ""},
 	} {
@@ -117,6 +117,7 @@ func TestExcerpt(t *testing.T) {
 	for name, tc := range map[string]struct{ secret, body, want string }{
 		"text":                     {"", "oops", "oops"},
 		"HTML page":                {"", "<html><head><STYLE>b{c:d}</style><title>502</title></head>\n<body><script>x<y</script><h1>Bad  Gateway</h1>\n</body>", "502 Bad Gateway"},
+		"end in upper case":        {"", "a<Style x>b</STYLE >c<styles>d", "a c d"},
 		"element that never ends":  {"", "a<script>x", "a"},
 		"long":                     {"", strings.Repeat("é", 5000), strings.Repeat("é", maxExcerpt) + "…"},
 		"secret at the cut":        {"hunter2-s3cret", strings.Repeat("x", 190) + "hunter2-s3cret", strings.Repeat("x", 190) + "[REDACTED]"},

@@ -1,19 +1,19 @@
 package redact
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 const (
-	// MaxMessage is how many characters of a text Line keeps.
-	MaxMessage = 1000
+	maxMessage = 1000
 	maxExcerpt = 200
 )
 
-// Line makes one line of a text: no control characters, at most MaxMessage characters, valid UTF-8.
-func Line(s string) string { return shorten(s, MaxMessage) }
+// Line makes one line of a text: no control characters, at most 1,000 characters, valid UTF-8.
+func Line(s string) string { return shorten(s, maxMessage) }
 
 func shorten(s string, most int) string {
 	var b strings.Builder
@@ -44,6 +44,12 @@ func (r *Redactor) Excerpt(body []byte) string {
 	return shorten(stripTags(text[:min(len(text), enough)]), maxExcerpt)
 }
 
+// hidden and hiddenEnd are the tags of elements whose content is not text.
+var (
+	hidden    = regexp.MustCompile(`(?i)^(?:style|script)\b`)
+	hiddenEnd = regexp.MustCompile(`(?i)</(?:style|script)\s*>`)
+)
+
 // stripTags drops what stands between angle brackets, and the content of style and script elements.
 func stripTags(s string) string {
 	var b strings.Builder
@@ -55,10 +61,12 @@ func stripTags(s string) string {
 		}
 		tag, after, _ := strings.Cut(rest, ">")
 		s = after
-		for _, element := range []string{"style", "script"} {
-			if strings.HasPrefix(strings.ToLower(tag), element) {
-				_, s, _ = strings.Cut(s, "</"+element+">")
+		if hidden.MatchString(tag) {
+			end := hiddenEnd.FindStringIndex(s)
+			if end == nil {
+				return b.String()
 			}
+			s = s[end[1]:]
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -99,10 +100,7 @@ func (r *readThenFail) Read(p []byte) (int, error) {
 func (a *Account) fetch(ctx context.Context, client *http.Client) (fetched Token, pause time.Duration, err error) {
 	asking := auth.WithNegotiation(tokenContext{ctx})
 	token, err := a.config().Token(context.WithValue(asking, oauth2.HTTPClient, client))
-	switch {
-	case err == nil && !strings.EqualFold(token.Type(), "Bearer"):
-		return fetched, 0, &EndpointError{a.endpoint, errors.New("unusable response: it is not a bearer token")}
-	case err != nil:
+	if err != nil {
 		err = a.explainFailure(ctx, err)
 		var failed *response.Error
 		if errors.As(err, &failed) && failed.AsksToWait() {
@@ -110,9 +108,8 @@ func (a *Account) fetch(ctx context.Context, client *http.Client) (fetched Token
 		}
 		return fetched, pause, err
 	}
-	fetched.Value = token.AccessToken
-	if !token.Expiry.IsZero() {
-		fetched.Lifetime = max(time.Until(token.Expiry), 1) // an expired one is still tried, once
+	if fetched, err = tokenOf(token); err != nil {
+		return fetched, 0, &EndpointError{a.endpoint, fmt.Errorf("unusable response: %w", err)}
 	}
 	return fetched, 0, nil
 }

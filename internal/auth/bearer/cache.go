@@ -25,8 +25,8 @@ type cache struct {
 	earlier []func() string // the last ones before it
 	flight  *flight         // nil: none under way
 
-	refusal     error // of the server, until then
-	refusedTill time.Time
+	failure     error // of the last fetch, for all who ask before failureEnds
+	failureEnds time.Time
 }
 
 // held is a token that has been fetched.
@@ -42,14 +42,14 @@ func (h *held) due(now time.Time) bool     { return !h.renewAt.IsZero() && !now.
 // flight is a token on its way.
 type flight struct {
 	done chan struct{} // closed at its end
-	err  error         // for all who wait for it; nil also when the one that made it gave up
+	err  error         // for all who wait for it; nil also if the context of the one that fetches has ended
 }
 
-// get returns a good token other than refused, which the server did not accept.
-func (c *cache) get(ctx context.Context, userAgent, refused string) (string, error) {
+// get returns a good token other than rejected, which the server did not accept.
+func (c *cache) get(ctx context.Context, userAgent, rejected string) (string, error) {
 	for {
 		c.mu.Lock()
-		if c.held != nil && (c.held.expired(time.Now()) || refused != "" && c.held.value() == refused) {
+		if c.held != nil && (c.held.expired(time.Now()) || rejected != "" && c.held.value() == rejected) {
 			c.drop()
 		}
 		if h := c.held; h != nil && (!h.due(time.Now()) || c.flight != nil) {
@@ -68,9 +68,9 @@ func (c *cache) get(ctx context.Context, userAgent, refused string) (string, err
 			}
 			continue
 		}
-		if time.Now().Before(c.refusedTill) {
+		if time.Now().Before(c.failureEnds) {
 			defer c.mu.Unlock()
-			return "", c.refusal
+			return "", c.failure
 		}
 		own := &flight{done: make(chan struct{})}
 		c.flight = own
@@ -109,8 +109,8 @@ func (c *cache) lead(ctx context.Context, userAgent string, own *flight, spare *
 		return spare.value(), nil
 	}
 	failed := &TokenError{err}
-	if ctx.Err() == nil { // else the one that gave up speaks for nobody but itself
-		own.err, c.refusal, c.refusedTill = failed, failed, now.Add(pause)
+	if ctx.Err() == nil { // a context that has ended is nobody else's failure
+		own.err, c.failure, c.failureEnds = failed, failed, now.Add(pause)
 	}
 	return "", failed
 }

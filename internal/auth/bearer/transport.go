@@ -1,8 +1,11 @@
 // Package bearer authenticates requests with access tokens (RFC 6750) that are fetched when they are needed.
 //
 // One token serves all requests of a [Transport]. It is fetched once however many requests ask for it at the same time,
-// renewed shortly before it expires, and replaced once when the server refuses it. No error and no printed value of this
+// renewed shortly before it expires, and replaced once when the server rejects it. No error and no printed value of this
 // package holds a token.
+//
+// It knows how a token is fetched, kept and used. It does not know what a request is for, and retries only for the sake
+// of a token.
 package bearer
 
 import (
@@ -19,7 +22,7 @@ import (
 // Token is an access token.
 type Token struct {
 	Value string
-	// Lifetime is for how long it is good, counted from before it was asked for. 0: until it is refused.
+	// Lifetime is for how long it is good, counted from before it was asked for. 0: until it is rejected.
 	Lifetime time.Duration
 }
 
@@ -42,8 +45,8 @@ func NewTransport(origin *url.URL, fetch Fetch, base http.RoundTripper) *Transpo
 	return &Transport{origin: auth.OriginOf(origin), base: base, tokens: cache{fetch: fetch}}
 }
 
-// RoundTrip sends req with a token. A request that is refused with 401 is repeated once with a new token, if its body
-// can be read again with GetBody. An error of fetching a token is a [*TokenError]; the request has not been sent then.
+// RoundTrip sends req with a token. A request that is rejected with 401 is sent once more with a new token, if its
+// body can be read again with GetBody. An error of fetching a token is a [*TokenError]; the request has not been sent then.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.origin.Concerns(req) {
 		return t.base.RoundTrip(req)

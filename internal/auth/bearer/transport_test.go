@@ -153,7 +153,7 @@ func TestALifetimeCountsFromTheRequestForTheToken(t *testing.T) {
 	})
 }
 
-func TestOthersGoOnWithAGoodTokenWhileOneRenewsIt(t *testing.T) {
+func TestOthersUseAGoodTokenWhileOneRenewsIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(time.Hour)
@@ -199,7 +199,7 @@ func TestAFailedRenewalIsNoFailureWhileTheTokenIsGood(t *testing.T) {
 	})
 }
 
-func TestARefusedTokenIsReplacedOnce(t *testing.T) {
+func TestARejectedTokenIsReplacedOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(time.Hour)
 	_, err := r.call(t)
@@ -216,7 +216,7 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 	})
 	status, err = r.call(t)
 	require.NoError(t, err)
-	assert.Equal(t, http.StatusUnauthorized, status, "the second refusal stands")
+	assert.Equal(t, http.StatusUnauthorized, status, "the second rejection counts")
 	assert.Equal(t, 3, r.issued)
 
 	resp, err := r.RoundTrip(request(t, t.Context(), io.NopCloser(strings.NewReader("once"))))
@@ -225,7 +225,7 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 	assert.Equal(t, 3, r.issued, "a body that cannot be read again is not sent again")
 }
 
-func TestAnErrorIsEverybodysAndAContextIsOnesOwn(t *testing.T) {
+func TestAFailedFetchIsSharedAndAnEndedContextIsNot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(time.Hour)
@@ -242,7 +242,7 @@ func TestAnErrorIsEverybodysAndAContextIsOnesOwn(t *testing.T) {
 		callers.Wait()
 		assert.Equal(t, 1, fetches)
 
-		// The one that fetches gives up; another takes its place.
+		// The context of the one that fetches ends. Another fetches in its place.
 		r.fetch = func(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
@@ -268,7 +268,7 @@ func TestAnErrorIsEverybodysAndAContextIsOnesOwn(t *testing.T) {
 		short, cancelShort := context.WithTimeout(t.Context(), time.Second/4)
 		defer cancelShort()
 		_, err := r.RoundTrip(request(t, short, strings.NewReader("x")))
-		require.ErrorIs(t, err, context.DeadlineExceeded, "waiting for another's token heeds the own context")
+		require.ErrorIs(t, err, context.DeadlineExceeded, "who waits for another's fetch ends with its own context")
 		callers.Wait()
 		assert.Equal(t, 1, r.issued)
 	})

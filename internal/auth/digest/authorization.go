@@ -12,16 +12,17 @@ import (
 // tell apart, so callers that look at the same time cannot overrun them.
 const maxUses = 1 << 31
 
-// session answers one challenge as often as the server allows. It is safe for concurrent use.
+// session makes the credentials for one challenge, as often as the server accepts its nonce. It is safe for concurrent
+// use.
 type session struct {
 	// keys are behind a function so that no way of printing a session reaches them.
 	keys func() *keys
 	uses atomic.Uint64
 }
 
-// keys are the parts of an answer that stay the same for the whole session.
+// keys are the parts of the credentials that stay the same for the whole session.
 type keys struct {
-	challenge  Challenge
+	challenge  challenge
 	algorithm  algorithm
 	perSession bool   // one of the -sess algorithms
 	qop        string // the chosen one; empty for the RFC 2069 form
@@ -31,15 +32,15 @@ type keys struct {
 	prefix     string // of the header's value, up to the parameters that change with every request
 }
 
-// newSession prepares the answers to a challenge that [Select] has returned.
-func newSession(c Challenge, username, password, cnonce string) *session {
+// newSession is for a challenge that [selectChallenge] has returned.
+func newSession(c challenge, username, password, cnonce string) *session {
 	k := keys{challenge: c, cnonce: cnonce}
-	k.algorithm, k.perSession = algorithmOf(c.Algorithm)
+	k.algorithm, k.perSession = algorithmOf(c.algorithm)
 	k.qop, _ = c.quality()
 	k.username = k.usernameParam(username)
-	k.ha1 = k.algorithm.hex(username, c.Realm, password)
+	k.ha1 = k.algorithm.hex(username, c.realm, password)
 	if k.perSession {
-		k.ha1 = k.algorithm.hex(k.ha1, c.Nonce, cnonce)
+		k.ha1 = k.algorithm.hex(k.ha1, c.nonce, cnonce)
 	}
 	return k.session()
 }
@@ -53,17 +54,17 @@ func (k keys) session() *session {
 // credentials, which is made from the nonce of the challenge (RFC 7616, section 3.4.2).
 func (s *session) following(nonce string) *session {
 	k := *s.keys()
-	k.challenge.Nonce = nonce
+	k.challenge.nonce = nonce
 	return k.session()
 }
 
-// answers reports whether s is a session for this very challenge. Its count then has to go on, not start again.
-func (s *session) answers(c Challenge) bool {
+// isFor reports whether s is the session of this very challenge. Its count then has to continue, not start again.
+func (s *session) isFor(c challenge) bool {
 	if s == nil {
 		return false
 	}
 	own := s.keys().challenge
-	return own.Nonce == c.Nonce && own.Realm == c.Realm && own.Opaque == c.Opaque && own.Algorithm == c.Algorithm
+	return own.nonce == c.nonce && own.realm == c.realm && own.opaque == c.opaque && own.hasOpaque == c.hasOpaque && own.algorithm == c.algorithm
 }
 
 // exhausted reports whether the nonce counts are used up.
@@ -71,7 +72,7 @@ func (s *session) exhausted() bool {
 	return s.uses.Load() >= maxUses
 }
 
-// hashesBody reports whether the answers cover the body of the request.
+// hashesBody reports whether the credentials cover the body of the request.
 func (s *session) hashesBody() bool {
 	return s.keys().qop == qopAuthInt
 }
@@ -95,7 +96,7 @@ func (k *keys) authorization(method, uri, bodyHash string, count uint64) string 
 	}
 	ha2 := k.algorithm.appendHex(ha2Buf[:0], input)
 
-	input = appendJoined(input[:0], k.ha1, k.challenge.Nonce)
+	input = appendJoined(input[:0], k.ha1, k.challenge.nonce)
 	value := append(valueBuf[:0], k.prefix...)
 	value = appendQuoted(append(value, ", uri="...), uri)
 	if k.qop != "" {
@@ -114,13 +115,13 @@ func (k *keys) authorization(method, uri, bodyHash string, count uint64) string 
 func (k *keys) header() string {
 	c := k.challenge
 	value := append([]byte("Digest "), k.username...)
-	value = appendQuoted(append(value, ", realm="...), c.Realm)
-	value = appendQuoted(append(value, ", nonce="...), c.Nonce)
-	if c.Algorithm != "" {
-		value = append(append(value, ", algorithm="...), c.Algorithm...)
+	value = appendQuoted(append(value, ", realm="...), c.realm)
+	value = appendQuoted(append(value, ", nonce="...), c.nonce)
+	if c.algorithm != "" {
+		value = append(append(value, ", algorithm="...), c.algorithm...)
 	}
-	if c.Opaque != "" {
-		value = appendQuoted(append(value, ", opaque="...), c.Opaque)
+	if c.hasOpaque {
+		value = appendQuoted(append(value, ", opaque="...), c.opaque)
 	}
 	if k.qop != "" || k.perSession {
 		// A session variant without qop is a contradiction, but with the cnonce a server can at least verify it.
@@ -129,7 +130,7 @@ func (k *keys) header() string {
 	if k.qop != "" {
 		value = append(append(value, ", qop="...), k.qop...)
 	}
-	if c.UserHash {
+	if c.userHash {
 		value = append(value, ", userhash=true"...)
 	}
 	return string(value)
@@ -137,8 +138,8 @@ func (k *keys) header() string {
 
 func (k *keys) usernameParam(username string) string {
 	switch {
-	case k.challenge.UserHash:
-		return `username="` + k.algorithm.hex(username, k.challenge.Realm) + `"`
+	case k.challenge.userHash:
+		return `username="` + k.algorithm.hex(username, k.challenge.realm) + `"`
 	case isASCII(username):
 		return string(appendQuoted([]byte("username="), username))
 	default:

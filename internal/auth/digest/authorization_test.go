@@ -97,11 +97,9 @@ func TestAuthorizationExamplesOfTheRFCs(t *testing.T) {
 	}
 }
 
-func selected(tb testing.TB, line string) Challenge {
+func selected(tb testing.TB, line string) challenge {
 	tb.Helper()
-	challenges, err := ParseChallenges(challengeHeader(line))
-	require.NoError(tb, err)
-	c, ok := Select(challenges)
+	c, ok := selectChallenge(parseChallenges(challengeHeader(line)))
 	require.True(tb, ok)
 	return c
 }
@@ -113,9 +111,9 @@ func TestAuthorizationForms(t *testing.T) {
 		for _, qop := range []string{"", "auth", "auth-int", "auth-int,auth"} {
 			t.Run(algorithm+" "+qop, func(t *testing.T) {
 				t.Parallel()
-				c := Challenge{Realm: "r", Nonce: "n", Algorithm: algorithm}
+				c := challenge{realm: "r", nonce: "n", algorithm: algorithm}
 				if qop != "" {
-					c.QOP = strings.Split(qop, ",")
+					c.qop = strings.Split(qop, ",")
 				}
 				s := newSession(c, testUsername, testPassword, "cnonce")
 				bodyHash := hashHex(algorithm, body)
@@ -136,7 +134,7 @@ func TestAuthorizationForms(t *testing.T) {
 
 func TestAuthorizationCounts(t *testing.T) {
 	t.Parallel()
-	s := newSession(Challenge{Realm: "r", Nonce: "n", QOP: []string{"auth"}}, "u", "p", "c")
+	s := newSession(challenge{realm: "r", nonce: "n", qop: []string{"auth"}}, "u", "p", "c")
 	for _, want := range []string{"00000001", "00000002", "00000003"} {
 		assert.Contains(t, s.authorization("GET", "/", ""), "nc="+want+",")
 	}
@@ -150,13 +148,13 @@ func TestAuthorizationCounts(t *testing.T) {
 
 func TestAuthorizationQuotes(t *testing.T) {
 	t.Parallel()
-	c := Challenge{Realm: `a "b" \c`, Nonce: `"`, Opaque: `\`, QOP: []string{"auth"}}
+	c := challenge{realm: `a "b" \c`, nonce: `"`, opaque: `\`, hasOpaque: true, qop: []string{"auth"}}
 	s := newSession(c, `domain\"user"`, "p", "c")
 	p, err := parseAuthorization(s.authorization("GET", `/?q="x\y"`, ""))
 	require.NoError(t, err)
-	assert.Equal(t, c.Realm, p["realm"])
-	assert.Equal(t, c.Nonce, p["nonce"])
-	assert.Equal(t, c.Opaque, p["opaque"])
+	assert.Equal(t, c.realm, p["realm"])
+	assert.Equal(t, c.nonce, p["nonce"])
+	assert.Equal(t, c.opaque, p["opaque"])
 	assert.Equal(t, `domain\"user"`, p["username"])
 	assert.Equal(t, `/?q="x\y"`, p["uri"])
 	assert.Equal(t, expectedResponse(p, `domain\"user"`, "p", "GET", nil), p["response"], "hashes are over unquoted values")
@@ -178,7 +176,7 @@ func TestAuthorizationUsername(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := Challenge{Realm: "r", Nonce: "n", UserHash: tt.userHash}
+			c := challenge{realm: "r", nonce: "n", userHash: tt.userHash}
 			p, err := parseAuthorization(newSession(c, tt.username, "p", "c").authorization("GET", "/", ""))
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, p[tt.param])
@@ -190,7 +188,7 @@ func TestAuthorizationUsername(t *testing.T) {
 
 func TestAuthorizationSessionWithoutQOP(t *testing.T) {
 	t.Parallel()
-	s := newSession(Challenge{Realm: "r", Nonce: "n", Algorithm: "MD5-sess"}, "u", "p", "c")
+	s := newSession(challenge{realm: "r", nonce: "n", algorithm: "MD5-sess"}, "u", "p", "c")
 	p, err := parseAuthorization(s.authorization("GET", "/", ""))
 	require.NoError(t, err)
 	assert.Equal(t, "c", p["cnonce"], "the server cannot compute the key without it")
@@ -203,7 +201,7 @@ func TestFollowing(t *testing.T) {
 	for _, algorithm := range []string{"SHA-256", "SHA-256-sess"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
-			c := Challenge{Realm: "r", Nonce: "first", Opaque: "o", Algorithm: algorithm, QOP: []string{"auth"}, UserHash: true}
+			c := challenge{realm: "r", nonce: "first", opaque: "o", hasOpaque: true, algorithm: algorithm, qop: []string{"auth"}, userHash: true}
 			s := newSession(c, "u", "p", "cnonce")
 			before, err := parseAuthorization(s.authorization("GET", "/", ""))
 			require.NoError(t, err)
@@ -234,9 +232,9 @@ func TestAuthorizationAllocations(t *testing.T) {
 	}
 }
 
-func benchmarkChallenge(algorithm string) Challenge {
-	return Challenge{
-		Realm: "MMS Public API", Nonce: strings.Repeat("n", 60), Algorithm: algorithm, QOP: []string{"auth"},
+func benchmarkChallenge(algorithm string) challenge {
+	return challenge{
+		realm: "MMS Public API", nonce: strings.Repeat("n", 60), algorithm: algorithm, qop: []string{"auth"},
 	}
 }
 

@@ -1,7 +1,6 @@
 package digest
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,61 +23,36 @@ const (
 	qopAuthInt = "auth-int"
 )
 
-var (
-	errTooMany     = errors.New("digest: too many challenges, the rest was not read")
-	errTooLong     = errors.New("digest: header line too long, it was not read")
-	errNoScheme    = errors.New("digest: challenge without a scheme")
-	errSyntax      = errors.New("digest: challenge is not a list of parameters")
-	errDuplicate   = errors.New("digest: challenge repeats a parameter")
-	errNoRealm     = errors.New("digest: challenge without a realm")
-	errNoNonce     = errors.New("digest: challenge without a nonce")
-	errNoAlgorithm = errors.New("digest: challenge with an empty algorithm")
-	errNoQOP       = errors.New("digest: challenge with an empty qop")
-	errControl     = errors.New("digest: challenge with control characters")
-)
-
-// A Challenge is what a server demands in one Digest challenge of its WWW-Authenticate header.
-type Challenge struct {
-	// Realm, Nonce and Opaque are the server's, without quotes and escapes. Only Opaque may be empty.
-	Realm, Nonce, Opaque string
-
-	// Algorithm is spelled as the server spells it. Empty means MD5.
-	Algorithm string
-
-	// QOP is what the server offers, in lower case and its own order. If it is empty, the RFC 2069 form applies.
-	QOP []string
-
-	// Stale says that the answered nonce has expired while the credentials may be right.
-	Stale bool
-
-	// UserHash asks for the hash of the user name in place of the name.
-	UserHash bool
-
-	// UTF8 says that the server expects names and passwords in UTF-8, which is how this package always hashes them.
-	UTF8 bool
+// challenge is one Digest challenge of a WWW-Authenticate header, without quotes and escapes.
+type challenge struct {
+	realm     string // empty where the server names none
+	nonce     string // never empty
+	opaque    string
+	hasOpaque bool     // it has to be returned even if it is empty
+	algorithm string   // as the server writes it; empty means MD5
+	qop       []string // in lower case and the server's order; empty asks for the RFC 2069 form
+	stale     bool     // the nonce of the request has expired, and the credentials may be right
+	userHash  bool     // the server wants the hash of the user name in place of the name
 }
 
-// ParseChallenges returns the well-formed Digest challenges of the WWW-Authenticate header, in their order. The error
-// joins what was wrong with the others, and does not mean that none was returned. Other schemes are skipped. Sixteen
-// challenges are looked at, in header lines of at most 8 KiB.
-func ParseChallenges(h http.Header) ([]Challenge, error) {
+// parseChallenges returns the well-formed Digest challenges of the WWW-Authenticate header, in their order. It skips what
+// is malformed and other schemes, and looks at sixteen challenges in header lines of at most 8 KiB.
+func parseChallenges(h http.Header) []challenge {
 	var p parser
 	for _, line := range h.Values("WWW-Authenticate") {
 		if !p.line(line) {
-			p.errs = append(p.errs, errTooMany)
 			break
 		}
 	}
-	return p.challenges, errors.Join(p.errs...)
+	return p.challenges
 }
 
-// Select returns the challenge with the strongest hash among those this package can answer, and reports whether there
-// is one. Of equally strong ones, the server's first choice wins.
-func Select(challenges []Challenge) (Challenge, bool) {
-	var best Challenge
+// selectChallenge returns the challenge with the strongest hash among those that this package supports, and reports
+// whether there is one. Of equally strong ones, the server's first choice wins.
+func selectChallenge(challenges []challenge) (best challenge, ok bool) {
 	var strongest algorithm
 	for _, c := range challenges {
-		a, _ := algorithmOf(c.Algorithm)
+		a, _ := algorithmOf(c.algorithm)
 		if _, ok := c.quality(); ok && a > strongest {
 			best, strongest = c, a
 		}
@@ -86,14 +60,14 @@ func Select(challenges []Challenge) (Challenge, bool) {
 	return best, strongest != unsupported
 }
 
-// quality returns the quality of protection to answer with, empty for the RFC 2069 form, and reports whether there is
-// one. auth-int is the second choice because it has to read the request's body once more.
-func (c Challenge) quality() (string, bool) {
-	if len(c.QOP) == 0 {
+// quality returns the quality of protection to use, empty for the RFC 2069 form, and reports whether there is one.
+// auth-int is the second choice because it has to read the request's body once more.
+func (c challenge) quality() (string, bool) {
+	if len(c.qop) == 0 {
 		return "", true
 	}
 	for _, qop := range []string{qopAuth, qopAuthInt} {
-		if slices.Contains(c.QOP, qop) {
+		if slices.Contains(c.qop, qop) {
 			return qop, true
 		}
 	}
@@ -102,8 +76,7 @@ func (c Challenge) quality() (string, bool) {
 
 // parser collects challenges over several header lines.
 type parser struct {
-	challenges []Challenge
-	errs       []error
+	challenges []challenge
 	looked     int
 }
 
@@ -113,7 +86,6 @@ func (p *parser) line(value string) bool {
 		return false
 	}
 	if len(value) > maxFieldBytes {
-		p.errs = append(p.errs, errTooLong)
 		return true
 	}
 	var current *draft
@@ -123,12 +95,12 @@ func (p *parser) line(value string) bool {
 			if current != nil && !p.count() { // the first one was counted with the line
 				return false
 			}
-			current = p.start(name)
+			current = start(name)
 			if s.atEnd() {
 				continue
 			}
 		} else if current == nil {
-			current = p.start("")
+			current = start("") // of a challenge without a scheme
 		}
 		current.read(&s)
 	}
@@ -141,40 +113,32 @@ func (p *parser) count() bool {
 	return p.looked <= maxChallenges
 }
 
-func (p *parser) start(scheme string) *draft {
-	if scheme == "" {
-		p.errs = append(p.errs, errNoScheme)
-	}
-	return &draft{digest: strings.EqualFold(scheme, "Digest"), seen: make(map[string]bool)}
-}
-
 func (p *parser) finish(d *draft) {
-	if d == nil || !d.digest {
-		return
+	if d != nil && d.digest && d.wellFormed() {
+		p.challenges = append(p.challenges, d.challenge)
 	}
-	if err := d.check(); err != nil {
-		p.errs = append(p.errs, err)
-		return
-	}
-	p.challenges = append(p.challenges, d.challenge)
 }
 
 // draft is a challenge of which more parameters may follow.
 type draft struct {
 	digest    bool // challenges of other schemes are read only to find out where they end
-	challenge Challenge
-	seen      map[string]bool
-	err       error
+	challenge challenge
+	seen      map[string]string // the values of the parameters so far
+	malformed bool
+}
+
+func start(scheme string) *draft {
+	return &draft{digest: strings.EqualFold(scheme, "Digest"), seen: make(map[string]string)}
 }
 
 // read takes one parameter. After the first fault the rest of the challenge no longer counts.
 func (d *draft) read(s *scanner) {
-	if !d.digest || d.err != nil {
+	if !d.digest || d.malformed {
 		return
 	}
 	name, value, ok := s.param()
 	if !ok {
-		d.err = errSyntax
+		d.malformed = true
 		return
 	}
 	d.set(strings.ToLower(name), value)
@@ -184,48 +148,34 @@ func (d *draft) set(name, value string) {
 	c := &d.challenge
 	switch name {
 	case "realm":
-		c.Realm = value
+		c.realm = value
 	case "nonce":
-		c.Nonce = value
+		c.nonce = value
 	case "opaque":
-		c.Opaque = value
+		c.opaque, c.hasOpaque = value, true
 	case "algorithm":
-		c.Algorithm = value
+		c.algorithm = value
 	case "qop":
-		c.QOP = strings.FieldsFunc(strings.ToLower(value), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+		c.qop = strings.FieldsFunc(strings.ToLower(value), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 	case "stale":
-		c.Stale = strings.EqualFold(value, "true")
+		c.stale = strings.EqualFold(value, "true")
 	case "userhash":
-		c.UserHash = strings.EqualFold(value, "true")
-	case "charset":
-		c.UTF8 = strings.EqualFold(value, "UTF-8")
+		c.userHash = strings.EqualFold(value, "true")
 	default:
 		return
 	}
-	if d.seen[name] {
-		d.err = errDuplicate
+	if before, again := d.seen[name]; again && before != value {
+		d.malformed = true
 	}
-	d.seen[name] = true
+	d.seen[name] = value
 }
 
-func (d *draft) check() error {
+func (d *draft) wellFormed() bool {
 	c := d.challenge
-	switch {
-	case d.err != nil:
-		return d.err
-	case c.Realm == "":
-		return errNoRealm
-	case c.Nonce == "":
-		return errNoNonce
-	case c.Algorithm == "" && d.seen["algorithm"]:
-		return errNoAlgorithm
-	case len(c.QOP) == 0 && d.seen["qop"]:
-		return errNoQOP
-	case hasControl(c.Realm), hasControl(c.Nonce), hasControl(c.Opaque):
-		return errControl
-	default:
-		return nil
-	}
+	_, hasAlgorithm := d.seen["algorithm"]
+	_, hasQOP := d.seen["qop"]
+	return !d.malformed && c.nonce != "" && (c.algorithm != "" || !hasAlgorithm) && (len(c.qop) > 0 || !hasQOP) &&
+		!hasControl(c.realm) && !hasControl(c.nonce) && !hasControl(c.opaque)
 }
 
 // nextNonce returns the nonce that an Authentication-Info header announces for the next request, or nothing.

@@ -68,7 +68,7 @@ func (e *exchange) session() (*session, error) {
 	}
 }
 
-// arrive lets those who wait go on as soon as the outcome is known, which is before the exchange is over.
+// arrive wakes those who wait as soon as the outcome is known, which is before the exchange is over.
 func (e *exchange) arrive() {
 	if e.leads {
 		e.leads = false
@@ -84,7 +84,7 @@ func (e *exchange) plain(ctx context.Context) (*http.Response, error) {
 	}
 	c, ok := challengeOf(resp)
 	if !ok {
-		if !isRefusal(resp.StatusCode) {
+		if !leavesOpen(resp.StatusCode) {
 			e.transport.quiet.Store(true)
 		}
 		return resp, nil
@@ -110,7 +110,7 @@ func (e *exchange) probe() (*http.Response, error) {
 		auth.Discard(resp)
 		return e.authenticate(s, true)
 	}
-	if isRefusal(resp.StatusCode) {
+	if leavesOpen(resp.StatusCode) {
 		return resp, nil
 	}
 	e.transport.open.Store(true)
@@ -119,35 +119,38 @@ func (e *exchange) probe() (*http.Response, error) {
 	return e.plain(e.req.Context())
 }
 
-// authenticate sends the caller's request with credentials, and once more if the nonce was not accepted. A fresh
-// session is one negotiated in this exchange: if the server does not call its nonce stale, the credentials are wrong.
-func (e *exchange) authenticate(s *session, fresh bool) (*http.Response, error) {
-	t, ctx := e.transport, e.req.Context()
-	resp, err := e.attempt(ctx, s)
-	if err != nil {
-		return nil, err
+// authenticate sends the caller's request with credentials, and again while its nonce is not accepted and another attempt
+// is worth it. A fresh session is one negotiated in this exchange.
+func (e *exchange) authenticate(first *session, fresh bool) (*http.Response, error) {
+	t, s, rejected := e.transport, first, false
+	for n := 1; ; n++ {
+		resp, err := e.attempt(e.req.Context(), s)
+		if err != nil {
+			return nil, err
+		}
+		c, ok := challengeOf(resp)
+		if !ok {
+			t.keep(first, s, resp)
+			t.learn(resp.StatusCode, rejected)
+			return resp, nil
+		}
+		if !t.worthAttempt(s, c, n, fresh) {
+			t.accepted.Store(false)
+			return resp, nil
+		}
+		rejected = rejected || !c.stale
+		// The next attempt has a new nonce to itself until it has succeeded. With a shared one, concurrent callers could use
+		// it up first on a server that limits its uses.
+		next := t.sessionFor(c, s)
+		if !e.rewind() {
+			t.session.CompareAndSwap(first, next)
+			return resp, nil
+		}
+		auth.Discard(resp)
+		if !keepsNonce(n) {
+			s = next
+		}
 	}
-	c, ok := challengeOf(resp)
-	switch {
-	case !ok:
-		t.keep(s, s, resp)
-		return resp, nil
-	case fresh && !c.Stale:
-		return resp, nil
-	}
-	// The repeat has this nonce to itself until it has succeeded. With a shared one, concurrent callers could use it up
-	// first on a server that limits its uses, and there is no second repeat.
-	next := t.sessionFor(c, s)
-	if !e.rewind() {
-		t.session.CompareAndSwap(s, next)
-		return resp, nil
-	}
-	auth.Discard(resp)
-	if resp, err = e.attempt(ctx, next); err != nil {
-		return nil, err
-	}
-	t.keep(s, next, resp)
-	return resp, nil
 }
 
 // attempt sends the caller's request, with credentials if there is a session.
@@ -178,7 +181,7 @@ func (t *Transport) send(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// bodyHash returns the hash of the body if the session's answers cover it. The body itself stays unread.
+// bodyHash returns the hash of the body if the credentials cover it. The body itself stays unread.
 func (e *exchange) bodyHash(s *session) (string, error) {
 	if !s.hashesBody() {
 		return "", nil
@@ -245,18 +248,16 @@ func describesBody(name string) bool {
 	}
 }
 
-// challengeOf returns the challenge to answer, and false if the response is not a refusal that can be answered. What is
-// malformed cannot be, so the error adds nothing.
-func challengeOf(resp *http.Response) (Challenge, bool) {
+// challengeOf returns the challenge of a response, and false if it has none that is supported.
+func challengeOf(resp *http.Response) (challenge, bool) {
 	if resp.StatusCode != http.StatusUnauthorized {
-		return Challenge{}, false
+		return challenge{}, false
 	}
-	challenges, _ := ParseChallenges(resp.Header)
-	return Select(challenges)
+	return selectChallenge(parseChallenges(resp.Header))
 }
 
-// isRefusal reports whether a response without a challenge leaves open how the server authenticates requests.
-func isRefusal(status int) bool {
+// leavesOpen reports whether a response without a challenge says nothing about how the server authenticates requests.
+func leavesOpen(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusTooManyRequests:
 		return true

@@ -76,23 +76,39 @@ func (s *scanner) scheme() (string, bool) {
 	return name, true
 }
 
-// param reads a list element, or what is left of it, as name=value. It is not ok if that is not all there is.
+// param reads a list element, or what is left of it, as name=value. It is not ok if that is not all there is. A value that
+// is not there is an empty one.
 func (s *scanner) param() (name, value string, ok bool) {
 	name = s.token()
 	s.space()
-	if name == "" || !strings.HasPrefix(s.rest, "=") {
+	if name == "" {
 		return "", "", false
+	}
+	if !strings.HasPrefix(s.rest, "=") {
+		return name, "", s.atEnd()
 	}
 	s.rest = s.rest[1:]
 	s.space()
+	ok = true
 	if strings.HasPrefix(s.rest, `"`) {
 		value, ok = s.quoted()
 	} else {
-		value = s.token()
-		ok = value != ""
+		value = s.unquoted()
 	}
 	s.space()
 	return name, value, ok && s.atEnd()
+}
+
+// unquoted reads a value without quotes. Servers write nonces in base64 so, although its "=" and "/" are not allowed in a
+// token.
+func (s *scanner) unquoted() string {
+	end := strings.IndexFunc(s.rest, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`,"\`, r) })
+	if end < 0 {
+		end = len(s.rest)
+	}
+	value := s.rest[:end]
+	s.rest = s.rest[end:]
+	return value
 }
 
 func isTokenByte(b byte) bool {

@@ -1,7 +1,6 @@
 package digest
 
 import (
-	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -11,13 +10,9 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
 )
@@ -32,12 +27,15 @@ const (
 // its first request.
 type server struct {
 	username, password string
+	realm              string
+	noncePrefix        string
 	algorithm          string // not named in the challenge if empty
 	qop                string // the offer; none if empty
 	opaque             string
+	wantsOpaque        bool // also where it is empty
 	userhash           bool
 	maxUses            int  // of one nonce; unlimited if 0
-	alwaysStale        bool // refuses everything with stale=true
+	alwaysStale        bool // rejects everything with stale=true
 	oneTime            bool // announces the next nonce with every response
 	challenge          func(s *server, nonce string, stale bool) []string
 
@@ -51,12 +49,12 @@ type record struct {
 	method, uri, body string
 	header            http.Header
 	credentials       map[string]string // nil if there were none
-	refusal           string            // why the credentials were not accepted
+	rejection         string            // why the credentials were not accepted
 	negotiation       bool              // the mark on the context, which only in-process requests have
 }
 
 func newServer() *server {
-	return &server{username: testUsername, password: testPassword, algorithm: "MD5", qop: "auth", opaque: `a "quoted" \ one`}
+	return &server{username: testUsername, password: testPassword, realm: "MMS Public API", noncePrefix: "nonce-", algorithm: "MD5", qop: "auth", opaque: `a "quoted" \ one`}
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -69,9 +67,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r := record{method: req.Method, uri: req.RequestURI, body: string(body), header: req.Header.Clone()}
 	r.negotiation = auth.IsNegotiation(req.Context())
 	stale := false
-	r.credentials, stale, r.refusal = s.verify(req, body)
+	r.credentials, stale, r.rejection = s.verify(req, body)
 	s.requests = append(s.requests, r)
-	if r.refusal == "" {
+	if r.rejection == "" {
 		if s.oneTime {
 			w.Header().Set("Authentication-Info", fmt.Sprintf(`qop=auth, NextNonce = "%s"`, s.issue()))
 		}
@@ -89,7 +87,7 @@ func (s *server) issue() string {
 	if s.nonces == nil {
 		s.nonces = make(map[string]map[string]bool)
 	}
-	nonce := fmt.Sprintf("nonce-%d", len(s.nonces)+1)
+	nonce := fmt.Sprintf("%s%d", s.noncePrefix, len(s.nonces)+1)
 	s.nonces[nonce] = make(map[string]bool)
 	return nonce
 }
@@ -103,7 +101,7 @@ func (s *server) challengeLines(nonce string, stale bool) []string {
 
 // challengeLine is the challenge that the server's configuration calls for.
 func (s *server) challengeLine(nonce string, stale bool) string {
-	line := fmt.Sprintf(`Digest realm="MMS Public API", domain="", nonce="%s"`, nonce)
+	line := fmt.Sprintf(`Digest realm="%s", domain="", nonce="%s"`, s.realm, nonce)
 	if s.algorithm != "" {
 		line += ", algorithm=" + s.algorithm
 	}
@@ -123,8 +121,8 @@ func quote(s string) string {
 	return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(s) + `"`
 }
 
-// verify returns the credentials of a request and why they are refused.
-func (s *server) verify(req *http.Request, body []byte) (p map[string]string, stale bool, refusal string) {
+// verify returns the credentials of a request and why they are rejected.
+func (s *server) verify(req *http.Request, body []byte) (p map[string]string, stale bool, rejection string) {
 	p, err := parseAuthorization(req.Header.Get("Authorization"))
 	if err != nil {
 		return nil, false, err.Error()
@@ -136,11 +134,12 @@ func (s *server) verify(req *http.Request, body []byte) (p map[string]string, st
 	if !known {
 		return p, true, "unknown nonce"
 	}
+	_, hasOpaque := p["opaque"]
 	offered := s.qop == "" && p["qop"] == "" || p["qop"] != "" && strings.Contains(s.qop, p["qop"])
 	switch {
 	case p["uri"] != req.RequestURI:
 		return p, false, "wrong uri " + p["uri"]
-	case p["realm"] != "MMS Public API", p["opaque"] != s.opaque, p["algorithm"] != s.algorithm, !offered:
+	case p["realm"] != s.realm, p["opaque"] != s.opaque, s.wantsOpaque && !hasOpaque, p["algorithm"] != s.algorithm, !offered:
 		return p, false, "challenge not echoed"
 	case !s.isUser(p):
 		return p, false, "wrong user name"
@@ -215,7 +214,7 @@ func parseAuthorization(value string) (map[string]string, error) {
 	params := make(map[string]string)
 	for {
 		name, after, ok := strings.Cut(rest, "=")
-		if _, repeated := params[name]; !ok || repeated {
+		if _, again := params[name]; !ok || again {
 			return nil, fmt.Errorf("bad parameter %q in %q", name, value)
 		}
 		if strings.HasPrefix(after, `"`) == unquoted[name] {
@@ -258,126 +257,4 @@ func cutValue(s string) (value, rest string, ok bool) {
 		}
 	}
 	return "", "", false
-}
-
-// inProcess is a base transport without a network. It keeps the RoundTripper contract, and knows how many response
-// bodies are still open.
-type inProcess struct {
-	handler http.Handler
-
-	mu   sync.Mutex
-	open int
-}
-
-func (b *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
-	var body []byte
-	if req.Body != nil {
-		defer req.Body.Close()
-		var err error
-		if body, err = io.ReadAll(req.Body); err != nil {
-			return nil, err
-		}
-	}
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
-	in := httptest.NewRequest(req.Method, req.URL.RequestURI(), bytes.NewReader(body)).WithContext(req.Context())
-	in.Header = req.Header.Clone()
-	recorder := httptest.NewRecorder()
-	b.handler.ServeHTTP(recorder, in)
-	resp := recorder.Result()
-	resp.Body = &trackedBody{Reader: resp.Body, onClose: func() { b.count(-1) }}
-	resp.Request = req
-	b.count(1)
-	return resp, nil
-}
-
-func (b *inProcess) count(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.open += n
-}
-
-func (b *inProcess) openBodies() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.open
-}
-
-// trackedBody knows how it was used.
-type trackedBody struct {
-	io.Reader
-	onClose func()
-
-	mu     sync.Mutex
-	reads  int
-	closed int
-}
-
-func (b *trackedBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.reads += n
-	return n, err
-}
-
-func (b *trackedBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed++
-	if b.closed == 1 && b.onClose != nil {
-		b.onClose()
-	}
-	return nil
-}
-
-func (b *trackedBody) timesClosed() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.closed
-}
-
-// roundTripFunc is a base transport made of a function.
-type roundTripFunc func(*http.Request) (*http.Response, error)
-
-func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-// newTestTransport returns a Transport with the right credentials for the origin of the tests.
-func newTestTransport(tb testing.TB, base http.RoundTripper) *Transport {
-	tb.Helper()
-	return newTransportFor(tb, testUsername, testPassword, base)
-}
-
-func newTransportFor(tb testing.TB, username, password string, base http.RoundTripper) *Transport {
-	tb.Helper()
-	origin, err := url.Parse(testOrigin)
-	require.NoError(tb, err)
-	transport, err := NewTransport(origin, username, password, base)
-	require.NoError(tb, err)
-	return transport
-}
-
-// newRequest returns a request to the origin of the tests. Without a body it has none.
-func newRequest(tb testing.TB, method, uri, body string) *http.Request {
-	tb.Helper()
-	var reader io.Reader
-	if body != "" {
-		reader = strings.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(tb.Context(), method, testOrigin+uri, reader)
-	require.NoError(tb, err)
-	return req
-}
-
-// call makes one request and returns its status and body.
-func call(tb testing.TB, rt http.RoundTripper, req *http.Request) (int, string) {
-	tb.Helper()
-	resp, err := rt.RoundTrip(req)
-	require.NoError(tb, err)
-	defer resp.Body.Close()
-	require.Same(tb, req, resp.Request, "the caller must not see the request with the credentials")
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(tb, err)
-	return resp.StatusCode, string(body)
 }

@@ -15,9 +15,9 @@ import (
 // Transport is an [http.RoundTripper] that authenticates the requests to one origin with HTTP Digest. It is safe for
 // concurrent use and never changes a request it is given.
 //
-// What it cannot or must not answer it hands on: requests to other origins and requests that already have an
-// Authorization header pass unchanged, and a 401 that it has no answer to is the caller's to read. In Response.Request
-// the caller finds the request it made, not the one with the credentials.
+// Requests to other origins and requests that already have an Authorization header pass unchanged. A 401 without a
+// challenge that is supported is the caller's to read. In Response.Request the caller finds the request it made, not the
+// one with the credentials.
 //
 // It has no CloseIdleConnections method, so that a caller that gives up does not close the connections of the others.
 type Transport struct {
@@ -31,18 +31,22 @@ type Transport struct {
 	// session is the one that requests are authenticated with, nil until there has been a challenge.
 	session atomic.Pointer[session]
 
-	// open says that a probe was answered without a challenge, and quiet that any request was. Until there is a
-	// challenge, probing is then useless, and so is letting others wait for a session.
+	// open says that the response to a probe was not a challenge, and quiet that the response to any request was not.
+	// Until there is a challenge, probing is then useless, and so is letting others wait for a session.
 	open, quiet atomic.Bool
+
+	// accepted says that the server has accepted the credentials and has not rejected them since, and nodes that it has
+	// rejected a good nonce and then accepted another attempt.
+	accepted, nodes atomic.Bool
 
 	mu     sync.Mutex
 	flight chan struct{} // closed when the negotiation in flight ends; nil if there is none
+	recent []*session    // the latest ones, so that the count of a nonce does not start again
 }
 
-// NewTransport returns a Transport that answers the Digest challenges of one origin, which is the scheme, host and port
-// of a URL. Default ports need not be written, and the case of scheme and host does not matter. It fails if username
-// or password is empty or has control characters, if username is not UTF-8, if origin is not absolute, or if base is
-// nil.
+// NewTransport returns a Transport for one origin, which is the scheme, host and port of a URL. Default ports need not be
+// written, and the case of scheme and host does not matter. It fails if username or password is empty or has control
+// characters, if username is not UTF-8, if origin is not absolute, or if base is nil.
 func NewTransport(origin *url.URL, username, password string, base http.RoundTripper) (*Transport, error) {
 	switch {
 	case origin == nil || origin.Scheme == "" || origin.Hostname() == "":
@@ -68,12 +72,14 @@ func NewTransport(origin *url.URL, username, password string, base http.RoundTri
 
 // RoundTrip sends req with credentials, and with as few other requests as possible.
 //
-// Without a nonce it first obtains a challenge: a GET, HEAD or OPTIONS request without a body goes out as it is, any
-// other request is preceded by a GET without a body. If that GET fails for reasons that also concern the request (a
-// redirect, 407, 429, 5xx, or a 401 that cannot be answered), its response is the answer, and req has not been sent.
+// Without a nonce it first obtains a challenge. A GET, HEAD or OPTIONS request without a body is sent as it is; before
+// any other request, a GET without a body is sent. If that GET fails for reasons that also concern the request (a
+// redirect, 407, 429, 5xx, or a 401 without a challenge that is supported), the caller gets its response, and req has not
+// been sent.
 //
-// A request that is refused because its nonce is no longer accepted is repeated once, if its body can be read again
-// with GetBody. If not, the caller gets the 401.
+// A request whose nonce is no longer accepted is sent again with another one, if its body can be read again with GetBody.
+// If not, the caller gets the 401. That is once, and more often only if the credentials have been accepted before, since
+// the server may then be several nodes with nonces of their own.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.origin.Concerns(req) {
 		return t.base.RoundTrip(req)
@@ -97,12 +103,11 @@ func (t *Transport) Secrets() []string {
 // Explain reads the challenge of a 401 to an authenticated request: whether its nonce was too old, or what else the
 // caller should know.
 func (*Transport) Explain(h http.Header) (stale bool, explanation string) {
-	challenges, _ := ParseChallenges(h)
-	challenge, ok := Select(challenges)
+	challenge, ok := selectChallenge(parseChallenges(h))
 	if !ok {
 		return false, "the server offers no Digest challenge that this client can answer"
 	}
-	return challenge.Stale, ""
+	return challenge.stale, ""
 }
 
 // CountsRequests reports that a server rejects a request that it gets a second time as it is.
@@ -134,7 +139,7 @@ func (t *Transport) depart() (*session, <-chan struct{}) {
 	return nil, nil
 }
 
-// arrive lets go the callers that wait for the negotiation in flight.
+// arrive wakes the callers that wait for the negotiation in flight.
 func (t *Transport) arrive() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -142,21 +147,24 @@ func (t *Transport) arrive() {
 	t.flight = nil
 }
 
-// sessionFor returns a session that answers c. A nonce that is already in use keeps its session, since its count must
-// not start again.
-func (t *Transport) sessionFor(c Challenge, used *session) *session {
-	if used.answers(c) {
-		return used
-	}
-	if current := t.session.Load(); current.answers(c) {
-		return current
+// sessionFor returns the session of c. A nonce that is already in use keeps its session, since its count must not start
+// again.
+func (t *Transport) sessionFor(c challenge, used *session) *session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range append([]*session{used, t.session.Load()}, t.recent...) {
+		if s.isFor(c) {
+			return s
+		}
 	}
 	username, password := t.credentials()
-	return newSession(c, username, password, t.newCnonce())
+	made := newSession(c, username, password, t.newCnonce())
+	t.recent = append([]*session{made}, t.recent[:min(len(t.recent), manySessions-1)]...)
+	return made
 }
 
 // adopt returns the session for a first challenge, and shares it.
-func (t *Transport) adopt(c Challenge) *session {
+func (t *Transport) adopt(c challenge) *session {
 	s := t.sessionFor(c, nil)
 	t.session.CompareAndSwap(nil, s)
 	t.open.Store(false)
@@ -165,12 +173,12 @@ func (t *Transport) adopt(c Challenge) *session {
 }
 
 // keep shares the session that authenticated a request, or the one that the response announces, in place of the one
-// that the request was first sent with. If another caller has replaced that meanwhile, the other's choice stands.
+// that the request was first sent with. If another caller has replaced that meanwhile, the other's choice counts.
 func (t *Transport) keep(used, s *session, resp *http.Response) {
 	if resp.StatusCode == http.StatusUnauthorized {
 		return
 	}
-	if nonce := nextNonce(resp.Header); nonce != "" && nonce != s.keys().challenge.Nonce {
+	if nonce := nextNonce(resp.Header); nonce != "" && nonce != s.keys().challenge.nonce {
 		s = s.following(nonce)
 	}
 	if s != used {

@@ -1,4 +1,5 @@
-// Command atlas-in-memory runs an in-memory Atlas as a process: for tests of command-line tools, and for demonstrations.
+// Command atlas-in-memory runs an in-memory Atlas as a process: for tests of command-line tools, and for
+// demonstrations.
 //
 //	atlas-in-memory [-addr ADDRESS] [-speed X] [-source[=ADDRESS]] [-clusters N] [-service-account]
 //

@@ -1,0 +1,218 @@
+package livemigration_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// setEnv leaves no variable of Atlas's tools but those given.
+func setEnv(t *testing.T, variables map[string]string) {
+	t.Helper()
+	for _, name := range []string{"ACCESS_TOKEN", "CLIENT_ID", "CLIENT_SECRET", "PUBLIC_API_KEY", "PUBLIC_KEY", "PRIVATE_API_KEY", "PRIVATE_KEY", "BASE_URL", "OPS_MANAGER_URL"} {
+		name = "MONGODB_ATLAS_" + name
+		t.Setenv(name, "")
+		if value, ok := variables[name]; ok {
+			require.NoError(t, os.Setenv(name, value))
+		} else {
+			require.NoError(t, os.Unsetenv(name))
+		}
+	}
+}
+
+func TestClientFromTheEnvironment(t *testing.T) {
+	srv := livemigrationtest.NewServer()
+	defer srv.Close()
+	id, secret := srv.ServiceAccount()
+	public, private := srv.APIKey()
+	account := map[string]string{"MONGODB_ATLAS_CLIENT_ID": id, "MONGODB_ATLAS_CLIENT_SECRET": secret.Reveal()}
+	key := map[string]string{"MONGODB_ATLAS_PUBLIC_KEY": public, "MONGODB_ATLAS_PRIVATE_API_KEY": private.Reveal()}
+	with := func(base map[string]string, more ...string) map[string]string {
+		all := map[string]string{}
+		for name, value := range base {
+			all[name] = value
+		}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	const elsewhere = "http://127.0.0.1:1"
+	for name, tc := range map[string]struct {
+		env  map[string]string
+		opts []livemigration.Option
+		want string // of the error, empty: a call succeeds
+	}{
+		"service account":                {with(account, "MONGODB_ATLAS_BASE_URL", srv.URL()), nil, ""},
+		"key":                            {with(key, "MONGODB_ATLAS_BASE_URL", srv.URL()+"/"), nil, ""},
+		"the other name of the URL":      {with(key, "MONGODB_ATLAS_OPS_MANAGER_URL", " "+srv.URL()), nil, ""},
+		"both names of the URL":          {with(key, "MONGODB_ATLAS_BASE_URL", srv.URL(), "MONGODB_ATLAS_OPS_MANAGER_URL", elsewhere), nil, ""},
+		"an option wins":                 {with(key, "MONGODB_ATLAS_BASE_URL", elsewhere), []livemigration.Option{livemigration.WithBaseURL(srv.URL())}, ""},
+		"an option wins over nonsense":   {with(key, "MONGODB_ATLAS_BASE_URL", "nonsense"), []livemigration.Option{livemigration.WithBaseURL(srv.URL())}, ""},
+		"a malformed URL is not ignored": {with(key, "MONGODB_ATLAS_BASE_URL", "cloud.mongodbgov.com"), nil, "livemigration: NewClientFromEnv: MONGODB_ATLAS_BASE_URL: the base URL must be absolute, such as https://cloud.mongodb.com"},
+		"nor a blank one":                {with(key, "MONGODB_ATLAS_OPS_MANAGER_URL", " "), nil, "MONGODB_ATLAS_OPS_MANAGER_URL: the base URL must be absolute"},
+		"no credentials":                 {nil, nil, "not set: MONGODB_ATLAS_PUBLIC_API_KEY or MONGODB_ATLAS_PUBLIC_KEY"},
+		"half an account":                {with(key, "MONGODB_ATLAS_CLIENT_ID", id), nil, "not set: MONGODB_ATLAS_CLIENT_SECRET"},
+		"a token with white space":       {with(nil, "MONGODB_ATLAS_ACCESS_TOKEN", "a b"), nil, "the access token has white space"},
+		"everything that is wrong":       {with(key, "MONGODB_ATLAS_BASE_URL", "nonsense"), []livemigration.Option{livemigration.WithTimeout(-1)}, "WithTimeout: the timeout must be positive; MONGODB_ATLAS_BASE_URL: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			setEnv(t, tc.env)
+			client, err := livemigration.NewClientFromEnv(tc.opts...)
+			if tc.want != "" {
+				require.ErrorContains(t, err, tc.want)
+				assert.ErrorIs(t, err, livemigration.ErrInvalidConfig)
+				return
+			}
+			require.NoError(t, err)
+			defer client.CloseIdleConnections()
+			_, err = client.AvailableProjects.List(t.Context(), srv.OrgID())
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestAnAccessTokenInTheEnvironmentComesFirst(t *testing.T) {
+	var header string
+	base := roundTripper(func(req *http.Request) (*http.Response, error) {
+		header = req.Header.Get("Authorization")
+		return nil, errors.New("enough")
+	})
+	setEnv(t, map[string]string{"MONGODB_ATLAS_ACCESS_TOKEN": "t0k3n", "MONGODB_ATLAS_CLIENT_ID": "id", "MONGODB_ATLAS_PUBLIC_KEY": "public"})
+	client, err := livemigration.NewClientFromEnv(livemigration.WithHTTPClient(&http.Client{Transport: base}), quick)
+	require.NoError(t, err)
+	_, err = client.Migrations.Get(t.Context(), projectID, jobID)
+	require.Error(t, err)
+	assert.Equal(t, "Bearer t0k3n", header)
+}
+
+// tokens is a source of tokens that somebody else issues.
+type tokens struct {
+	issue func(n int) (*oauth2.Token, error)
+	n     int
+}
+
+func (s *tokens) Token() (*oauth2.Token, error) { s.n++; return s.issue(s.n) }
+
+func TestTokensOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var headers []string
+		expired := map[string]bool{}
+		base := roundTripper(func(req *http.Request) (*http.Response, error) {
+			headers = append(headers, req.Header.Get("Authorization"))
+			status := http.StatusAccepted
+			if expired[headers[len(headers)-1]] {
+				status = http.StatusUnauthorized
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		})
+		source := &tokens{issue: func(n int) (*oauth2.Token, error) {
+			return &oauth2.Token{AccessToken: []string{"first", "second", "third"}[n-1], Expiry: time.Now().Add(time.Hour)}, nil
+		}}
+		client, err := livemigration.NewClient(livemigration.TokenSource(source), quick, livemigration.WithHTTPClient(&http.Client{Transport: base}))
+		require.NoError(t, err)
+		call := func() error { return client.Migrations.Cutover(t.Context(), projectID, jobID) }
+		require.NoError(t, call())
+		require.NoError(t, call())
+		assert.Equal(t, 1, source.n, "a token is kept")
+		expired["Bearer first"] = true
+		require.NoError(t, call())
+		assert.Equal(t, 2, source.n, "and replaced when it is rejected")
+		time.Sleep(time.Hour)
+		require.NoError(t, call())
+		assert.Equal(t, 3, source.n, "or has expired")
+		assert.Equal(t, []string{"Bearer first", "Bearer first", "Bearer first", "Bearer second", "Bearer third"}, headers)
+		require.NoError(t, client.Close(t.Context()))
+	})
+}
+
+func TestASourceThatGivesNoToken(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		token *oauth2.Token
+		err   error
+		want  string
+		is    error
+	}{
+		"an error":           {nil, errors.New("vault is sealed"), "token source: vault is sealed", nil},
+		"nothing":            {nil, nil, "token source: there is no token in it", nil},
+		"another type":       {&oauth2.Token{AccessToken: "t", TokenType: "mac"}, nil, "token source: it is not a bearer token", nil},
+		"a rejected account": {nil, &oauth2.RetrieveError{Response: &http.Response{StatusCode: 401, Header: http.Header{}}}, "401 Unauthorized", livemigration.ErrUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source := &tokens{issue: func(int) (*oauth2.Token, error) { return tc.token, tc.err }}
+			client := newClient(t, livemigration.TokenSource(source), quick, livemigration.WithHTTPClient(&http.Client{Transport: roundTripper(
+				func(*http.Request) (*http.Response, error) {
+					t.Error("sent without a token")
+					return nil, errors.New("no")
+				})}))
+			_, err := client.Migrations.Create(t.Context(), projectID, request())
+			require.ErrorContains(t, err, tc.want)
+			assert.False(t, livemigration.MayHaveCreated(err))
+			if tc.is != nil {
+				require.ErrorIs(t, err, tc.is)
+			}
+		})
+	}
+	_, err := livemigration.NewClient(livemigration.TokenSource(nil))
+	require.ErrorIs(t, err, livemigration.ErrInvalidConfig)
+	require.ErrorContains(t, err, "the token source must not be nil")
+}
+
+func TestASourceThatBlocksEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		source := &tokens{issue: func(int) (*oauth2.Token, error) { <-release; return nil, nil }}
+		client, err := livemigration.NewClient(livemigration.TokenSource(source), livemigration.WithHTTPClient(&http.Client{Transport: http.DefaultTransport}))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err = client.Migrations.Create(ctx, projectID, request())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.False(t, livemigration.MayHaveCreated(err))
+		assert.Equal(t, time.Second, time.Since(begun))
+	})
+}
+
+func TestDefaultsOfWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
+		defer srv.Close()
+		var migrations, validations int
+		client, err := srv.NewClient(livemigration.WithWaitDefaults(livemigration.WithPollInterval(time.Hour, time.Hour),
+			livemigration.WithOnUpdate(func(*livemigration.Migration) { migrations++ }), livemigration.WithOnUpdate(func(*livemigration.Validation) { validations++ })))
+		require.NoError(t, err)
+		v, err := client.Validations.Create(t.Context(), srv.ProjectID(), srv.Request())
+		require.NoError(t, err)
+		_, err = client.Validations.Wait(t.Context(), srv.ProjectID(), v.ID, livemigration.WithPollInterval(time.Second, time.Second))
+		require.NoError(t, err)
+		m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+		require.NoError(t, err)
+		begun := time.Now()
+		_, err = client.Migrations.WaitReadyForCutover(t.Context(), srv.ProjectID(), m.ID)
+		require.NoError(t, err)
+		assert.Greater(t, time.Since(begun), 40*time.Minute)
+		assert.Positive(t, migrations)
+		assert.Positive(t, validations)
+	})
+	_, err := livemigration.NewClient(livemigration.APIKey("public", "private"), livemigration.WithWaitDefaults(livemigration.WithMaxOutage(-1)))
+	require.ErrorIs(t, err, livemigration.ErrInvalidConfig)
+	require.ErrorContains(t, err, "WithWaitDefaults: WithMaxOutage must not be negative")
+}

@@ -1,0 +1,129 @@
+package livemigration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/response"
+)
+
+// SourceClient calls the source side of a migration: the Cloud Manager or Ops Manager that runs the cluster to be copied.
+// Make one with [NewSourceClient] and share it: it is safe for concurrent use and does not change. Its credentials are
+// those of the source side, and not of Atlas.
+type SourceClient struct {
+	MigrationLink *MigrationLinkService
+
+	core *core
+}
+
+// NewSourceClient returns a client of the source side, usually with an [APIKey] of the source organization. It takes the
+// options of [NewClient] but [WithAPIVersion]. The default base URL is that of Cloud Manager, https://cloud.mongodb.com;
+// for Ops Manager give its own with [WithBaseURL]. If Ops Manager has a certificate of your own authority:
+//
+//	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+//	source, err := NewSourceClient(key, WithBaseURL(url), WithHTTPClient(&http.Client{Transport: transport}))
+//
+// It does no I/O. The error names everything that can never work, and is [ErrInvalidConfig].
+func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, error) {
+	cfg := newConfig("NewSourceClient", opts)
+	cfg.reject(cfg.versionSet, "WithAPIVersion: the source side has one version only")
+	c, err := newCore(cfg, credentials, endpoint.Source)
+	if err != nil {
+		return nil, err
+	}
+	return &SourceClient{MigrationLink: &MigrationLinkService{c}, core: c}, nil
+}
+
+// Format writes where the client's requests go, for every verb.
+func (c *SourceClient) Format(f fmt.State, _ rune) { c.core.format(f, "SourceClient") }
+
+// CloseIdleConnections does what [Client.CloseIdleConnections] does.
+func (c *SourceClient) CloseIdleConnections() { c.core.closeIdle() }
+
+// Close does what [Client.Close] does.
+func (c *SourceClient) Close(ctx context.Context) error { return c.core.close(ctx) }
+
+// MigrationLinkService connects an organization of the source side to Atlas. An organization has one link.
+type MigrationLinkService struct{ core *core }
+
+// MigrationLink is the connection of a source organization to Atlas.
+type MigrationLink struct {
+	Status MigrationLinkStatus `json:"status"`
+}
+
+// MigrationLinkStatus is the state of a link. Values that this package does not know pass through as they are.
+type MigrationLinkStatus string
+
+const (
+	// MigrationLinkSynced: the organization is connected.
+	MigrationLinkSynced MigrationLinkStatus = "SYNCED"
+	// MigrationLinkNotSynced: the organization is not connected.
+	MigrationLinkNotSynced MigrationLinkStatus = "NOT_SYNCED"
+)
+
+// Create connects a source organization to Atlas with a link-token, which [LinkTokensService.Create] makes. It needs the
+// role Organization Owner there.
+//
+// A request that may have reached the server is not retried. The error is then an [*OutcomeUnknownError], and
+// [MigrationLinkService.Status] tells. Other errors are [*InvalidRequestError], [*APIError] and [*CallError].
+//
+// POST /orgs/{orgId}/liveExport/migrationLink
+//
+// https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/create-one-link/
+func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Secret, opts ...CallOption) (*MigrationLink, error) {
+	return send[MigrationLink](ctx, s.core, &endpoint.CreateMigrationLink, []identifier{orgID}, linkPayload(token), opts)
+}
+
+// Status reads whether a source organization is connected. It needs the role Organization Owner there.
+//
+// GET /orgs/{orgId}/liveExport/migrationLink/status
+//
+// https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/return-the-status/
+func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...CallOption) (*MigrationLink, error) {
+	return send[MigrationLink](ctx, s.core, &endpoint.GetMigrationLink, []identifier{orgID}, nil, opts)
+}
+
+// Delete disconnects a source organization. That stops the synchronization of its migrations that still run. It needs the
+// role Organization Owner there. Deleting is retried safely: if a retry finds nothing, the attempt before has succeeded.
+//
+// DELETE /orgs/{orgId}/liveExport/migrationLink
+//
+// https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/delete-one-link/
+func (s *MigrationLinkService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
+	return s.core.do(ctx, &endpoint.DeleteMigrationLink, []identifier{orgID}, nil, opts, nil)
+}
+
+// UnmarshalJSON reads a link from JSON.
+func (l *MigrationLink) UnmarshalJSON(data []byte) error {
+	type plain MigrationLink
+	return response.Lenient(data, (*plain)(l))
+}
+
+func (l *MigrationLink) check(string) error {
+	if l.Status == "" {
+		return errors.New("no status in it")
+	}
+	return nil
+}
+
+// linkPayload is the body that connects an organization.
+type linkPayload Secret
+
+func (p linkPayload) violations(APIVersion) []FieldViolation {
+	var c checker
+	c.require("linkToken", string(p))
+	return c.found
+}
+
+func (p linkPayload) encode(APIVersion) ([]byte, error) {
+	return json.Marshal(map[string]string{"linkToken": string(p)})
+}
+
+func (p linkPayload) secrets() []string { return []string{string(p)} }
+
+func (linkPayload) lookFor(ids []identifier) string {
+	return "organization " + ids[0].segment() + " may have been connected, look with Status before you connect it again"
+}
