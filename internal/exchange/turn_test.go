@@ -20,14 +20,19 @@ func paced(c *Config) { c.Pacer = pacing.New(pacing.Config{}) }
 
 // held is for how long the scope of the tests gets no turn.
 func held(x *Exchanger) time.Duration {
-	return x.Pacer.Held(bucketOf(&endpoint.GetMigration, scope))
+	return x.Pacer.Held(scope)
+}
+
+// takeTurn waits for a turn in the scope of the tests.
+func takeTurn(ctx context.Context, x *Exchanger, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
+	return x.Turn(ctx, &endpoint.GetMigration, scope, class, outage)
 }
 
 // hold makes the pacer hold everybody, as a 429 to another request does.
 func hold(t *testing.T, x *Exchanger, d time.Duration) {
-	turn, err := x.Turn(t.Context(), &endpoint.GetMigration, scope, pacing.Call, 0)
+	turn, err := takeTurn(t.Context(), x, pacing.Call, 0)
 	require.NoError(t, err)
-	turn.Done(pacing.Report{Limit: -1, Remaining: -1, Refused: true, RetryAfter: d})
+	turn.Done(pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: d})
 }
 
 // waits is how long a call waits for its turn.
@@ -93,7 +98,7 @@ func TestARejectionHoldsEverybody(t *testing.T) {
 				x := script(tc.step).exchanger(paced, attempts(1))
 				x.Do(t.Context(), reading())
 				assert.InDelta(t, tc.held.Seconds()+0.5, held(x).Seconds(), 0.5+1e-6)
-				assert.Zero(t, x.Pacer.Held(bucketOf(&endpoint.GetMigration, "another scope")))
+				assert.Zero(t, x.Pacer.Held("another scope"))
 			})
 		})
 	}
@@ -170,7 +175,7 @@ func TestATurnThatWasGivenIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x := script(fail(io.EOF), reply(200, "")).exchanger(paced)
-		turn, err := x.Turn(t.Context(), &endpoint.GetMigration, scope, pacing.Poll, 0)
+		turn, err := takeTurn(t.Context(), x, pacing.Poll, 0)
 		require.NoError(t, err)
 		hold(t, x, 20*time.Second)
 		r := reading()
@@ -208,7 +213,7 @@ func TestATurnThatComesTooLate(t *testing.T) {
 				defer cancel()
 				x := script(reply(200, "")).exchanger(paced)
 				hold(t, x, tc.held)
-				_, err := x.Turn(ctx, &endpoint.GetMigration, scope, pacing.Poll, tc.outage)
+				_, err := takeTurn(ctx, x, pacing.Poll, tc.outage)
 				var late *pacing.TooLate
 				if !tc.late {
 					require.NoError(t, err)
@@ -253,9 +258,9 @@ func TestACallWhoseTurnComesTooLate(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var x *Exchanger
 				s := script(func(req *http.Request) (*http.Response, error) {
-					turn, err := x.Turn(t.Context(), tc.Endpoint, scope, pacing.Call, 0)
+					turn, err := takeTurn(t.Context(), x, pacing.Call, 0)
 					require.NoError(t, err)
-					turn.Done(pacing.Report{Limit: -1, Remaining: -1, Refused: true, RetryAfter: tooLong})
+					turn.Done(pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: tooLong})
 					return fail(io.EOF)(req)
 				})
 				x = s.exchanger(paced)
