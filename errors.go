@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/exchange"
+	"github.com/livemigration/livemigration-go/internal/pacing"
 	"github.com/livemigration/livemigration-go/internal/redact"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
@@ -253,12 +254,7 @@ func (e *PacingError) Error() string {
 }
 
 func (e *PacingError) summary() string {
-	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String() + ", "
-	if e.deadline {
-		text += "after the context's deadline"
-	} else {
-		text += "which is too late"
-	}
+	text := (&pacing.TooLate{Wait: e.Wait, Deadline: e.deadline}).Error()
 	if e.Err != nil {
 		text += "; the attempt before: " + summaryOf(e.Err)
 	}

@@ -229,7 +229,7 @@ func (w *watch[T]) job(ctx context.Context) poll.Job[T] {
 	return poll.Job[T]{
 		Schedule: poll.Schedule{Min: w.settings.minInterval, Max: w.settings.maxInterval, MaxOutage: w.settings.maxOutage},
 		Turn: func(ctx context.Context) (err error) {
-			w.turn, err = w.core.exchange.Turn(ctx, w.endpoint, w.ids[0].segment(), pacing.Poll, w.settings.maxOutage)
+			w.turn, err = w.core.exchange.Turn(ctx, w.ids[0].segment(), pacing.Poll, w.settings.maxOutage)
 			return err
 		},
 		Look:  w.look,

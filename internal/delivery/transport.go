@@ -94,13 +94,14 @@ func unprocessed(err error) (reason string, ok bool) {
 	return reason, ok
 }
 
-// errSentTwice takes the place of a 401 that says nothing about the keys: net/http has sent a read a second time by
-// itself, with the same Authorization header, and a server that has seen the first one rejects its nonce count.
+// errSentTwice takes the place of a 401 that says nothing about the keys: net/http has sent a request a second time by
+// itself, with the same Authorization header, and a server that has seen the first one rejects its nonce count. Over
+// HTTP/1 that happens to reads only, over HTTP/2 to all that may be sent twice.
 var errSentTwice = fmt.Errorf("the connection broke, and the retry by net/http was rejected for its nonce count: %w", io.ErrUnexpectedEOF)
 
 func (s *State) rejectedForItsCount(req *http.Request, resp *http.Response) bool {
 	return s.Counted && resp != nil && resp.Body != nil && resp.StatusCode == http.StatusUnauthorized &&
-		req.Method == http.MethodGet && s.twice.Load()
+		(req.Method == http.MethodGet || s.h2.Load()) && s.twice.Load()
 }
 
 var errNotOverH2 = errors.New("the HTTP/2 stream broke, and the request must not be sent twice")

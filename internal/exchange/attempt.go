@@ -114,7 +114,7 @@ func (c *call) takeTurn(ctx context.Context) (err error) {
 		c.turn, c.Turn = *given, nil
 		*given = pacing.Turn{}
 	} else {
-		c.turn, err = c.x.Turn(ctx, c.Endpoint, c.Scope, c.Class, 0)
+		c.turn, err = c.x.Turn(ctx, c.Scope, c.Class, 0)
 	}
 	now := time.Now()
 	c.turnWait, c.started = now.Sub(c.started), now

@@ -169,6 +169,6 @@ func (x *Exchanger) secrets() []string {
 }
 
 // Turn waits for the turn of a request within the rate limit of a scope.
-func (x *Exchanger) Turn(ctx context.Context, _ *endpoint.Endpoint, scope string, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
+func (x *Exchanger) Turn(ctx context.Context, scope string, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
 	return x.Pacer.Wait(ctx, scope, class, max(x.Policy.longestWait(), outage))
 }

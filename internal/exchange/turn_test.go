@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/pacing"
 )
 
@@ -23,14 +22,9 @@ func held(x *Exchanger) time.Duration {
 	return x.Pacer.Held(scope)
 }
 
-// takeTurn waits for a turn in the scope of the tests.
-func takeTurn(ctx context.Context, x *Exchanger, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
-	return x.Turn(ctx, &endpoint.GetMigration, scope, class, outage)
-}
-
 // hold makes the pacer hold everybody, as a 429 to another request does.
 func hold(t *testing.T, x *Exchanger, d time.Duration) {
-	turn, err := takeTurn(t.Context(), x, pacing.Call, 0)
+	turn, err := x.Turn(t.Context(), scope, pacing.Call, 0)
 	require.NoError(t, err)
 	turn.Done(pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: d})
 }
@@ -175,7 +169,7 @@ func TestATurnThatWasGivenIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x := script(fail(io.EOF), reply(200, "")).exchanger(paced)
-		turn, err := takeTurn(t.Context(), x, pacing.Poll, 0)
+		turn, err := x.Turn(t.Context(), scope, pacing.Poll, 0)
 		require.NoError(t, err)
 		hold(t, x, 20*time.Second)
 		r := reading()
@@ -213,7 +207,7 @@ func TestATurnThatComesTooLate(t *testing.T) {
 				defer cancel()
 				x := script(reply(200, "")).exchanger(paced)
 				hold(t, x, tc.held)
-				_, err := takeTurn(ctx, x, pacing.Poll, tc.outage)
+				_, err := x.Turn(ctx, scope, pacing.Poll, tc.outage)
 				var late *pacing.TooLate
 				if !tc.late {
 					require.NoError(t, err)
@@ -258,7 +252,7 @@ func TestACallWhoseTurnComesTooLate(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var x *Exchanger
 				s := script(func(req *http.Request) (*http.Response, error) {
-					turn, err := takeTurn(t.Context(), x, pacing.Call, 0)
+					turn, err := x.Turn(t.Context(), scope, pacing.Call, 0)
 					require.NoError(t, err)
 					turn.Done(pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: tooLong})
 					return fail(io.EOF)(req)

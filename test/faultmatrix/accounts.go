@@ -2,6 +2,7 @@ package faultmatrix
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	lmtest "github.com/livemigration/livemigration-go/livemigrationtest"
@@ -44,6 +45,7 @@ func accountFaults() []*Fault {
 func harmlessTokenRequests() []*Fault {
 	return []*Fault{
 		tokenRequest("slow response", lmtest.SlowBody(10*time.Millisecond)).is(harmless, Result{}),
+		tokenRequest("byte order mark before the JSON", lmtest.ByteOrderMark()).is(harmless, Result{}),
 		tokenRequest("body that pauses", lmtest.StalledBody(10*time.Millisecond)).is(harmless, Result{}),
 	}
 }
@@ -53,7 +55,7 @@ func failedTokenRequests() []*Fault {
 		return tokenRequest(name, fault).is(tokenMissing, r)
 	}
 	success := func(body string) lmtest.Fault { return lmtest.RawStatus(http.StatusOK, "application/json", body) }
-	return []*Fault{
+	faults := []*Fault{
 		missing("reset before it is read", lmtest.ResetBeforeRequest(), cause(Broken)),
 		missing("reset after it", lmtest.ResetAfterRequest(), cause(Broken)),
 		missing("no response", lmtest.SlowBody(hour), cause(TimedOut)).shortly(),
@@ -63,6 +65,7 @@ func failedTokenRequests() []*Fault {
 		missing("429 without Retry-After", lmtest.Status(429), status(429)),
 		missing("429 from a gateway", html(429), status(429)).after(soon),
 		missing("500", lmtest.Status(500), status(500)),
+		missing("501", lmtest.Status(501), status(501)),
 		missing("502", lmtest.Status(502), status(502)),
 		missing("503", lmtest.Status(503), status(503)),
 		missing("503 with Retry-After", lmtest.Status(503), status(503)).after(soon),
@@ -82,6 +85,10 @@ func failedTokenRequests() []*Fault {
 		missing("200 and a token of another type", success(`{"access_token":"x","token_type":"mac"}`), cause(BadBody)),
 		missing("200 and an error", success(`{"error":"invalid_client"}`), cause(BadBody)),
 	}
+	for _, code := range gatewayStatuses {
+		faults = append(faults, missing(strconv.Itoa(code)+" from a gateway", tookTooLong(code), status(code)))
+	}
+	return faults
 }
 
 func rejectedTokens() []*Fault {
@@ -113,7 +120,6 @@ func rejectedTokenRequests() []*Fault {
 		rejected("403", lmtest.Status(403), 403),
 		rejected("403 from a gateway", html(403), 403),
 		rejected("404 from a gateway", html(404), 404),
-		rejected("501", lmtest.Status(501), 501),
 		rejected("redirect", lmtest.Redirect("https://elsewhere.example/"), 307),
 		rejected("429 with a Retry-After of an hour", lmtest.Status(429), 429).after(tooLate),
 		rejected("503 with a Retry-After of an hour", lmtest.Status(503), 503).after(tooLate),

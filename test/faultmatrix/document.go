@@ -32,6 +32,10 @@ is rejected with 429, which is retried), or every attempt. A call makes up to %d
 
 - *Handshake* is a request without credentials, with which the client asks for the challenge of HTTP Digest.
 - *Token request* is the request with which a service account asks for its access token, POST /api/oauth/token.
+- *Inside a 200* means that the status is a success and the body is an error of Atlas. *In an envelope* means that the call
+  asks for one with ` + "`WithEnvelope`" + `.
+- *Goes dead* means that the connection stays open and swallows what is sent on it, as after a NAT has forgotten it. The
+  next attempt uses another connection.
 - *Carried out* means that Atlas did what the request asks for, although its response says otherwise or is lost.
 
 What happens to the operation's own request has the same outcome with both kinds of credentials. The tests check that in
@@ -49,9 +53,10 @@ A cell has three parts, and a fourth one for service accounts, such as ` + "`ok 
 | --- | --- |
 | ok | none, and the result is right: a creation returns the id of the job that it has created last |
 | 404, 503, … | an ` + "`*APIError`" + ` with this status |
-| **unknown**: … | an ` + "`*OutcomeUnknownError`" + ` around what follows the colon |
+| **unknown**: … | an ` + "`*OutcomeUnknownError`" + ` around what follows the colon. For a creation ` + "`MayHaveCreated`" + ` is true |
 | broken | the connection was closed or reset, or ended in the middle of the response |
 | refused, no host | the dial failed: nobody listens, or the name is unknown |
+| not processed | the server says over HTTP/2 that it did not process the request |
 | timeout | the time for the last attempt has passed (` + "`WithTimeout`" + `) |
 | deadline, cancelled | the context's own error; with a status in brackets, also the ` + "`*APIError`" + ` of the attempt before |
 | TLS, certificate | TLS failed; the certificate is not trusted (` + "`*tls.CertificateVerificationError`" + `) |
@@ -70,7 +75,7 @@ const documentRules = `
 A call ends after %d attempts with the error of the last one. In addition:
 
 - An attempt may have deleted the link-token, and the next one ends in 404: the link-token has been deleted, **ok**.
-- An attempt may have cut over, and the next one is rejected with a 4xx: **unknown**, around the rejection.
+- An attempt may have cut over, and the call ends with a 4xx: **unknown**, around that error.
 - Without an access token nothing is sent, whatever the operation is. So the outcome is never **unknown**, and an
   ` + "`*APIError`" + ` is then about POST /api/oauth/token.
 - Deleting and cutting over have a response without content. Once the status has arrived, a lost body changes nothing.

@@ -7,7 +7,7 @@ func Expect(c Cell) Expectation {
 	x := exceptionFor(c)
 	f := *c.Fault
 	switch {
-	case x == nil || x.remark:
+	case x == nil:
 	case x.want != nil:
 		e := *x.want
 		e.exception = x
@@ -30,6 +30,7 @@ func (f *Fault) expect(op *Operation, strikes Strikes) Expectation {
 	var (
 		e        Expectation
 		atlas    model
+		before   Result // of the attempt before
 		doubtful bool
 		token    = f.warm // that the client holds
 	)
@@ -42,6 +43,10 @@ func (f *Fault) expect(op *Operation, strikes Strikes) Expectation {
 		e.Authenticated += a.requests
 		e.Tokens += a.tokens
 		e.Change = atlas.change
+		if (a.effect == ended || a.effect == endedUnsent) && a.result.Status == 0 {
+			a.result.Status = before.Status // which the error keeps
+		}
+		before = a.result
 		r := ruleFor(a.effect)
 		switch v := r.verdict(op.class); {
 		case v == retry && e.Attempts < maxAttempts:

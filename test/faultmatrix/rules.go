@@ -13,7 +13,6 @@ const (
 	unsent
 	rejectedForNow
 	serverError
-	gatewayError
 	outcomeLost
 	unreadable
 	oversized
@@ -48,17 +47,16 @@ type rule struct {
 // rules is all there is to know about retries. Everything that the matrix expects follows from it.
 var rules = []rule{
 	{harmless, "Harmless", "the response arrives and can be used", stop, stop, false},
-	{unsent, "Nothing was sent", "no credentials went out with the request: dial, DNS, TLS, or a break while the credentials are negotiated", retry, retry, false},
+	{unsent, "Nothing was sent", "no credentials went out with the request: dial, DNS, TLS, or a break while the credentials are negotiated. Or the server says over HTTP/2 that it did not process it: `REFUSED_STREAM`, `GOAWAY` below the stream", retry, retry, false},
 	{rejectedForNow, "Rejected for now", "429, or 503 with `Retry-After`: the server says that it did nothing", retry, retry, false},
-	{serverError, "Server error", "500 from anybody; 502, 503 and 504 with Atlas's JSON error", retry, stop, true},
-	{gatewayError, "Gateway error", "502, 503 and 504 without Atlas's JSON error", retry, stopUnknown, true},
+	{serverError, "Server or gateway error", "every other status from 500 on, and 408, 421, 425, 460, 499, whoever sends it: the request may have been carried out", retry, stopUnknown, true},
 	{outcomeLost, "Outcome lost", "the request was sent, and no status arrived", retry, stopUnknown, true},
 	{unreadable, "Response unusable", "the status is a success, and the body is lost or cannot be used", retry, stopUnknown, true},
 	{oversized, "Response too large", "more than 4 MiB, which another attempt would not change", stop, stopUnknown, true},
-	{final, "Rejected for good", "every other status; a `Retry-After` that is too long; a certificate that is not trusted", stop, stop, false},
+	{final, "Rejected for good", "every other status, also inside a 200; a `Retry-After` that is too long; a certificate that is not trusted", stop, stop, false},
 	{ended, "The context ends after sending", "its deadline passes, or it is cancelled, before the response has arrived", stop, stopUnknown, true},
 	{endedUnsent, "The context ends with nothing under way", "before credentials went out with the request, or between two attempts", stop, stop, false},
-	{tokenMissing, "No access token", "the token request gets no response, 429, 500, 502, 503 or 504, or a success without a token; so the operation is not sent", retry, retry, false},
+	{tokenMissing, "No access token", "the token request gets no response, a status that may pass (429, 408 and its kin, from 500 on), or a success without a token; so the operation is not sent", retry, retry, false},
 	{tokenRejected, "Access token rejected", "401 from Atlas: within the attempt, the operation is sent once more with a new token; a second 401 is about the account", stop, stop, false},
 	{tokenRequestRejected, "Token request rejected for good", "every other status, or a `Retry-After` that is too long; so the operation is not sent", stop, stop, false},
 }
@@ -82,15 +80,23 @@ type exception struct {
 	effect effect
 	result Result // of that effect
 	want   *Expectation
-	remark bool // the rules do describe it; the reason only explains
 }
 
 var all = []class{reading, validating, deleting, cuttingOver, creating}
 
 var writing = []class{validating, deleting, cuttingOver, creating}
 
+// notCreating are the classes of what is safe to send again.
+var notCreating = []class{reading, validating, deleting, cuttingOver}
+
 // sentTwice is the documented behaviour of net/http.Transport.
 const sentTwice = "A GET is sent again by net/http itself when a connection that it reuses breaks before a response has begun. That happens at most once within an attempt."
+
+// sentAgain is how net/http treats an error of HTTP/2 after which it takes a request for unsent.
+const (
+	sentAgain       = "net/http itself sends the request again at once, within the attempt. It does not for a creation, of which it cannot read the body again."
+	sentAgainInVain = "net/http itself sends the request again within the attempt: once at once, then after a second, which is longer than the attempt may take here."
+)
 
 // exceptions come before the rules. The first that applies counts.
 var exceptions = []exception{
@@ -139,16 +145,28 @@ var exceptions = []exception{
 		reason: "A server that never asks for credentials gets the request without them, and may have carried it out.",
 	},
 	{
-		fault: "500, carried out", classes: []class{creating}, strikes: AllStrikes, remark: true,
-		reason: "The server says that it failed, and is believed. It is the one case in which something may exist and the error is not an `*OutcomeUnknownError`: look in Atlas first, also after a 5xx.",
+		fault: "HTTP/2: stream refused (REFUSED_STREAM)", classes: notCreating, strikes: []Strikes{First, Second}, effect: harmless,
+		reason: sentAgain,
 	},
 	{
-		fault: "504, carried out", classes: []class{creating}, strikes: AllStrikes, remark: true,
-		reason: "The server says that it failed, and is believed. It is the one case in which something may exist and the error is not an `*OutcomeUnknownError`: look in Atlas first, also after a 5xx.",
+		fault: "HTTP/2: stream refused (REFUSED_STREAM)", classes: notCreating, strikes: []Strikes{Every}, effect: unsent, result: Result{Cause: TimedOut},
+		reason: sentAgainInVain,
 	},
 	{
-		fault: "500 without Atlas's error, carried out", classes: []class{creating}, strikes: AllStrikes, remark: true,
-		reason: "The server says that it failed, and is believed. It is the one case in which something may exist and the error is not an `*OutcomeUnknownError`: look in Atlas first, also after a 5xx.",
+		fault: "HTTP/2: GOAWAY below the stream", classes: notCreating, strikes: []Strikes{First, Second}, effect: harmless,
+		reason: sentAgain,
+	},
+	{
+		fault: "HTTP/2: GOAWAY below the stream", classes: notCreating, strikes: []Strikes{Every}, effect: unsent, result: Result{Cause: TimedOut},
+		reason: sentAgainInVain,
+	},
+	{
+		fault: "HTTP/2: stream reset with PROTOCOL_ERROR", classes: notCreating, strikes: []Strikes{Every}, effect: outcomeLost, result: Result{Cause: TimedOut},
+		reason: sentAgainInVain,
+	},
+	{
+		fault: "200 without the envelope asked for", classes: []class{deleting}, strikes: AllStrikes, effect: harmless,
+		reason: "A 204 has no body, and so no envelope. Its status is all that Atlas can say.",
 	},
 }
 

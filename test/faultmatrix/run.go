@@ -21,7 +21,7 @@ type subject struct {
 }
 
 // seed fills an Atlas behind the back of what is tested.
-func (s *subject) seed(ctx context.Context) error {
+func (s *subject) seed(ctx context.Context, op *Operation) error {
 	client, err := lm.NewClient(s.Credentials(), lm.WithBaseURL("https://atlas.test"), lm.WithHTTPClient(&http.Client{Transport: s.Transport()}))
 	if err != nil {
 		return err
@@ -40,6 +40,9 @@ func (s *subject) seed(ctx context.Context) error {
 	}
 	s.validation, s.migration = validation.ID, migration.ID
 	s.Advance(s.Timings().Scheduling + s.Timings().InitialSync)
+	if op.class == deleting { // which Atlas rejects while a migration runs
+		return s.FailMigration(s.migration)
+	}
 	return nil
 }
 
@@ -58,9 +61,9 @@ func (r *report) problem(format string, args ...any) {
 // run makes the cell's call in a venue and returns the result.
 func (c Cell) run(ctx context.Context, v venue) *report {
 	r := &report{}
-	s := &subject{Server: lmtest.NewServer(serverOptions(v)...)}
+	s := &subject{Server: lmtest.NewServer(c.serverOptions(v)...)}
 	defer s.Close()
-	if err := s.seed(ctx); err != nil {
+	if err := s.seed(ctx, c.Operation); err != nil {
 		r.problem("seed: %v", err)
 		return r
 	}
@@ -69,7 +72,7 @@ func (c Cell) run(ctx context.Context, v venue) *report {
 		r.problem("listen: %v", err)
 		return r
 	}
-	defer way.close(r)
+	defer func() { way.close(s.client, r) }()
 	if s.client, err = lm.NewClient(c.credentials(s, v), c.clientOptions(way, v)...); err != nil {
 		r.problem("client: %v", err)
 		return r
@@ -108,15 +111,18 @@ func (c Cell) credentials(s *subject, v venue) lm.Credentials {
 	return s.Credentials()
 }
 
-func serverOptions(v venue) []lmtest.Option {
+func (c Cell) serverOptions(v venue) []lmtest.Option {
+	var opts []lmtest.Option
+	if c.Fault.nodes {
+		opts = append(opts, lmtest.WithNodes(2))
+	}
 	switch {
 	case v.inProcess:
-		return []lmtest.Option{lmtest.InProcess()}
+		opts = append(opts, lmtest.InProcess())
 	case v.tls:
-		return []lmtest.Option{lmtest.WithTLS()}
-	default:
-		return nil
+		opts = append(opts, lmtest.WithTLS())
 	}
+	return opts
 }
 
 // observe makes the call.
@@ -125,7 +131,11 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 	ctx, ended, cancel := c.context(ctx, v)
 	defer cancel()
 	var response lm.Response
-	wrong, err := c.Operation.call(ctx, s, lm.CaptureResponse(&response))
+	opts := []lm.CallOption{lm.CaptureResponse(&response)}
+	if c.Fault.envelope {
+		opts = append(opts, lm.WithEnvelope())
+	}
+	wrong, err := c.Operation.call(ctx, s, opts...)
 	if at := ended(); !at.IsZero() {
 		r.overrun = time.Since(at)
 	}
@@ -136,7 +146,7 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 	if r.Result, err = resultOf(ctx, err); err != nil {
 		r.problem("%v", err)
 	}
-	r.checkError(ctx)
+	r.checkError(ctx, c)
 	if c.byAccount(v) {
 		r.Tokens = r.checkTokens(c, s)
 	}

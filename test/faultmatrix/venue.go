@@ -56,13 +56,13 @@ func overSockets(name string) venue {
 	}
 }
 
-// patient is the venue with more time for everything that takes time.
+// patient is the venue with more time for everything that takes time. An attempt still takes less than the 0.9 s that
+// net/http waits before it sends a request a third time over HTTP/2.
 func (v venue) patient() venue {
-	const more = 5
-	v.attempt *= more
-	v.contextEnd *= more
+	longer := func(d time.Duration) time.Duration { return 5 * d / 2 }
+	v.attempt, v.contextEnd = longer(v.attempt), longer(v.contextEnd)
 	v.retryAfter = maps.Clone(v.retryAfter)
-	v.retryAfter[late] *= more
+	v.retryAfter[late] = longer(v.retryAfter[late])
 	return v
 }
 
@@ -77,6 +77,10 @@ func (v venue) suits(f *Fault) bool {
 		return f.wire == nil && !f.warm && !f.sockets
 	case v.warm && (f.beforehand || f.warm || f.coldOnly):
 		return false
+	case f.wire != nil && f.wire.overH2():
+		return v.tls
+	case f.wire != nil && f.wire.dead:
+		return !v.warm
 	case (v.tls || v.warm || v.wrapped) && f.costly(), (v.warm || v.wrapped) && f.ends != never, (v.tls || v.wrapped) && f.arrives():
 		return false
 	case f.wire == nil:

@@ -74,7 +74,9 @@ func causeOf(ctx context.Context, err error, status bool) Cause {
 		return EndlessHead
 	case says("malformed HTTP"):
 		return NotHTTP
-	case is(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), says("server closed idle connection"), says("unexpected EOF"):
+	case says("not processed by the server"):
+		return NotProcessed
+	case is(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), says("server closed idle connection"), says("unexpected EOF"), says("stream error"):
 		return Broken
 	case says("is larger than"):
 		return HugeBody
@@ -86,7 +88,10 @@ func causeOf(ctx context.Context, err error, status bool) Cause {
 }
 
 // checkError holds an error against what is promised of all.
-func (r *report) checkError(ctx context.Context) {
+func (r *report) checkError(ctx context.Context, c Cell) {
+	if created := lm.MayHaveCreated(r.err); created != (r.Result.Unknown && c.Operation.class == creating) {
+		r.problem("MayHaveCreated says %t", created)
+	}
 	if r.err == nil {
 		return
 	}
@@ -104,7 +109,8 @@ func (r *report) checkError(ctx context.Context) {
 	if !errors.As(r.err, &api) {
 		return
 	}
-	if api.Attempts != r.Attempts {
+	// When a context ends within an attempt, the APIError is that of the attempt before.
+	if api.Attempts != r.Attempts && (ctx.Err() == nil || api.Attempts != r.Attempts-1) {
 		r.problem("the APIError tells of %d attempts, the response of %d", api.Attempts, r.Attempts)
 	}
 	for sentinel, holds := range sentinels(api.StatusCode) {
@@ -161,8 +167,7 @@ func (r *report) unsafe(c Cell) bool {
 	if c.Operation.class != creating {
 		return false
 	}
-	believed := c.Fault.effect == serverError && c.Fault.carriedOut
-	return r.Change > 1 || r.Change == 1 && r.err != nil && !r.Result.Unknown && !believed
+	return r.Change > 1 || r.Change == 1 && r.err != nil && !lm.MayHaveCreated(r.err)
 }
 
 // differs says what is not as it must be.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	lm "github.com/livemigration/livemigration-go"
 	lmtest "github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -20,10 +21,13 @@ type way struct {
 	idle      bool // wait for idle connections to be closed
 
 	dial  func(context.Context) (net.Conn, error) // instead of those dials
+	born  bool                                    // new connections are dead
 	on    func(n int) bool
 	open  atomic.Int32
 	dials atomic.Int32
 	armed atomic.Bool
+	mu    sync.Mutex
+	conns map[*countedConn]struct{} // that are open
 
 	spoils   bool
 	spoil    func() // before those requests with credentials
@@ -31,7 +35,7 @@ type way struct {
 }
 
 func (c Cell) newWay(s *subject, v venue) (*way, error) {
-	w := &way{on: c.Strikes.on, spoils: c.Fault.spoil != nil}
+	w := &way{on: c.Strikes.on, spoils: c.Fault.spoil != nil, conns: make(map[*countedConn]struct{})}
 	if v.inProcess {
 		w.url, w.transport = s.URL(), s.Transport()
 		return w, nil
@@ -55,6 +59,10 @@ func (c Cell) newWay(s *subject, v venue) (*way, error) {
 	var err error
 	if w.wire, err = newWire(s.Handler(), c, config); err != nil {
 		return nil, err
+	}
+	w.wire.kill = w.kill
+	if transport.ForceAttemptHTTP2 = c.Fault.wire.overH2(); transport.ForceAttemptHTTP2 {
+		config.NextProtos = []string{"h2"}
 	}
 	w.url = scheme + w.wire.listener.Addr().String()
 	w.dial, w.idle = c.Fault.wire.dial, c.Fault.wire.idle && c.Strikes != Second
@@ -94,8 +102,13 @@ func (w *way) arm(c Cell, s *subject, v venue) bool {
 		s.ExpireTokens()
 	}
 	w.armed.Store(true)
-	if w.wire != nil {
-		w.wire.arm()
+	if w.wire == nil {
+		return true
+	}
+	w.wire.arm()
+	if f.wire.dead && c.Strikes != Second {
+		w.born = c.Strikes == Every
+		w.kill()
 	}
 	return true
 }
@@ -132,12 +145,41 @@ func (w *way) dialContext(ctx context.Context, network, address string) (net.Con
 		return nil, err
 	}
 	w.open.Add(1)
-	return &countedConn{Conn: conn, closed: sync.OnceFunc(func() { w.open.Add(-1) })}, nil
+	counted := &countedConn{Conn: conn}
+	counted.dead.Store(w.armed.Load() && w.born)
+	counted.closed = sync.OnceFunc(func() {
+		w.open.Add(-1)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.conns, counted)
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns[counted] = struct{}{}
+	return counted, nil
 }
 
+// kill makes the open connections dead.
+func (w *way) kill() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for conn := range w.conns {
+		conn.dead.Store(true)
+	}
+}
+
+// countedConn swallows what is written once it is dead, as a NAT does that forgot the connection.
 type countedConn struct {
 	net.Conn
 	closed func()
+	dead   atomic.Bool
+}
+
+func (c *countedConn) Write(data []byte) (int, error) {
+	if c.dead.Load() {
+		return len(data), nil
+	}
+	return c.Conn.Write(data)
 }
 
 func (c *countedConn) Close() error {
@@ -175,10 +217,15 @@ func (w *way) authenticated(s *subject) int {
 }
 
 // close ends the way, and reports what the client has left on it once its idle connections are closed.
-func (w *way) close(r *report) {
+func (w *way) close(client *lm.Client, r *report) {
 	const patience = 5 * time.Second
-	w.CloseIdleConnections()
-	if !eventually(patience, func() bool { return w.open.Load() == 0 }) {
+	closed := func() bool {
+		if client != nil { // repeated, because an HTTP/2 connection is idle only some time after its last stream has ended
+			client.CloseIdleConnections()
+		}
+		return w.open.Load() == 0
+	}
+	if !eventually(patience, closed) {
 		r.problem("%d connections are left", w.open.Load())
 	}
 	if w.wire == nil {

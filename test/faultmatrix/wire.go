@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // wireFault is what an HTTP server cannot do wrong. One of its functions is set.
@@ -26,11 +28,18 @@ type wireFault struct {
 	accept func(*wire, *wireConn)
 	// respond is called instead of sending a response.
 	respond func(*wireConn, *http.Response)
+	// stream is called instead of sending a response over HTTP/2. It reports whether the connection stays open.
+	stream func(framer *http2.Framer, stream uint32) bool
+	// dead: the connections that are open swallow what is sent on them. With http2 they speak HTTP/2.
+	dead, http2 bool
 	// idle closes a connection after a response has been sent on it.
 	idle bool
 }
 
-// wire is a listener with an Atlas behind it that speaks HTTP/1.1 as wrongly as a fault demands.
+// overH2 reports whether the fault is one of HTTP/2.
+func (f *wireFault) overH2() bool { return f.http2 || f.stream != nil }
+
+// wire is a listener with an Atlas behind it that speaks HTTP as wrongly as a fault demands.
 type wire struct {
 	atlas    http.Handler
 	listener net.Listener
@@ -42,6 +51,7 @@ type wire struct {
 	accepted    atomic.Int32 // connections
 	requests    atomic.Int32 // that carry credentials
 	swallowed   atomic.Int32 // of those, that Atlas has not seen
+	kill        func()       // makes the open connections dead
 	mu          sync.Mutex
 	connections map[net.Conn]struct{}
 	wg          sync.WaitGroup
@@ -133,6 +143,10 @@ func (w *wire) serve(conn *wireConn) {
 	if w.tls != nil {
 		conn.Conn = tls.Server(conn.raw, w.tls)
 	}
+	if w.fault.wire.overH2() {
+		w.serveH2(conn)
+		return
+	}
 	requests := bufio.NewReader(conn)
 	for {
 		req, err := http.ReadRequest(requests)
@@ -165,6 +179,7 @@ func (w *wire) exchange(conn *wireConn, req *http.Request) bool {
 		return false
 	}
 	resp := w.handle(req)
+	w.killBefore(counted, n+1)
 	// A fault on the next connection needs a next connection.
 	last := resp.StatusCode == http.StatusTooManyRequests && (fault.accept != nil || fault.dial != nil)
 	if last {
@@ -172,6 +187,13 @@ func (w *wire) exchange(conn *wireConn, req *http.Request) bool {
 	}
 	writeResponse(conn, resp)
 	return !last && !(counted && fault.idle && w.strikes.on(n+1))
+}
+
+// killBefore makes the open connections dead before the nth request with credentials, if the fault is that.
+func (w *wire) killBefore(counted bool, n int) {
+	if counted && n > 1 && w.fault.wire.dead && w.on(n) {
+		w.kill()
+	}
 }
 
 func (w *wire) handle(req *http.Request) *http.Response {
