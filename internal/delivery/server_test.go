@@ -169,7 +169,6 @@ var http2Codes = map[string]uint32{"PROTOCOL_ERROR": 1, "INTERNAL_ERROR": 2, "RE
 const (
 	frameData, frameHeaders, frameReset, frameSettings, frameGoAway = 0, 1, 3, 4, 7
 	flagEndStream, flagAck, flagEndHeaders                          = 1, 1, 4
-
 )
 
 // status200 and status401 are headers in the form of HPACK.
