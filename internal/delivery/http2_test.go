@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"io"
 	"net/http"
 	"testing"
 
@@ -104,6 +105,39 @@ func TestARequestThatNetHTTPSendsTwiceOverHTTP2IsNoticed(t *testing.T) {
 			_, err = c.send(t, transport, c.request(t, tc.method, server.url, tc.body))
 			require.NoError(t, err)
 			assert.False(t, c.TwiceOverH2())
+		})
+	}
+}
+
+// Over HTTP/2 net/http sends changes twice too, with the same Authorization header.
+func TestAChangeThatIsRejectedForItsCount(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		first    func(f frames, stream uint32)
+		rejected bool
+	}{
+		{"sent twice", func(f frames, stream uint32) { f.reset(stream, http2Codes["REFUSED_STREAM"]) }, true},
+		{"sent once", func(f frames, stream uint32) { f.respond(stream, status401) }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			server := http2(t, func(f frames, number int, stream uint32) {
+				if number == 1 {
+					tc.first(f, stream)
+					return
+				}
+				f.respond(stream, status401)
+			})
+			c := newCall(t, &State{Counted: true})
+			status, err := c.send(t, NewTransport(server.transport(t)), c.request(t, http.MethodPut, server.url, "body"))
+			if tc.rejected {
+				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				assert.ErrorContains(t, err, "rejected for its nonce count")
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusUnauthorized, status)
 		})
 	}
 }

@@ -90,13 +90,15 @@ func TestAConnectionThatSwallowedARequestIsLeftOverHTTP2(t *testing.T) {
 
 func TestATimeoutOfTheTransportLeavesAConnectionToo(t *testing.T) {
 	t.Parallel()
-	server := http2(t, func(frames, int, uint32) {})
+	arrived := make(chan struct{}, 3)
+	server := http2(t, func(frames, int, uint32) { arrived <- struct{}{} })
 	base := server.transport(t)
-	base.ResponseHeaderTimeout = 50 * time.Millisecond
+	base.ResponseHeaderTimeout = time.Millisecond
 	transport := NewTransport(base)
 	defer transport.CloseIdleConnections()
 	for range 3 {
 		require.Error(t, get(t, transport, server.url))
+		<-arrived // it was written before its time ran
 	}
 	assert.Equal(t, []int{1, 2, 3}, server.seen())
 }

@@ -169,9 +169,10 @@ var http2Codes = map[string]uint32{"PROTOCOL_ERROR": 1, "INTERNAL_ERROR": 2, "RE
 const (
 	frameData, frameHeaders, frameReset, frameSettings, frameGoAway = 0, 1, 3, 4, 7
 	flagEndStream, flagAck, flagEndHeaders                          = 1, 1, 4
-
-	status200 = 0x88 // in the static table of HPACK
 )
+
+// status200 and status401 are headers in the form of HPACK.
+var status200, status401 = []byte{0x88}, []byte("\x08\x03401")
 
 // frames is the server's side of an HTTP/2 connection.
 type frames struct{ conn net.Conn }
@@ -190,9 +191,12 @@ func (f frames) goAway(last, code uint32) {
 	f.write(frameGoAway, 0, 0, binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, last), code))
 }
 
-func (f frames) ok(stream uint32) {
-	f.write(frameHeaders, flagEndHeaders|flagEndStream, stream, []byte{status200})
+// respond sends a response without a body.
+func (f frames) respond(stream uint32, headers []byte) {
+	f.write(frameHeaders, flagEndHeaders|flagEndStream, stream, headers)
 }
+
+func (f frames) ok(stream uint32) { f.respond(stream, status200) }
 
 // serve calls received with each request that has arrived with its body.
 func (f frames) serve(received func(stream uint32)) {

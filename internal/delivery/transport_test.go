@@ -303,6 +303,24 @@ func TestEntrance(t *testing.T) {
 	_, err = (&Entrance{NewTransport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, broken }))}).RoundTrip(req)
 	require.ErrorIs(t, err, broken)
 	assert.False(t, c.Unsent(), "what is known below is not forgotten")
+
+	begin()
+	entrance := &Entrance{}
+	passed := 0
+	entrance.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
+		if passed++; passed == 2 {
+			return nil, broken
+		}
+		c.enter(false, true)
+		c.connecting()
+		c.connected(nil)
+		_, err := entrance.RoundTrip(req) // the wrapper passes it on a second time, and that one does not get far
+		c.leave(nil, err)
+		return nil, err
+	})
+	_, err = entrance.RoundTrip(req)
+	require.ErrorIs(t, err, broken)
+	assert.False(t, c.Unsent(), "the first one may have arrived")
 }
 
 func TestTheStateOfARequestIsKeptForItsCredentials(t *testing.T) {

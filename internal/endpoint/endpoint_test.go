@@ -11,6 +11,7 @@ import (
 // all are the endpoints of the table.
 var all = []*Endpoint{
 	&CreateLinkToken, &DeleteLinkToken, &ListAvailableProjects, &CreateValidation, &GetValidation, &CreateMigration, &GetMigration, &Cutover,
+	&CreateMigrationLink, &GetMigrationLink, &DeleteMigrationLink,
 }
 
 // The table as the documentation of the service has it. What may be retried decides whether a migration is created
@@ -22,6 +23,7 @@ func TestEndpoints(t *testing.T) {
 		current = "application/vnd.atlas.2024-05-30+json"
 		org     = "/orgs/{orgId}/liveMigrations"
 		project = "/groups/{groupId}/liveMigrations"
+		source  = "/orgs/{orgId}/liveExport/migrationLink"
 	)
 	for _, tc := range []struct {
 		endpoint *Endpoint
@@ -33,16 +35,20 @@ func TestEndpoints(t *testing.T) {
 		{&DeleteLinkToken, Endpoint{Name: "LinkTokens.Delete", Method: http.MethodDelete, Path: org + "/linkTokens", MediaType: old, Retry: Always, Rejection: NotFoundIsDone}, "LinkTokens", false},
 		{&ListAvailableProjects, Endpoint{Name: "AvailableProjects.List", Method: http.MethodGet, Path: org + "/availableProjects", MediaType: old, Retry: Always}, "AvailableProjects", false},
 		{&CreateValidation, Endpoint{Name: "Validations.Create", Method: http.MethodPost, Path: project + "/validate", MediaType: current, Retry: Always}, "Validations", true},
-		{&GetValidation, Endpoint{"Validations.Get", http.MethodGet, project + "/validate/{validationId}", old, Always, Stands, false}, "Validations", false},
+		{&GetValidation, Endpoint{Name: "Validations.Get", Method: http.MethodGet, Path: project + "/validate/{validationId}", MediaType: old, Retry: Always}, "Validations", false},
 		{&CreateMigration, Endpoint{Name: "Migrations.Create", Method: http.MethodPost, Path: project, MediaType: current, Retry: Unsent}, "Migrations", true},
-		{&GetMigration, Endpoint{"Migrations.Get", http.MethodGet, project + "/{liveMigrationId}", old, Always, Stands, false}, "Migrations", false},
-		{&Cutover, Endpoint{"Migrations.Cutover", http.MethodPut, project + "/{liveMigrationId}/cutover", old, Always, MayBeDone, false}, "Migrations", false},
+		{&GetMigration, Endpoint{Name: "Migrations.Get", Method: http.MethodGet, Path: project + "/{liveMigrationId}", MediaType: old, Retry: Always}, "Migrations", false},
+		{&Cutover, Endpoint{Name: "Migrations.Cutover", Method: http.MethodPut, Path: project + "/{liveMigrationId}/cutover", MediaType: old, Retry: Always, Rejection: MayBeDone}, "Migrations", false},
+		{&CreateMigrationLink, Endpoint{Name: "MigrationLink.Create", Method: http.MethodPost, Path: source, MediaType: JSON, Retry: Unsent}, "MigrationLink", true},
+		{&GetMigrationLink, Endpoint{Name: "MigrationLink.Status", Method: http.MethodGet, Path: source + "/status", MediaType: JSON, Retry: Always}, "MigrationLink", false},
+		{&DeleteMigrationLink, Endpoint{Name: "MigrationLink.Delete", Method: http.MethodDelete, Path: source, MediaType: JSON, Retry: Always, Rejection: NotFoundIsDone}, "MigrationLink", false},
 	} {
 		t.Run(tc.want.Name, func(t *testing.T) {
 			t.Parallel()
 			assert.Equal(t, tc.want, *tc.endpoint)
 			assert.Equal(t, tc.kind, tc.endpoint.Kind())
 			assert.Equal(t, tc.creates, tc.endpoint.Creates())
+			assert.Equal(t, strings.Contains(tc.want.Path, "{orgId}"), tc.endpoint.OfOrganization())
 		})
 	}
 }
@@ -102,5 +108,7 @@ func TestVersions(t *testing.T) {
 			assert.Equal(t, tc.createMedia, CreateMigration.MediaTypeFor(tc.version))
 		})
 	}
+	assert.Equal(t, "/api/public/v1.0", Source.Prefix())
+	assert.Equal(t, "application/json", GetMigrationLink.MediaTypeFor(Source))
 	assert.Equal(t, "unknown", Version(0).String())
 }

@@ -86,30 +86,49 @@ func TestAContextThatEndsInAnAttempt(t *testing.T) {
 	}
 }
 
+// The deadline of the caller is the only one that is an error of a context.
+func TestTheDeadlineOfTheCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, r := range []*Request{reading(), creating()} {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			o := script(hang).exchanger().Do(ctx, r)
+			assert.Equal(t, 10*time.Second, o.Duration)
+			assert.Equal(t, context.DeadlineExceeded, o.Ended)
+			assert.ErrorIs(t, o.Failure.Err, context.DeadlineExceeded)
+			assert.Equal(t, "context deadline exceeded", o.Failure.Text)
+		}
+	})
+}
+
 func TestAContextThatEndsBetweenTwoAttempts(t *testing.T) {
 	t.Parallel()
+	rejected := reply(429, "", "Retry-After", "100")
 	for _, tc := range []struct {
 		name string
 		*Request
-		step   step
+		steps  []step
 		status int
 	}{
-		{"read", reading(), reply(429, "", "Retry-After", "100"), 429},
-		{"creation that was rejected for now", creating(), reply(429, "", "Retry-After", "100"), 429},
-		{"cutover that may have been carried out", cutting(), reply(500, "", "Retry-After", "100"), 500},
+		{"read", reading(), []step{rejected}, 429},
+		{"creation that was rejected for now", creating(), []step{rejected}, 429},
+		{"cutover that may have been carried out", cutting(), []step{reply(500, "", "Retry-After", "100")}, 500},
+		{"cutover that was rejected for now after that, which may be retried", cutting(), []step{fail(io.EOF), rejected}, 429},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := script(tc.step)
+				s := script(tc.steps...)
 				o := s.exchanger().Do(stopped(t, 30*time.Second), tc.Request)
 				assert.Equal(t, 30*time.Second, time.Since(s.begun), "it returns at once")
 				assert.Equal(t, Failed, o.Verdict)
 				assert.True(t, o.Waiting)
+				assert.Equal(t, len(tc.steps) > 1, !o.Before.None())
 				assert.ErrorIs(t, o.Ended, errStopped)
 				require.NotNil(t, o.Failure.Response, "what the attempt before failed with")
 				assert.Equal(t, tc.status, o.Failure.Response.StatusCode)
-				assert.Equal(t, 1, o.Attempts)
+				assert.Equal(t, len(tc.steps), o.Attempts)
 			})
 		})
 	}

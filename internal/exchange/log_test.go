@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/pacing"
 )
 
@@ -47,7 +49,9 @@ func TestRecordsOfAttempts(t *testing.T) {
 			slow(2*time.Second, fail(io.EOF)),
 			slow(3*time.Second, reply(202, "")),
 		)
-		o := s.exchanger(log.at(slog.LevelDebug)).Do(t.Context(), cutting())
+		r := cutting()
+		r.Job = id
+		o := s.exchanger(log.at(slog.LevelDebug)).Do(t.Context(), r)
 		require.Equal(t, Done, o.Verdict)
 		records := log.records(t)
 		waits := make([]time.Duration, 2) // before the second and the third attempt
@@ -59,8 +63,8 @@ func TestRecordsOfAttempts(t *testing.T) {
 		assert.Equal(t, s.times[2]-s.times[1]-2*time.Second, waits[1])
 		record := func(level, msg string, attempt, status float64, more map[string]any) map[string]any {
 			r := map[string]any{
-				"level": level, "msg": msg, "operation": "Migrations.Cutover", "project_id": scope, "method": "PUT",
-				"path": cutting().Path, "attempt": attempt, "status": status,
+				"level": level, "msg": msg, "operation": "Migrations.Cutover", "project_id": scope, "migration_id": id,
+				"method": "PUT", "path": cutting().Path, "attempt": attempt, "status": status,
 			}
 			for key, value := range more {
 				r[key] = value
@@ -105,26 +109,84 @@ func TestTheWaitForATurnIsRecorded(t *testing.T) {
 func TestLevelsOfRecords(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
+		name  string
 		level slog.Level
+		class pacing.Class
 		want  []string
 	}{
-		{slog.LevelDebug, []string{"WARN", "DEBUG", "INFO", "DEBUG"}},
-		{slog.LevelInfo, []string{"WARN", "INFO"}},
-		{slog.LevelWarn, []string{"WARN"}},
-		{slog.LevelError, nil},
+		{"debug", slog.LevelDebug, pacing.Call, []string{"WARN", "DEBUG", "INFO", "DEBUG"}},
+		{"debug, for a poll", slog.LevelDebug, pacing.Poll, []string{"WARN", "DEBUG", "DEBUG", "DEBUG"}},
+		{"info", slog.LevelInfo, pacing.Call, []string{"WARN", "INFO"}},
+		{"info, for a poll, whose wait tells of outages", slog.LevelInfo, pacing.Poll, []string{"WARN"}},
+		{"warn", slog.LevelWarn, pacing.Call, []string{"WARN"}},
+		{"error", slog.LevelError, pacing.Call, nil},
 	} {
-		t.Run(tc.level.String(), func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var log journal
 				x := script(reply(503, "", "Sunset", "Thu, 1 Jul 2027 00:00:00 GMT"), reply(200, "")).exchanger(log.at(tc.level))
-				require.Equal(t, Done, x.Do(t.Context(), reading()).Verdict)
+				r := reading()
+				r.Class = tc.class
+				require.Equal(t, Done, x.Do(t.Context(), r).Verdict)
 				var levels []string
 				for _, record := range log.records(t) {
 					levels = append(levels, record["level"].(string))
 				}
 				assert.Equal(t, tc.want, levels)
 			})
+		})
+	}
+}
+
+// Atlas does not tell the id of a job a second time, so it is logged the moment it is known.
+func TestTheIDOfACreatedJobIsRecorded(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		*Request
+		step step
+		want []map[string]any
+	}{
+		{"migration", creating(), reply(201, "{}"), []map[string]any{{"operation": "Migrations.Create", "project_id": scope, "migration_id": id}}},
+		{"validation", of(&endpoint.CreateValidation), reply(200, "{}"), []map[string]any{{"operation": "Validations.Create", "project_id": scope, "validation_id": id}}},
+		{"link-token", of(&endpoint.CreateLinkToken), reply(201, "{}"), []map[string]any{{"operation": "LinkTokens.Create", "org_id": scope}}},
+		{"not created", creating(), reply(409, ""), nil},
+		{"nothing to create", reading(), reply(200, "{}"), nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var log journal
+			tc.Decode = func(_ []byte, err error) (string, error) { return id, err }
+			script(tc.step).exchanger(log.at(slog.LevelInfo)).Do(t.Context(), tc.Request)
+			records := log.records(t)
+			require.Len(t, records, len(tc.want))
+			for i, record := range records {
+				assert.Equal(t, "created", record["msg"])
+				assert.Equal(t, "INFO", record["level"])
+				assert.Subset(t, record, tc.want[i])
+			}
+		})
+	}
+}
+
+func TestAttributesOfAJob(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		endpoint *endpoint.Endpoint
+		job      string
+		want     string
+	}{
+		{"migration", &endpoint.GetMigration, "j", "[project_id=s migration_id=j]"},
+		{"validation", &endpoint.GetValidation, "j", "[project_id=s validation_id=j]"},
+		{"no job yet", &endpoint.CreateMigration, "", "[project_id=s]"},
+		{"organization", &endpoint.DeleteLinkToken, "", "[org_id=s]"},
+		{"organization of the source side", &endpoint.GetMigrationLink, "", "[org_id=s]"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, tc.want, fmt.Sprint(JobAttrs(tc.endpoint, "s", tc.job)))
 		})
 	}
 }

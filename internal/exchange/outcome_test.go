@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
@@ -62,6 +63,30 @@ func TestRejectedRetries(t *testing.T) {
 					assert.Equal(t, call.want, script(tc.steps...).do(t, call.Request).Verdict, call.Endpoint.Name)
 				})
 			}
+		})
+	}
+}
+
+// What is retried also for a creation has certainly not been carried out, so it is no unknown outcome when it stays.
+func TestACreationThatIsNeverCarriedOut(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		step step
+	}{
+		{"unsent", unsent(syscall.ECONNREFUSED)},
+		{"no access token because of a 500", unsent(&bearer.TokenError{Err: &response.Error{StatusCode: 500}})},
+		{"429", reply(429, "")},
+		{"503 with Retry-After", reply(503, "", "Retry-After", "1")},
+		{"a stale nonce", reply(401, "")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := script(tc.step).exchanger(with(&authenticator{stale: true})).Do(t.Context(), creating())
+				assert.Equal(t, Failed, o.Verdict)
+				assert.Equal(t, 5, o.Attempts)
+			})
 		})
 	}
 }

@@ -197,7 +197,7 @@ func TestWaitsBetweenAttempts(t *testing.T) {
 		{"Retry-After of 0 seconds", reply(503, "", "Retry-After", "0"), time.Second / 2, time.Second, time.Second, 2 * time.Second},
 		{"Retry-After of a 500 counts too", reply(500, "", "Retry-After", "10"), 10500 * time.Millisecond, 11 * time.Second, 11 * time.Second, 12 * time.Second},
 		{"the longest Retry-After", reply(429, "", "Retry-After", "300"), 5 * time.Minute, 301 * time.Second, 301 * time.Second, 302 * time.Second},
-		{"a longer one", reply(429, "", "Retry-After", "310"), never, 0, 0, 0},
+		{"a longer one, which ends the call", reply(429, "", "Retry-After", "310"), never, 0, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -208,9 +208,11 @@ func TestWaitsBetweenAttempts(t *testing.T) {
 					assert.Equal(t, Failed, o.Verdict)
 					assert.Len(t, s.requests, 1)
 					assert.Zero(t, o.Duration)
+					assert.Equal(t, 5*time.Minute, o.Failure.Limit, "the longest wait of a call")
 					return
 				}
 				require.Equal(t, Done, o.Verdict)
+				assert.Zero(t, o.Before.Limit)
 				require.Len(t, s.times, 3)
 				for i, bounds := range [][2]time.Duration{{tc.least, tc.most}, {tc.least2, tc.big2}} {
 					gap := s.times[i+1] - s.times[i]

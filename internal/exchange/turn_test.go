@@ -268,6 +268,22 @@ func TestACallWhoseTurnComesTooLate(t *testing.T) {
 	}
 }
 
+// A transport closes the body of every request.
+func TestTheBodyOfARequestWithoutATurnIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := script(reply(200, "")).exchanger(paced)
+		hold(t, x, 400*time.Second)
+		body := &closeNoted{Reader: http.NoBody}
+		ctx := context.WithValue(t.Context(), callKey{}, &call{x: x, Request: creating()})
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://atlas.invalid", body)
+		require.NoError(t, err)
+		_, err = (&attemptTransport{x}).RoundTrip(req)
+		require.ErrorAs(t, err, new(*pacing.TooLate))
+		assert.Equal(t, 1, body.closed)
+	})
+}
+
 // A retry whose turn comes after the deadline is not waited for.
 func TestARetryThatIsHeldBeyondTheDeadline(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,24 @@ func TestAnOutageIsToldFromItsBeginningToItsEnd(t *testing.T) {
 	})
 }
 
+// An outage is told at its beginning and at its doublings, not at each look.
+func TestALongOutageIsToldEverLessOften(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		steps := append(repeated(300, fails(errDown)), sees("a"), fails(errDown), fails(errDown), sees(final))
+		j := script(Schedule{Min: second, Max: second, MaxOutage: time.Hour}, steps...)
+		_, _, ended := j.run(t, t.Context())
+		require.Nil(t, ended)
+		require.Len(t, j.outages, 7, "0, 10, 20, 40, 80 and 160 s, and the next one")
+		assert.Zero(t, j.outages[0])
+		for i := range 5 {
+			assert.InDelta(t, max(10, 2*j.outages[i].Seconds()), j.outages[i+1].Seconds()-0.6, 0.601)
+		}
+		assert.Zero(t, j.outages[6], "each outage counts from its own beginning")
+		assert.Len(t, j.recoveries, 2)
+	})
+}
+
 func TestAnOutageIsCountedFromTheLastSuccess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -55,24 +73,26 @@ func TestAnOutageThatIsTooLongEndsTheLooks(t *testing.T) {
 		outage time.Duration
 		steps  []step
 		took   time.Duration // from the beginning of the first look
+		asked  time.Duration
 		err    error
 		told   int // outages, -1: several
 	}{
-		{"looks that fail at once", time.Minute, []step{fails(errDown)}, time.Minute, errDown, -1},
-		{"a look that hangs", time.Minute, []step{hangs}, time.Minute, ErrNoResponse, 0},
-		{"a look that hangs after one that failed", time.Minute, []step{fails(errDown), hangs}, time.Minute, errDown, 1},
+		{"looks that fail at once", time.Minute, []step{fails(errDown)}, time.Minute, 0, errDown, -1},
+		{"a look that hangs", time.Minute, []step{hangs}, time.Minute, 0, ErrNoResponse, 0},
+		{"a look that hangs after one that failed", time.Minute, []step{fails(errDown), hangs}, time.Minute, 0, errDown, 1},
 		{"a look that hangs, in other words", time.Minute, []step{func(ctx context.Context) Look[string] {
 			<-ctx.Done()
 			return Look[string]{Err: errDown, Passing: true}
-		}}, time.Minute, errDown, 0},
+		}}, time.Minute, 0, errDown, 0},
 		{"a look that hangs, and calls that final", time.Minute, []step{func(ctx context.Context) Look[string] {
 			<-ctx.Done()
 			return Look[string]{Err: ctx.Err()}
-		}}, time.Minute, ErrNoResponse, 0},
-		{"a pause that is longer than what is left", time.Minute, []step{asksFor(61 * second)}, 0, errDown, 0},
-		{"a pause that fits", time.Minute, []step{asksFor(60 * second)}, time.Minute, errDown, 1},
-		{"none is allowed", 0, []step{fails(errDown)}, 0, errDown, 0},
-		{"none is allowed, and the look takes long", 0, []step{after(30*second, fails(errDown))}, 30 * second, errDown, 0},
+		}}, time.Minute, 0, ErrNoResponse, 0},
+		{"a pause that is longer than what is left", time.Minute, []step{asksFor(61 * second)}, 0, 61 * second, errDown, 0},
+		{"a pause that fits", time.Minute, []step{asksFor(60 * second)}, time.Minute, 0, errDown, 1},
+		{"none is allowed", 0, []step{fails(errDown)}, 0, 0, errDown, 0},
+		{"none is allowed, and the look takes long", 0, []step{after(30*second, fails(errDown))}, 30 * second, 0, errDown, 0},
+		{"none is allowed, and a pause is asked for", 0, []step{asksFor(second)}, 0, 0, errDown, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -81,10 +101,7 @@ func TestAnOutageThatIsTooLongEndsTheLooks(t *testing.T) {
 				_, last, ended := j.run(t, t.Context())
 				require.NotNil(t, last)
 				assert.Equal(t, "a", *last)
-				asked := ended.Asked
-				ended.Asked = 0
-				assert.Equal(t, &Ended{Err: tc.err, Outage: tc.took}, ended)
-				assert.Equal(t, tc.name == "a pause that is longer than what is left", asked == 61*second, "it says what was asked for")
+				assert.Equal(t, &Ended{Err: tc.err, Outage: tc.took, Asked: tc.asked}, ended)
 				assert.Equal(t, j.looks[1]+tc.took, time.Since(j.began))
 				if tc.told < 0 {
 					assert.Greater(t, len(j.outages), 1)
