@@ -36,10 +36,8 @@ type Authenticator interface {
 
 // Config is what all calls of a client have in common.
 type Config struct {
-	// Transport authenticates and sends the requests. Opaque says that it may send them in ways that package delivery
-	// does not see.
-	Transport     http.RoundTripper
-	Opaque        bool
+	Transport     http.RoundTripper // authenticates and sends the requests
+	Opaque        bool              // Transport may send them in ways that package delivery does not see
 	Jar           http.CookieJar
 	Authenticator Authenticator // nil with credentials of another package
 	Prefix        string        // scheme, host, and prefix of the API version

@@ -31,9 +31,8 @@ type Outcome struct {
 	// Attempts is how many times the request was made, and Duration how long that took with the waits in between.
 	Attempts int
 	Duration time.Duration
-	// Status and Header are those of the last response; 0 and nil when there was none. Status is that of the envelope if
-	// one was asked for.
-	Status    int
+	// Status and Header are those of the last response; 0 and nil when there was none.
+	Status    int // that of the envelope if one was asked for
 	Header    http.Header
 	RequestID string // of that response, redacted
 }
