@@ -250,6 +250,25 @@ func TestALookInTheLastMomentOfAnOutage(t *testing.T) {
 	}
 }
 
+func TestTheContextOfALookEndsWithIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []context.Context
+		noted := func(s step) step {
+			return func(ctx context.Context) Look[string] {
+				assert.NoError(t, ctx.Err())
+				seen = append(seen, ctx)
+				return s(ctx)
+			}
+		}
+		script(constant, noted(sees("a")), noted(fails(errDown)), noted(sees(final))).run(t, t.Context())
+		require.Len(t, seen, 3)
+		for _, ctx := range seen {
+			assert.Error(t, ctx.Err())
+		}
+	})
+}
+
 func TestWithoutAnOutageALookHasTheContextOfTheCaller(t *testing.T) {
 	t.Parallel()
 	j := script(outlive(0), func(ctx context.Context) Look[string] {
