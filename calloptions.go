@@ -40,7 +40,7 @@ func WithPretty() CallOption { return func(s *callSettings) { s.request.Query.Pr
 func WithEnvelope() CallOption { return func(s *callSettings) { s.request.Query.Envelope = true } }
 
 // WithHeader sets a request header. Headers that the client itself needs, such as Authorization and Accept, are
-// refused with an [*InvalidRequestError].
+// rejected with an [*InvalidRequestError].
 func WithHeader(key, value string) CallOption {
 	return func(s *callSettings) {
 		canonical := textproto.CanonicalMIMEHeaderKey(key)

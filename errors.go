@@ -17,7 +17,7 @@ import (
 
 // Sentinels for [errors.Is] against an [*APIError], by its status.
 var (
-	// ErrBadRequest is status 400: Atlas refused the request's form or content.
+	// ErrBadRequest is status 400: Atlas rejected the form or the content of the request.
 	ErrBadRequest = errors.New("bad request")
 	// ErrUnauthorized is status 401: the credentials are wrong.
 	ErrUnauthorized = errors.New("unauthorized")
@@ -53,19 +53,19 @@ var (
 
 const messagePrefix = "livemigration: "
 
-// APIError is a failure that Atlas, or a gateway before it, answered with.
+// APIError is a failure that Atlas, or a gateway before it, responded with.
 type APIError struct {
 	// StatusCode is the HTTP status, or the one inside the envelope with [WithEnvelope].
 	StatusCode int
-	// Code is Atlas's error code such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty when the answer was not Atlas's JSON.
+	// Code is Atlas's error code such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty when the response was not Atlas's JSON.
 	Code string
 	// Reason is the status in words.
 	Reason string
-	// Detail is Atlas's explanation, or a short excerpt of an answer that was not Atlas's JSON.
+	// Detail is Atlas's explanation, or a short excerpt of a response that was not Atlas's JSON.
 	Detail string
 	// Parameters belong to Code: strings, numbers (float64) and nil.
 	Parameters []any
-	// Fields are the fields of the request that Atlas refused.
+	// Fields are the fields of the request that Atlas rejected.
 	Fields []FieldViolation
 	// Method and Path are those of the request. Path is below the prefix of the API version, except for that of a token
 	// endpoint. The ids in it are no secrets.
@@ -198,7 +198,7 @@ func summaryOf(err error) string {
 	return strings.TrimPrefix(err.Error(), messagePrefix)
 }
 
-// CallError is a call that ended without an answer of Atlas or a gateway: for the network, a timeout, or a context that
+// CallError is a call that ended without a usable response: because of the network, a timeout, or a context that
 // has ended.
 type CallError struct {
 	// Method and Path are those of the request. Path is below the prefix of the API version.
@@ -229,7 +229,7 @@ func (e *CallError) summary() string {
 }
 
 // PacingError says that a request was not made because its turn within the rate limit would have come too late: after the
-// context's deadline, or because Atlas has answered another request with a 429 or 503 that asks for more than ten times the
+// context's deadline, or because Atlas has responded to another request with a 429 or 503 that asks for more than ten times the
 // MaxBackoff of the [RetryPolicy]; in a wait, for more than an outage may last too. It is [ErrRateLimited], although Atlas
 // has not rejected this very request, and where it is about the deadline also [context.DeadlineExceeded], although that has
 // not passed yet. See [WithoutPacing].

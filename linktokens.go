@@ -29,8 +29,10 @@ type LinkToken struct {
 
 // Create creates a link-token for an Atlas organization. It needs the role Organization Owner.
 //
-// A repeated creation would leave a second token behind, so a request that may have reached Atlas is not repeated:
-// the error is then an [*OutcomeUnknownError]. Other errors are [*InvalidRequestError] and [*APIError].
+// Several link-tokens may exist, one for each source organization. Atlas does not show one again.
+//
+// A request that may have reached Atlas is not retried, because a second token would be left behind. The error is then an
+// [*OutcomeUnknownError]. Other errors are [*InvalidRequestError], [*APIError] and [*CallError].
 //
 // POST /orgs/{orgId}/liveMigrations/linkTokens
 //
@@ -39,11 +41,11 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 	return send[LinkToken](ctx, s.core, &endpoint.CreateLinkToken, []identifier{orgID}, req, opts)
 }
 
-// Delete deletes the link-tokens of an Atlas organization and the API key behind them. That removes the connection to
-// the source organization, and synchronization of migrations that still run stops. It needs the role Organization Owner.
+// Delete deletes the organization's link and the API key behind it. While a migration of the organization is active Atlas
+// rejects that: the error is [ErrConflict]. So delete it when nothing runs any more. It needs the role Organization Owner.
 //
-// Deleting is repeated safely. Without a link-token the error is an [*APIError] that is [ErrNotFound]; where an earlier
-// attempt of the same call may already have deleted it, that answer counts as success.
+// Deleting is retried safely. Without a link the error is [ErrNotFound]; if only a retry finds none, the attempt before has
+// deleted it, and the call succeeds.
 //
 // DELETE /orgs/{orgId}/liveMigrations/linkTokens
 //
@@ -83,7 +85,7 @@ func isAddressOrBlock(s string) bool {
 }
 
 // UnmarshalJSON reads a link-token, also from the forms that the documentation of v1.0 shows, in which the token,
-// or the whole answer, is an array of one string.
+// or the whole response, is an array of one string.
 func (t *LinkToken) UnmarshalJSON(data []byte) error {
 	var list stringList
 	if json.Unmarshal(data, &list) == nil {

@@ -46,7 +46,7 @@ type Source struct {
 // Destination is the Atlas cluster to be filled.
 type Destination struct {
 	// ProjectID is the destination project, groupId on the wire. Empty, it becomes the project that the method is
-	// called with; a different one is refused.
+	// called with; a different one is rejected.
 	ProjectID   ProjectID `json:"groupId"`
 	ClusterName string    `json:"clusterName"`
 	// HostnameSchemaType is how the migration host reaches the destination. Default: [HostnamePublic].
@@ -185,7 +185,7 @@ func (c *checker) require(field, value string) {
 	c.text(field, value)
 }
 
-// text refuses what JSON would change on its way, or what comes of copying.
+// text rejects what JSON would change on its way, and what copying brings along.
 func (c *checker) text(field, value string) {
 	c.reject(!utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl), field,
 		"must be valid UTF-8 without control characters")

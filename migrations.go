@@ -90,14 +90,17 @@ func (m Migration) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Create starts a migration. With req.DropDestinationData the data of the destination cluster is destroyed. It needs
-// the role Organization Owner.
+// Create starts a migration. With req.DropDestinationData the data of the destination cluster is destroyed. An empty
+// req.Destination.ProjectID becomes projectID; a different one is rejected. It needs the role Organization Owner.
 //
-// An empty req.Destination.ProjectID becomes projectID; a different one is refused.
+// Validate the request first, with [ValidationsService.Create]. A migration host, and a source organization, serve one
+// migration at a time. Time-series collections are not migrated, and nothing says so. When the job is ready for cutover,
+// 120 hours begin; only a person can extend them, in the Atlas user interface.
 //
-// Creating twice starts two migrations, and Atlas cannot list them. So a request that may have reached Atlas is not
-// repeated: the error is then an [*OutcomeUnknownError], and only the Atlas user interface tells whether the job runs.
-// Keep the id that is returned. Other errors are [*InvalidRequestError] and [*APIError].
+// Keep the id that is returned: Atlas cannot list migrations, and creating twice starts two. So a request that may have
+// reached Atlas is not retried. The error is then an [*OutcomeUnknownError]: test it with [MayHaveCreated] first, because
+// it may also be [context.Canceled] or [ErrServer]. [WithGrace] lets the request finish when the context ends. Other errors
+// are [*InvalidRequestError], [*APIError], [*PacingError] and [*CallError].
 //
 // POST /groups/{groupId}/liveMigrations
 //
@@ -115,13 +118,13 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 	return send[Migration](ctx, s.core, &endpoint.GetMigration, []identifier{projectID, migrationID}, nil, opts)
 }
 
-// Cutover ends a migration that is ready for it: Atlas applies what is left and stops synchronizing. Stop writing to
-// the source first. It needs the role Organization Owner.
+// Cutover ends a migration that is ready for it: Atlas applies what is left and stops synchronizing. Stop writing to the
+// source first. It needs the role Organization Owner.
 //
-// Atlas accepts the request and finishes later: [MigrationsService.WaitComplete] waits for that. The request is
-// repeated safely; when an earlier attempt of the same call may have been carried out and the repeated one is refused,
-// the error is an [*OutcomeUnknownError] around the refusal, and [MigrationsService.Get] tells. Other errors are
-// [*InvalidRequestError] and [*APIError].
+// Atlas accepts the request and finishes later: [MigrationsService.WaitComplete] waits for that. The request is retried
+// safely. If an attempt may have been carried out and a retry is rejected, the error is an [*OutcomeUnknownError] around
+// that rejection: test for [ErrOutcomeUnknown] first, and read the job with [MigrationsService.Get]. Other errors are
+// [*InvalidRequestError], [*APIError], [*PacingError] and [*CallError].
 //
 // PUT /groups/{groupId}/liveMigrations/{liveMigrationId}/cutover
 //

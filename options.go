@@ -66,7 +66,7 @@ func WithAPIVersion(version APIVersion) Option {
 }
 
 // WithHTTPClient makes the client send through hc's Transport, with its Jar, and with its Timeout for one attempt
-// unless [WithTimeout] is given. hc is never changed. Redirects are refused whatever hc's CheckRedirect says.
+// unless [WithTimeout] is given. hc is never changed. Redirects are not followed, whatever hc's CheckRedirect says.
 //
 // The client learns from the transport's [httptrace] hooks what was sent, and takes what it learns nothing about for sent.
 // An [http.Transport] must not have protocols of its own registered for https: they have no hooks.
@@ -76,7 +76,7 @@ func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) { c.httpClient = hc }
 }
 
-// WithRetryPolicy sets how often and after what time a request is repeated. See [RetryPolicy] for the defaults.
+// WithRetryPolicy sets how often and after what time a request is retried. See [RetryPolicy] for the defaults.
 func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
 
 // RetryPolicy says how often a request is retried, and after what time. A zero field stands for its default.
@@ -94,7 +94,7 @@ type RetryPolicy struct {
 	MaxBackoff time.Duration
 }
 
-// WithTimeout bounds one attempt, from the dial to the last byte of the answer. Default: 30 seconds. A context bounds
+// WithTimeout bounds one attempt, from the dial to the last byte of the response. Default: 30 seconds. A context bounds
 // the whole call.
 func WithTimeout(timeout time.Duration) Option {
 	return func(c *config) { c.timeout, c.timeoutSet = timeout, true }
@@ -123,9 +123,9 @@ func WithUserAgent(product string) Option {
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
 
 // WithTransportWrapper puts a transport of the user around the one that authenticates, for tracing and metrics: it sees
-// each attempt of each call without credentials, and its answer; not the requests that only obtain credentials, although
+// each attempt of each call without credentials, and its response; not the requests that only obtain credentials, although
 // the time that they take is part of the attempt's. Bodies it does see: the source's password in those of creations, and
-// link-tokens in answers. Of several wrappers, a later one goes around an earlier one.
+// link-tokens in responses. Of several wrappers, a later one goes around an earlier one.
 //
 // wrap is called once. The transport that it returns must keep to the contract of [http.RoundTripper], be safe for
 // concurrent use, and hand each request on once, in its own context or one made from it, and not return before the
@@ -145,13 +145,12 @@ func WithRateLimit(perMinute, burst int) Option {
 
 // WithoutPacing makes the client send each request at once, whatever Atlas says about its rate limit.
 //
-// By default the client learns Atlas's limits from the headers RateLimit-Limit and RateLimit-Remaining and from answers
-// with 429, or 503 with Retry-After, for each organization or project and kind of operation. All callers of a client share what it has learned:
-// the polls of waits spread out over the time in which a budget comes back, other calls do so once three quarters of it
-// are spent and go before polls, and after such an answer all wait as long as Atlas asks and then go one after the other. Where
-// Atlas says nothing about limits there is no pacing. Until a 429 says otherwise, a budget is taken to come back in a
-// minute. A turn that would come too late is a
-// [*PacingError] at once.
+// By default the client learns the limit of each organization and project, from the headers RateLimit-Limit and
+// RateLimit-Remaining, from 429, and from 503 with Retry-After. All callers of the client share what it has learned. Polls
+// of waits are spread over the time in which the budget is refilled. Other calls go before polls, and are spread once three
+// quarters of the budget are spent. After a 429 everybody waits as long as Atlas asks, and then one request follows the
+// other. Where Atlas says nothing about limits there is no pacing. Until a 429 says otherwise, the client assumes that a
+// budget is refilled in a minute. A turn that would come too late is a [*PacingError] at once.
 func WithoutPacing() Option { return func(c *config) { c.pacing.off = true } }
 
 // WithWaitDefaults sets options for every wait of the client, before those of the wait itself. A [WithOnUpdate] among them
@@ -187,7 +186,7 @@ func (c *config) reject(violated bool, problem string) {
 	}
 }
 
-// origin checks the base URL. Its messages do not repeat the URL, in which a password may stand.
+// origin checks the base URL. Its messages do not show the URL, in which a password may stand.
 func (c *config) origin() *url.URL {
 	option := cmp.Or(c.baseURLName, "WithBaseURL") + ": the base URL "
 	u, err := url.Parse(strings.TrimSuffix(c.baseURL, "/"))

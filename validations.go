@@ -60,8 +60,9 @@ func (v Validation) LogValue() slog.Value {
 
 // Create starts a job that checks a migration request without migrating anything. It needs the role Organization Owner.
 //
-// An empty req.Destination.ProjectID becomes projectID; a different one is refused. Repeating a validation is harmless,
-// so the call is repeated after every failure that may pass. Errors are [*InvalidRequestError] and [*APIError].
+// An empty req.Destination.ProjectID becomes projectID; a different one is rejected. A second validation is harmless, so
+// the call is retried after every failure that may pass. Errors are [*InvalidRequestError], [*APIError], [*PacingError] and
+// [*CallError].
 //
 // POST /groups/{groupId}/liveMigrations/validate
 //
@@ -83,10 +84,15 @@ func (v *Validation) check(asked string) error {
 	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
-// UnmarshalJSON reads a validation from JSON. One odd value does not cost the others: it is left out.
+// UnmarshalJSON reads a validation from JSON. One odd value does not cost the others: it is left out. The user and password
+// of a URI in ErrorMessage are redacted.
 func (v *Validation) UnmarshalJSON(data []byte) error {
 	type plain Validation
-	return response.Lenient(data, (*plain)(v))
+	err := response.Lenient(data, (*plain)(v))
+	if v.ErrorMessage != "" {
+		v.ErrorMessage = redact.New(nil).Redact(v.ErrorMessage)
+	}
+	return err
 }
 
 // checkJob rejects a response about a job that cannot be used: one without the id of a job that was created, one about

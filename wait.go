@@ -58,7 +58,7 @@ func WithOnUpdate[T Migration | Validation](update func(*T)) WaitOption {
 	}
 }
 
-// WithMaxOutage sets for how long a wait outlives failures that may pass: of the network, 429, and 500 and above. The
+// WithMaxOutage sets for how long a wait outlives failures that may pass: of the network, 429, 5xx, 408 and its like. The
 // time runs from the beginning of the first poll that failed, and a poll that succeeds ends it. A failure with which
 // Atlas asks for a longer pause than is left ends the wait at once. Default: 15 minutes. With 0 the first such failure
 // ends the wait, without a retry.
@@ -103,8 +103,8 @@ func (s *waitSettings) apply(opts []WaitOption) {
 // Wait polls a validation until it ends. With [ValidationSuccess] it returns the validation; with [ValidationFailed] it
 // returns it together with a [*ValidationFailedError].
 //
-// Failures that may pass are outlived, see [WithMaxOutage]. Any other answer, 400, 401, 403, 404 and 410 among them, ends
-// the wait with its [*APIError], and a context that ends does so with its error. With any error the last state observed
+// Failures that may pass are outlived, see [WithMaxOutage]. Any other response, 400, 401, 403, 404 and 410 among them, ends
+// the wait with a [*WaitError], and so does a context that ends. With any error the last state observed
 // is returned too, nil when there is none.
 func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) (*Validation, error) {
 	settings := newWaitSettings(2*time.Second, 15*time.Second, s.core.defaults, opts, false)
@@ -127,8 +127,8 @@ func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, vali
 // Watch polls a migration and yields every state that it observes, the first one at once and the final one last. An
 // error is yielded together with the last state observed, nil when there is none, and ends the sequence.
 //
-// Failures that may pass are logged and outlived, see [WithMaxOutage]. Any other answer, 400, 401, 403, 404 and 410 among
-// them, ends the sequence with its [*APIError], and a context that ends does so with its error. A final state that is not success is not an error
+// Failures that may pass are logged and outlived, see [WithMaxOutage]. Any other response, 400, 401, 403, 404 and 410 among
+// them, ends the sequence with a [*WaitError], and so does a context that ends. A final state that is not success is not an error
 // here. Breaking out of the loop stops the polling; Watch starts no goroutine.
 func (s *MigrationsService) Watch(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) iter.Seq2[*Migration, error] {
 	return s.watch(projectID, migrationID, opts).states(ctx)
@@ -320,7 +320,7 @@ func (w *watch[T]) log(ctx context.Context, level slog.Level, message string, at
 }
 
 // WaitError is a wait that ended before its job did: with its context, with a failure that does not pass, or because
-// failures lasted for too long. The job goes on in Atlas.
+// failures lasted for too long. The job itself continues in Atlas.
 type WaitError struct {
 	// Job is what was waited for, such as "migration 6560f2a49c1b7e03d5000002".
 	Job string

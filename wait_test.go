@@ -109,6 +109,13 @@ func TestWaitsForValidations(t *testing.T) {
 		assert.ErrorIs(t, err, ErrValidationFailed)
 		assert.Same(t, v, failure.Validation)
 		assert.EqualError(t, err, "livemigration: validation "+validID+" failed: cannot reach vm001")
+
+		s = script(validationState(ValidationFailed, "could not connect to mongodb://user:pa%2Fss@vm001, mongodb+srv%3A%2F%2Fuser%3Apa%252Fss%40vm002"))
+		v, err = s.client(t).Validations.Wait(t.Context(), destinationID, validID)
+		for _, text := range []string{err.Error(), v.ErrorMessage, v.String(), fmt.Sprint(v)} {
+			assert.NotContains(t, text, "pa%2", text)
+			assert.Contains(t, text, "vm001")
+		}
 	})
 }
 

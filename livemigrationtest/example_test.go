@@ -104,6 +104,38 @@ func ExampleServer_Requests() {
 	// lists: 1
 }
 
+// Both sides of a migration: the source organization is connected with a link-token of Atlas.
+func ExampleServer_NewSourceClient() {
+	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.AutoConnect(false))
+	defer srv.Close()
+	client, err := srv.NewClient()
+	if err != nil {
+		log.Fatal(err)
+	}
+	source, err := srv.NewSourceClient()
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	link, err := client.LinkTokens.Create(ctx, srv.OrgID(), livemigration.LinkTokenRequest{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	connected, err := source.MigrationLink.Create(ctx, srv.SourceOrgID(), link.Token)
+	if err != nil {
+		log.Fatal(err)
+	}
+	projects, err := client.AvailableProjects.List(ctx, srv.OrgID())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(connected.Status, projects[0].Name)
+
+	// Output:
+	// SYNCED Production
+}
+
 // Of many clusters one cannot be migrated.
 func ExampleServer_ForCluster() {
 	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())

@@ -1,6 +1,6 @@
 // Command getmigration reads one migration job and shows how to tell apart the errors of a call.
 //
-//	getmigration                    a job on an Atlas in memory
+//	getmigration                    a job on the in-memory Atlas
 //	getmigration PROJECT MIGRATION  with the credentials of the environment, as for Atlas's own tools
 package main
 
@@ -21,7 +21,7 @@ import (
 const help = `getmigration reads one migration job, and tells apart what can go wrong with that.
 
 Usage:
-  getmigration                    a job on an Atlas in memory
+  getmigration                    a job on the in-memory Atlas
   getmigration PROJECT MIGRATION  a job of the Atlas of the environment
 
 Flags:
@@ -71,22 +71,14 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 }
 
 func showReal(ctx context.Context, out io.Writer, project livemigration.ProjectID, id livemigration.MigrationID) error {
-	credentials, err := livemigration.CredentialsFromEnv()
-	if err != nil {
-		return err
-	}
-	var opts []livemigration.Option
-	if baseURL := os.Getenv("MONGODB_ATLAS_BASE_URL"); baseURL != "" {
-		opts = append(opts, livemigration.WithBaseURL(baseURL))
-	}
-	client, err := livemigration.NewClient(credentials, opts...)
+	client, err := livemigration.NewClientFromEnv()
 	if err != nil {
 		return err
 	}
 	return show(ctx, out, client, project, id)
 }
 
-// showDemo starts an Atlas in memory and a migration on it.
+// showDemo starts an in-memory Atlas and a migration on it.
 func showDemo(ctx context.Context, out io.Writer) error {
 	server := livemigrationtest.NewServer()
 	defer server.Close()
@@ -99,7 +91,7 @@ func showDemo(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	server.Advance(server.Timings().Scheduling)
-	_, _ = fmt.Fprintln(out, "Without arguments: a migration on an Atlas in memory.")
+	_, _ = fmt.Fprintln(out, "Without arguments: a migration on the in-memory Atlas.")
 	return show(ctx, out, client, server.ProjectID(), created.ID)
 }
 
@@ -108,19 +100,14 @@ func show(ctx context.Context, out io.Writer, client *livemigration.Client, proj
 	if err != nil {
 		return err
 	}
-	lag := "unknown"
-	if d, ok := m.Lag(); ok {
-		lag = d.String()
-	}
-	_, err = fmt.Fprintf(out, "migration          %s\nstatus             %s\nlag                %s\nready for cutover  %t\n",
-		m.ID, m.Status, lag, m.ReadyForCutover)
+	_, err = fmt.Fprintln(out, m)
 	return err
 }
 
-// explain says what each class of error means to the caller. The client has already repeated what may pass by itself.
+// explain says what each class of error means to the caller. The client has already retried what may pass by itself.
 //
 // Calls that create something, and the cutover, have one class more, [livemigration.OutcomeUnknownError]: there the
-// caller has to look before repeating.
+// caller has to look in Atlas before it calls again.
 func explain(err error) string {
 	var invalid *livemigration.InvalidRequestError
 	var api *livemigration.APIError
@@ -128,16 +115,16 @@ func explain(err error) string {
 	case errors.As(err, &invalid): // nothing was sent
 		return "wrong argument: " + joined(invalid.Violations)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return "stopped before Atlas answered: " + err.Error()
+		return "stopped before Atlas responded: " + err.Error()
 	case errors.As(err, &api):
-		return explainAnswer(api)
-	default: // no usable answer: the network, or before it a client that could not be made
+		return explainResponse(api)
+	default: // no usable response: the network, or before it a client that could not be made
 		return err.Error()
 	}
 }
 
-// explainAnswer is about what Atlas, or a gateway before it, answered.
-func explainAnswer(err *livemigration.APIError) string {
+// explainResponse is about what Atlas, or a gateway before it, responded.
+func explainResponse(err *livemigration.APIError) string {
 	switch {
 	case errors.Is(err, livemigration.ErrUnauthorized):
 		return "the credentials are wrong"
@@ -148,11 +135,11 @@ func explainAnswer(err *livemigration.APIError) string {
 	case errors.Is(err, livemigration.ErrNotFound):
 		return "there is no such project or migration: " + err.Detail
 	case errors.Is(err, livemigration.ErrBadRequest):
-		return fmt.Sprintf("Atlas refused the request: %s %s", err.Detail, joined(err.Fields))
+		return fmt.Sprintf("Atlas rejected the request: %s %s", err.Detail, joined(err.Fields))
 	case errors.Is(err, livemigration.ErrVersionGone):
 		return "Atlas no longer speaks this version of its API: update the library"
 	case errors.Is(err, livemigration.ErrRateLimited):
-		return fmt.Sprintf("too many requests, %d in vain: wait %s", err.Attempts, err.RetryAfter)
+		return fmt.Sprintf("too many requests, after %d attempts: wait %s", err.Attempts, err.RetryAfter)
 	case errors.Is(err, livemigration.ErrServer):
 		return fmt.Sprintf("Atlas has a problem (request %q): try again later", err.RequestID)
 	default:

@@ -319,9 +319,9 @@ func (f *fixture) useEverything(t *testing.T) string {
 	if _, err := f.client.Migrations.Get(ctx, f.ProjectID(), created.ID); err != nil {
 		t.Fatal(err)
 	}
-	f.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(http.StatusUnauthorized), 2)
+	f.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(http.StatusUnauthorized), 100)
 	if _, err := f.client.Migrations.Get(ctx, f.ProjectID(), created.ID); !errors.Is(err, livemigration.ErrUnauthorized) {
-		t.Errorf("error %v, want that of a refusal", err)
+		t.Errorf("error %v, want that of a rejection", err)
 	}
 	f.ClearFaults()
 	if err := f.FailMigration(created.ID); err != nil { // while it runs, the link-token stays

@@ -44,9 +44,10 @@ type Fault struct {
 	impatient bool
 	// envelope: the call asks for one.
 	envelope bool
-	// nodes: the server is several nodes, each with nonces of its own.
-	nodes bool
-	ends  ending
+	// nodes: the server is two nodes, each with nonces of its own, which change after every second request. shifted: they
+	// change after the first request of the cell's call.
+	nodes, shifted bool
+	ends           ending
 }
 
 func (f *Fault) inHandshake() bool { return f.target == lmtest.Handshake }

@@ -46,6 +46,19 @@ func (s *subject) seed(ctx context.Context, op *Operation) error {
 	return nil
 }
 
+// shift makes one request, after which the next one is the last for its node.
+func (s *subject) shift(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://atlas.test/", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := s.Transport().RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 // report is the result of a cell.
 type report struct {
 	Expectation
@@ -80,6 +93,12 @@ func (c Cell) run(ctx context.Context, v venue) *report {
 	if v.warm || c.Fault.warm {
 		if _, err := s.client.Migrations.Get(ctx, s.ProjectID(), s.migration); err != nil {
 			r.problem("call before the cell's: %v", err)
+			return r
+		}
+	}
+	if c.Fault.shifted {
+		if err := s.shift(ctx); err != nil {
+			r.problem("shift: %v", err)
 			return r
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -50,19 +49,25 @@ func start(t *testing.T, last string, args ...string) map[string]string {
 	return variables(t, out, last)
 }
 
+// newSourceClient makes a client of the source side from the variables.
+func newSourceClient(t *testing.T, env map[string]string) *livemigration.SourceClient {
+	t.Helper()
+	key := livemigration.APIKey(env["SOURCE_PUBLIC_API_KEY"], env["SOURCE_PRIVATE_API_KEY"])
+	source, err := livemigration.NewSourceClient(key, livemigration.WithBaseURL(env["SOURCE_BASE_URL"]))
+	require.NoError(t, err)
+	t.Cleanup(source.CloseIdleConnections)
+	return source
+}
+
 // newClient makes a client from the variables, as a tool does.
 func newClient(t *testing.T, env map[string]string) *livemigration.Client {
 	t.Helper()
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
-	credentials, err := livemigration.CredentialsFromEnv()
+	client, err := livemigration.NewClientFromEnv()
 	require.NoError(t, err)
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	client, err := livemigration.NewClient(credentials, livemigration.WithBaseURL(env["MONGODB_ATLAS_BASE_URL"]),
-		livemigration.WithHTTPClient(&http.Client{Transport: transport}))
-	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
 	return client
 }
 

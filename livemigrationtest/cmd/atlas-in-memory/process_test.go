@@ -40,12 +40,23 @@ func TestProcess(t *testing.T) {
 
 func migrate(t *testing.T, env map[string]string) {
 	t.Helper()
-	ctx, client := t.Context(), newClient(t, env)
+	ctx, client, source := t.Context(), newClient(t, env), newSourceClient(t, env)
+	org := livemigration.OrgID(env["MONGODB_ATLAS_ORG_ID"])
 	project := livemigration.ProjectID(env["MONGODB_ATLAS_PROJECT_ID"])
+	link, err := client.LinkTokens.Create(ctx, org, livemigration.LinkTokenRequest{})
+	require.NoError(t, err)
+	_, err = source.MigrationLink.Create(ctx, livemigration.OrgID(env["SOURCE_ORG_ID"]), link.Token)
+	require.NoError(t, err)
+	available, err := client.AvailableProjects.List(ctx, org)
+	require.NoError(t, err)
+	require.NotEmpty(t, available)
+
 	migration, err := client.Migrations.Create(ctx, project, livemigration.MigrationRequest{
-		Source:         livemigration.Source{ProjectID: "5c7e8f901a2b3c4d5e6f7a01", ClusterName: "orders", ManagedAuthentication: true},
+		Source: livemigration.Source{
+			ProjectID: available[0].ProjectID, ClusterName: available[0].Deployments[0].Name, ManagedAuthentication: true,
+		},
 		Destination:    livemigration.Destination{ClusterName: "Cluster0"},
-		MigrationHosts: []string{"vm001.example.com"},
+		MigrationHosts: available[0].MigrationHosts,
 	})
 	require.NoError(t, err)
 	quick := livemigration.WithPollInterval(time.Millisecond, time.Millisecond)
@@ -55,4 +66,5 @@ func migrate(t *testing.T, env map[string]string) {
 	migration, err = client.Migrations.WaitComplete(ctx, project, migration.ID, quick)
 	require.NoError(t, err)
 	assert.Equal(t, livemigration.MigrationComplete, migration.Status)
+	require.NoError(t, client.LinkTokens.Delete(ctx, org))
 }

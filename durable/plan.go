@@ -1,0 +1,154 @@
+package durable
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/livemigration/livemigration-go"
+)
+
+// Plan says what is to be migrated, and where to. It holds no password.
+type Plan struct {
+	// Name is unique among the records of a store, also without regard to case. It is 1 to 100 letters, digits, ".", "_"
+	// and "-", begins with a letter or digit, and is no name that Windows reserves, such as "nul".
+	Name string `json:"name"`
+	// ProjectID is the destination project.
+	ProjectID livemigration.ProjectID `json:"projectId"`
+	// Request is what Atlas is asked for. Its password must be empty: [WithPassword] gives it when it is needed.
+	Request livemigration.MigrationRequest `json:"request"`
+	// Exclusive names what serves one migration at a time, such as the source organization. The migration hosts and the
+	// clusters always count, and need not be named. Case does not matter.
+	Exclusive []string `json:"exclusive,omitempty"`
+}
+
+const maxNameLength = 100
+
+// Validate reports everything that is wrong with p, at once. The error is a [*livemigration.InvalidRequestError] whose
+// fields are paths in the JSON of p.
+func (p Plan) Validate() error {
+	var found []livemigration.FieldViolation
+	reject := func(violated bool, field, description string) {
+		if violated {
+			found = append(found, livemigration.FieldViolation{Field: field, Description: description})
+		}
+	}
+	if problem := checkName(p.Name); problem != "" {
+		reject(true, "name", problem)
+	}
+	reject(p.ProjectID.Validate() != nil, "projectId", "must be 24 lower-case hexadecimal digits")
+	destination := p.Request.Destination.ProjectID
+	reject(destination != "" && destination != p.ProjectID, "request.destination.groupId", "must be empty or the same as projectId")
+	reject(p.Request.Source.Password != "", "request.source.password", "must be empty: WithPassword gives it when it is needed")
+	for i, name := range p.Exclusive {
+		reject(strings.TrimSpace(name) == "", fmt.Sprintf("exclusive[%d]", i), "must not be empty")
+	}
+	found = append(found, p.requestViolations()...)
+	if len(found) == 0 {
+		return nil
+	}
+	return &livemigration.InvalidRequestError{Violations: found}
+}
+
+// requestViolations leaves out what Validate checks itself.
+func (p Plan) requestViolations() []livemigration.FieldViolation {
+	request := p.Request
+	request.Source.Password = ""
+	if request.Source.Username != "" && !request.Source.ManagedAuthentication {
+		request.Source.Password = "given when it is needed"
+	}
+	err := request.Validate(livemigration.APIv2)
+	if err == nil {
+		return nil
+	}
+	var invalid *livemigration.InvalidRequestError
+	if !errors.As(err, &invalid) {
+		return []livemigration.FieldViolation{{Field: "request", Description: err.Error()}}
+	}
+	found := make([]livemigration.FieldViolation, len(invalid.Violations))
+	for i, v := range invalid.Violations {
+		found[i] = livemigration.FieldViolation{Field: "request." + v.Field, Description: v.Description}
+	}
+	return found
+}
+
+// checkName says what is wrong with the name of a plan. A store may use the name as that of a file.
+func checkName(name string) string {
+	const want = `must be 1 to 100 letters, digits, ".", "_" and "-", and begin with a letter or digit`
+	if name == "" || len(name) > maxNameLength || strings.ContainsFunc(name, notInName) || strings.ContainsRune("._-", rune(name[0])) {
+		return want
+	}
+	if stem, _, _ := strings.Cut(name, "."); reservedOnWindows(stem) {
+		return fmt.Sprintf("must not be %q, with or without an ending: Windows reserves it", stem)
+	}
+	return ""
+}
+
+func notInName(r rune) bool {
+	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	digit := r >= '0' && r <= '9'
+	return !letter && !digit && r != '.' && r != '_' && r != '-'
+}
+
+func reservedOnWindows(stem string) bool {
+	switch stem = strings.ToLower(stem); stem {
+	case "con", "prn", "aux", "nul":
+		return true
+	default:
+		numbered := len(stem) == 4 && (strings.HasPrefix(stem, "com") || strings.HasPrefix(stem, "lpt"))
+		return numbered && stem[3] >= '0' && stem[3] <= '9'
+	}
+}
+
+// key is the same for names that differ in case only.
+func key(name string) string { return strings.ToLower(name) }
+
+// fold makes names comparable without regard to case, also where they hold other letters than those of ASCII.
+func fold(s string) string { return strings.ToLower(strings.ToUpper(strings.TrimSpace(s))) }
+
+func foldHost(host string) string { return strings.TrimSuffix(fold(host), ".") }
+
+// sourceCluster and destinationCluster name the clusters, for comparison and for messages.
+func (p Plan) sourceCluster() string {
+	return fmt.Sprintf("source cluster %s of project %s", fold(p.Request.Source.ClusterName), p.Request.Source.ProjectID)
+}
+
+func (p Plan) destinationCluster() string {
+	return fmt.Sprintf("destination cluster %s of project %s", fold(p.Request.Destination.ClusterName), p.ProjectID)
+}
+
+// clusterResources is how many of the resources are clusters. They come first.
+const clusterResources = 2
+
+// resources are what serves one migration at a time.
+func (p Plan) resources() []string {
+	names := append(make([]string, 0, clusterResources+len(p.Request.MigrationHosts)+len(p.Exclusive)), p.destinationCluster(), p.sourceCluster())
+	for _, host := range p.Request.MigrationHosts {
+		names = append(names, "migration host "+foldHost(host))
+	}
+	for _, name := range p.Exclusive {
+		names = append(names, "exclusive name "+fold(name))
+	}
+	return names
+}
+
+// equal compares what Atlas would be asked for.
+func (p Plan) equal(other Plan) bool {
+	a, errA := json.Marshal(p.normal())
+	b, errB := json.Marshal(other.normal())
+	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+// normal fills in what has a default.
+func (p Plan) normal() Plan {
+	p.Request.Destination.ProjectID = p.ProjectID
+	if p.Request.Destination.HostnameSchemaType == "" {
+		p.Request.Destination.HostnameSchemaType = livemigration.HostnamePublic
+	}
+	return p
+}
+
+// needsPassword reports whether a request of the plan has a password.
+func (p Plan) needsPassword() bool { return p.Request.Source.Username != "" }
