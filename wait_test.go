@@ -324,44 +324,6 @@ func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
 			assert.Len(t, s.requests, 2)
 		})
 	})
-	t.Run("an interval that is longer than it", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			s := script(working, down, complete)
-			_, err := waits["complete"](s.client(t, once), t.Context(), WithPollInterval(20*time.Minute, 20*time.Minute))
-			require.NoError(t, err, "one refused connection is no outage of 15 minutes")
-		})
-	})
-	t.Run("an answer in the last moment counts", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			late := func(status int, body string) func(*http.Request) (*http.Response, error) {
-				return func(req *http.Request) (*http.Response, error) {
-					<-req.Context().Done()
-					return reply(status, body)(req)
-				}
-			}
-			m, err := waits["complete"](script(down, late(200, `{"status":"COMPLETE"}`)).client(t, once), t.Context(), WithMaxOutage(10*time.Second))
-			require.NoError(t, err)
-			assert.Equal(t, MigrationComplete, m.Status)
-			_, err = waits["complete"](script(down, late(404, "")).client(t, once), t.Context(), WithMaxOutage(10*time.Second))
-			require.ErrorIs(t, err, ErrNotFound)
-		})
-	})
-}
-
-func TestAnOutageIsCountedFromTheLastSuccess(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var steps []func(*http.Request) (*http.Response, error)
-		for range 20 {
-			steps = append(steps, down, working)
-		}
-		start := time.Now()
-		_, err := waits["complete"](script(append(steps, complete)...).client(t, once), t.Context(), WithMaxOutage(10*time.Second), WithPollInterval(3*time.Second, 3*time.Second))
-		require.NoError(t, err)
-		assert.Greater(t, time.Since(start), time.Minute)
-	})
 }
 
 func TestPollsMakeTheirRequestsWithTheCallOptions(t *testing.T) {
