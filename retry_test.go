@@ -134,7 +134,7 @@ func TestCredentialsThatDoNotUseTheBaseTransport(t *testing.T) {
 }
 
 // What was sent is unknown behind a transport that gives no trace, so a failure counts as one after sending.
-func TestRepeatedOperationsWithAnUnknownOutcome(t *testing.T) {
+func TestRetriedOperationsWithAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	reset := fail(syscall.ECONNRESET)
 	conflict := reply(409, `{"errorCode":"X"}`)
@@ -153,7 +153,7 @@ func TestRepeatedOperationsWithAnUnknownOutcome(t *testing.T) {
 		{"reset, then forbidden", reset, reply(403, ""), ErrForbidden, ErrForbidden, true, 2},
 		{"gateway, then not found", reply(502, "<html>"), reply(404, ""), nil, ErrNotFound, true, 2},
 		{"server error, then not found", reply(500, `{"errorCode":"UNEXPECTED_ERROR"}`), reply(404, ""), nil, ErrNotFound, true, 2},
-		{"refused for now, then not found", reply(503, "", "Retry-After", "1"), reply(404, ""), ErrNotFound, ErrNotFound, false, 2},
+		{"rejected for now, then not found", reply(503, "", "Retry-After", "1"), reply(404, ""), ErrNotFound, ErrNotFound, false, 2},
 		{"rate limited, then not found", reply(429, ""), reply(404, ""), ErrNotFound, ErrNotFound, false, 2},
 		{"rate limited after a reset, then not found", reset, nil, nil, ErrNotFound, true, 3},
 		{"not found", reply(404, ""), nil, ErrNotFound, ErrNotFound, false, 1},
@@ -191,7 +191,7 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 		unknown       bool
 	}{
 		{"reset", "connection reset by peer", fail(syscall.ECONNRESET), true},
-		{"no answer", "EOF", fail(io.EOF), true},
+		{"no response", "EOF", fail(io.EOF), true},
 		{"gateway page", "502 Bad Gateway: oops", reply(502, "<b>oops</b>"), true},
 		{"gateway, empty 503", "503 Service Unavailable", reply(503, ""), true},
 		{"gateway, empty 504", "504 Gateway Timeout", reply(504, ""), true},
@@ -209,7 +209,7 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 		{"success that is HTML", "unusable response: it is not JSON: please log in", reply(201, "<html>please log in"), true},
 		{"empty success", "unusable response: it is empty", reply(201, ""), true},
 		{"a gateway's own status", "520: oops", reply(520, "<b>oops"), true},
-		{"refusal", "409 X", reply(409, `{"errorCode":"X"}`), false},
+		{"rejection", "409 X", reply(409, `{"errorCode":"X"}`), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -212,8 +212,8 @@ func TestPollsKeepToWhatTheHeadersAskFor(t *testing.T) {
 		assert.GreaterOrEqual(t, gap(t, nil, spent), time.Minute)
 		left := reply(200, migrationJSON, "RateLimit-Remaining", "1")
 		assert.LessOrEqual(t, gap(t, nil, left), 6*time.Second)
-		refused := reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "600")
-		assert.GreaterOrEqual(t, gap(t, nil, refused), 10*time.Minute, "longer than a call waits for, not longer than a wait does")
+		rejected := reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "600")
+		assert.GreaterOrEqual(t, gap(t, nil, rejected), 10*time.Minute, "longer than a call waits for, not longer than a wait does")
 	})
 }
 
@@ -221,7 +221,7 @@ func TestOutagesAreOutlived(t *testing.T) {
 	t.Parallel()
 	for name, outage := range map[string]func(*http.Request) (*http.Response, error){
 		"network": down, "429": reply(429, ""), "500": reply(500, `{"errorCode":"X"}`), "503": reply(503, ""),
-		"a page in the place of the answer": reply(200, "<html>"),
+		"a page in the place of the response": reply(200, "<html>"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -357,7 +357,7 @@ func TestFailuresThatEndAWait(t *testing.T) {
 		assert.EqualError(t, err, fmt.Sprintf("livemigration: waiting for migration %s: %d X: d", validID, status))
 	}
 	s := script(func(req *http.Request) (*http.Response, error) {
-		resp := answer(req, 200, nil, "")
+		resp := newResponse(req, 200, nil, "")
 		resp.Body, resp.ContentLength = &endless{left: 200 << 20}, 200<<20
 		return resp, nil
 	})
@@ -401,7 +401,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestWaitsRefuseWhatCannotBe(t *testing.T) {
+func TestWaitsRejectWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	s := script(working)
 	client := s.client(t)
