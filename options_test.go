@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/livemigration/livemigration-go/internal/exchange"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 // credentialsFunc are credentials of somebody else.
@@ -102,7 +102,7 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.core.exchange.Prefix)
 	assert.Equal(t, 30*time.Second, client.core.exchange.Timeout)
-	assert.Equal(t, exchange.Policy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.core.exchange.Policy)
+	assert.Equal(t, retry.Policy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.core.exchange.Policy)
 	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.core.exchange.UserAgent)
 	transport, ok := newConfig("NewClient", nil).baseTransport().(*http.Transport)
 	require.True(t, ok)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 // Verdict is what came of a call.
@@ -39,7 +40,7 @@ type Outcome struct {
 
 func (c *call) outcome(v Verdict) Outcome {
 	o := Outcome{
-		Verdict: v, Failure: c.failure, Before: c.before, Ended: ContextError(c.ctx), Waiting: c.waiting,
+		Verdict: v, Failure: c.failure, Before: c.before, Ended: retry.ContextError(c.ctx), Waiting: c.waiting,
 		Attempts: c.attempts, Duration: time.Since(c.begun), Status: c.status,
 	}
 	if c.response != nil {

@@ -297,3 +297,9 @@ func TestWithoutDecodeTheStatusSaysEverything(t *testing.T) {
 		})
 	}
 }
+
+func TestTheZeroFailureIsNone(t *testing.T) {
+	t.Parallel()
+	assert.True(t, (&Failure{}).None())
+	assert.False(t, (&Failure{Err: io.EOF}).None())
+}
