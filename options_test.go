@@ -31,7 +31,7 @@ type roundTripperFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-func TestNewClientRefusesWhatCanNeverWork(t *testing.T) {
+func TestNewClientRejectsWhatCanNeverWork(t *testing.T) {
 	t.Parallel()
 	keys := APIKey("public", "private")
 	for name, tc := range map[string]struct {
@@ -140,7 +140,7 @@ func TestTheUsersHTTPClientIsUsedAndNotChanged(t *testing.T) {
 	jar := &recordingJar{}
 	hc := &http.Client{Jar: jar, Transport: &closingTransport{close: func() { closed = true }, roundTripperFunc: func(req *http.Request) (*http.Response, error) {
 		seen = req.Header
-		return answer(req, http.StatusBadRequest, nil, `{"error":400,"errorCode":"X"}`), nil
+		return newResponse(req, http.StatusBadRequest, nil, `{"error":400,"errorCode":"X"}`), nil
 	}}}
 	before := *hc
 	client, err := NewClient(noCredentials, WithHTTPClient(hc), WithUserAgent("my-tool/1.2"))

@@ -167,6 +167,7 @@ func TestAttemptsAreLimited(t *testing.T) {
 				assert.Len(t, s.requests, tc.want)
 				assert.Equal(t, tc.want, o.Failure.Response.Attempts)
 				assert.Equal(t, 500, o.Status)
+				assert.False(t, o.Waiting, "for an attempt that will not be made")
 			})
 		})
 	}
