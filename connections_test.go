@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -207,4 +208,57 @@ func ownGoroutines() string {
 		}
 	}
 	return strings.Join(found, "\n\n")
+}
+
+func TestARejectedDialThenAResponse(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil)
+	var dials atomic.Int32
+	dialer := &net.Dialer{}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if n := dials.Add(1); n == 1 || n == 3 { // once for the handshake, once for the request itself
+			address = "127.0.0.1:1"
+		}
+		return dialer.DialContext(ctx, network, address)
+	}}
+	client := newClient(t, a.Credentials(), quick, livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: transport}))
+	m, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+	require.NoError(t, err)
+	assert.Equal(t, a.Migrations()[1].ID, m.ID)
+	assert.Len(t, a.Migrations(), 2)
+	assert.Equal(t, 1, a.authenticated())
+
+	dials.Store(1) // the next but one is rejected again, after an attempt that was sent and rejected for now
+	a.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(429).WithRetryAfter(0), 1)
+	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+	require.NoError(t, err)
+	assert.Len(t, a.Migrations(), 3)
+}
+
+func TestACutCreationIsRetriedOnlyBeforeItsCredentialsAreSent(t *testing.T) {
+	t.Parallel()
+	t.Run("before", func(t *testing.T) {
+		t.Parallel()
+		a := newAtlas(t, nil, quick)
+		a.Inject(livemigrationtest.Handshake, livemigrationtest.ResetBeforeRequest(), 2)
+		m, err := a.client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+		require.NoError(t, err)
+		assert.Equal(t, a.Migrations()[1].ID, m.ID)
+		assert.Len(t, a.Migrations(), 2)
+		assert.Equal(t, 1, a.authenticated())
+	})
+	for name, fault := range map[string]livemigrationtest.Fault{
+		"after the request was read": livemigrationtest.ResetAfterRequest(), "in the response": livemigrationtest.TruncatedBody(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAtlas(t, nil, quick)
+			a.Inject(livemigrationtest.CreateMigration, fault, 1)
+			_, err := a.client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+			var unknown *livemigration.OutcomeUnknownError
+			require.ErrorAs(t, err, &unknown)
+			assert.Equal(t, 1, a.authenticated())
+			assert.Len(t, a.Migrations(), 2)
+		})
+	}
 }
