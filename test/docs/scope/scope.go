@@ -13,14 +13,14 @@ import (
 	_ "fmt"
 	_ "log"
 	"log/slog"
-	_ "net/http"
+	"net/http"
 	_ "os"
 	"testing"
 	_ "testing/synctest"
 	_ "time"
 
 	_ "github.com/mongodb-forks/digest"
-	_ "go.mongodb.org/atlas/mongodbatlas"
+	"go.mongodb.org/atlas/mongodbatlas"
 	_ "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	_ "go.opentelemetry.io/otel/propagation"
 
@@ -47,6 +47,18 @@ var (
 	db           *sql.DB
 	srv          *livemigrationtest.Server
 	t            *testing.T
+	err          error
+
+	publicKey, privateKey, password string
+)
+
+// What the tasks of docs/from-the-official-clients.md hand on to each other.
+var (
+	authenticated *http.Client
+	atlas         *mongodbatlas.Client
+	legacyRequest *mongodbatlas.LiveMigration
+	token         *livemigration.LinkToken
+	migration     *mongodbatlas.LiveMigration
 )
 
 // readPassword stands for a vault.
