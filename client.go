@@ -17,6 +17,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/exchange"
 	"github.com/livemigration/livemigration-go/internal/response"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 const version = "0.1.0"
@@ -112,7 +113,7 @@ func newCore(cfg *config, credentials Credentials, version endpoint.Version) (*c
 		Version:       version,
 		UserAgent:     userAgent(cfg.userAgent),
 		Timeout:       cfg.attemptTimeout(),
-		Policy:        exchange.Policy(cfg.retry),
+		Policy:        retry.Policy(cfg.retry),
 		Pacer:         cfg.pacer(),
 		Logger:        cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
 	})
@@ -263,9 +264,9 @@ func closeError(ctx, bounded context.Context, x *exchange.Exchanger, err error, 
 		api.Attempts = 1
 		return api
 	case ctx.Err() != nil:
-		err = exchange.ContextError(ctx)
+		err = retry.ContextError(ctx)
 	case bounded.Err() != nil:
-		err = exchange.NewTimeout(x.Timeout, err)
+		err = retry.NewTimeout(x.Timeout, err)
 	}
 	return &CallError{http.MethodPost, bearer.RevokePath, 1, took, err, x.Redactor().Clean(err.Error())}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// hostile is an Atlas behind somebody who changes what it answers, and writes down what is sent.
+// hostile is an Atlas behind somebody who changes its responses, and writes down what is sent.
 type hostile struct {
 	*livemigrationtest.Server
 	url    string
@@ -25,7 +25,7 @@ type hostile struct {
 	bodies int
 }
 
-func newHostile(t *testing.T, change func(http.ResponseWriter, *http.Request) (answered bool)) *hostile {
+func newHostile(t *testing.T, change func(http.ResponseWriter, *http.Request) (responded bool)) *hostile {
 	t.Helper()
 	h := &hostile{Server: livemigrationtest.NewServer()}
 	t.Cleanup(h.Close)

@@ -65,7 +65,7 @@ func ExampleNewClient() {
 		livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 8}))
 	fmt.Println(client != nil, err)
 
-	// What can never work is refused before anything is sent.
+	// What can never work is rejected before anything is sent.
 	_, err = livemigration.NewClient(livemigration.APIKey("public", "private"), livemigration.WithBaseURL("http://atlas.example.com"))
 	fmt.Println(err)
 	// Output:
@@ -197,7 +197,7 @@ func ExampleMigrationsService_Cutover() {
 	// Output: too early: true
 }
 
-// The three answers to an error: ask for other keys, mend the request, look by hand.
+// An error leaves three things to do: ask for other keys, correct the request, or look by hand.
 func ExampleAPIError() {
 	srv, client := inMemory()
 	defer srv.Close()
@@ -231,7 +231,7 @@ func ExampleInvalidRequestError() {
 	// destination.clusterName - is required
 }
 
-// The answer to a creation got lost: the migration may run.
+// The response to a creation got lost: the migration may run.
 func ExampleOutcomeUnknownError() {
 	srv, client := inMemory()
 	defer srv.Close()

@@ -41,7 +41,7 @@ func TestIDsAreTwentyFourLowerCaseHexadecimalDigits(t *testing.T) {
 	}
 }
 
-func TestARefusedIDIsNotRepeatedInTheError(t *testing.T) {
+func TestARejectedIDIsNotShownInTheError(t *testing.T) {
 	t.Parallel()
 	err := ProjectID("a-private-key-in-the-wrong-place").Validate()
 	assert.NotContains(t, err.Error(), "private-key")

@@ -145,7 +145,7 @@ func TestMigrationRequestRules(t *testing.T) {
 	}
 }
 
-func TestValidateRefusesAnUnknownVersion(t *testing.T) {
+func TestValidateRejectsAnUnknownVersion(t *testing.T) {
 	t.Parallel()
 	for _, version := range []APIVersion{0, 3, -1} {
 		err := validRequest().Validate(version)
@@ -271,7 +271,7 @@ func TestTheMethodsProjectDecides(t *testing.T) {
 		(&migrationPayload{projectID: sourceID, request: r}).violations(APIv2))
 }
 
-func TestShardKeyFieldsOfOtherShapesAreRefused(t *testing.T) {
+func TestShardKeyFieldsOfOtherShapesAreRejected(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ data, want string }{
 		"two members": {`{"a": 1, "b": 1}`, "an object of one member"},

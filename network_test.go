@@ -81,9 +81,9 @@ func request() livemigration.MigrationRequest {
 	}
 }
 
-// TestUnsentRequestsAreRepeated proves with real connections, for the operation that must not be carried out twice,
-// that every way of not reaching Atlas with credentials is repeated and is no unknown outcome.
-func TestUnsentRequestsAreRepeated(t *testing.T) {
+// TestUnsentRequestsAreRetried proves with real connections, for the operation that must not be carried out twice,
+// that every way of not reaching Atlas with credentials is retried and is no unknown outcome.
+func TestUnsentRequestsAreRetried(t *testing.T) {
 	t.Parallel()
 	keys := livemigration.APIKey("public", "private")
 	create := func(t *testing.T, client *livemigration.Client) (int, error) {
@@ -95,7 +95,7 @@ func TestUnsentRequestsAreRepeated(t *testing.T) {
 		assert.NotContains(t, err.Error(), "hunter2")
 		return resp.Attempts, err
 	}
-	t.Run("refused dial", func(t *testing.T) {
+	t.Run("rejected dial", func(t *testing.T) {
 		t.Parallel()
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -118,11 +118,11 @@ func TestUnsentRequestsAreRepeated(t *testing.T) {
 	t.Run("failing TLS handshake", func(t *testing.T) {
 		t.Parallel()
 		for name, handle := range map[string]func(net.Conn){
-			"closed":         func(net.Conn) {},
-			"reset":          reset,
-			"not TLS":        func(c net.Conn) { _, _ = io.WriteString(c, "220 mail.example.com ESMTP\r\n") },
-			"half a record":  func(c net.Conn) { _, _ = c.Write([]byte{22, 3, 3, 0, 70, 2}) },
-			"alert: refused": func(c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) },
+			"closed":        func(net.Conn) {},
+			"reset":         reset,
+			"not TLS":       func(c net.Conn) { _, _ = io.WriteString(c, "220 mail.example.com ESMTP\r\n") },
+			"half a record": func(c net.Conn) { _, _ = c.Write([]byte{22, 3, 3, 0, 70, 2}) },
+			"an alert":      func(c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				address, connections := listen(t, handle)
@@ -132,7 +132,7 @@ func TestUnsentRequestsAreRepeated(t *testing.T) {
 			})
 		}
 	})
-	t.Run("proxy that refuses CONNECT", func(t *testing.T) {
+	t.Run("proxy that rejects CONNECT", func(t *testing.T) {
 		t.Parallel()
 		address, connections := listen(t, func(c net.Conn) {
 			_, _ = http.ReadRequest(bufio.NewReader(c))
@@ -190,13 +190,13 @@ func TestAProxyThatCannotBeChosenIsNoUnknownOutcome(t *testing.T) {
 }
 
 // Not parallel: the client takes its proxy from the default transport.
-func TestProxiesThatRefuse(t *testing.T) {
+func TestProxiesThatDoNotConnect(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status   string
 		attempts int
 	}{
 		"credentials are asked for once": {"407 Proxy Authentication Required", 1},
-		"a failure for now is repeated":  {"503 Service Unavailable", 4},
+		"a failure for now is retried":   {"503 Service Unavailable", 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, connections := listen(t, func(c net.Conn) {
@@ -241,7 +241,7 @@ func TestAnExpiredNonceBehindATransportWithRequestsOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestATransportWithoutAnAnswerIsAnError(t *testing.T) {
+func TestATransportWithoutAResponseIsAnError(t *testing.T) {
 	t.Parallel()
 	broken := roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })
 	for _, credentials := range []livemigration.Credentials{bearer("t0k3n"), livemigration.APIKey("public", "private")} {
@@ -322,7 +322,7 @@ func (c credentials) Transport(_ *url.URL, base http.RoundTripper) (http.RoundTr
 	return c(base), nil
 }
 
-func TestARefusedDialThenAnAnswer(t *testing.T) {
+func TestARejectedDialThenAResponse(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t, nil)
 	var dials atomic.Int32
@@ -340,14 +340,14 @@ func TestARefusedDialThenAnAnswer(t *testing.T) {
 	assert.Len(t, a.Migrations(), 2)
 	assert.Equal(t, 1, a.authenticated())
 
-	dials.Store(1) // the next one but one is refused again: after an attempt that was sent, and refused for now
+	dials.Store(1) // the next but one is rejected again, after an attempt that was sent and rejected for now
 	a.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(429).WithRetryAfter(0), 1)
 	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
 	require.NoError(t, err)
 	assert.Len(t, a.Migrations(), 3)
 }
 
-func TestACutCreationIsRepeatedOnlyBeforeItsCredentialsAreSent(t *testing.T) {
+func TestACutCreationIsRetriedOnlyBeforeItsCredentialsAreSent(t *testing.T) {
 	t.Parallel()
 	t.Run("before", func(t *testing.T) {
 		t.Parallel()
@@ -360,7 +360,7 @@ func TestACutCreationIsRepeatedOnlyBeforeItsCredentialsAreSent(t *testing.T) {
 		assert.Equal(t, 1, a.authenticated())
 	})
 	for name, fault := range map[string]livemigrationtest.Fault{
-		"after the request was read": livemigrationtest.ResetAfterRequest(), "in the answer": livemigrationtest.TruncatedBody(),
+		"after the request was read": livemigrationtest.ResetAfterRequest(), "in the response": livemigrationtest.TruncatedBody(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -391,7 +391,7 @@ func TestAnIdleConnectionThatWasClosedIsReplaced(t *testing.T) {
 }
 
 // net/http sends a GET again by itself when a connection that it reuses breaks, with the same Authorization header. A
-// server that has seen the first one refuses the second one for its nonce count, and not for its keys.
+// server that has seen the first one rejects the second one for its nonce count, and not for its keys.
 func TestARequestThatNetHTTPSendsAgainIsNotTakenForOneWithWrongKeys(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t, nil, quick)
@@ -428,7 +428,7 @@ func TestCertificatesThatAreNotTrustedEndACallAtOnce(t *testing.T) {
 	assert.Len(t, a.Requests(), seen)
 }
 
-func TestRedirectsAreRefused(t *testing.T) {
+func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t, nil, quick)
 	elsewhere, connections := listen(t, func(net.Conn) {})
@@ -452,7 +452,7 @@ func TestACancelledCallReturnsAtOnce(t *testing.T) {
 		accepted <- struct{}{}
 		_, _ = io.Copy(io.Discard, c) // until the client closes it
 	}
-	t.Run("while a server does not answer", func(t *testing.T) {
+	t.Run("while a server does not respond", func(t *testing.T) {
 		address, _ := listen(t, hang)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan time.Time, 1)
@@ -465,7 +465,7 @@ func TestACancelledCallReturnsAtOnce(t *testing.T) {
 		assert.Less(t, time.Since(<-done), 50*time.Millisecond)
 		require.ErrorIs(t, err, context.Canceled)
 	})
-	t.Run("while an answer does not end", func(t *testing.T) {
+	t.Run("while a response does not end", func(t *testing.T) {
 		a := newAtlas(t, nil)
 		a.Inject(livemigrationtest.GetMigration, livemigrationtest.SlowBody(time.Hour), 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

@@ -85,7 +85,7 @@ func TestAWrapperThatHidesRequestsMakesNothingTwice(t *testing.T) {
 			return base.RoundTrip(req.WithContext(context.WithoutCancel(context.Background())))
 		}, livemigrationtest.ResetAfterRequest(), true, 1},
 		"fails by itself": {func(*http.Request, http.RoundTripper) (*http.Response, error) { return nil, broken }, livemigrationtest.Fault{}, true, 0},
-		"loses an answer": {func(req *http.Request, base http.RoundTripper) (*http.Response, error) {
+		"loses a response": {func(req *http.Request, base http.RoundTripper) (*http.Response, error) {
 			if resp, err := base.RoundTrip(req); err == nil {
 				_ = resp.Body.Close()
 			}
@@ -110,7 +110,7 @@ func TestAWrapperThatHidesRequestsMakesNothingTwice(t *testing.T) {
 	}
 }
 
-// A handshake that fails under a wrapper is still seen as one, and repeated.
+// A handshake that fails under a wrapper is still seen as one, and retried.
 func TestAWrapperDoesNotHideAFailedHandshake(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

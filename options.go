@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/livemigration/livemigration-go/internal/exchange"
 	"github.com/livemigration/livemigration-go/internal/pacing"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 const (
@@ -176,7 +176,7 @@ func newConfig(maker string, opts []Option) *config {
 	for _, v := range newWaitSettings(1, 1, c.waitDefaults, nil, true).violations {
 		c.reject(true, "WithWaitDefaults: "+v.String())
 	}
-	c.reject(!exchange.Policy(c.retry).Valid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
+	c.reject(!retry.Policy(c.retry).Valid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
 	return c
 }
 
@@ -316,7 +316,7 @@ func (c *config) baseTransport() http.RoundTripper {
 		transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}
 	}
 	if transport.OnProxyConnectResponse == nil {
-		transport.OnProxyConnectResponse = exchange.CheckProxy
+		transport.OnProxyConnectResponse = retry.CheckProxy
 	}
 	return transport
 }

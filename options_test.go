@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/livemigration/livemigration-go/internal/exchange"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 // credentialsFunc are credentials of somebody else.
@@ -31,7 +31,7 @@ type roundTripperFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-func TestNewClientRefusesWhatCanNeverWork(t *testing.T) {
+func TestNewClientRejectsWhatCanNeverWork(t *testing.T) {
 	t.Parallel()
 	keys := APIKey("public", "private")
 	for name, tc := range map[string]struct {
@@ -102,7 +102,7 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.core.exchange.Prefix)
 	assert.Equal(t, 30*time.Second, client.core.exchange.Timeout)
-	assert.Equal(t, exchange.Policy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.core.exchange.Policy)
+	assert.Equal(t, retry.Policy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 30 * time.Second}, client.core.exchange.Policy)
 	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.core.exchange.UserAgent)
 	transport, ok := newConfig("NewClient", nil).baseTransport().(*http.Transport)
 	require.True(t, ok)
@@ -140,7 +140,7 @@ func TestTheUsersHTTPClientIsUsedAndNotChanged(t *testing.T) {
 	jar := &recordingJar{}
 	hc := &http.Client{Jar: jar, Transport: &closingTransport{close: func() { closed = true }, roundTripperFunc: func(req *http.Request) (*http.Response, error) {
 		seen = req.Header
-		return answer(req, http.StatusBadRequest, nil, `{"error":400,"errorCode":"X"}`), nil
+		return newResponse(req, http.StatusBadRequest, nil, `{"error":400,"errorCode":"X"}`), nil
 	}}}
 	before := *hc
 	client, err := NewClient(noCredentials, WithHTTPClient(hc), WithUserAgent("my-tool/1.2"))

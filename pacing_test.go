@@ -17,7 +17,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-const refusedStatus = http.StatusTooManyRequests
+const rejectedStatus = http.StatusTooManyRequests
 
 // paced runs a test on virtual time, with a client of an in-process Atlas.
 func paced(t *testing.T, limit int, opts []livemigration.Option, test func(*testing.T, *livemigrationtest.Server, *livemigration.Client)) {
@@ -45,8 +45,8 @@ func TestManyWatchesKeepWithinTheRateLimit(t *testing.T) {
 		opts  []livemigration.Option
 		check func(*testing.T, int)
 	}{
-		"with pacing":    {nil, func(t *testing.T, refused int) { assert.Zero(t, refused) }},
-		"without pacing": {[]livemigration.Option{livemigration.WithoutPacing()}, func(t *testing.T, refused int) { assert.Greater(t, refused, 100) }},
+		"with pacing":    {nil, func(t *testing.T, rejected int) { assert.Zero(t, rejected) }},
+		"without pacing": {[]livemigration.Option{livemigration.WithoutPacing()}, func(t *testing.T, rejected int) { assert.Greater(t, rejected, 100) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +60,7 @@ func TestManyWatchesKeepWithinTheRateLimit(t *testing.T) {
 					})
 				}
 				all.Wait()
-				tc.check(t, count(srv, livemigrationtest.GetMigration, refusedStatus))
+				tc.check(t, count(srv, livemigrationtest.GetMigration, rejectedStatus))
 			})
 		})
 	}
@@ -76,12 +76,12 @@ func TestA429HoldsItsOwnBucketOnly(t *testing.T) {
 	}
 }
 
-func checkHold(t *testing.T, refusal livemigrationtest.Fault) {
+func checkHold(t *testing.T, rejection livemigrationtest.Fault) {
 	t.Helper()
 	paced(t, 0, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
 		ctx, start := t.Context(), time.Now()
 		id := create(t, srv, client)
-		srv.Inject(livemigrationtest.GetMigration, refusal, 1)
+		srv.Inject(livemigrationtest.GetMigration, rejection, 1)
 		var first sync.WaitGroup
 		first.Go(func() {
 			_, err := client.Migrations.Get(ctx, srv.ProjectID(), id)
@@ -155,7 +155,7 @@ func TestALongQueueIsNoOutage(t *testing.T) {
 			})
 		}
 		all.Wait()
-		assert.Zero(t, count(srv, livemigrationtest.GetMigration, refusedStatus))
+		assert.Zero(t, count(srv, livemigrationtest.GetMigration, rejectedStatus))
 	})
 }
 

@@ -29,7 +29,7 @@ func (b bearer) Transport(origin *url.URL, base http.RoundTripper) (http.RoundTr
 	}), nil
 }
 
-// outcome is what a call of which the first attempt fails comes to.
+// outcome is what becomes of a call whose first attempt fails.
 type outcome struct {
 	attempts int   // authenticated requests
 	err      error // nil for success
@@ -37,8 +37,8 @@ type outcome struct {
 	created  int   // jobs more than before
 }
 
-// classes are the rows of the retry table; a creation that is repeated is a row of its own for what it leaves behind,
-// and so are the two whose repetition Atlas refuses.
+// classes are the rows of the retry table; a creation that is retried is a row of its own for what it leaves behind,
+// and so are the two whose retry Atlas rejects.
 var classes = map[livemigrationtest.Operation]string{
 	livemigrationtest.GetMigration: "read", livemigrationtest.GetValidation: "read", livemigrationtest.ListAvailableProjects: "read",
 	livemigrationtest.CreateValidation: "validate", livemigrationtest.DeleteLinkToken: "delete", livemigrationtest.Cutover: "cutover",
@@ -52,7 +52,7 @@ func TestRetryTable(t *testing.T) {
 		conflict = livemigration.ErrConflict
 		none     = map[string]outcome{}
 	)
-	repeated := map[string]outcome{
+	retried := map[string]outcome{
 		"read": {2, nil, false, 0}, "validate": {2, nil, false, 1}, "delete": {2, nil, false, -1}, "cutover": {2, nil, false, 0}, "create": {2, nil, false, 1},
 	}
 	with := func(base map[string]outcome, class string, o outcome) map[string]outcome {
@@ -64,9 +64,9 @@ func TestRetryTable(t *testing.T) {
 		}
 		return changed
 	}
-	unknown := with(repeated, "create", outcome{1, srv, true, 0})
-	slow := with(repeated, "create", outcome{1, nil, true, 0})
-	// lost: carried out, and the answer did not arrive.
+	unknown := with(retried, "create", outcome{1, srv, true, 0})
+	slow := with(retried, "create", outcome{1, nil, true, 0})
+	// lost: carried out, and the response did not arrive.
 	lost := map[string]outcome{
 		"read": {2, nil, false, 0}, "validate": {2, nil, false, 2}, "delete": {2, nil, false, -1}, "cutover": {2, conflict, true, 0}, "create": {1, nil, true, 1},
 	}
@@ -79,9 +79,9 @@ func TestRetryTable(t *testing.T) {
 		{"no fault", "", livemigrationtest.Fault{}, none},
 		{"unsent: reset while credentials are negotiated", livemigrationtest.Handshake, livemigrationtest.ResetBeforeRequest(), none},
 		{"unsent: gateway error while credentials are negotiated", livemigrationtest.Handshake, livemigrationtest.RawStatus(502, "text/html", "<h1>oops</h1>"), none},
-		{"429", "", livemigrationtest.Status(429).WithRetryAfter(2 * time.Second), repeated},
-		{"429 without Retry-After", "", livemigrationtest.Status(429), repeated},
-		{"503 with Retry-After", "", livemigrationtest.Status(503).WithRetryAfter(2 * time.Second), repeated},
+		{"429", "", livemigrationtest.Status(429).WithRetryAfter(2 * time.Second), retried},
+		{"429 without Retry-After", "", livemigrationtest.Status(429), retried},
+		{"503 with Retry-After", "", livemigrationtest.Status(503).WithRetryAfter(2 * time.Second), retried},
 		{"500", "", livemigrationtest.Status(500), unknown},
 		{"502", "", livemigrationtest.Status(502), unknown},
 		{"503", "", livemigrationtest.Status(503), unknown},
@@ -98,10 +98,10 @@ func TestRetryTable(t *testing.T) {
 		{"425", "", livemigrationtest.RawStatus(425, "", ""), slow},
 		{"460", "", livemigrationtest.RawStatus(460, "", ""), slow},
 		{"499, carried out", "", livemigrationtest.RawStatus(499, "", "").CarriedOut(), lost},
-		{"reset before the request is read", "", livemigrationtest.ResetBeforeRequest(), with(repeated, "create", outcome{1, nil, true, 0})},
+		{"reset before the request is read", "", livemigrationtest.ResetBeforeRequest(), with(retried, "create", outcome{1, nil, true, 0})},
 		{"reset after the request", "", livemigrationtest.ResetAfterRequest(), lost},
-		{"truncated answer", "", livemigrationtest.TruncatedBody(), with(lost, "cutover", outcome{1, nil, false, 0})},
-		{"answer that is not JSON", "", livemigrationtest.NonJSONBody(), lost},
+		{"truncated response", "", livemigrationtest.TruncatedBody(), with(lost, "cutover", outcome{1, nil, false, 0})},
+		{"response that is not JSON", "", livemigrationtest.NonJSONBody(), lost},
 		{"wrong media type", "", livemigrationtest.WrongMediaType(), none},
 	} {
 		for _, operation := range operationCases {
@@ -121,7 +121,7 @@ func TestRetryTable(t *testing.T) {
 					class := classes[operation.operation]
 					want, ok := tc.want[class]
 					if !ok { // as without any fault
-						want = repeated[class]
+						want = retried[class]
 						want.attempts = 1
 					}
 					if want.err != nil || want.unknown {

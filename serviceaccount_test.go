@@ -28,7 +28,7 @@ func accountClient(t *testing.T, srv *livemigrationtest.Server, opts ...livemigr
 	}, opts...)...)
 }
 
-// count is how many requests of an operation have arrived, and been answered with one of the statuses if there are any.
+// count is how many requests of an operation have arrived and had a response with one of the statuses, if there are any.
 func count(srv *livemigrationtest.Server, op livemigrationtest.Operation, statuses ...int) (n int) {
 	for _, r := range srv.Requests() {
 		matches := len(statuses) == 0
@@ -104,14 +104,14 @@ func TestWrongServiceAccounts(t *testing.T) {
 	require.ErrorIs(t, err, livemigration.ErrForbidden)
 }
 
-// A request for a token is repeated for every operation, since the operation itself has not been sent.
+// A request for a token is retried for every operation, since the operation itself has not been sent.
 func TestFailedTokenRequests(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		fault  livemigrationtest.Fault
-		repeat bool
-		is     error
-		text   string
+		fault   livemigrationtest.Fault
+		retried bool
+		is      error
+		text    string
 	}{
 		"500":           {livemigrationtest.Status(500), true, livemigration.ErrServer, "POST /api/oauth/token: 500"},
 		"502 page":      {livemigrationtest.RawStatus(502, "text/html", "<html>bad"), true, livemigration.ErrServer, "POST /api/oauth/token: 502"},
@@ -146,7 +146,7 @@ func TestFailedTokenRequests(t *testing.T) {
 					}
 					srv.Inject(livemigrationtest.IssueToken, tc.fault, 1)
 					err := call()
-					if tc.repeat {
+					if tc.retried {
 						require.NoError(t, err)
 						assert.LessOrEqual(t, len(srv.Migrations()), 1)
 						srv.ExpireTokens()
@@ -160,7 +160,7 @@ func TestFailedTokenRequests(t *testing.T) {
 						require.ErrorIs(t, err, tc.is)
 					}
 					var api *livemigration.APIError
-					if errors.As(err, &api) && tc.repeat {
+					if errors.As(err, &api) && tc.retried {
 						assert.Equal(t, 5, api.Attempts)
 						assert.Positive(t, api.Duration)
 					}
@@ -214,12 +214,12 @@ func TestATokenThatDies(t *testing.T) {
 				_, err = client.Migrations.WaitComplete(t.Context(), srv.ProjectID(), m.ID)
 				require.NoError(t, err)
 				assert.Len(t, srv.Migrations(), 1)
-				refused := count(srv, livemigrationtest.GetMigration, 401)
+				rejected := count(srv, livemigrationtest.GetMigration, 401)
 				tokens := count(srv, livemigrationtest.IssueToken, 200)
 				if strings.HasPrefix(name, "short") || strings.HasPrefix(name, "later") {
-					assert.Zero(t, refused, "a token is renewed before it expires")
+					assert.Zero(t, rejected, "a token is renewed before it expires")
 				}
-				assert.LessOrEqual(t, refused, tokens, "a 401 costs one token and one repeat")
+				assert.LessOrEqual(t, rejected, tokens, "a 401 costs one token and one retry")
 			})
 		})
 	}
@@ -347,8 +347,8 @@ func TestNothingShowsAServiceAccount(t *testing.T) {
 	}
 }
 
-// Whatever answers a request for a token, the call ends in an error or a success, and shows no secret.
-func FuzzTokenAnswers(f *testing.F) {
+// Whatever the response to a request for a token is, the call ends in an error or a success, and shows no secret.
+func FuzzTokenResponses(f *testing.F) {
 	for _, body := range []string{
 		`{"access_token":"abc","token_type":"Bearer","expires_in":3600}`, `{"access_token":"abc","expires_in":-1}`, `{"expires_in":"12"}`,
 		`{"error":"invalid_client","error_description":"no SECRET"}`, `access_token=abc&token_type=bearer&expires_in=x`, `[]`, `null`, "\x00", `{"access_token":"a\nb"}`,
@@ -368,7 +368,7 @@ func FuzzTokenAnswers(f *testing.F) {
 		srv.ClearFaults()
 		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(status, contentType, strings.ReplaceAll(body, "SECRET", secret.Reveal())), 2)
 		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
-		require.Error(t, err, "no token of a made-up answer is good")
+		require.Error(t, err, "no token of a made-up response is good")
 		require.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
 		require.NotContains(t, err.Error(), secret.Reveal())
 		require.NotContains(t, err.Error(), "\n")

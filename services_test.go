@@ -57,7 +57,7 @@ func (a *atlas) endMigrations() {
 	}
 }
 
-// authenticated counts the requests that carried accepted credentials, answered or not.
+// authenticated counts the requests that carried accepted credentials, with a response or without.
 func (a *atlas) authenticated() int {
 	n := 0
 	for _, r := range a.Requests() {
@@ -249,7 +249,7 @@ func TestRolesAndKeys(t *testing.T) {
 	}
 }
 
-func TestWrongKeysCostTwoRequestsAndShowAtlassAnswer(t *testing.T) {
+func TestWrongKeysCostTwoRequestsAndShowWhatAtlasSays(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()})
 	public, _ := a.APIKey()
@@ -278,7 +278,7 @@ func TestWrongKeysCostTwoRequestsAndShowAtlassAnswer(t *testing.T) {
 	assert.Len(t, a.Migrations(), 1)
 }
 
-func TestAnUnanswerableChallengeIsExplained(t *testing.T) {
+func TestAChallengeThatCannotBeMetIsExplained(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess(), livemigrationtest.WithAlgorithm("MD5")})
 	basic := roundTripper(func(req *http.Request) (*http.Response, error) {

@@ -60,7 +60,7 @@ func TestTLS(t *testing.T) {
 		{"expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, func(*tls.Config) {}, true, "certificate has expired", 1},
 		{"not yet valid", func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }, func(*tls.Config) {}, true, "not yet valid", 1},
 		{"wrong host name", func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 9)} }, func(*tls.Config) {}, true, "certificate is valid for 127.0.0.9, not 127.0.0.1", 1},
-		// An alert cannot be told apart from a handshake that another attempt may mend.
+		// An alert cannot be told apart from a handshake that may succeed in another attempt.
 		{"TLS 1.1", func(*x509.Certificate) {}, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, true, "protocol version not supported", 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
-	"github.com/livemigration/livemigration-go/internal/exchange"
 	"github.com/livemigration/livemigration-go/internal/pacing"
 	"github.com/livemigration/livemigration-go/internal/poll"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 // WaitOption changes how Watch and the Wait functions poll.
@@ -272,9 +272,9 @@ func (w *watch[T]) look(ctx context.Context) (l poll.Look[T]) {
 func passing(err error) bool {
 	var api *APIError
 	if errors.As(err, &api) {
-		return exchange.Passing(api.StatusCode)
+		return retry.Passing(api.StatusCode)
 	}
-	return !errors.Is(err, ErrInvalidRequest) && !exchange.Permanent(err)
+	return !errors.Is(err, ErrInvalidRequest) && !retry.Permanent(err)
 }
 
 // error is that of a wait which ended before its job did. A rejected id is left as it is: a message with that id could
@@ -288,9 +288,9 @@ func (w *watch[T]) error(ctx context.Context, err error) error {
 	var late *pacing.TooLate
 	switch {
 	case ended.Interrupted && ended.Before != nil:
-		e.Err = &interruptedError{exchange.ContextError(ctx), "while waiting for the next poll after", summaryOf(ended.Before), ended.Before}
+		e.Err = &interruptedError{retry.ContextError(ctx), "while waiting for the next poll after", summaryOf(ended.Before), ended.Before}
 	case ended.Interrupted:
-		e.Err = exchange.ContextError(ctx)
+		e.Err = retry.ContextError(ctx)
 	case ended.Before != nil && ctx.Err() != nil && !errors.As(ended.Err, new(*interruptedError)):
 		e.Err = &interruptedError{ended.Err, "in a poll after", summaryOf(ended.Before), ended.Before}
 	case errors.As(ended.Err, &late):
@@ -315,7 +315,7 @@ func (w *watch[T]) logState(ctx context.Context, last, state *T) {
 }
 
 func (w *watch[T]) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append(exchange.JobAttrs(w.endpoint, w.ids[0].segment(), w.ids[1].segment()), attrs...)
+	attrs = append(w.endpoint.LogAttrs(w.ids[0].segment(), w.ids[1].segment()), attrs...)
 	w.core.exchange.Logger.LogAttrs(ctx, level, message, attrs...)
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// net/http repeats a request that calls itself idempotent when a connection breaks that it has used before.
+// net/http retries a request that calls itself idempotent when a connection breaks that it has used before.
 func TestAWrapperThatCallsACreationIdempotent(t *testing.T) {
 	t.Parallel()
 	srv := livemigrationtest.NewServer()
@@ -84,7 +84,7 @@ func meddling(t *testing.T, srv *livemigrationtest.Server, meddle func(*http.Req
 	return newClient(t, srv.ServiceAccountCredentials(), append(opts, livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(hc))...)
 }
 
-// Creations that are refused for their token have not been carried out, whoever asks for the next one.
+// Creations that are rejected for their token have not been carried out, whoever asks for the next one.
 func TestATokenThatDiesUnderManyCreations(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestATokenThatDiesUnderManyCreations(t *testing.T) {
 				return nil, errors.New("connection refused")
 			}
 			if req.Method == http.MethodPost {
-				time.Sleep(time.Second) // so that all are refused
+				time.Sleep(time.Second) // so that all are rejected
 			}
 			return base.RoundTrip(req)
 		})
@@ -119,7 +119,7 @@ func TestATokenThatDiesUnderManyCreations(t *testing.T) {
 }
 
 // What a call has not got its turn for after its first attempt may have been carried out by that.
-func TestNoTurnAfterALostAnswer(t *testing.T) {
+func TestNoTurnAfterALostResponse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := inProcess(livemigrationtest.WithSpeed(1), livemigrationtest.WithProjects(2))
@@ -131,14 +131,14 @@ func TestNoTurnAfterALostAnswer(t *testing.T) {
 			if err != nil || req.Method != http.MethodPut && !strings.HasSuffix(req.URL.Path, "/validate") {
 				return resp, err
 			}
-			// Meanwhile another call is refused, for long.
+			// Meanwhile another call is rejected, for long.
 			srv.Inject(livemigrationtest.AnyOperation, livemigrationtest.Status(429).WithRetryAfter(10*time.Minute), 1)
 			if req.Method == http.MethodPut {
 				_, _ = client.Migrations.Get(req.Context(), srv.ProjectID(), id)
 			} else {
 				_, _ = client.Validations.Get(req.Context(), srv.ProjectIDs()[1], livemigration.ValidationID(id))
 			}
-			return nil, fmt.Errorf("malformed answer %q", "x "+req.Header.Get("Authorization"))
+			return nil, fmt.Errorf("malformed response %q", "x "+req.Header.Get("Authorization"))
 		})
 		id = create(t, srv, client)
 		_, err := client.Migrations.WaitReadyForCutover(t.Context(), srv.ProjectID(), id)
@@ -152,7 +152,7 @@ func TestNoTurnAfterALostAnswer(t *testing.T) {
 		_, err = client.Validations.Create(t.Context(), srv.ProjectIDs()[1], request)
 		var late *livemigration.PacingError
 		require.ErrorAs(t, err, &late)
-		require.ErrorContains(t, err, "the attempt before: malformed answer")
+		require.ErrorContains(t, err, "the attempt before: malformed response")
 		require.ErrorContains(t, err, "[REDACTED]")
 		assert.Equal(t, 1, late.Attempts)
 		assert.Positive(t, late.Duration)
@@ -204,7 +204,7 @@ type dumped struct{ bytes.Buffer }
 
 func (d *dumped) Errorf(format string, args ...any) { fmt.Fprintf(d, format, args...) }
 
-// A dump by reflection must not reach the buffers of connections, in which the last request and answer stand. It reads
+// A dump by reflection must not reach the buffers of connections, in which the last request and response stand. It reads
 // without locks all that it reaches, down to the zone of a time, so nothing else runs beside it.
 func TestADumpFindsNoConnection(t *testing.T) {
 	require.NotEmpty(t, time.Now().String()) // the zone is read when it is first needed

@@ -224,6 +224,32 @@ func TestOtherTransportsCloseTheirIdleConnections(t *testing.T) {
 	transport.CloseIdleConnections()
 }
 
+// A transport may end a request whose time is over with an error that does not say so.
+func TestATimeoutInOtherWords(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		expire bool
+		closed int
+	}{{"the deadline has passed", true, 1}, {"it has not", false, 0}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c, expire := newExpiring(t)
+			base := &closer{roundTripper: func(*http.Request) (*http.Response, error) {
+				if tc.expire {
+					expire()
+				}
+				return nil, io.EOF
+			}}
+			transport := NewTransport(base)
+			_, err := c.send(t, transport, c.request(t, http.MethodGet, "http://a.invalid", ""))
+			require.ErrorIs(t, err, io.EOF)
+			require.ErrorIs(t, get(t, transport, "http://a.invalid"), io.EOF)
+			assert.Equal(t, tc.closed, base.closed)
+		})
+	}
+}
+
 func TestLanesThatWereLeft(t *testing.T) {
 	t.Parallel()
 	closed := map[string]int{}

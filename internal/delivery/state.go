@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 )
 
 // State tracks the request of one attempt. After an error a connection may still be about to write, so a request that
@@ -140,5 +141,29 @@ func (s *State) connected(conn net.Conn) {
 	s.answered.Store(false)
 	if s.phase.Load() != handshake {
 		s.phase.Store(connected)
+	}
+}
+
+// Bound limits an attempt to its time, and to the caller's context. With a grace a request that is on its way outlives
+// that context; one that has not been sent ends with it.
+func (s *State) Bound(ctx context.Context, limit, grace time.Duration) (context.Context, context.CancelFunc) {
+	if grace <= 0 {
+		return context.WithTimeout(ctx, limit)
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	var timer atomic.Pointer[time.Timer]
+	stop := context.AfterFunc(ctx, func() {
+		if s.Unsent() {
+			cancel()
+			return
+		}
+		timer.Store(time.AfterFunc(grace, cancel))
+	})
+	return bounded, func() {
+		stop()
+		if t := timer.Load(); t != nil {
+			t.Stop()
+		}
+		cancel()
 	}
 }

@@ -4,6 +4,7 @@
 package endpoint
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 )
@@ -111,14 +112,21 @@ var (
 		Path: "/orgs/{orgId}/liveExport/migrationLink", MediaType: JSON, Retry: Always, Rejection: NotFoundIsDone}
 )
 
-// Kind is the service of the endpoint.
-func (e *Endpoint) Kind() string {
-	kind, _, _ := strings.Cut(e.Name, ".")
-	return kind
+// LogAttrs name the organization or project of a call, and its job if it has one.
+func (e *Endpoint) LogAttrs(scope, job string) []slog.Attr {
+	if strings.HasPrefix(e.Path, "/orgs/") {
+		return []slog.Attr{slog.String("org_id", scope)}
+	}
+	attrs := []slog.Attr{slog.String("project_id", scope)}
+	switch {
+	case job == "":
+	case strings.HasPrefix(e.Name, "Validations."):
+		attrs = append(attrs, slog.String("validation_id", job))
+	default:
+		attrs = append(attrs, slog.String("migration_id", job))
+	}
+	return attrs
 }
-
-// OfOrganization reports whether the scope of the endpoint is an organization, and not a project.
-func (e *Endpoint) OfOrganization() bool { return strings.HasPrefix(e.Path, "/orgs/") }
 
 // Creates reports whether the response is about something that did not exist before.
 func (e *Endpoint) Creates() bool { return e.Method == http.MethodPost }

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -28,27 +29,24 @@ func TestEndpoints(t *testing.T) {
 	for _, tc := range []struct {
 		endpoint *Endpoint
 		want     Endpoint
-		kind     string
 		creates  bool
 	}{
-		{&CreateLinkToken, Endpoint{Name: "LinkTokens.Create", Method: http.MethodPost, Path: org + "/linkTokens", MediaType: old, Retry: Unsent, SecretResponse: true}, "LinkTokens", true},
-		{&DeleteLinkToken, Endpoint{Name: "LinkTokens.Delete", Method: http.MethodDelete, Path: org + "/linkTokens", MediaType: old, Retry: Always, Rejection: NotFoundIsDone}, "LinkTokens", false},
-		{&ListAvailableProjects, Endpoint{Name: "AvailableProjects.List", Method: http.MethodGet, Path: org + "/availableProjects", MediaType: old, Retry: Always}, "AvailableProjects", false},
-		{&CreateValidation, Endpoint{Name: "Validations.Create", Method: http.MethodPost, Path: project + "/validate", MediaType: current, Retry: Always}, "Validations", true},
-		{&GetValidation, Endpoint{Name: "Validations.Get", Method: http.MethodGet, Path: project + "/validate/{validationId}", MediaType: old, Retry: Always}, "Validations", false},
-		{&CreateMigration, Endpoint{Name: "Migrations.Create", Method: http.MethodPost, Path: project, MediaType: current, Retry: Unsent}, "Migrations", true},
-		{&GetMigration, Endpoint{Name: "Migrations.Get", Method: http.MethodGet, Path: project + "/{liveMigrationId}", MediaType: old, Retry: Always}, "Migrations", false},
-		{&Cutover, Endpoint{Name: "Migrations.Cutover", Method: http.MethodPut, Path: project + "/{liveMigrationId}/cutover", MediaType: old, Retry: Always, Rejection: MayBeDone}, "Migrations", false},
-		{&CreateMigrationLink, Endpoint{Name: "MigrationLink.Create", Method: http.MethodPost, Path: source, MediaType: JSON, Retry: Unsent}, "MigrationLink", true},
-		{&GetMigrationLink, Endpoint{Name: "MigrationLink.Status", Method: http.MethodGet, Path: source + "/status", MediaType: JSON, Retry: Always}, "MigrationLink", false},
-		{&DeleteMigrationLink, Endpoint{Name: "MigrationLink.Delete", Method: http.MethodDelete, Path: source, MediaType: JSON, Retry: Always, Rejection: NotFoundIsDone}, "MigrationLink", false},
+		{&CreateLinkToken, Endpoint{Name: "LinkTokens.Create", Method: http.MethodPost, Path: org + "/linkTokens", MediaType: old, Retry: Unsent, SecretResponse: true}, true},
+		{&DeleteLinkToken, Endpoint{Name: "LinkTokens.Delete", Method: http.MethodDelete, Path: org + "/linkTokens", MediaType: old, Retry: Always, Rejection: NotFoundIsDone}, false},
+		{&ListAvailableProjects, Endpoint{Name: "AvailableProjects.List", Method: http.MethodGet, Path: org + "/availableProjects", MediaType: old, Retry: Always}, false},
+		{&CreateValidation, Endpoint{Name: "Validations.Create", Method: http.MethodPost, Path: project + "/validate", MediaType: current, Retry: Always}, true},
+		{&GetValidation, Endpoint{Name: "Validations.Get", Method: http.MethodGet, Path: project + "/validate/{validationId}", MediaType: old, Retry: Always}, false},
+		{&CreateMigration, Endpoint{Name: "Migrations.Create", Method: http.MethodPost, Path: project, MediaType: current, Retry: Unsent}, true},
+		{&GetMigration, Endpoint{Name: "Migrations.Get", Method: http.MethodGet, Path: project + "/{liveMigrationId}", MediaType: old, Retry: Always}, false},
+		{&Cutover, Endpoint{Name: "Migrations.Cutover", Method: http.MethodPut, Path: project + "/{liveMigrationId}/cutover", MediaType: old, Retry: Always, Rejection: MayBeDone}, false},
+		{&CreateMigrationLink, Endpoint{Name: "MigrationLink.Create", Method: http.MethodPost, Path: source, MediaType: JSON, Retry: Unsent}, true},
+		{&GetMigrationLink, Endpoint{Name: "MigrationLink.Status", Method: http.MethodGet, Path: source + "/status", MediaType: JSON, Retry: Always}, false},
+		{&DeleteMigrationLink, Endpoint{Name: "MigrationLink.Delete", Method: http.MethodDelete, Path: source, MediaType: JSON, Retry: Always, Rejection: NotFoundIsDone}, false},
 	} {
 		t.Run(tc.want.Name, func(t *testing.T) {
 			t.Parallel()
 			assert.Equal(t, tc.want, *tc.endpoint)
-			assert.Equal(t, tc.kind, tc.endpoint.Kind())
 			assert.Equal(t, tc.creates, tc.endpoint.Creates())
-			assert.Equal(t, strings.Contains(tc.want.Path, "{orgId}"), tc.endpoint.OfOrganization())
 		})
 	}
 }
@@ -111,4 +109,25 @@ func TestVersions(t *testing.T) {
 	assert.Equal(t, "/api/public/v1.0", Source.Prefix())
 	assert.Equal(t, "application/json", GetMigrationLink.MediaTypeFor(Source))
 	assert.Equal(t, "unknown", Version(0).String())
+}
+
+func TestAttributesOfAJob(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		endpoint *Endpoint
+		job      string
+		want     string
+	}{
+		{"migration", &GetMigration, "j", "[project_id=s migration_id=j]"},
+		{"validation", &GetValidation, "j", "[project_id=s validation_id=j]"},
+		{"no job yet", &CreateMigration, "", "[project_id=s]"},
+		{"organization", &DeleteLinkToken, "", "[org_id=s]"},
+		{"organization of the source side", &GetMigrationLink, "", "[org_id=s]"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, tc.want, fmt.Sprint(tc.endpoint.LogAttrs("s", tc.job)))
+		})
+	}
 }

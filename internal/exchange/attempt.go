@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/pacing"
@@ -63,7 +62,7 @@ func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 		c.delivery.Hide()
 	}
 	own := &attemptContext{req.Context(), Attempt{c.Endpoint.Name, c.Scope, c.attempts}}
-	ctx, cancel := c.bound(own)
+	ctx, cancel := c.delivery.Bound(own, t.x.Timeout, c.Grace)
 	resp, err := t.x.Transport.RoundTrip(req.WithContext(ctx))
 	if err != nil || resp == nil || resp.Body == nil {
 		cancel()
@@ -71,30 +70,6 @@ func (t *attemptTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	}
 	resp.Body = &boundedBody{resp.Body, cancel}
 	return resp, nil
-}
-
-// bound limits an attempt to its time, and to the caller's context. With a grace a request that is on its way outlives
-// that context; one that has not been sent ends with it.
-func (c *call) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if c.Grace <= 0 {
-		return context.WithTimeout(ctx, c.x.Timeout)
-	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.x.Timeout)
-	var timer atomic.Pointer[time.Timer]
-	stop := context.AfterFunc(ctx, func() {
-		if c.delivery.Unsent() {
-			cancel()
-			return
-		}
-		timer.Store(time.AfterFunc(c.Grace, cancel))
-	})
-	return bounded, func() {
-		stop()
-		if t := timer.Load(); t != nil {
-			t.Stop()
-		}
-		cancel()
-	}
 }
 
 // boundedBody is the body of an attempt, whose time runs until it is closed.

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/pacing"
 	"github.com/livemigration/livemigration-go/internal/redact"
 	"github.com/livemigration/livemigration-go/internal/response"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 // call is one Request on its way. It holds the attempts' common state in one allocation.
@@ -116,7 +118,7 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	}
 	c.turn.Cancel() // unless its response has been reported
 	c.before = c.failure
-	c.failure = classify(named(ctx, err, c.started, c.x.Timeout), &c.delivery)
+	c.failure = classify(retry.NameTimeout(ctx, err, c.started, c.x.Timeout), &c.delivery)
 	f := &c.failure
 	if f.Response != nil && f.Response.Attempts == 0 { // a token endpoint's, and perhaps also that of other calls
 		own := *f.Response
@@ -128,8 +130,8 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	} else {
 		f.Text = c.text(f.Err)
 	}
-	if c.x.Policy.tooLong(f) {
-		f.Limit = c.x.Policy.longestWait()
+	if c.x.Policy.TooLong(f.Response) {
+		f.Limit = c.x.Policy.LongestWait()
 	}
 	c.logAttempt(f)
 	if !c.retries(ctx) {
@@ -148,17 +150,9 @@ func (c *call) retries(ctx context.Context) bool {
 	if !allowed || ctx.Err() != nil || c.attempts >= c.maxAttempts() || f.Limit > 0 {
 		return false
 	}
-	c.wait = c.x.Policy.backoff(c.attempts, f)
+	c.wait = c.x.Policy.Backoff(c.attempts, f.Response)
 	deadline, ok := ctx.Deadline()
 	return !ok || time.Until(deadline) >= max(c.wait, c.x.Pacer.Held(c.Scope))
 }
 
-func (c *call) maxAttempts() int {
-	if c.MaxAttempts > 0 {
-		return c.MaxAttempts
-	}
-	return c.x.Policy.MaxAttempts
-}
-
-// backoff is the wait that retries has drawn.
-func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait }
+func (c *call) maxAttempts() int { return cmp.Or(c.MaxAttempts, c.x.Policy.MaxAttempts) }

@@ -267,3 +267,25 @@ func TestGraceDoesNotOutliveItsAttempt(t *testing.T) {
 		}
 	})
 }
+
+// foreign is a context of another package. To follow one, package context starts a goroutine.
+type foreign struct {
+	context.Context
+	done chan struct{}
+}
+
+func (f foreign) Done() <-chan struct{} { return f.done }
+
+func TestNothingOfACallGoesOnAfterIt(t *testing.T) {
+	t.Parallel()
+	for _, grace := range []time.Duration{0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) { // it fails if a goroutine is left
+			s := script(fail(io.EOF), hang, reply(503, "", "Retry-After", "0"), unsent(io.EOF), reply(200, ""))
+			r := reading()
+			r.Grace = grace
+			ctx := foreign{t.Context(), make(chan struct{})}
+			require.Equal(t, Done, s.exchanger(paced).Do(ctx, r).Verdict)
+			require.Len(t, s.requests, 5)
+		})
+	}
+}

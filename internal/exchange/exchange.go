@@ -1,14 +1,14 @@
 // Package exchange makes one call: it sends a request in as many attempts as its endpoint allows, reads the responses,
 // and says what came of it.
 //
-// It ties the rooms below together: the table of endpoints, deliveries, responses, redaction and pacing, on
-// go-retryablehttp. It does not know the types of the public API, and it makes no errors for users: an [Outcome] says
-// what there is to say.
+// It ties the rooms below together, on go-retryablehttp. It does not know the types of the public API, and it makes no
+// errors for users: an [Outcome] says what there is to say.
 package exchange
 
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -20,6 +20,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/pacing"
 	"github.com/livemigration/livemigration-go/internal/redact"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 // Authenticator is what the transport of the credentials tells about itself.
@@ -35,17 +36,15 @@ type Authenticator interface {
 
 // Config is what all calls of a client have in common.
 type Config struct {
-	// Transport authenticates and sends the requests. Opaque says that it may send them in ways that package delivery
-	// does not see.
-	Transport     http.RoundTripper
-	Opaque        bool
+	Transport     http.RoundTripper // authenticates and sends the requests
+	Opaque        bool              // Transport may send them in ways that package delivery does not see
 	Jar           http.CookieJar
 	Authenticator Authenticator // nil with credentials of another package
 	Prefix        string        // scheme, host, and prefix of the API version
 	Version       endpoint.Version
 	UserAgent     string
 	Timeout       time.Duration // of an attempt
-	Policy        Policy
+	Policy        retry.Policy
 	Pacer         *pacing.Pacer // nil: there is no pacing
 	Logger        *slog.Logger
 }
@@ -60,7 +59,7 @@ type Exchanger struct {
 
 // New returns an Exchanger.
 func New(cfg Config) *Exchanger {
-	cfg.Policy = cfg.Policy.withDefaults()
+	cfg.Policy = cfg.Policy.WithDefaults()
 	x := &Exchanger{Config: cfg}
 	// The embedding hides all but RoundTrip: go-retryablehttp closes idle connections after a failed call, which would
 	// take them from other callers.
@@ -91,7 +90,6 @@ type Request struct {
 	// Decode reads the body of a success; err is what ended the body too early. It returns the id of the job that was
 	// created, where the body shows it, also if it fails. Nil where the status says everything.
 	Decode func(body []byte, err error) (id string, _ error)
-
 	// Grace is for how long a request that is on its way outlives the caller's context.
 	Grace       time.Duration
 	MaxAttempts int // 0: the policy's
@@ -103,7 +101,7 @@ type Request struct {
 // Do makes a call.
 func (x *Exchanger) Do(ctx context.Context, r *Request) Outcome {
 	c := &call{x: x, ctx: ctx, Request: r, begun: time.Now()}
-	if err := ContextError(ctx); err != nil {
+	if err := retry.ContextError(ctx); err != nil {
 		return c.neverBegun(err)
 	}
 	c.delivery.Once = r.Endpoint.Retry == endpoint.Unsent
@@ -117,7 +115,7 @@ func (x *Exchanger) Do(ctx context.Context, r *Request) Outcome {
 		RetryMax:       c.maxAttempts() - 1,
 		RequestLogHook: c.begin,
 		CheckRetry:     c.checkRetry,
-		Backoff:        c.backoff,
+		Backoff:        func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait },
 		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
 	}
 	if _, err := c.loop.Do(req); err != nil {
@@ -151,9 +149,7 @@ func (c *call) newRequest(ctx context.Context) (*retryablehttp.Request, error) {
 		req.Header.Set("Content-Type", mediaType)
 	}
 	req.Header.Set("User-Agent", c.x.UserAgent)
-	for name, values := range c.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, c.Header)
 	req.SetResponseHandler(c.handle)
 	return req, nil
 }
@@ -170,5 +166,5 @@ func (x *Exchanger) secrets() []string {
 
 // Turn waits for the turn of a request within the rate limit of a scope.
 func (x *Exchanger) Turn(ctx context.Context, scope string, class pacing.Class, outage time.Duration) (pacing.Turn, error) {
-	return x.Pacer.Wait(ctx, scope, class, max(x.Policy.longestWait(), outage))
+	return x.Pacer.Wait(ctx, scope, class, max(x.Policy.LongestWait(), outage))
 }

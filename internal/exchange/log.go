@@ -3,9 +3,9 @@ package exchange
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
-	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/pacing"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
@@ -54,50 +54,28 @@ func failureAttrs(f *Failure) (attrs []slog.Attr) {
 }
 
 func (c *call) log(level slog.Level, message string, attrs ...slog.Attr) {
-	all := append([]slog.Attr{slog.String("operation", c.Endpoint.Name)}, JobAttrs(c.Endpoint, c.Scope, c.Job)...)
+	all := append([]slog.Attr{slog.String("operation", c.Endpoint.Name)}, c.Endpoint.LogAttrs(c.Scope, c.Job)...)
 	all = append(all, slog.String("method", c.Endpoint.Method), slog.String("path", c.Path), slog.Int("attempt", c.attempts))
 	c.x.Logger.LogAttrs(c.ctx, level, message, append(all, attrs...)...)
 }
 
-// JobAttrs name the organization or project of a call, and its job if it has one.
-func JobAttrs(e *endpoint.Endpoint, scope, job string) []slog.Attr {
-	if e.OfOrganization() {
-		return []slog.Attr{slog.String("org_id", scope)}
-	}
-	attrs := []slog.Attr{slog.String("project_id", scope)}
-	switch {
-	case job == "":
-	case e.Kind() == "Validations":
-		attrs = append(attrs, slog.String("validation_id", job))
-	default:
-		attrs = append(attrs, slog.String("migration_id", job))
-	}
-	return attrs
-}
-
 // logDeprecation warns once for each endpoint that Atlas will remove it (RFC 9745, RFC 8594).
 func (c *call) logDeprecation(h http.Header) {
-	deprecation, sunset := h["Deprecation"], h["Sunset"]
-	if len(deprecation) == 0 && len(sunset) == 0 || !c.x.Logger.Enabled(c.ctx, slog.LevelWarn) {
+	var attrs []slog.Attr
+	for _, name := range []string{"Deprecation", "Sunset"} {
+		if value := h.Get(name); value != "" {
+			attr := slog.String(strings.ToLower(name), c.redactor().Clean(value))
+			if date, ok := response.Time(value); ok {
+				attr = slog.Time(attr.Key, date)
+			}
+			attrs = append(attrs, attr)
+		}
+	}
+	if len(attrs) == 0 || !c.x.Logger.Enabled(c.ctx, slog.LevelWarn) {
 		return
 	}
 	if _, known := c.x.deprecated.LoadOrStore(c.Endpoint, true); known {
 		return
 	}
-	var attrs []slog.Attr
-	if len(deprecation) > 0 {
-		attrs = append(attrs, c.dateAttr("deprecation", deprecation[0]))
-	}
-	if len(sunset) > 0 {
-		attrs = append(attrs, c.dateAttr("sunset", sunset[0]))
-	}
 	c.log(slog.LevelWarn, "Atlas is going to remove this version of the operation: update this library", attrs...)
-}
-
-// dateAttr is a time where the header holds one.
-func (c *call) dateAttr(key, value string) slog.Attr {
-	if date, ok := response.Time(value); ok {
-		return slog.Time(key, date)
-	}
-	return slog.String(key, c.redactor().Clean(value))
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -166,27 +165,6 @@ func TestTheIDOfACreatedJobIsRecorded(t *testing.T) {
 				assert.Equal(t, "INFO", record["level"])
 				assert.Subset(t, record, tc.want[i])
 			}
-		})
-	}
-}
-
-func TestAttributesOfAJob(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name     string
-		endpoint *endpoint.Endpoint
-		job      string
-		want     string
-	}{
-		{"migration", &endpoint.GetMigration, "j", "[project_id=s migration_id=j]"},
-		{"validation", &endpoint.GetValidation, "j", "[project_id=s validation_id=j]"},
-		{"no job yet", &endpoint.CreateMigration, "", "[project_id=s]"},
-		{"organization", &endpoint.DeleteLinkToken, "", "[org_id=s]"},
-		{"organization of the source side", &endpoint.GetMigrationLink, "", "[org_id=s]"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			assert.Equal(t, tc.want, fmt.Sprint(JobAttrs(tc.endpoint, "s", tc.job)))
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 // Verdict is what came of a call.
@@ -30,16 +31,15 @@ type Outcome struct {
 	// Attempts is how many times the request was made, and Duration how long that took with the waits in between.
 	Attempts int
 	Duration time.Duration
-	// Status and Header are those of the last response; 0 and nil when there was none. Status is that of the envelope if
-	// one was asked for.
-	Status    int
+	// Status and Header are those of the last response; 0 and nil when there was none.
+	Status    int // that of the envelope if one was asked for
 	Header    http.Header
 	RequestID string // of that response, redacted
 }
 
 func (c *call) outcome(v Verdict) Outcome {
 	o := Outcome{
-		Verdict: v, Failure: c.failure, Before: c.before, Ended: ContextError(c.ctx), Waiting: c.waiting,
+		Verdict: v, Failure: c.failure, Before: c.before, Ended: retry.ContextError(c.ctx), Waiting: c.waiting,
 		Attempts: c.attempts, Duration: time.Since(c.begun), Status: c.status,
 	}
 	if c.response != nil {

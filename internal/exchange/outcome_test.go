@@ -50,6 +50,7 @@ func TestRejectedRetries(t *testing.T) {
 		{"429, not found", []step{reply(429, ""), notFound}, Failed, Failed, Failed},
 		{"unsent, conflict", []step{unsent(syscall.ECONNREFUSED), conflict}, Failed, Failed, Failed},
 		{"reset, 429, not found", []step{reset, reply(429, ""), notFound}, Failed, Done, Unknown},
+		{"reset, 429 for ever", []step{reset, reply(429, "")}, Failed, Failed, Unknown},
 		{"reset, unsent for ever", []step{reset, unsent(syscall.ECONNREFUSED)}, Failed, Failed, Failed},
 		{"reset for ever", []step{reset}, Failed, Failed, Failed},
 	} {
@@ -295,4 +296,10 @@ func TestWithoutDecodeTheStatusSaysEverything(t *testing.T) {
 			assert.Equal(t, tc.want, script(tc.step).exchanger(attempts(1)).Do(t.Context(), r).Verdict)
 		})
 	}
+}
+
+func TestTheZeroFailureIsNone(t *testing.T) {
+	t.Parallel()
+	assert.True(t, (&Failure{}).None())
+	assert.False(t, (&Failure{Err: io.EOF}).None())
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 	"github.com/livemigration/livemigration-go/internal/response"
+	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 const atlasError = `{"errorCode":"X","detail":"why"}`
@@ -166,6 +167,7 @@ func TestAttemptsAreLimited(t *testing.T) {
 				assert.Len(t, s.requests, tc.want)
 				assert.Equal(t, tc.want, o.Failure.Response.Attempts)
 				assert.Equal(t, 500, o.Status)
+				assert.False(t, o.Waiting, "for an attempt that will not be made")
 			})
 		})
 	}
@@ -230,7 +232,7 @@ func TestTheBoundsOfThePolicyAreUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := script(reply(503, "", "Retry-After", "0"))
 		s.exchanger(func(c *Config) {
-			c.Policy = Policy{MaxAttempts: 4, MinBackoff: time.Minute, MaxBackoff: 2 * time.Minute}
+			c.Policy = retry.Policy{MaxAttempts: 4, MinBackoff: time.Minute, MaxBackoff: 2 * time.Minute}
 		}).Do(t.Context(), reading())
 		require.Len(t, s.times, 4)
 		for i, ceiling := range []time.Duration{time.Minute, 2 * time.Minute, 2 * time.Minute} {

@@ -37,8 +37,8 @@ func after(d time.Duration, s step) step {
 	}
 }
 
-// repeated is a step n times.
-func repeated(n int, s step) (all []step) {
+// times is a step n times.
+func times(n int, s step) (all []step) {
 	for range n {
 		all = append(all, s)
 	}

@@ -34,7 +34,7 @@ func TestAnOutageIsToldFromItsBeginningToItsEnd(t *testing.T) {
 func TestALongOutageIsToldEverLessOften(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		steps := append(repeated(300, fails(errDown)), sees("a"), fails(errDown), fails(errDown), sees(final))
+		steps := append(times(300, fails(errDown)), sees("a"), fails(errDown), fails(errDown), sees(final))
 		j := script(Schedule{Min: second, Max: second, MaxOutage: time.Hour}, steps...)
 		_, _, ended := j.run(t, t.Context())
 		require.Nil(t, ended)
@@ -140,7 +140,7 @@ func TestWaitingForTurnsIsNoPartOfAnOutage(t *testing.T) {
 	t.Run("before a look", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			j := script(outlive(time.Minute), append(repeated(3, fails(errDown)), sees(final))...)
+			j := script(outlive(time.Minute), append(times(3, fails(errDown)), sees(final))...)
 			j.turn = func(context.Context) error {
 				time.Sleep(10 * time.Minute)
 				return nil
@@ -153,7 +153,7 @@ func TestWaitingForTurnsIsNoPartOfAnOutage(t *testing.T) {
 	t.Run("in a look", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			j := script(outlive(time.Minute), append(repeated(3, held(50*second, failure)), sees(final))...)
+			j := script(outlive(time.Minute), append(times(3, held(50*second, failure)), sees(final))...)
 			_, _, ended := j.run(t, t.Context())
 			require.Nil(t, ended)
 			assert.Less(t, j.recoveries[0], time.Minute)
@@ -248,6 +248,25 @@ func TestALookInTheLastMomentOfAnOutage(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheContextOfALookEndsWithIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []context.Context
+		noted := func(s step) step {
+			return func(ctx context.Context) Look[string] {
+				assert.NoError(t, ctx.Err())
+				seen = append(seen, ctx)
+				return s(ctx)
+			}
+		}
+		script(constant, noted(sees("a")), noted(fails(errDown)), noted(sees(final))).run(t, t.Context())
+		require.Len(t, seen, 3)
+		for _, ctx := range seen {
+			assert.Error(t, ctx.Err())
+		}
+	})
 }
 
 func TestWithoutAnOutageALookHasTheContextOfTheCaller(t *testing.T) {

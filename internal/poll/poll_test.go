@@ -58,7 +58,7 @@ func TestBreakingOutEndsTheLooks(t *testing.T) {
 func TestAJobMayBeRangedOverAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := script(Schedule{Min: second, Max: time.Hour, MaxOutage: time.Hour}, append(repeated(9, sees("a")), sees(final))...)
+		j := script(Schedule{Min: second, Max: time.Hour, MaxOutage: time.Hour}, append(times(9, sees("a")), sees(final))...)
 		states := j.States(t.Context())
 		for range states {
 		}
@@ -85,7 +85,7 @@ func TestIntervalsGrowFromMinToMaxWithJitter(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const looks = 40
-				j := script(tc.Schedule, append(repeated(looks-1, sees("a")), sees(final))...)
+				j := script(tc.Schedule, append(times(looks-1, sees("a")), sees(final))...)
 				j.run(t, t.Context())
 				require.Len(t, j.looks, looks)
 				assert.Zero(t, j.looks[0], "the first look comes at once")

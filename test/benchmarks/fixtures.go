@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,8 +18,7 @@ const (
 	deploymentsPerProject = 50
 )
 
-// hosts are two because of the legacy API: it may show a single one in a form that its own client does not read.
-var hosts = []string{"vm001.example.com", "vm002.example.com"}
+var hosts = []string{"vm001.example.com"}
 
 // migration, project and deployment are what a program would write that decodes with encoding/json alone. They have the
 // fields of the library's types.
@@ -59,7 +59,7 @@ func migrationRequest(entries int) livemigration.MigrationRequest {
 			SSL: true, CACertificatePath: "/etc/mongodb/ca.pem",
 		},
 		Destination:    livemigration.Destination{ClusterName: "Cluster0"},
-		MigrationHosts: hosts[:1],
+		MigrationHosts: hosts,
 	}
 	if entries == 0 {
 		return r
@@ -82,27 +82,38 @@ var (
 	shardedRequest = sync.OnceValue(func() livemigration.MigrationRequest { return migrationRequest(shardingEntries) })
 )
 
-// sentBody is what the library sends for a request: the bytes that the floor has ready.
-func sentBody(request livemigration.MigrationRequest) ([]byte, error) {
+// sentBodies are what the library sends for the requests to a project: the bytes that the floor has ready.
+type sentBodies struct {
+	usual, sharded []byte
+	project        livemigration.ProjectID
+}
+
+// to returns bodies for another project.
+func (b sentBodies) to(project string) sentBodies {
+	replaced := func(body []byte) []byte { return bytes.ReplaceAll(body, []byte(b.project), []byte(project)) }
+	return sentBodies{replaced(b.usual), replaced(b.sharded), livemigration.ProjectID(project)}
+}
+
+// recordedBodies are computed once.
+var recordedBodies = sync.OnceValues(func() (b sentBodies, err error) {
 	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
 	defer srv.Close()
 	client, err := srv.NewClient()
 	if err != nil {
-		return nil, err
-	}
-	if _, err := client.Migrations.Create(context.Background(), srv.ProjectID(), request); err != nil {
-		return nil, err
-	}
-	arrived := srv.Requests()
-	return []byte(arrived[len(arrived)-1].Body.Reveal()), nil
-}
-
-// bodies are computed once.
-var bodies = sync.OnceValues(func() (b struct{ usual, sharded []byte }, err error) {
-	if b.usual, err = sentBody(usualRequest()); err != nil {
 		return b, err
 	}
-	b.sharded, err = sentBody(shardedRequest())
+	b.project = srv.ProjectID()
+	record := func(request livemigration.MigrationRequest) []byte {
+		if err != nil {
+			return nil
+		}
+		if _, err = client.Migrations.Create(context.Background(), b.project, request); err != nil {
+			return nil
+		}
+		arrived := srv.Requests()
+		return []byte(arrived[len(arrived)-1].Body.Reveal())
+	}
+	b.usual, b.sharded = record(usualRequest()), record(shardedRequest())
 	return b, err
 })
 

@@ -111,10 +111,11 @@ type endpoint struct {
 }
 
 func newPlainClient(s *site, hc *http.Client, ready bool) (*client, error) {
-	body, err := bodies()
+	recorded, err := recordedBodies()
 	if err != nil {
 		return nil, err
 	}
+	body := recorded.to(s.project)
 	var headers []*readyHeaders
 	endpointFor := func(method, path, mediaType string, body []byte, status int) *endpoint {
 		e := &endpoint{http: hc, method: method, url: s.url + path, mediaType: mediaType, body: body, expectedStatus: status}

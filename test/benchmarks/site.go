@@ -124,9 +124,7 @@ func (s *site) useAtlas(projects []livemigration.AvailableProject) error {
 	if _, err := client.LinkTokens.Create(ctx, srv.OrgID(), livemigration.LinkTokenRequest{AccessListIPs: []string{"192.0.2.0/24"}}); err != nil {
 		return err
 	}
-	request := usualRequest()
-	request.MigrationHosts = hosts
-	created, err := client.Migrations.Create(ctx, srv.ProjectID(), request)
+	created, err := client.Migrations.Create(ctx, srv.ProjectID(), usualRequest())
 	if err != nil {
 		return err
 	}

@@ -39,14 +39,14 @@ is rejected with 429, which is retried), or every attempt. A call makes up to %d
 - *Carried out* means that Atlas did what the request asks for, although its response says otherwise or is lost.
 
 What happens to the operation's own request has the same outcome with both kinds of credentials. The tests check that in
-process. So the tables of service accounts are about tokens only.
+process. So the tables of service accounts are about tokens only. The operations of ` + "`MigrationLink`" + ` are those of the source
+side, where there are API keys only.
 
 A cell has three parts, and a fourth one for service accounts, such as ` + "`ok · 2 · +1`" + `:
 
 1. **What the call returns**, see below.
 2. **How many authenticated requests arrived.** ` + "`1/2`" + `: one request, in two attempts.
-3. **What has changed in Atlas:** the number of jobs or link-tokens that the call has created; ` + "`−1`" + ` for the link-token that
-   it has deleted; for a cutover ` + "`+1`" + ` when the migration is cut over. For operations that read it is always ` + "`0`" + `.
+3. **What has changed:** the number of jobs, link-tokens or links that the call has created; ` + "`−1`" + ` for what it has deleted; for a cutover ` + "`+1`" + ` when the migration is cut over. For operations that read it is always ` + "`0`" + `.
 4. **How many requests for a token arrived.**
 
 | result | the error |
@@ -67,14 +67,14 @@ In no cell does a call outlive its context by more than %d ms, or leave a connec
 
 ## The rules
 
-| what the fault does to an attempt | | reading, validating, deleting, cutting over | creating a migration or a link-token |
+| what the fault does to an attempt | | reading, validating, deleting, cutting over | creating a migration, a link-token, or the link of a source organization |
 | --- | --- | --- | --- |
 `
 
 const documentRules = `
 A call ends after %d attempts with the error of the last one. In addition:
 
-- An attempt may have deleted the link-token, and the next one ends in 404: the link-token has been deleted, **ok**.
+- An attempt may have deleted the link-token or the link, and the next one ends in 404: it has been deleted, **ok**.
 - An attempt may have cut over, and the call ends with a 4xx: **unknown**, around that error.
 - Without an access token nothing is sent, whatever the operation is. So the outcome is never **unknown**, and an
   ` + "`*APIError`" + ` is then about POST /api/oauth/token.
@@ -107,7 +107,7 @@ func Document() string {
 // columns puts operations together that have the same cells for all of the faults.
 func columns(faults []*Fault) [][]*Operation {
 	var columns [][]*Operation
-	for _, op := range Operations {
+	for _, op := range faults[0].operations() {
 		i := slices.IndexFunc(columns, func(column []*Operation) bool { return sameCells(faults, column[0], op) })
 		if i < 0 {
 			columns = append(columns, []*Operation{op})

@@ -12,6 +12,7 @@
 package faultmatrix
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/livemigration/livemigration-go/livemigrationtest"
@@ -75,13 +76,28 @@ func (c Cell) String() string {
 func Cells() []Cell {
 	var cells []Cell
 	for _, f := range Faults() {
-		for _, s := range AllStrikes {
-			for _, op := range Operations {
-				cells = append(cells, Cell{op, f, s})
-			}
+		cells = append(cells, f.cells()...)
+	}
+	return cells
+}
+
+// cells are a row of each part of the matrix.
+func (f *Fault) cells() []Cell {
+	var cells []Cell
+	for _, s := range AllStrikes {
+		for _, op := range f.operations() {
+			cells = append(cells, Cell{op, f, s})
 		}
 	}
 	return cells
+}
+
+// operations are those that the fault can strike.
+func (f *Fault) operations() []*Operation {
+	if f.account == none {
+		return Operations
+	}
+	return slices.DeleteFunc(slices.Clone(Operations), (*Operation).onSource)
 }
 
 // class is what the rules know of an operation.

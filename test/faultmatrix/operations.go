@@ -56,6 +56,30 @@ var Operations = []*Operation{
 		}
 		return unless(token.Token.Reveal() == "", "an empty link-token"), nil
 	}},
+	{lmtest.GetMigrationLinkStatus, reading, func(ctx context.Context, s *subject, opts ...lm.CallOption) (wrong, err error) {
+		link, err := s.source.MigrationLink.Status(ctx, s.SourceOrgID(), opts...)
+		return unless(err == nil && link.Status != lm.MigrationLinkSynced, "another status"), err
+	}},
+	{lmtest.DeleteMigrationLink, deleting, func(ctx context.Context, s *subject, opts ...lm.CallOption) (wrong, err error) {
+		return nil, s.source.MigrationLink.Delete(ctx, s.SourceOrgID(), opts...)
+	}},
+	{lmtest.CreateMigrationLink, creating, func(ctx context.Context, s *subject, opts ...lm.CallOption) (wrong, err error) {
+		link, err := s.source.MigrationLink.Create(ctx, s.SourceOrgID(), s.token, opts...)
+		if err != nil {
+			return unless(link != nil, "a link besides an error"), err
+		}
+		return unless(link.Status != lm.MigrationLinkSynced, "another status"), nil
+	}},
+}
+
+// onSource reports whether the operation is one of the source side, where there are no service accounts.
+func (o *Operation) onSource() bool {
+	switch o.Name {
+	case lmtest.GetMigrationLinkStatus, lmtest.DeleteMigrationLink, lmtest.CreateMigrationLink:
+		return true
+	default:
+		return false
+	}
 }
 
 func unless(bad bool, what string) error {
@@ -66,22 +90,29 @@ func unless(bad bool, what string) error {
 }
 
 // holding is how many things an Atlas holds.
-type holding struct{ validations, migrations, cutOver, linkTokens int }
+type holding struct{ validations, migrations, cutOver, linkTokens, links int }
 
-func (s *subject) holding() holding {
+func (s *subject) holding(ctx context.Context) (holding, error) {
 	h := holding{validations: len(s.Validations()), migrations: len(s.Migrations()), linkTokens: s.LinkTokens()}
 	i := slices.IndexFunc(s.Migrations(), func(m lmtest.Migration) bool { return m.ID == s.migration })
 	if i >= 0 && !s.Migrations()[i].ReadyForCutover {
 		h.cutOver = 1
 	}
-	return h
+	if s.auditor == nil {
+		return h, nil
+	}
+	projects, err := s.auditor.AvailableProjects.List(ctx, s.OrgID())
+	if len(projects) > 0 { // those of source organizations that are connected
+		h.links = 1
+	}
+	return h, err
 }
 
 // change is what the operation has changed, and what else has changed, which must be nothing.
 func (o *Operation) change(before, after holding) (int, error) {
 	d := holding{
-		after.validations - before.validations, after.migrations - before.migrations,
-		after.cutOver - before.cutOver, after.linkTokens - before.linkTokens,
+		after.validations - before.validations, after.migrations - before.migrations, after.cutOver - before.cutOver,
+		after.linkTokens - before.linkTokens, after.links - before.links,
 	}
 	var own *int
 	switch o.Name {
@@ -93,6 +124,8 @@ func (o *Operation) change(before, after holding) (int, error) {
 		own = &d.cutOver
 	case lmtest.CreateLinkToken, lmtest.DeleteLinkToken:
 		own = &d.linkTokens
+	case lmtest.CreateMigrationLink, lmtest.DeleteMigrationLink:
+		own = &d.links
 	default:
 		own = new(int)
 	}

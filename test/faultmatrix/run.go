@@ -11,24 +11,39 @@ import (
 	lmtest "github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// subject is an Atlas with something in it, and a client of it.
+// subject is an Atlas with something in it, and the client that is tested: of Atlas, or of the source side.
 type subject struct {
 	*lmtest.Server
-	client     *lm.Client
+	client *lm.Client
+	source *lm.SourceClient
+
 	request    lm.MigrationRequest
 	validation lm.ValidationID // that has succeeded
 	migration  lm.MigrationID  // that is ready for cutover
+	token      lm.Secret       // the link-token
+	auditor    *lm.Client      // looks at what the source side has changed
 }
+
+// inProcess are options for clients beside the one that is tested.
+func (s *subject) inProcess(url string) []lm.Option {
+	return []lm.Option{lm.WithBaseURL(url), lm.WithHTTPClient(&http.Client{Transport: s.Transport()})}
+}
+
+const atlasURL, sourceURL = "https://atlas.test", "https://source.test"
 
 // seed fills an Atlas behind the back of what is tested.
 func (s *subject) seed(ctx context.Context, op *Operation) error {
-	client, err := lm.NewClient(s.Credentials(), lm.WithBaseURL("https://atlas.test"), lm.WithHTTPClient(&http.Client{Transport: s.Transport()}))
+	client, err := lm.NewClient(s.Credentials(), s.inProcess(atlasURL)...)
 	if err != nil {
 		return err
 	}
-	s.request = s.Request()
-	if _, err := client.LinkTokens.Create(ctx, s.OrgID(), lm.LinkTokenRequest{}); err != nil {
+	token, err := client.LinkTokens.Create(ctx, s.OrgID(), lm.LinkTokenRequest{})
+	if err != nil {
 		return err
+	}
+	s.request, s.token = s.Request(), token.Token
+	if op.onSource() {
+		return s.seedSource(ctx, op)
 	}
 	validation, err := client.Validations.Create(ctx, s.ProjectID(), s.request)
 	if err != nil {
@@ -46,9 +61,51 @@ func (s *subject) seed(ctx context.Context, op *Operation) error {
 	return nil
 }
 
+// seedSource connects the source organization, unless that is what is tested.
+func (s *subject) seedSource(ctx context.Context, op *Operation) (err error) {
+	if s.auditor, err = lm.NewClient(s.ServiceAccountCredentials(), s.inProcess(atlasURL)...); err != nil || op.class == creating {
+		return err
+	}
+	source, err := lm.NewSourceClient(s.SourceCredentials(), s.inProcess(sourceURL)...)
+	if err != nil {
+		return err
+	}
+	_, err = source.MigrationLink.Create(ctx, s.SourceOrgID(), s.token)
+	return err
+}
+
+// connect makes the client that is tested.
+func (s *subject) connect(c Cell, way *way, v venue) (err error) {
+	opts := c.clientOptions(way, v)
+	if c.Operation.onSource() {
+		if s.source, err = lm.NewSourceClient(s.SourceCredentials(), opts...); err == nil {
+			way.closeIdle = s.source.CloseIdleConnections
+		}
+		return err
+	}
+	if s.client, err = lm.NewClient(c.credentials(s, v), append(opts, lm.WithAPIVersion(v.version))...); err == nil {
+		way.closeIdle = s.client.CloseIdleConnections
+	}
+	return err
+}
+
+// warmUp makes a call that leaves a connection, and what the credentials hold.
+func (s *subject) warmUp(ctx context.Context) (err error) {
+	if s.source != nil {
+		_, err = s.source.MigrationLink.Status(ctx, s.SourceOrgID())
+	} else {
+		_, err = s.client.Migrations.Get(ctx, s.ProjectID(), s.migration)
+	}
+	return err
+}
+
 // shift makes one request, after which the next one is the last for its node.
 func (s *subject) shift(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://atlas.test/", nil)
+	url := atlasURL
+	if s.source != nil {
+		url = sourceURL
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/", nil)
 	if err != nil {
 		return err
 	}
@@ -85,13 +142,13 @@ func (c Cell) run(ctx context.Context, v venue) *report {
 		r.problem("listen: %v", err)
 		return r
 	}
-	defer func() { way.close(s.client, r) }()
-	if s.client, err = lm.NewClient(c.credentials(s, v), c.clientOptions(way, v)...); err != nil {
+	defer way.close(r)
+	if err := s.connect(c, way, v); err != nil {
 		r.problem("client: %v", err)
 		return r
 	}
 	if v.warm || c.Fault.warm {
-		if _, err := s.client.Migrations.Get(ctx, s.ProjectID(), s.migration); err != nil {
+		if err := s.warmUp(ctx); err != nil {
 			r.problem("call before the cell's: %v", err)
 			return r
 		}
@@ -132,6 +189,9 @@ func (c Cell) credentials(s *subject, v venue) lm.Credentials {
 
 func (c Cell) serverOptions(v venue) []lmtest.Option {
 	var opts []lmtest.Option
+	if c.Operation.onSource() {
+		opts = append(opts, lmtest.AutoConnect(false))
+	}
 	if c.Fault.nodes {
 		opts = append(opts, lmtest.WithNodes(2))
 	}
@@ -146,7 +206,11 @@ func (c Cell) serverOptions(v venue) []lmtest.Option {
 
 // observe makes the call.
 func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *report) {
-	before := s.holding()
+	before, err := s.holding(ctx)
+	if err != nil {
+		r.problem("before the call: %v", err)
+	}
+	parent := ctx
 	ctx, ended, cancel := c.context(ctx, v)
 	defer cancel()
 	var response lm.Response
@@ -161,7 +225,7 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 	if wrong != nil {
 		r.problem("result: %v", wrong)
 	}
-	r.err, r.Attempts, r.Authenticated = err, response.Attempts, way.authenticated(s)
+	r.err, r.Attempts, r.Authenticated = err, response.Attempts, way.authenticated(s, c.Operation)
 	if r.Result, err = resultOf(ctx, err); err != nil {
 		r.problem("%v", err)
 	}
@@ -169,7 +233,11 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 	if c.byAccount(v) {
 		r.Tokens = r.checkTokens(c, s)
 	}
-	if r.Change, err = c.Operation.change(before, s.holding()); err != nil {
+	after, err := s.holding(parent)
+	if err != nil {
+		r.problem("after the call: %v", err)
+	}
+	if r.Change, err = c.Operation.change(before, after); err != nil {
 		r.problem("%v", err)
 	}
 	r.checkID(c, s)
@@ -211,8 +279,7 @@ func (c Cell) context(parent context.Context, v venue) (ctx context.Context, end
 
 func (c Cell) clientOptions(way *way, v venue) []lm.Option {
 	opts := []lm.Option{
-		lm.WithBaseURL(way.url), lm.WithHTTPClient(&http.Client{Transport: way.client(v)}),
-		lm.WithAPIVersion(v.version), lm.WithRetryPolicy(c.policy(v)),
+		lm.WithBaseURL(way.url), lm.WithHTTPClient(&http.Client{Transport: way.client(v)}), lm.WithRetryPolicy(c.policy(v)),
 	}
 	if c.Fault.impatient {
 		opts = append(opts, lm.WithTimeout(v.attempt))

@@ -90,6 +90,11 @@ func (v venue) suits(f *Fault) bool {
 	}
 }
 
+// suitsOperation reports whether an operation can be had in the venue.
+func (v venue) suitsOperation(op *Operation) bool {
+	return !op.onSource() || !v.account && v.version != lm.APIv1
+}
+
 // suitsAccount is suits for service accounts. After another call the token of that one dies, so that the request for
 // the next one comes in the middle of an attempt.
 func (v venue) suitsAccount(f *Fault) bool {

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	lm "github.com/livemigration/livemigration-go"
 	lmtest "github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -17,6 +16,7 @@ import (
 type way struct {
 	url       string
 	transport http.RoundTripper
+	closeIdle func() // of the client
 	wire      *wire
 	idle      bool // wait for idle connections to be closed
 
@@ -37,13 +37,13 @@ type way struct {
 func (c Cell) newWay(s *subject, v venue) (*way, error) {
 	w := &way{on: c.Strikes.on, spoils: c.Fault.spoil != nil, conns: make(map[*countedConn]struct{})}
 	if v.inProcess {
-		w.url, w.transport = s.URL(), s.Transport()
+		w.url, w.transport = c.Operation.urlOf(s), s.Transport()
 		return w, nil
 	}
 	transport := &http.Transport{DialContext: w.dialContext, MaxResponseHeaderBytes: v.headLimit}
 	w.transport = transport
 	if c.Fault.wire == nil {
-		w.url = s.URL()
+		w.url = c.Operation.urlOf(s)
 		if own, ok := s.HTTPClient().Transport.(*http.Transport); ok && v.tls {
 			transport.TLSClientConfig = own.TLSClientConfig.Clone()
 		}
@@ -57,7 +57,7 @@ func (c Cell) newWay(s *subject, v venue) (*way, error) {
 		transport.TLSClientConfig = &tls.Config{RootCAs: certificates().pool}
 	}
 	var err error
-	if w.wire, err = newWire(s.Handler(), c, config); err != nil {
+	if w.wire, err = newWire(c.Operation.handlerOf(s), c, config); err != nil {
 		return nil, err
 	}
 	w.wire.kill = w.kill
@@ -67,6 +67,21 @@ func (c Cell) newWay(s *subject, v venue) (*way, error) {
 	w.url = scheme + w.wire.listener.Addr().String()
 	w.dial, w.idle = c.Fault.wire.dial, c.Fault.wire.idle && c.Strikes != Second
 	return w, nil
+}
+
+// urlOf and handlerOf are those of the side to which the operation belongs.
+func (o *Operation) urlOf(s *subject) string {
+	if o.onSource() {
+		return s.SourceURL()
+	}
+	return s.URL()
+}
+
+func (o *Operation) handlerOf(s *subject) http.Handler {
+	if o.onSource() {
+		return s.SourceHandler()
+	}
+	return s.Handler()
 }
 
 // arm lets the fault strike from the next attempt on.
@@ -201,12 +216,12 @@ func dialNoHost(context.Context) (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "atlas.invalid", IsNotFound: true}}
 }
 
-// authenticated counts the requests with credentials that hold: by Atlas's records, and those that a listener kept from
-// it.
-func (w *way) authenticated(s *subject) int {
+// authenticated counts the requests of an operation with credentials that hold: by the server's records, and those that
+// a listener kept from it.
+func (w *way) authenticated(s *subject, op *Operation) int {
 	n := 0
 	for _, r := range s.Requests() {
-		if r.Authenticated && r.Operation != lmtest.IssueToken {
+		if r.Authenticated && r.Operation == op.Name {
 			n++
 		}
 	}
@@ -217,11 +232,11 @@ func (w *way) authenticated(s *subject) int {
 }
 
 // close ends the way, and reports what the client has left on it once its idle connections are closed.
-func (w *way) close(client *lm.Client, r *report) {
+func (w *way) close(r *report) {
 	const patience = 5 * time.Second
 	closed := func() bool {
-		if client != nil { // repeated, because an HTTP/2 connection is idle only some time after its last stream has ended
-			client.CloseIdleConnections()
+		if w.closeIdle != nil { // again and again: an HTTP/2 connection is idle only some time after its last stream has ended
+			w.closeIdle()
 		}
 		return w.open.Load() == 0
 	}

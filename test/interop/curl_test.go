@@ -57,7 +57,7 @@ func rawCalls(srv *livemigrationtest.Server, version livemigration.APIVersion) [
 		`"managedAuthentication":false},"destination":{"groupId":%q,"clusterName":"Cluster0"%s},`+
 		`"migrationHosts":["vm001.example.com"],%q:false}`, sourceProject, srv.ProjectID(), destination, drop)
 	return []rawCall{
-		{livemigrationtest.CreateLinkToken, "POST", org + "/linkTokens", media, `{"accessListIps":["192.0.2.0/24"]}`, created},
+		{livemigrationtest.CreateLinkToken, "POST", org + "/linkTokens", media, `{"accessListIps":["192.0.2.0/24"]}`, "201"},
 		{livemigrationtest.ListAvailableProjects, "GET", org + "/availableProjects?pretty=true", media, "", "200"},
 		{livemigrationtest.CreateValidation, "POST", project + "/validate", jobMedia, body, created},
 		{livemigrationtest.GetValidation, "GET", project + "/validate/%s?envelope=true", media, "", "200"},
@@ -109,8 +109,11 @@ func TestCurl(t *testing.T) {
 			t.Cleanup(srv.Close)
 			public, private := srv.APIKey()
 			for _, c := range rawCalls(srv, tt.version) {
-				if c.operation == livemigrationtest.Cutover {
+				switch c.operation {
+				case livemigrationtest.Cutover:
 					srv.Advance(srv.Timings().Scheduling + srv.Timings().InitialSync)
+				case livemigrationtest.DeleteLinkToken:
+					endMigrations(t, srv)
 				}
 				srv.ResetRequests()
 				status := curl(t, public, private.Reveal(), append(tt.arguments, c.args(srv)...)...)

@@ -306,8 +306,9 @@ func TestStrictServersTogether(t *testing.T) {
 					group.Go(func() {
 						ctx, cost := withCost(t.Context())
 						_, err := client.Migrations.Create(ctx, r.atlas.ProjectID(), r.atlas.Request())
-						// The first caller pays for the challenge, and may be rejected like the others.
-						assert.LessOrEqual(t, cost.Load(), int64(3))
+						// A call may cost 16 requests, in case the server is several nodes with nonces of their own. The first
+						// caller also pays for the challenge.
+						assert.LessOrEqual(t, cost.Load(), int64(17))
 						if err == nil {
 							succeeded.Add(1)
 							return

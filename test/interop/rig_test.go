@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -143,13 +144,12 @@ var operations = []operation{
 // largeRequest is a request whose body, of some 30 KiB, does not fit what a server reads at once.
 func largeRequest(atlas *livemigrationtest.Server) livemigration.MigrationRequest {
 	req := atlas.Request()
-	entry := livemigration.ShardEntry{Database: "shop", Collection: "orders", ShardCollection: livemigration.ShardKeys{
-		Key: []livemigration.ShardKeyField{
-			{Field: "location", Order: livemigration.Ascending}, {Field: "region", Order: livemigration.Hashed},
-		},
+	keys := livemigration.ShardKeys{Key: []livemigration.ShardKeyField{
+		{Field: "location", Order: livemigration.Ascending}, {Field: "region", Order: livemigration.Hashed},
 	}}
 	req.Sharding = &livemigration.Sharding{}
-	for range 300 {
+	for i := range 300 {
+		entry := livemigration.ShardEntry{Database: "shop", Collection: fmt.Sprintf("orders%d", i), ShardCollection: keys}
 		req.Sharding.Entries = append(req.Sharding.Entries, entry)
 	}
 	return req
@@ -159,9 +159,12 @@ func largeRequest(atlas *livemigrationtest.Server) livemigration.MigrationReques
 // calls must succeed, and each must reach Atlas once.
 func (r *rig) together(t *testing.T, op operation, jobs []job) []int {
 	t.Helper()
-	if op.name == livemigrationtest.Cutover {
+	switch op.name {
+	case livemigrationtest.Cutover:
 		timings := r.atlas.Timings()
 		r.atlas.Advance(timings.Scheduling + timings.InitialSync)
+	case livemigrationtest.DeleteLinkToken:
+		endMigrations(t, r.atlas)
 	}
 	r.atlas.ResetRequests()
 	costs, start := make([]int, len(jobs)), make(chan struct{})
@@ -183,6 +186,16 @@ func (r *rig) together(t *testing.T, op operation, jobs []job) []int {
 		assert.Equal(t, arrived[0].Body.Reveal(), req.Body.Reveal(), "all callers have sent the same body")
 	}
 	return costs
+}
+
+// endMigrations ends what would keep Atlas from deleting the link-tokens.
+func endMigrations(t *testing.T, atlas *livemigrationtest.Server) {
+	t.Helper()
+	for _, m := range atlas.Migrations() {
+		if !m.Status.Final() {
+			require.NoError(t, atlas.FailMigration(m.ID))
+		}
+	}
 }
 
 // sum adds up costs.

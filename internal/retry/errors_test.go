@@ -1,4 +1,4 @@
-package exchange
+package retry
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -103,8 +104,37 @@ func TestContextError(t *testing.T) {
 	assert.EqualError(t, err, "context canceled: the user pressed Ctrl-C")
 }
 
-func TestTheZeroFailureIsNone(t *testing.T) {
+// before is an error that says what it is about.
+type before struct{ error }
+
+func (before) Before() string { return "POST /token: " }
+
+func (b before) Unwrap() error { return b.error }
+
+func TestNamesOfTimeouts(t *testing.T) {
 	t.Parallel()
-	assert.True(t, (&Failure{}).None())
-	assert.False(t, (&Failure{Err: io.EOF}).None())
+	late := &url.Error{Op: "Get", URL: "https://a", Err: context.DeadlineExceeded}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, tc := range map[string]struct {
+		ctx  context.Context
+		err  error
+		took time.Duration
+		want string
+	}{
+		"the attempt's time":       {t.Context(), late, time.Minute, "no response within 30s"},
+		"of a request for a token": {t.Context(), before{late}, time.Minute, "POST /token: no response within 30s"},
+		"a time of the transport":  {t.Context(), late, time.Second, "context deadline exceeded"},
+		"the caller's context":     {ended, late, time.Minute, late.Error()},
+		"something else":           {t.Context(), io.EOF, time.Minute, "EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := NameTimeout(tc.ctx, tc.err, time.Now().Add(-tc.took), 30*time.Second)
+			assert.EqualError(t, err, tc.want)
+			assert.ErrorIs(t, err, tc.err)
+			assert.Equal(t, tc.ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded))
+		})
+	}
+	assert.Equal(t, io.EOF, WithoutURL(&url.Error{Err: io.EOF}))
 }

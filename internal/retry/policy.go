@@ -1,9 +1,14 @@
-package exchange
+// Package retry says whether another attempt may succeed after an error or a status, and how long to wait before it.
+//
+// It does not know what a request is for, so it does not know whether the request may be sent again.
+package retry
 
 import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // Policy says how often a request is retried, and when. A zero field stands for its default.
@@ -26,8 +31,8 @@ func (p Policy) Valid() bool {
 		(p.MinBackoff == 0 || p.MaxBackoff == 0 || p.MinBackoff <= p.MaxBackoff)
 }
 
-// withDefaults fills in what is zero. A default gives way to the other bound where the caller set that one.
-func (p Policy) withDefaults() Policy {
+// WithDefaults fills in what is zero. A default gives way to the other bound where the caller set that one.
+func (p Policy) WithDefaults() Policy {
 	if p.MaxAttempts == 0 {
 		p.MaxAttempts = defaultMaxAttempts
 	}
@@ -54,22 +59,23 @@ func (p Policy) ceiling(attempts int) time.Duration {
 	return d
 }
 
-// backoff is drawn anew for each attempt. In addition to a wait that the server asked for, it is drawn from the upper
+// Backoff is drawn anew for each attempt. In addition to a wait that the server asked for, it is drawn from the upper
 // half only, so that each further 429 is followed by a longer wait.
-func (p Policy) backoff(attempts int, f *Failure) time.Duration {
+func (p Policy) Backoff(attempts int, e *response.Error) time.Duration {
 	ceiling := p.ceiling(attempts)
-	if !f.retryAfterGiven() {
+	if e == nil || !e.RetryAfterGiven {
 		return rand.N(ceiling + 1)
 	}
 	extra := ceiling/2 + rand.N(ceiling/2+1)
-	return f.Response.RetryAfter + min(extra, math.MaxInt64-f.Response.RetryAfter)
+	return e.RetryAfter + min(extra, math.MaxInt64-e.RetryAfter)
 }
 
-// longestWait is how long a call waits because the server asks for it.
-func (p Policy) longestWait() time.Duration {
+// LongestWait is how long a call waits because the server asks for it.
+func (p Policy) LongestWait() time.Duration {
 	return retryAfterFactor * min(p.MaxBackoff, math.MaxInt64/retryAfterFactor)
 }
 
-func (p Policy) tooLong(f *Failure) bool {
-	return f.retryAfterGiven() && f.Response.RetryAfter/retryAfterFactor > p.MaxBackoff
+// TooLong reports whether the server asks for a longer wait than a call makes.
+func (p Policy) TooLong(e *response.Error) bool {
+	return e != nil && e.RetryAfterGiven && e.RetryAfter/retryAfterFactor > p.MaxBackoff
 }

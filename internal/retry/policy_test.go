@@ -1,4 +1,4 @@
-package exchange
+package retry
 
 import (
 	"math"
@@ -23,18 +23,18 @@ func TestPolicyDefaults(t *testing.T) {
 		"small minimum":            {Policy{MinBackoff: 10}, Policy{5, 10, 30 * second}},
 		"attempts, default bounds": {Policy{MaxAttempts: 9}, Policy{9, second, 30 * second}},
 	} {
-		assert.Equal(t, tc.want, tc.given.withDefaults(), name)
+		assert.Equal(t, tc.want, tc.given.WithDefaults(), name)
 	}
 }
 
 func TestBackoffGrowsAndIsDrawnFromAll(t *testing.T) {
 	t.Parallel()
-	p := Policy{}.withDefaults()
+	p := Policy{}.WithDefaults()
 	for attempts, ceiling := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 6: 30 * time.Second, 7: 30 * time.Second, 1000: 30 * time.Second} {
 		assert.Equal(t, ceiling, p.ceiling(attempts))
 		var low, high bool
 		for range 500 {
-			d := p.backoff(attempts, &Failure{})
+			d := p.Backoff(attempts, nil)
 			require.GreaterOrEqual(t, d, time.Duration(0))
 			require.LessOrEqual(t, d, ceiling)
 			low, high = low || d < ceiling/4, high || d > ceiling*3/4
@@ -47,23 +47,23 @@ func TestBackoffGrowsAndIsDrawnFromAll(t *testing.T) {
 
 func TestRetryAfterIsAFloorAndFurther429sWaitLonger(t *testing.T) {
 	t.Parallel()
-	p := Policy{}.withDefaults()
-	asked := func(d time.Duration) *Failure {
-		return &Failure{Response: &response.Error{RetryAfter: d, RetryAfterGiven: true}}
+	p := Policy{}.WithDefaults()
+	asked := func(d time.Duration) *response.Error {
+		return &response.Error{RetryAfter: d, RetryAfterGiven: true}
 	}
 	for range 200 {
 		previous := 10 * time.Second
 		for attempts := 1; attempts <= 5; attempts++ {
-			d := p.backoff(attempts, asked(10*time.Second))
+			d := p.Backoff(attempts, asked(10*time.Second))
 			require.GreaterOrEqual(t, d, previous)
 			require.LessOrEqual(t, d, 10*time.Second+p.ceiling(attempts))
 			previous = d
 		}
 	}
-	assert.Equal(t, time.Duration(math.MaxInt64), p.backoff(1, asked(math.MaxInt64)))
-	assert.False(t, p.tooLong(asked(300*time.Second)))
-	assert.True(t, p.tooLong(asked(311*time.Second)))
-	assert.False(t, p.tooLong(&Failure{}))
+	assert.Equal(t, time.Duration(math.MaxInt64), p.Backoff(1, asked(math.MaxInt64)))
+	assert.False(t, p.TooLong(asked(300*time.Second)))
+	assert.True(t, p.TooLong(asked(311*time.Second)))
+	assert.False(t, p.TooLong(nil))
 }
 
 func TestPoliciesThatMakeSense(t *testing.T) {
