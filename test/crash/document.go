@@ -53,8 +53,8 @@ What is left when a program is killed, and started again with the same plans unt
 - In process, a program dies at its k-th event, for every k. An event is: before a record is written, after it has been
   written, before a request is sent, after the server has carried the request out and before the response arrives. From
   then on nothing that the program does has an effect.
-- As a process, a program is killed by SIGKILL at a random moment, soon after it has sent the first 1 to 14 requests.
-  A response takes 20 ms.
+- As a process, a program is killed by SIGKILL at a random moment, soon after it has sent its first 1 to 24 requests. Ten
+  migrations are under way at a time, and a response takes 20 ms, so that many creations are on their way when it dies.
 - A person settles the records that are UNCLEAR: the in-memory Atlas says whether the job is there. If it is, the record
   adopts it; if it is not, the record is restarted.
 

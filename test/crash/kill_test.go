@@ -25,7 +25,7 @@ const (
 	// latency is for how long a response is on its way.
 	latency = 20 * time.Millisecond
 	// mostRequests is after how many requests a process dies at the latest, and mostDelay how much later that is.
-	mostRequests, mostDelay = 14, 40 * time.Millisecond
+	mostRequests, mostDelay = 24, 40 * time.Millisecond
 )
 
 // trigger counts the requests of a process, and kills it some time after one of them.
@@ -83,7 +83,7 @@ type rig struct {
 
 func newRig(t *testing.T, worker string, flags ...string) *rig {
 	server := livemigrationtest.NewServer(livemigrationtest.WithSpeed(1), livemigrationtest.WithTimings(livemigrationtest.Timings{
-		Validation: latency, Scheduling: latency, InitialSync: 10 * latency, Finishing: latency,
+		Validation: latency, Scheduling: latency, InitialSync: 20 * latency, Finishing: latency,
 	}))
 	t.Cleanup(server.Close)
 	server.Inject(livemigrationtest.AnyOperation, livemigrationtest.SlowBody(latency), 1_000_000)

@@ -110,5 +110,6 @@ func TestEveryPointWithoutIntents(t *testing.T) {
 	f := s.everyPoint(t, anything)
 	assert.Positive(t, f.Twice)
 	assert.Positive(t, f.Lost)
+	assert.Positive(t, f.Crowded, "it does not know that two of them share a host")
 	report(t, rowNaive, f)
 }
