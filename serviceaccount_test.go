@@ -2,10 +2,7 @@ package livemigration_test
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -264,113 +261,4 @@ func TestClose(t *testing.T) {
 	key, err := srv.NewClient()
 	require.NoError(t, err)
 	require.NoError(t, key.Close(ctx), "an API key has nothing to revoke")
-}
-
-// The secret goes to the token endpoint of the configured host, and to nothing else.
-func TestWhereTheClientSecretGoes(t *testing.T) {
-	t.Parallel()
-	srv := inProcess()
-	defer srv.Close()
-	id, secret := srv.ServiceAccount()
-	var basic, bearer []string
-	base := srv.HTTPClient().Transport
-	hc := &http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
-		target := req.Method + " " + req.URL.Scheme + "://" + req.URL.Host + req.URL.Path
-		switch value := req.Header.Get("Authorization"); {
-		case strings.HasPrefix(value, "Basic "):
-			basic = append(basic, target)
-		case strings.HasPrefix(value, "Bearer "):
-			bearer = append(bearer, target)
-		}
-		assert.NotContains(t, fmt.Sprint(req.URL, req.Header), secret.Reveal())
-		return base.RoundTrip(req)
-	})}
-	client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(hc))
-	srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Redirect("https://evil.example/"), 1)
-	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
-	require.ErrorContains(t, err, "redirect to evil.example refused")
-	require.NoError(t, client.Close(t.Context()))
-	assert.Equal(t, []string{"POST https://atlas.test/api/oauth/token", "POST https://atlas.test/api/oauth/revoke"}, basic)
-	assert.Equal(t, []string{"GET https://atlas.test/api/atlas/v2/orgs/" + string(srv.OrgID()) + "/liveMigrations/availableProjects"}, bearer)
-	_, err = livemigration.NewClient(livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL("http://atlas.example"))
-	require.ErrorContains(t, err, "plain http is for loopback addresses only")
-}
-
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-func TestNothingShowsAServiceAccount(t *testing.T) {
-	t.Parallel()
-	srv := inProcess()
-	id, secret := srv.ServiceAccount()
-	var token string
-	base := srv.HTTPClient().Transport
-	credentials := srv.ServiceAccountCredentials()
-	client := newClient(t, credentials, livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(&http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
-		if value, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); ok {
-			token = value
-		}
-		return base.RoundTrip(req)
-	})}))
-	defer srv.Close()
-	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
-	require.NoError(t, err)
-	require.NotEmpty(t, token)
-	hidden := map[string]bool{token: true}
-	values := map[string]any{"client": client, "client value": *client, "credentials": credentials, "in a struct": struct{ c livemigration.Credentials }{credentials}}
-	for name, latest := range map[string]func() string{
-		"secret": secret.Reveal, "id": func() string { return id }, "token": func() string { return token },
-		"basic": func() string { return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret.Reveal())) },
-	} {
-		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
-		require.NoError(t, err)
-		echo := latest()
-		hidden[echo] = true
-		srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Status(400).WithDetail("got "+echo), 1)
-		_, values["echoed "+name] = client.AvailableProjects.List(t.Context(), srv.OrgID())
-		srv.ExpireTokens()
-		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(400, "application/json", `{"error":"x","error_description":"got `+echo+`"}`), 1)
-		_, values["token request, echoed "+name] = client.AvailableProjects.List(t.Context(), srv.OrgID())
-		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(400, "text/html", `<p>got `+echo), 1)
-		_, values["token page, echoed "+name] = client.AvailableProjects.List(t.Context(), srv.OrgID())
-	}
-	for name, value := range values {
-		if strings.Contains(name, "echoed") {
-			require.ErrorContains(t, value.(error), "[REDACTED]", name)
-		}
-		for _, text := range rendered(value) {
-			for secret := range hidden {
-				assert.NotContains(t, text, secret, name)
-			}
-		}
-	}
-}
-
-// Whatever the response to a request for a token is, the call ends in an error or a success, and shows no secret.
-func FuzzTokenResponses(f *testing.F) {
-	for _, body := range []string{
-		`{"access_token":"abc","token_type":"Bearer","expires_in":3600}`, `{"access_token":"abc","expires_in":-1}`, `{"expires_in":"12"}`,
-		`{"error":"invalid_client","error_description":"no SECRET"}`, `access_token=abc&token_type=bearer&expires_in=x`, `[]`, `null`, "\x00", `{"access_token":"a\nb"}`,
-		`<html>SECRET</html>`, `{"error":400,"errorCode":"X","detail":"SECRET"}`, `{"access_token":{}}`, `{"access_token":"","error":""}`,
-	} {
-		f.Add(200, "application/json", body)
-		f.Add(400, "text/html; charset=utf-8", body)
-		f.Add(200, "application/x-www-form-urlencoded", body)
-	}
-	srv := inProcess()
-	f.Cleanup(srv.Close)
-	id, secret := srv.ServiceAccount()
-	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
-		status = 200 + (status%400+400)%400 // a final one of HTTP
-		client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()),
-			livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 1}))
-		srv.ClearFaults()
-		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(status, contentType, strings.ReplaceAll(body, "SECRET", secret.Reveal())), 2)
-		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
-		require.Error(t, err, "no token of a made-up response is good")
-		require.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
-		require.NotContains(t, err.Error(), secret.Reveal())
-		require.NotContains(t, err.Error(), "\n")
-	})
 }

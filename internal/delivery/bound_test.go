@@ -46,3 +46,33 @@ func TestBound(t *testing.T) {
 		})
 	}
 }
+
+// Without a grace the deadline of the caller is that of the request, and keeps its error.
+func TestBoundKeepsTheDeadlineOfTheCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		bounded, done := new(State).Bound(ctx, 30*time.Second, 0)
+		defer done()
+		want, _ := ctx.Deadline()
+		deadline, ok := bounded.Deadline()
+		assert.True(t, ok)
+		assert.Equal(t, want, deadline)
+		<-bounded.Done()
+		assert.Equal(t, context.DeadlineExceeded, bounded.Err())
+	})
+}
+
+// To follow a context of another package, package context starts a goroutine.
+func TestBoundLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	for _, grace := range []time.Duration{0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) { // it fails if a goroutine is left
+			ctx := &expiring{Context: t.Context(), done: make(chan struct{})}
+			bounded, done := new(State).Bound(ctx, 30*time.Second, grace)
+			done()
+			assert.Error(t, bounded.Err())
+		})
+	}
+}

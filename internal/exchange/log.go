@@ -36,8 +36,8 @@ func (c *call) logRetry() {
 
 // logCreated records the id of a job the moment it is known: nothing else finds it again.
 func (c *call) logCreated(id string) {
+	c.Job = id
 	if c.x.Logger.Enabled(c.ctx, slog.LevelInfo) {
-		c.Job = id
 		c.log(slog.LevelInfo, "created")
 	}
 }

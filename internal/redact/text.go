@@ -39,8 +39,11 @@ func shorten(s string, most int) string {
 // Excerpt is the start of a body that is not Atlas's JSON, without mark-up. The body is redacted as it arrived, before
 // anything is cut off that a secret is part of.
 func (r *Redactor) Excerpt(body []byte) string {
-	const enough = 16 << 10
-	text := r.Redact(string(body))
+	const (
+		enough = 16 << 10
+		looked = 256 << 10 // redacting megabytes takes a second
+	)
+	text := r.Redact(string(body[:min(len(body), looked)]))
 	return shorten(stripTags(text[:min(len(text), enough)]), maxExcerpt)
 }
 

@@ -142,6 +142,9 @@ func TestCrowdWithinARateLimit(t *testing.T) {
 		const watches, lookers, looks = 200, 20, 20
 		c := newCrowd(t)
 		defer c.Close()
+		// One response tells the client of the limit. Requests that are on their way before it do not know it.
+		_, err := c.client.Migrations.Get(t.Context(), c.ProjectID(), "5f1a2b3c4d5e6f7081920b0b")
+		require.ErrorIs(t, err, livemigration.ErrNotFound)
 		start := time.Now()
 		trouble, calm := context.WithCancel(t.Context())
 		defer calm()

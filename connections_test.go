@@ -1,0 +1,264 @@
+package livemigration_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+func TestAnIdleConnectionThatWasClosedIsReplaced(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil, quick)
+	proxy := httptest.NewServer(a.Handler())
+	client := newClient(t, a.Credentials(), quick, livemigration.WithBaseURL(proxy.URL))
+	_, err := client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+	require.NoError(t, err)
+	proxy.CloseClientConnections()
+	_, err = client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+	require.NoError(t, err)
+	proxy.Close()
+	_, err = client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+}
+
+// net/http sends a GET again by itself when a connection that it reuses breaks, with the same Authorization header. A
+// server that has seen the first one rejects the second one for its nonce count, and not for its keys.
+func TestARequestThatNetHTTPSendsAgainIsNotTakenForOneWithWrongKeys(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil, quick)
+	get := func() error {
+		_, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+		return err
+	}
+	require.NoError(t, get(), "from now on there is a nonce, and an idle connection")
+	a.Inject(livemigrationtest.GetMigration, livemigrationtest.ResetAfterRequest(), 2)
+	require.NoError(t, get())
+	assert.Zero(t, a.PendingFaults())
+	a.Inject(livemigrationtest.GetMigration, livemigrationtest.ResetAfterRequest(), 99)
+	err := get()
+	require.Error(t, err)
+	assert.True(t, errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET), err.Error())
+	assert.NotErrorIs(t, err, livemigration.ErrUnauthorized)
+	a.ClearFaults()
+	require.NoError(t, get())
+}
+
+func TestCertificatesThatAreNotTrustedEndACallAtOnce(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithTLS()})
+	_, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+	require.NoError(t, err)
+	seen := len(a.Requests())
+	client := newClient(t, a.Credentials(), livemigration.WithBaseURL(a.URL()))
+	var resp livemigration.Response
+	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request(), livemigration.CaptureResponse(&resp))
+	var certificate *tls.CertificateVerificationError
+	require.ErrorAs(t, err, &certificate)
+	assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+	assert.Equal(t, 1, resp.Attempts)
+	assert.Len(t, a.Requests(), seen)
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil, quick)
+	elsewhere, connections := listen(t, func(net.Conn) {})
+	for _, target := range []livemigrationtest.Operation{livemigrationtest.Handshake, livemigrationtest.CreateMigration} {
+		a := &atlas{Server: a.Server, client: newClient(t, a.Credentials(), livemigration.WithBaseURL(a.URL()))}
+		a.Inject(target, livemigrationtest.Redirect("http://"+elsewhere+"/steal"), 1)
+		_, err := a.client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+		var api *livemigration.APIError
+		require.ErrorAs(t, err, &api)
+		assert.Equal(t, http.StatusTemporaryRedirect, api.StatusCode)
+		assert.Contains(t, api.Detail, elsewhere)
+	}
+	assert.Zero(t, connections.Load())
+	assert.Len(t, a.Migrations(), 1)
+}
+
+func TestACancelledCallReturnsAtOnce(t *testing.T) {
+	t.Parallel()
+	accepted := make(chan struct{}, 1)
+	hang := func(c net.Conn) {
+		accepted <- struct{}{}
+		_, _ = io.Copy(io.Discard, c) // until the client closes it
+	}
+	t.Run("while a server does not respond", func(t *testing.T) {
+		address, _ := listen(t, hang)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan time.Time, 1)
+		go func() {
+			<-accepted
+			done <- time.Now()
+			cancel()
+		}()
+		_, err := newClient(t, bearer("t0k3n"), livemigration.WithBaseURL("http://"+address)).Migrations.Get(ctx, projectID, jobID)
+		assert.Less(t, time.Since(<-done), 50*time.Millisecond)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+	t.Run("while a response does not end", func(t *testing.T) {
+		a := newAtlas(t, nil)
+		a.Inject(livemigrationtest.GetMigration, livemigrationtest.SlowBody(time.Hour), 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, err := a.client.Migrations.Get(ctx, a.ProjectID(), a.migration)
+		assert.Less(t, time.Since(start), 70*time.Millisecond)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+func TestOneRequestForOneCall(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil)
+	for range 20 {
+		_, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration)
+		require.NoError(t, err)
+	}
+	assert.LessOrEqual(t, len(a.Requests()), 21)
+}
+
+func TestManyCallersShareANonce(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]livemigrationtest.Option{"sockets": nil, "in process": {livemigrationtest.InProcess()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAtlas(t, opts, quick)
+			const callers, calls = 40, 25
+			var wg sync.WaitGroup
+			for caller := range callers {
+				wg.Go(func() {
+					for i := range calls {
+						if caller == 0 && i == calls/2 {
+							a.ExpireNonces()
+						}
+						if _, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			assert.Greater(t, len(a.Requests()), callers*calls+1, "the expiry was noticed")
+			assert.LessOrEqual(t, len(a.Requests()), callers*calls+1+callers, "and cost each caller one request at the most")
+		})
+	}
+	t.Run("without an expiry", func(t *testing.T) {
+		t.Parallel()
+		a := newAtlas(t, nil)
+		var wg sync.WaitGroup
+		for range 40 {
+			wg.Go(func() {
+				for range 25 {
+					if _, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		assert.LessOrEqual(t, len(a.Requests()), 1080)
+	})
+}
+
+func TestNoGoroutineIsLeft(t *testing.T) {
+	srv := livemigrationtest.NewServer()
+	client, err := srv.NewClient(quick)
+	require.NoError(t, err)
+	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
+	srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.SlowBody(time.Hour), 1)
+	_, err = client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	require.ErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = client.AvailableProjects.List(ctx, srv.OrgID())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	for range client.Migrations.Watch(t.Context(), srv.ProjectID(), srv.Migrations()[0].ID) {
+		break
+	}
+	client.CloseIdleConnections()
+	srv.Close()
+	assert.Eventually(t, func() bool { return ownGoroutines() == "" }, 5*time.Second, time.Millisecond, "%s", ownGoroutines())
+}
+
+// ownGoroutines are the stacks of goroutines that a client or its connections started.
+func ownGoroutines() string {
+	buf := make([]byte, 1<<20)
+	var found []string
+	for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, "net/http.(*persistConn)") || strings.Contains(stack, "created by github.com/livemigration") && !strings.Contains(stack, "_test.go") {
+			found = append(found, stack)
+		}
+	}
+	return strings.Join(found, "\n\n")
+}
+
+func TestARejectedDialThenAResponse(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t, nil)
+	var dials atomic.Int32
+	dialer := &net.Dialer{}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if n := dials.Add(1); n == 1 || n == 3 { // once for the handshake, once for the request itself
+			address = "127.0.0.1:1"
+		}
+		return dialer.DialContext(ctx, network, address)
+	}}
+	client := newClient(t, a.Credentials(), quick, livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: transport}))
+	m, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+	require.NoError(t, err)
+	assert.Equal(t, a.Migrations()[1].ID, m.ID)
+	assert.Len(t, a.Migrations(), 2)
+	assert.Equal(t, 1, a.authenticated())
+
+	dials.Store(1) // the next but one is rejected again, after an attempt that was sent and rejected for now
+	a.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(429).WithRetryAfter(0), 1)
+	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+	require.NoError(t, err)
+	assert.Len(t, a.Migrations(), 3)
+}
+
+func TestACutCreationIsRetriedOnlyBeforeItsCredentialsAreSent(t *testing.T) {
+	t.Parallel()
+	t.Run("before", func(t *testing.T) {
+		t.Parallel()
+		a := newAtlas(t, nil, quick)
+		a.Inject(livemigrationtest.Handshake, livemigrationtest.ResetBeforeRequest(), 2)
+		m, err := a.client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+		require.NoError(t, err)
+		assert.Equal(t, a.Migrations()[1].ID, m.ID)
+		assert.Len(t, a.Migrations(), 2)
+		assert.Equal(t, 1, a.authenticated())
+	})
+	for name, fault := range map[string]livemigrationtest.Fault{
+		"after the request was read": livemigrationtest.ResetAfterRequest(), "in the response": livemigrationtest.TruncatedBody(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAtlas(t, nil, quick)
+			a.Inject(livemigrationtest.CreateMigration, fault, 1)
+			_, err := a.client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+			var unknown *livemigration.OutcomeUnknownError
+			require.ErrorAs(t, err, &unknown)
+			assert.Equal(t, 1, a.authenticated())
+			assert.Len(t, a.Migrations(), 2)
+		})
+	}
+}
