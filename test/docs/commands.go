@@ -3,8 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
+
+// quoted is text that the shell hands on as it is.
+var quoted = regexp.MustCompile(`'[^']*'`)
 
 const modulePath = "github.com/livemigration/livemigration-go"
 
@@ -34,7 +38,7 @@ func checkCommand(root string, line span, report func(int, string, ...any)) {
 		}
 		words = nil
 	}
-	for _, word := range strings.Fields(line.text) {
+	for _, word := range strings.Fields(quoted.ReplaceAllString(line.text, "''")) {
 		switch word {
 		case "&&", "||", "|", ";", "&", `\|`:
 			end()
@@ -66,6 +70,8 @@ func checkGo(root string, args []string, report func(string, ...any)) {
 	}
 	for _, arg := range args {
 		switch {
+		case arg == "go": // a command that the program runs, in a folder of its own
+			return
 		case strings.HasPrefix(arg, modulePath+"/"):
 			checkPath(root, ".", strings.TrimPrefix(arg, modulePath+"/"), report)
 		case strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "../"):

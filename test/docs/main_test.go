@@ -28,6 +28,7 @@ func TestCheck(t *testing.T) {
 		"missing module":             {"`go run -C folder .`\n", []string{"doc.md:1: there is no module in folder"}},
 		"missing package":            {"`go run github.com/livemigration/livemigration-go/missing`\n", []string{"doc.md:1: there is no missing in ."}},
 		"second command":             {"`true && bash folder/missing`\n", []string{"doc.md:1: there is no folder/missing in ."}},
+		"arguments of a program":     {"`go run -C module ./program -title './missing' go run ./missing`\n", nil},
 		"other code":                 {fence + "json\n{]\n" + fence + "\n", nil},
 		"statements":                 {fence + "go\nm, err := client.Migrations.Get(ctx, projectID, migrationID)\n" + fence + "\n", nil},
 		"statements with an error":   {"\n" + fence + "go\nx := 1\nclient.Missing()\n" + fence + "\n", []string{"doc.md:4: this Go code does not compile: client.Missing undefined (type *livemigration.Client has no field or method Missing)"}},
