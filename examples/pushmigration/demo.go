@@ -2,14 +2,12 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// The demonstration's job clock runs 300 times as fast as real time, at which its migration takes about 15 seconds and
-// stays ready for cutover for 24 minutes.
+// The demonstration's job clock runs 300 times as fast as real time, at which its migration takes about 15 seconds.
 const demoSpeed = 300
 
 var demoTimings = livemigrationtest.Timings{
@@ -19,32 +17,36 @@ var demoTimings = livemigrationtest.Timings{
 	Finishing:   15 * time.Minute,
 }
 
-// demoPoll is for the Atlas in memory only: a real one is not asked that often.
+// demoPoll is for the in-memory Atlas only: a real one is not asked that often.
 const demoPoll = 400 * time.Millisecond
 
-// startDemo starts an Atlas in memory, and points the options to it.
-func startDemo(opts *options) (*target, error) {
+// openDemo starts the in-memory Atlas with its source side, and points the job to it.
+func openDemo(j *job) (func(), error) {
 	dir, err := os.MkdirTemp("", "pushmigration-demo-")
 	if err != nil {
 		return nil, err
 	}
-	server := livemigrationtest.NewServer(livemigrationtest.WithSpeed(demoSpeed), livemigrationtest.WithTimings(demoTimings))
-	opts.baseURL, opts.org, opts.project = server.URL(), server.OrgID(), server.ProjectID()
-	if opts.tokenFile == "" {
-		opts.tokenFile = filepath.Join(dir, "link-token")
+	server := livemigrationtest.NewServer(livemigrationtest.WithSpeed(demoSpeed), livemigrationtest.WithTimings(demoTimings),
+		livemigrationtest.AutoConnect(false))
+	end := func() {
+		server.Close()
+		_ = os.RemoveAll(dir)
 	}
-	if len(opts.accessList) == 0 {
-		opts.accessList = []string{"192.0.2.0/24"}
+	o := j.opts
+	o.org, o.project, o.sourceOrg, o.link, o.poll = server.OrgID(), server.ProjectID(), server.SourceOrgID(), true, demoPoll
+	if o.state == "" {
+		o.state = dir
 	}
-	if opts.poll == 0 {
-		opts.poll = demoPoll
+	j.request = server.Request()
+	j.password, j.request.Source.Password = j.request.Source.Password, ""
+	if j.client, err = server.NewClient(j.clientOptions()...); err == nil {
+		j.source, err = server.NewSourceClient()
 	}
-	return &target{
-		credentials: server.Credentials(),
-		request:     server.Request(),
-		close: func() {
-			server.Close()
-			_ = os.RemoveAll(dir)
-		},
-	}, nil
+	if err != nil {
+		end()
+		return nil, err
+	}
+	j.show.line("Nothing is configured: this is a demonstration, on the in-memory Atlas at\n%s, in which 1 second stands for %d minutes.",
+		server.URL(), demoSpeed/60)
+	return end, nil
 }

@@ -4,120 +4,97 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"strings"
+	"time"
 
 	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/durable"
 )
 
-var (
-	errTimedOut = errors.New("-timeout is over")
-	errDeclined = errors.New("not confirmed")
-)
-
-// verdict turns the error of a run into the end of the program.
-func (r *runner) verdict(ctx context.Context, err error) error {
+// explain turns how the run ended into words and an exit status.
+func (j *job) explain(ctx context.Context, err error) error {
 	var usage *failure
-	if errors.As(err, &usage) {
+	var left *durable.IncompleteError
+	switch {
+	case err == nil:
+		j.summary()
+		return nil
+	case errors.As(err, &usage), errors.Is(err, errDeclined):
 		return err
-	}
-	f := &failure{status: exitFailed, message: r.message(ctx, err), rest: r.rest(err)}
-	cause := context.Cause(ctx)
-	f.unheard = errors.As(cause, new(*outputError))
-	if errors.Is(cause, context.Canceled) { // without another cause it was a signal
-		f.status = exitInterrupted
-	}
-	return f
-}
-
-// abandoned is the end of a run that still goes on in its own goroutine.
-func (r *runner) abandoned() error {
-	f := &failure{status: exitInterrupted, message: "interrupted twice"}
-	if noted := r.noted.Load(); noted != nil {
-		r.display.halt()
-		seen := &runner{opts: r.opts, request: r.request, standing: *noted}
-		f.message += seen.goesOn()
-		f.rest = seen.rest(nil)
-	}
-	return f
-}
-
-// stopped reports whether the error only says that the context has ended. A failure that passes by itself says no more
-// than that either.
-func stopped(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)) ||
-		errors.Is(err, livemigration.ErrServer) || errors.Is(err, livemigration.ErrRateLimited))
-}
-
-func (r *runner) message(ctx context.Context, err error) string {
-	switch {
-	case errors.Is(err, livemigration.ErrOutcomeUnknown):
-		return "it is not known whether Atlas has carried out a request: " + text(err)
-	case errors.Is(err, errDeclined):
-		return "not confirmed"
-	case stopped(ctx, err):
-		return r.stopMessage(context.Cause(ctx)) + r.goesOn()
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return &failure{exitInterrupted, "interrupted" + j.howOn()}
+	case errors.As(err, &left):
+		return j.incomplete(left.Records[0])
+	case livemigration.MayHaveCreated(err):
+		return &failure{exitUnclear, text(err)}
+	case errors.Is(err, durable.ErrRunning):
+		return usagef("another pushmigration works in -state %s", j.opts.state)
+	case errors.Is(err, durable.ErrConflict):
+		return usagef("-state %s: %s", j.opts.state, text(err))
+	case errors.Is(err, livemigration.ErrUnauthorized):
+		return fmt.Errorf("the credentials are wrong: %s", text(err))
+	case errors.Is(err, livemigration.ErrForbidden):
+		return fmt.Errorf("the credentials need the role Organization Owner and, where they have an access list, this address on it: %s", text(err))
 	default:
-		return explain(err)
+		return errors.New(text(err))
 	}
 }
 
-func (r *runner) stopMessage(cause error) string {
-	var output *outputError
-	switch {
-	case errors.As(cause, &output):
-		return output.Error()
-	case errors.Is(cause, errTimedOut):
-		return fmt.Sprintf("gave up after %s, as -timeout says", r.opts.timeout)
-	default:
-		return "interrupted"
+// howOn says what a person does to continue.
+func (j *job) howOn() string {
+	if j.opts.demo {
+		return "; the in-memory Atlas ends with this program"
 	}
+	return "; the state is kept in " + j.opts.state + ", and the same command continues. What runs in Atlas runs on there"
 }
 
-// goesOn ends the message of a run that was ended.
-func (r *runner) goesOn() string {
-	switch {
-	case r.opts.demo || r.migration == "":
-		return ""
-	case r.ended:
-		return fmt.Sprintf("; migration %s has ended", r.migration)
-	default:
-		return fmt.Sprintf("; migration %s goes on in Atlas", r.migration)
+// incomplete is a migration that needs a person.
+func (j *job) incomplete(r durable.Record) error {
+	if r.State != durable.StateUnclear {
+		return fmt.Errorf("the migration is %s: %s\nTo start it from the beginning: pushmigration … -restart", r.State, lastEvent(r))
 	}
+	q := &r.Plan.Request
+	return &failure{exitUnclear, fmt.Sprintf("it is not known whether Atlas has started the migration: %s\n\n"+
+		"Look in Atlas, in project %s, whether cluster %s\nis the destination of a live migration from cluster %s. Then run the same command with\n\n"+
+		"  -adopt ID   when there is one, with its id\n"+
+		"  -restart    when there is none\n\n"+
+		"Do not start it by hand before you know: Atlas would run two migrations.",
+		r.Problem, r.Plan.ProjectID, q.Destination.ClusterName, q.Source.ClusterName)}
 }
 
-func (r *runner) running() bool { return r.migration != "" && !r.ended }
+func lastEvent(r durable.Record) string {
+	if len(r.Events) == 0 {
+		return r.Problem
+	}
+	return r.Events[len(r.Events)-1].Text
+}
 
-// explain puts what usually helps before the errors whose own text does not say it.
-func explain(err error) string {
-	for _, known := range []struct {
-		class   error
-		meaning string
-	}{
-		{livemigration.ErrUnauthorized, "Atlas refused the " + credentialsInUse()},
-		{livemigration.ErrForbidden, "the credentials may not do this: they need the role Organization Owner and, where they have an access list, this address on it"},
-		{livemigration.ErrNotFound, "Atlas does not know this, check the ids"},
-		{livemigration.ErrVersionGone, "Atlas no longer speaks this version of its API, a newer release of this program is needed"},
-		{livemigration.ErrRateLimited, "Atlas asks for fewer requests, try again later"},
-		{livemigration.ErrServer, "Atlas has a problem, try again later"},
-	} {
-		if errors.Is(err, known.class) {
-			return known.meaning + ": " + text(err)
+// summary prints what happened when.
+func (j *job) summary() {
+	records, err := j.fleet.Records(context.Background())
+	if err != nil || len(records) != 1 {
+		return
+	}
+	r := records[0]
+	var b strings.Builder
+	for i, event := range r.Events {
+		took := ""
+		if i > 0 {
+			took = short(event.Time.Sub(r.Events[i-1].Time))
 		}
+		fmt.Fprintf(&b, "%s %8s  %s\n", event.Time.Local().Format(time.TimeOnly), took, cut(event.Text, columns-20))
 	}
-	var network net.Error
-	if errors.As(err, &network) {
-		return "Atlas cannot be reached: " + text(err)
+	j.show.line("\nWhat happened:\n%s\nCluster %s is %s: cluster %s of project\n%s has its data.",
+		b.String(), r.Plan.Request.Source.ClusterName, r.State, r.Plan.Request.Destination.ClusterName, r.Plan.ProjectID)
+	if !j.opts.demo {
+		j.show.line("The state is not needed any more:\n%s", j.opts.state)
 	}
-	return text(err)
 }
 
-// credentialsInUse names the credentials of the run, and where they come from. Of both kinds the client takes the service
-// account.
-func credentialsInUse() string {
-	if strings.TrimSpace(os.Getenv(clientIDVariable)) != "" {
-		return "service account, check " + clientIDVariable + " and " + clientSecretVariable
+// short shows tenths only where they say something.
+func short(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
 	}
-	return "API key, check " + publicKeyVariable + " and " + privateKeyVariable
+	return d.Round(time.Second).String()
 }
