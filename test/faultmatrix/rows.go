@@ -57,6 +57,8 @@ func unsentFaults() []*Fault {
 		injected("handshake: 429 with Retry-After", lmtest.Status(429)).is(unsent, status(429)).handshake().after(soon),
 		injected("handshake: 500", lmtest.Status(500)).is(unsent, status(500)).handshake(),
 		injected("handshake: 502 from a gateway", html(502)).is(unsent, status(502)).handshake(),
+		injected("handshake: 408 from a gateway", tookTooLong(408)).is(unsent, status(408)).handshake(),
+		injected("handshake: 499 from a gateway", tookTooLong(499)).is(unsent, status(499)).handshake(),
 		injected("handshake: 200 and a page of HTML", html(200)).is(unsent, cause(BadBody)).handshake(),
 	}
 }

@@ -20,14 +20,14 @@ type way struct {
 	wire      *wire
 	idle      bool // wait for idle connections to be closed
 
-	dial  func(context.Context) (net.Conn, error) // instead of those dials
-	born  bool                                    // new connections are dead
-	on    func(n int) bool
-	open  atomic.Int32
-	dials atomic.Int32
-	armed atomic.Bool
-	mu    sync.Mutex
-	conns map[*countedConn]struct{} // that are open
+	dial      func(context.Context) (net.Conn, error) // instead of those dials
+	stillborn bool                                    // new connections are dead
+	on        func(n int) bool
+	open      atomic.Int32
+	dials     atomic.Int32
+	armed     atomic.Bool
+	mu        sync.Mutex
+	conns     map[*countedConn]struct{} // that are open
 
 	spoils   bool
 	spoil    func() // before those requests with credentials
@@ -116,13 +116,13 @@ func (w *way) arm(c Cell, s *subject, v venue) bool {
 	case f.account != none && v.warm:
 		s.ExpireTokens()
 	}
+	dead := f.wire != nil && f.wire.dead
+	w.stillborn = dead && c.Strikes == Every
 	w.armed.Store(true)
-	if w.wire == nil {
-		return true
+	if w.wire != nil {
+		w.wire.arm()
 	}
-	w.wire.arm()
-	if f.wire.dead && c.Strikes != Second {
-		w.born = c.Strikes == Every
+	if dead && c.Strikes != Second { // else after the first attempt
 		w.kill()
 	}
 	return true
@@ -161,7 +161,7 @@ func (w *way) dialContext(ctx context.Context, network, address string) (net.Con
 	}
 	w.open.Add(1)
 	counted := &countedConn{Conn: conn}
-	counted.dead.Store(w.armed.Load() && w.born)
+	counted.dead.Store(w.armed.Load() && w.stillborn)
 	counted.closed = sync.OnceFunc(func() {
 		w.open.Add(-1)
 		w.mu.Lock()

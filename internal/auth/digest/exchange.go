@@ -259,7 +259,8 @@ func challengeOf(resp *http.Response) (challenge, bool) {
 // leavesOpen reports whether a response without a challenge says nothing about how the server authenticates requests.
 func leavesOpen(status int) bool {
 	switch status {
-	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusTooManyRequests:
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusTooManyRequests,
+		http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly, 460, 499: // of gateways
 		return true
 	default:
 		return status >= 500 || status >= 300 && status < 400

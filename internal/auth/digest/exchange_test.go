@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,7 +158,7 @@ func TestProbeResponses(t *testing.T) {
 				got = append(got, code)
 				assert.Equal(t, 1, body.timesClosed())
 			}
-			rejected := status/100 == 3 || status/100 == 5 || status == 407 || status == 429
+			rejected := status/100 == 3 || status/100 == 5 || slices.Contains([]int{407, 408, 421, 425, 429}, status)
 			if rejected {
 				assert.Equal(t, []int{status, status}, got)
 				assert.Equal(t, []string{"GET  true", "GET  true"}, sent, "nothing of the request is sent")

@@ -1,0 +1,278 @@
+// Command wrapper is a command-line tool of the kind that companies write around the library: subcommands, flags that the
+// environment may give, output for people and for programs, and an exit status for each kind of error.
+//
+// Run it with -h for its commands.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/livemigration/livemigration-go"
+)
+
+// grace lets a creation that is on its way finish after Ctrl-C, so that its id is not lost.
+const grace = 20 * time.Second
+
+// tool is what the flags say, and the client.
+type tool struct {
+	out, log                          io.Writer
+	client                            *livemigration.Client
+	started                           bool // errors before that are about usage
+	org, sourceOrg                    livemigration.OrgID
+	project                           livemigration.ProjectID
+	migration                         livemigration.MigrationID
+	output, sourceURL, from, to, user string
+	poll                              time.Duration
+	drop                              bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
+}
+
+// run runs one command and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	t := &tool{out: stdout, log: stderr}
+	err := t.command().Run(ctx, args)
+	if err == nil {
+		return 0
+	}
+	t.printError(err)
+	return t.status(err)
+}
+
+// status is the exit status of an error. An unknown outcome comes first, since it may also be any of the others.
+func (t *tool) status(err error) int {
+	var network *livemigration.CallError
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(livemigration.ErrOutcomeUnknown):
+		return 3 // the request may have been carried out: look in Atlas first
+	case !t.started, is(livemigration.ErrInvalidRequest), is(livemigration.ErrInvalidConfig):
+		return 2 // wrong flags, environment or request: nothing was sent
+	case is(context.Canceled):
+		return 130 // Ctrl-C or SIGTERM: a job continues in Atlas
+	case is(livemigration.ErrValidationFailed), is(livemigration.ErrMigrationFailed), is(livemigration.ErrMigrationExpired):
+		return 6 // the job has failed
+	case is(livemigration.ErrUnauthorized), is(livemigration.ErrForbidden):
+		return 4 // the credentials
+	case is(livemigration.ErrRateLimited), is(livemigration.ErrServer), errors.As(err, &network):
+		return 5 // passes by itself: try again later
+	default:
+		return 1 // everything else, such as a request that Atlas rejected
+	}
+}
+
+// printError writes to stderr. Errors of the library marshal to JSON by themselves; others get the same form here.
+func (t *tool) printError(err error) {
+	if t.output != "json" {
+		_, _ = fmt.Fprintln(t.log, "wrapper:", err)
+		return
+	}
+	var form any = map[string]string{"kind": "tool", "message": err.Error()}
+	if known := json.Marshaler(nil); errors.As(err, &known) {
+		form = known
+	}
+	_ = json.NewEncoder(t.log).Encode(form)
+}
+
+// print writes a result to stdout, unless there is an error.
+func (t *tool) print(result any, err error) error {
+	if err == nil && t.output == "json" {
+		return json.NewEncoder(t.out).Encode(result)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(t.out, result)
+	}
+	return err
+}
+
+// command is the tree of commands. Its flags fill in t.
+func (t *tool) command() *cli.Command {
+	org := idFlag("org", "MONGODB_ATLAS_ORG_ID", "Atlas organization", &t.org, livemigration.ParseOrgID)
+	sourceOrg := idFlag("source-org", "SOURCE_ORG_ID", "source organization", &t.sourceOrg, livemigration.ParseOrgID)
+	project := idFlag("project", "MONGODB_ATLAS_PROJECT_ID", "Atlas project", &t.project, livemigration.ParseProjectID)
+	migration := idFlag("migration", "MIGRATION_ID", "migration", &t.migration, livemigration.ParseMigrationID)
+	request := []cli.Flag{
+		org, project,
+		&cli.StringFlag{Name: "from", Usage: "source `PROJECT/CLUSTER`, see projects", Required: true, Destination: &t.from},
+		&cli.StringFlag{Name: "to", Usage: "destination `CLUSTER`", Required: true, Destination: &t.to},
+		&cli.StringFlag{Name: "user", Usage: "`NAME` of a source user, with the password in SOURCE_PASSWORD", Destination: &t.user},
+		&cli.BoolFlag{Name: "drop", Usage: "destroy the data of the destination first", Destination: &t.drop},
+	}
+	return &cli.Command{
+		Name: "wrapper", Usage: "migrate clusters to Atlas", HideHelpCommand: true, Writer: t.out, ErrWriter: t.log,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "output", Value: "text", Usage: "`FORMAT`: text or json", Destination: &t.output,
+				Validator: func(format string) error {
+					if format != "text" && format != "json" {
+						return errors.New("must be text or json")
+					}
+					return nil
+				}},
+			&cli.DurationFlag{Name: "poll", Value: 10 * time.Second, Usage: "`TIME` between two looks at a job", Destination: &t.poll},
+		},
+		Commands: []*cli.Command{
+			t.subcommand("link", "connect the source organization, unless it is", t.link, org, sourceOrg,
+				&cli.StringFlag{Name: "source-url", Value: "https://cloud.mongodb.com", Usage: "`URL` of Cloud Manager or Ops Manager",
+					Sources: cli.EnvVars("SOURCE_BASE_URL"), Destination: &t.sourceURL}),
+			t.subcommand("projects", "list what can be migrated", t.projects, org),
+			t.subcommand("validate", "check a migration without starting it", t.validate, request...),
+			t.subcommand("migrate", "start a migration", t.migrate, request...),
+			t.subcommand("status", "show a migration", t.show, project, migration),
+			t.subcommand("watch", "show a migration until it is ready for cutover or complete", t.watch, project, migration),
+			t.subcommand("cutover", "end a migration, to whose source nothing is written any more", t.cutover, project, migration),
+		},
+		OnUsageError:   usageError,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run decides the exit status
+		Action: func(_ context.Context, c *cli.Command) error {
+			return fmt.Errorf("unknown or missing command %q, see wrapper -h", c.Args().First())
+		},
+	}
+}
+
+func (t *tool) subcommand(name, usage string, action func(context.Context) error, flags ...cli.Flag) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: usage, Flags: flags, OnUsageError: usageError,
+		Action: func(ctx context.Context, c *cli.Command) (err error) {
+			if c.Args().Present() {
+				return fmt.Errorf("unexpected argument %q", c.Args().First())
+			}
+			// Credentials and base URL are those of the environment.
+			t.client, err = livemigration.NewClientFromEnv(livemigration.WithUserAgent("wrapper/1.0"),
+				livemigration.WithWaitDefaults(livemigration.WithPollInterval(t.poll, t.poll),
+					livemigration.WithOnUpdate(func(m *livemigration.Migration) { _ = t.print(m, nil) })))
+			if err != nil {
+				return err
+			}
+			t.started = true
+			return action(ctx)
+		},
+	}
+}
+
+// usageError keeps the usage from being printed: an error is one line.
+func usageError(_ context.Context, _ *cli.Command, err error, _ bool) error { return err }
+
+// idFlag is a flag, or an environment variable, that one of the library's Parse functions reads.
+func idFlag[T ~string](name, env, what string, into *T, parse func(string) (T, error)) cli.Flag {
+	return &cli.StringFlag{
+		Name: name, Usage: "`ID` of the " + what, Sources: cli.EnvVars(env), Required: true,
+		Validator: func(text string) (err error) {
+			*into, err = parse(text)
+			return err
+		},
+	}
+}
+
+// link connects both sides. Nobody sees the link-token.
+func (t *tool) link(ctx context.Context) error {
+	key := livemigration.APIKey(os.Getenv("SOURCE_PUBLIC_API_KEY"), os.Getenv("SOURCE_PRIVATE_API_KEY"))
+	source, err := livemigration.NewSourceClient(key, livemigration.WithBaseURL(t.sourceURL))
+	if err != nil {
+		return fmt.Errorf("SOURCE_PUBLIC_API_KEY, SOURCE_PRIVATE_API_KEY, SOURCE_BASE_URL: %w", err)
+	}
+	link, err := source.MigrationLink.Status(ctx, t.sourceOrg)
+	if err != nil || link.Status == livemigration.MigrationLinkSynced {
+		return t.print(linked{link}, err)
+	}
+	created, err := t.client.LinkTokens.Create(ctx, t.org, livemigration.LinkTokenRequest{}, livemigration.WithGrace(grace))
+	if err != nil {
+		return err
+	}
+	link, err = source.MigrationLink.Create(ctx, t.sourceOrg, created.Token, livemigration.WithGrace(grace))
+	return t.print(linked{link}, err)
+}
+
+type linked struct{ *livemigration.MigrationLink }
+
+func (l linked) String() string { return string(l.Status) }
+
+func (t *tool) projects(ctx context.Context) error {
+	list, err := t.client.AvailableProjects.List(ctx, t.org)
+	return t.print(projects(list), err)
+}
+
+type projects []livemigration.AvailableProject
+
+// String is a line for each cluster, which begins as -from takes it.
+func (list projects) String() string {
+	var lines []string
+	for _, p := range list {
+		for _, d := range p.Deployments {
+			lines = append(lines, fmt.Sprintf("%s/%s  MongoDB %s  %.1f GB", p.Name, d.Name, d.MongoDBVersion, float64(d.DBSizeBytes)/1e9))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// request makes a request of what can be migrated.
+func (t *tool) request(ctx context.Context) (r livemigration.MigrationRequest, err error) {
+	list, err := t.client.AvailableProjects.List(ctx, t.org)
+	name, cluster, _ := strings.Cut(t.from, "/")
+	at := slices.IndexFunc(list, func(p livemigration.AvailableProject) bool { return p.Name == name })
+	if err == nil && at < 0 {
+		err = fmt.Errorf("no source project %q is available, see wrapper projects", name)
+	}
+	if err != nil {
+		return r, err
+	}
+	r.Source, r.MigrationHosts, err = list[at].Source(cluster)
+	r.MigrationHosts = r.MigrationHosts[:min(1, len(r.MigrationHosts))] // it takes one
+	r.Destination.ClusterName, r.DropDestinationData = t.to, t.drop
+	if t.user != "" {
+		r.Source.Username, r.Source.Password = t.user, livemigration.Secret(os.Getenv("SOURCE_PASSWORD"))
+	}
+	return r, err
+}
+
+func (t *tool) validate(ctx context.Context) error {
+	request, err := t.request(ctx)
+	if err != nil {
+		return err
+	}
+	created, err := t.client.Validations.Create(ctx, t.project, request)
+	if err != nil {
+		return err
+	}
+	return t.print(t.client.Validations.Wait(ctx, t.project, created.ID))
+}
+
+func (t *tool) migrate(ctx context.Context) error {
+	request, err := t.request(ctx)
+	if err != nil {
+		return err
+	}
+	return t.print(t.client.Migrations.Create(ctx, t.project, request, livemigration.WithGrace(grace)))
+}
+
+func (t *tool) show(ctx context.Context) error {
+	return t.print(t.client.Migrations.Get(ctx, t.project, t.migration))
+}
+
+func (t *tool) watch(ctx context.Context) error {
+	_, err := t.client.Migrations.WaitReadyForCutover(ctx, t.project, t.migration)
+	return err
+}
+
+func (t *tool) cutover(ctx context.Context) error {
+	if err := t.client.Migrations.Cutover(ctx, t.project, t.migration); err != nil {
+		return err
+	}
+	_, err := t.client.Migrations.WaitComplete(ctx, t.project, t.migration)
+	return err
+}

@@ -1,0 +1,40 @@
+package livemigrationtemporal
+
+import (
+	"time"
+
+	"github.com/livemigration/livemigration-go/durable"
+)
+
+// Keys of the memo of a workflow. Temporal's web page shows them.
+const (
+	memoState     = "state"
+	memoLag       = "lag"
+	memoWaitsFor  = "waitsFor"
+	memoMigration = "migrationId"
+)
+
+// summary is what a person sees of a record at a glance. The look that is under way shows it as its heartbeat.
+type summary struct {
+	State       durable.State `json:"state"`
+	Lag         string        `json:"lag"`         // as a Go duration; empty when there is none
+	WaitsFor    string        `json:"waitsFor"`    // a lock, an approval, or what is wrong; empty when it goes on
+	MigrationID string        `json:"migrationId"` // empty when there is no job
+}
+
+func summarize(r durable.Record, lock string) summary {
+	s := summary{State: r.State, WaitsFor: r.Problem, MigrationID: string(r.MigrationID)}
+	if lock != "" && r.Problem == "" {
+		s.WaitsFor = "waits for the " + lock
+	}
+	if r.Migration != nil && r.Migration.LagTimeSeconds != nil {
+		s.Lag = (time.Duration(*r.Migration.LagTimeSeconds) * time.Second).String()
+	}
+	return s
+}
+
+func (s summary) memo() map[string]any {
+	return map[string]any{
+		memoState: string(s.State), memoLag: s.Lag, memoWaitsFor: s.WaitsFor, memoMigration: s.MigrationID,
+	}
+}

@@ -1,0 +1,22 @@
+module github.com/livemigration/livemigration-go/test/crash
+
+go 1.25.0
+
+replace github.com/livemigration/livemigration-go => ../..
+
+require (
+	github.com/livemigration/livemigration-go v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/gofrs/flock v0.13.0 // indirect
+	github.com/google/go-querystring v1.2.0 // indirect
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	github.com/hashicorp/go-retryablehttp v0.7.8 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/oauth2 v0.36.0 // indirect
+	golang.org/x/sys v0.37.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
+)
