@@ -95,9 +95,9 @@ func picture(lines []line) string {
 	}
 	width, height := int(float64(columns)*charWidth)+2*margin, len(lines)*lineHeight+2*margin
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d">`+"\n", width, height, width, height)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" width="%d" height="%d" viewBox="0 0 %d %d">`+"\n", width, height, width, height)
 	b.WriteString("<!-- Written by test/docs/record. Do not edit. -->\n<style>\n")
-	fmt.Fprintf(&b, "text { font: %dpx ui-monospace, Menlo, Consolas, monospace; fill: #d7dae0; white-space: pre; animation: wait 0s step-end }\n", fontSize)
+	fmt.Fprintf(&b, "text { font: %dpx ui-monospace, Menlo, Consolas, monospace; fill: #d7dae0; animation: wait 0s step-end }\n", fontSize)
 	b.WriteString(".command { fill: #8fd18f; font-weight: bold }\n")
 	b.WriteString("@keyframes wait { from, to { visibility: hidden } }\n")
 	b.WriteString("@media (prefers-reduced-motion) { text { animation: none } }\n</style>\n")
