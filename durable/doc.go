@@ -45,10 +45,10 @@
 // # UNCLEAR
 //
 // Atlas cannot list migrations, and two requests to create one start two. So a creation is sent at most once for each time
-// that it was stored as begun. When the response is lost or a 5xx, or when the program was killed meanwhile, nobody knows
-// whether the migration exists. The record is UNCLEAR, and a person looks in the Atlas user interface. Problem says for
-// what. If the migration is there, [Fleet.Adopt] gives the record its id. If it is not, [Fleet.Restart] plans it again.
-// Until then the record holds its hosts and clusters.
+// that it was stored as begun. When the response is lost or a 5xx (503 with Retry-After aside), or when the program was
+// killed meanwhile, nobody knows whether the migration exists. The record is UNCLEAR, and a person looks in the Atlas user
+// interface. Problem says for what. If the migration is there, [Fleet.Adopt] gives the record its id. If it is not,
+// [Fleet.Restart] plans it again. Until then the record holds its hosts and clusters.
 //
 // A cutover whose outcome is unknown needs no person: the next look at the migration tells.
 //
