@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -130,7 +131,7 @@ func Check(document, section string) error {
 	case err != nil:
 		return err
 	case old == "":
-		return fmt.Errorf("there is no section about crashes")
+		return errors.New("there is no section about crashes")
 	}
 	have, want := strings.Split(steady(old), "\n"), strings.Split(steady(section), "\n")
 	for i := range max(len(have), len(want)) {
@@ -160,7 +161,7 @@ func split(document string) (before, section, after string, err error) {
 	case begin < 0 && end < 0:
 		return document, "", "", nil
 	case begin < 0 || end < begin:
-		return "", "", "", fmt.Errorf("the marks around the section about crashes are broken")
+		return "", "", "", errors.New("the marks around the section about crashes are broken")
 	}
 	end += len(sectionEnd)
 	return document[:begin], document[begin:end], document[end:], nil
