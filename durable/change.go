@@ -9,12 +9,12 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// ErrConflict says that something stands against a change: the store has another revision of the record, the record is not
-// in a state that allows it, or another record has the same name, cluster or job.
+// ErrConflict says that a change is not possible: the store has another revision of the record, the record is not in a
+// state that allows the change, or another record has the same name, cluster or job.
 var ErrConflict = errors.New("conflict")
 
-// Approve returns the record with the gate open. It may be opened in advance. Gates that do not exist, and records that
-// are final, stay as they are.
+// Approve returns the record with the gate open, also in advance. Unknown gates, and records that are final, stay as
+// they are.
 func (r Record) Approve(g Gate, now time.Time) Record {
 	r, now = r.clone(), stamp(now)
 	granted := slices.Contains(r.Granted, g)
@@ -51,8 +51,8 @@ func (r *Record) open(g Gate, now time.Time) {
 	}
 }
 
-// Adopt returns the record with the id of the job that a person has found in Atlas. The record must be UNCLEAR. It becomes
-// REPLICATING; its first look makes sure that the job runs on the migration host of the plan. The error is
+// Adopt returns an UNCLEAR record with the id of the job that a person has found in Atlas. It becomes REPLICATING. Its
+// first look makes sure that the job runs on the migration host of the plan. The error is
 // [livemigration.ErrInvalidRequest] for a malformed id, else [ErrConflict].
 func (r Record) Adopt(id livemigration.MigrationID, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
@@ -74,8 +74,8 @@ func (r Record) Adopt(id livemigration.MigrationID, now time.Time) (Record, erro
 	return r, nil
 }
 
-// Restart returns the record as PLANNED. It must be UNCLEAR, FAILED or EXPIRED. Ids, approvals and ReadySince are cleared;
-// events stay, and the migration becomes one of FormerMigrationIDs. The error is [ErrConflict].
+// Restart returns the record as PLANNED. It must be UNCLEAR, FAILED or EXPIRED. Ids, approvals and ReadySince are
+// cleared. Events stay, and the migration becomes one of FormerMigrationIDs. The error is [ErrConflict].
 func (r Record) Restart(now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	if r.State != StateUnclear && r.State != StateFailed && r.State != StateExpired {
@@ -85,9 +85,9 @@ func (r Record) Restart(now time.Time) (Record, error) {
 	return r, nil
 }
 
-// Replace returns the record with another plan of the same name, PLANNED. Nothing of the plan before may run: the record
-// must be PLANNED, FAILED or EXPIRED. What [Record.Restart] clears is cleared. The error is [ErrConflict], or
-// [livemigration.ErrInvalidRequest] for a plan that is not valid.
+// Replace returns the record with another plan of the same name, PLANNED. The record must be PLANNED, FAILED or
+// EXPIRED. It clears what [Record.Restart] clears. The error is [ErrConflict], or [livemigration.ErrInvalidRequest] for
+// a plan that is not valid.
 func (r Record) Replace(plan Plan, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	if err := plan.Validate(); err != nil {
@@ -117,8 +117,8 @@ func (r *Record) plan(now time.Time, text string) {
 	r.event(now, joinText(string(StatePlanned), text))
 }
 
-// Abandon returns the record as ABANDONED: nobody's business any more. In Atlas nothing changes. An action that is under
-// way stays so, and its result is kept, see [Record.Merge].
+// Abandon returns the record as ABANDONED: it needs no attention any more. In Atlas nothing changes. An action that is
+// under way stays so, and its result is kept, see [Record.Merge].
 func (r Record) Abandon(now time.Time) Record {
 	r, now = r.clone(), stamp(now)
 	if r.State == StateAbandoned {

@@ -15,17 +15,16 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Dir is a [Store] in a directory, for any number of processes of one machine. There is one file for each record,
-// NAME.json, that cat and jq read; only its owner may. A file is replaced in one step and synced, so that a crash leaves
-// the record before or the record after. Other files are ignored, and files that begin with a dot.
+// Dir is a [Store] in a directory, for any number of processes of one machine. Each record is a file, NAME.json, that
+// cat and jq read, and that only its owner may read. A file is replaced in one step and synced: after a crash it holds
+// the record before or the record after. Other files, and files that begin with a dot, are ignored.
 //
-// The directory must be on a local file system: the locks of NFS and SMB are not to be relied on. On Windows replacing a
-// file is tried for a second while a reader has it open, and directories are not synced.
+// The directory must be on a local file system. The locks of NFS and SMB cannot be trusted. On Windows replacing a file
+// is tried for a second while a reader has it open, and directories are not synced.
 //
-// A file may be edited by hand while nothing runs. A run knows a record by its revision, and replaces what was edited
-// meanwhile.
+// A file may be edited by hand while nothing runs. A run replaces what was edited meanwhile.
 //
-// A file that cannot be read is left alone: one that is damaged, whose name is not that of its plan, or that a newer
+// A file that cannot be used is left alone: one that is damaged, whose name is not that of its plan, or that a newer
 // version of this package has written in another format. [Dir.List] names it and returns the other records.
 type Dir struct {
 	path   string
@@ -56,7 +55,7 @@ const (
 	settled = 3 * time.Second
 )
 
-// OpenDir returns the store in the directory of that path, which it makes with mode 0700 if it is not there.
+// OpenDir returns the store in a directory. It makes the directory with mode 0700 if it does not exist.
 func OpenDir(path string) (*Dir, error) {
 	if path == "" {
 		return nil, errors.New("durable: open a directory: the path must not be empty")
@@ -81,7 +80,7 @@ func makeDir(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// Load reads a record.
+// Load returns a record. The error is [ErrNotFound] when there is none of that name.
 func (d *Dir) Load(ctx context.Context, name string) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, fmt.Errorf("durable: load %q: %w", name, err)
@@ -148,7 +147,7 @@ func (d *Dir) isNamed(name, file string) bool {
 	return err == nil && slices.Contains(files, name+suffix) && !slices.Contains(files, file)
 }
 
-// Save stores a record.
+// Save stores a record, see [Store].
 func (d *Dir) Save(ctx context.Context, r Record) (Record, error) {
 	if err := r.Validate(); err != nil {
 		return r, fmt.Errorf("durable: save a record: %w", err)
@@ -207,7 +206,7 @@ func (d *Dir) save(r Record) (Record, error) {
 	return saved, nil
 }
 
-// Lock takes the lock of a run, which the operating system ends with the process.
+// Lock takes the lock of a run. The operating system ends it with the process.
 func (d *Dir) Lock(ctx context.Context) (unlock func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("durable: lock %s: %w", d.path, err)

@@ -37,7 +37,7 @@ func (d *Dir) files() ([]string, error) {
 	return files, nil
 }
 
-// List reads all records, and returns them by name. With an error it returns those that could be read.
+// List returns all records, by name. With an error it returns those that could be read.
 func (d *Dir) List(ctx context.Context) ([]Record, error) {
 	files, err := d.files()
 	if err != nil {
@@ -46,8 +46,8 @@ func (d *Dir) List(ctx context.Context) ([]Record, error) {
 	return d.readAll(ctx, files)
 }
 
-// Changed reads the records whose revision is another one than known says. It looks at the times and sizes of the files,
-// and reads those that are new.
+// Changed returns the records whose revision differs from what known returns. It looks at the times and sizes of the
+// files, and reads those that are new.
 func (d *Dir) Changed(ctx context.Context, known func(name string) int64) ([]Record, error) {
 	files, err := d.files()
 	if err != nil {

@@ -24,28 +24,28 @@ const (
 	jitter = 5
 )
 
-// Driver does the actions of records. It is the only part of an engine that talks to Atlas, and keeps nothing between two
-// calls. It is safe for concurrent use.
+// Driver does the actions of records. It is the only part of an engine that talks to Atlas. It keeps nothing between
+// two calls, and is safe for concurrent use.
 type Driver struct {
 	client   *livemigration.Client
 	settings settings
 }
 
-// NewDriver returns a driver. Of the options it uses [WithPassword], [WithApproval] and [WithPollInterval].
+// NewDriver returns a driver. It uses the options [WithPassword], [WithApproval] and [WithPollInterval].
 func NewDriver(client *livemigration.Client, opts ...Option) *Driver {
 	return &Driver{client, newSettings(opts)}
 }
 
-// Do does the action that r has begun, and returns the record to store, with an error too. Before it is called, an action
-// that changes something has been stored as begun; it is called once for each time that the action has begun. After a
-// crash [Record.Recover] takes its place.
+// Do does the action that r has begun, and returns the record to store, with an error too. An action that changes
+// something must be stored as begun before. Call Do once for each time that the action has begun. After a crash call
+// [Record.Recover] instead.
 //
 // The error says that the context has ended, or that the record cannot do this: nothing has begun, the state is another
-// one, the gate is not open. Then r comes back as it was. Whatever goes wrong in Atlas or on the way there is no error: the
+// one, or the gate is not open. Then r is returned as it was. A failure in Atlas or on the way there is no error: the
 // record says so in Problem, and is due again.
 //
-// A context that ends does not cut off a creation that is on its way for up to 30 seconds, so that the id of the job is not
-// lost. Store the result with a context that has not ended.
+// When the context ends, a creation that is on its way may still take up to 30 seconds, so that the id of the job is
+// not lost. Store the result with a context that has not ended.
 func (d *Driver) Do(ctx context.Context, r Record) (Record, error) {
 	if err := d.check(r); err != nil {
 		return r.clone(), fmt.Errorf("durable: record %q cannot %s: %w", r.Plan.Name, orNothing(r.Begun), err)
@@ -106,7 +106,7 @@ func (d *Driver) check(r Record) error {
 	}
 }
 
-// act does an action and returns what kept the record from going on, nil when it goes on.
+// act does an action and returns what stopped the record, nil when it continues.
 func (d *Driver) act(ctx context.Context, r *Record, a Action) error {
 	switch a {
 	case ActionValidate:

@@ -10,11 +10,11 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Fleet moves any number of migrations to their ends, and can be stopped and started again at any moment. It is safe for
+// Fleet moves any number of migrations to their end, and can be stopped and started again at any moment. It is safe for
 // concurrent use.
 //
-// [Fleet.Run] does the work, in one process at a time. The other methods look at the records and change them; they work
-// beside a run, also from other processes, and nobody's change is lost.
+// [Fleet.Run] does the work, in one process at a time. The other methods read the records and change them. They work at
+// the same time, also from other processes, and no change is lost.
 type Fleet struct {
 	client   *livemigration.Client
 	store    Store
@@ -25,7 +25,8 @@ type Fleet struct {
 	current *run // nil when this fleet does not run
 }
 
-// NewFleet returns a fleet of the records in the store. The client may be nil for all but [Fleet.Run].
+// NewFleet returns a fleet of the records in the store. Only [Fleet.Run] needs the client; it may be nil for all other
+// methods.
 func NewFleet(client *livemigration.Client, store Store, opts ...Option) *Fleet {
 	if store == nil {
 		store = missingStore{}
@@ -34,8 +35,8 @@ func NewFleet(client *livemigration.Client, store Store, opts ...Option) *Fleet 
 	return &Fleet{client: client, store: store, settings: settings, driver: &Driver{client, settings}}
 }
 
-// Records returns all records, by name. While this fleet runs, they are as it last saw them. A record that waits for what
-// another one has says so in Problem. With an error of the store it returns those that could be read.
+// Records returns all records, by name. While this fleet runs, they are as it last saw them. Problem says when a record
+// waits for what another one has. With an error of the store it returns those that could be read.
 func (f *Fleet) Records(ctx context.Context) ([]Record, error) {
 	if run := f.running(); run != nil {
 		return explainWaits(run.snapshot()), nil
@@ -51,9 +52,11 @@ func (f *Fleet) running() *run {
 	return f.current
 }
 
-// Add stores the records of plans. All plans are checked before one is stored. One that is known already and equal is
-// nothing. The error is [ErrConflict] when one is known and different, or has a source or destination cluster that another
-// record has which is not FAILED, EXPIRED or ABANDONED; it is [livemigration.ErrInvalidRequest] when one is not valid.
+// Add stores the records of plans. All plans are checked before one is stored. A plan that is known and equal changes
+// nothing.
+//
+// The error is [ErrConflict] when a plan is known and different, or when another record has its source or destination
+// cluster and is not FAILED, EXPIRED or ABANDONED. It is [livemigration.ErrInvalidRequest] when a plan is not valid.
 // Each call reads all records, so give it all plans at once.
 func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
 	records, err := f.store.List(ctx)
@@ -142,21 +145,21 @@ func (f *Fleet) Adopt(ctx context.Context, name string, id livemigration.Migrati
 	return f.change(ctx, name, func(r Record, now time.Time) (Record, error) { return r.Adopt(id, now) })
 }
 
-// Restart plans a record again that is UNCLEAR, FAILED or EXPIRED, see [Record.Restart]. For one that is UNCLEAR, make sure
-// in Atlas that its migration does not run. The error is [ErrConflict] in another state, or when another record has one of
-// the clusters by now.
+// Restart plans a record again. It must be UNCLEAR, FAILED or EXPIRED, see [Record.Restart]. If it is UNCLEAR, make
+// sure in Atlas first that its migration does not run. The error is [ErrConflict] in another state, or when another
+// record has one of the clusters by now.
 func (f *Fleet) Restart(ctx context.Context, name string) error {
 	return f.changeAmongOthers(ctx, name, "restart", func(r Record, now time.Time) (Record, error) { return r.Restart(now) })
 }
 
-// Replace puts another plan in the place of the one of that name, where nothing runs: the record must be PLANNED, FAILED or
-// EXPIRED, see [Record.Replace]. Clusters must be free as with [Fleet.Add].
+// Replace gives a record another plan of the same name. The record must be PLANNED, FAILED or EXPIRED, see
+// [Record.Replace]. The clusters must be free, as for [Fleet.Add].
 func (f *Fleet) Replace(ctx context.Context, plan Plan) error {
 	return f.changeAmongOthers(ctx, plan.Name, "replace", func(r Record, now time.Time) (Record, error) { return r.Replace(plan, now) })
 }
 
-// Abandon takes a record out, whatever its state: it is nobody's business any more, and holds up nobody. In Atlas nothing
-// changes: a job that runs goes on there.
+// Abandon takes a record out, in any state. It needs no attention any more and holds up no other record. In Atlas
+// nothing changes: a job that runs there continues.
 func (f *Fleet) Abandon(ctx context.Context, name string) error {
 	return f.change(ctx, name, func(r Record, now time.Time) (Record, error) { return r.Abandon(now), nil })
 }

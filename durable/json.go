@@ -47,8 +47,8 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads a record. It is an error when a newer version of this package has written it in a newer format, when it
-// holds a field that this version does not know, since that may say what must not be ignored, and when it is not valid.
+// UnmarshalJSON reads a record. It is an error when the record is not valid, when it has a newer format, and when it
+// holds a field that this version does not know, because that may say what must not be ignored.
 func (r *Record) UnmarshalJSON(data []byte) error {
 	var head struct {
 		Format *int `json:"format"`
@@ -83,9 +83,9 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Validate reports what makes a record unfit to be stored or to be worked with: a malformed name, a password, a state,
-// action or gate that does not exist, a state without the id that belongs to it. A [Store] calls it in Save. The error is
-// a [*livemigration.InvalidRequestError], whose fields are paths in the JSON of the record.
+// Validate reports what makes a record unfit to be stored: a malformed name, a password, an unknown state, action or
+// gate, or a state without the id that belongs to it. A [Store] calls it in Save. The error is a
+// [*livemigration.InvalidRequestError]. Its fields are paths in the JSON of the record.
 func (r Record) Validate() error {
 	if err := r.checkPassword(); err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Memory is a [Store] for tests: it ends with its program.
+// Memory is a [Store] for tests. It ends with its program.
 type Memory struct {
 	mu      sync.Mutex
 	records map[string]Record
@@ -21,7 +21,7 @@ func (m *Memory) List(ctx context.Context) ([]Record, error) {
 	return m.Changed(ctx, func(string) int64 { return 0 })
 }
 
-// Changed returns the records whose revision is another one than known says.
+// Changed returns the records whose revision differs from what known returns.
 func (m *Memory) Changed(ctx context.Context, known func(name string) int64) ([]Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("durable: list records: %w", err)

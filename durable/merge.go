@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Merge returns r, which [Driver.Do] returned, with what others have stored meanwhile: their approvals and the revision,
-// so that it can be stored now. Nobody's change is lost:
+// Merge returns r, which [Driver.Do] returned, with what others have stored meanwhile: their approvals and the
+// revision. So it can be stored now, and no change is lost.
 //
-//   - when the record was abandoned, it stays ABANDONED, with the ids that r has;
-//   - when it has another plan or another job by now, that stays, and the job of r becomes a former one.
+//   - If the record was abandoned, it stays ABANDONED, with the ids that r has.
+//   - If it has another plan or another job by now, that stays, and the job of r becomes a former one.
 func (r Record) Merge(stored Record) Record {
 	r, stored = r.clone(), stored.clone()
 	moved := stored.MigrationID != "" && stored.MigrationID != r.MigrationID ||
@@ -73,8 +73,8 @@ func (r *Record) mergeEvents(stored Record) {
 	}
 }
 
-// News reports whether r says something that since does not, and so is to be stored. A new lag, or another time of the
-// next look, is no news.
+// News reports whether r has something to store that since does not have. A new lag, or another time of the next look,
+// is not news.
 func (r Record) News(since Record) bool {
 	return !reflect.DeepEqual(r.essence(), since.essence())
 }

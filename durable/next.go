@@ -6,7 +6,7 @@ import (
 )
 
 // Next returns what is to be done, due at CheckAt. It is [ActionNone] when a record is final or UNCLEAR, and while an
-// action is under way: then [Driver.Do] returns what comes of it, or [Record.Recover] says what to make of it.
+// action is under way. Then [Driver.Do] or [Record.Recover] is next.
 func (r Record) Next() Action {
 	if r.Begun != ActionNone {
 		return ActionNone
@@ -34,8 +34,8 @@ func (r *Record) behindGate(a Action) Action {
 	return a
 }
 
-// Gate returns the approval that the record lacks now: [GateStart] when it is VALIDATED and its request drops the data of
-// the destination, [GateCutover] when it is READY. It is empty when there is none.
+// Gate returns the approval that the record lacks now, empty when there is none: [GateStart] when it is VALIDATED and
+// its request drops the data of the destination, [GateCutover] when it is READY.
 func (r Record) Gate() Gate {
 	switch {
 	case r.State == StateValidated && r.Plan.Request.DropDestinationData && !r.approved(GateStart):
@@ -47,8 +47,9 @@ func (r Record) Gate() Gate {
 	}
 }
 
-// Begin returns the record with a under way. When a changes something (see [Action.Changes]), the result is stored before
-// [Driver.Do] is called with it. An action other than [Record.Next] does not begin: the record stays as it is.
+// Begin returns the record with the action under way. When the action changes something (see [Action.Changes]), store
+// the result before you call [Driver.Do] with it. Only the action that [Record.Next] returns can begin; for another one
+// the record stays as it is.
 func (r Record) Begin(a Action, now time.Time) Record {
 	r = r.clone()
 	if a == ActionNone || a != r.Next() {
@@ -61,14 +62,15 @@ func (r Record) Begin(a Action, now time.Time) Record {
 	return r
 }
 
-// Recover returns what becomes of a record that has begun something of which nobody knows how it ended, because the
-// program ended first:
+// Recover returns what becomes of a record whose program ended while an action was under way, so that nobody knows how
+// the action ended:
 //
-//   - looks, and validations, are due again;
-//   - a cutover may have been carried out: the record becomes FINISHING, and looks first;
-//   - a creation may have been carried out: the record becomes UNCLEAR, since a second one would start a second job.
+//   - A look or a validation is due again.
+//   - A cutover may have been carried out. The record becomes FINISHING, and looks first.
+//   - A creation may have been carried out. The record becomes UNCLEAR, because a second one would start a second
+//     job.
 //
-// What [WithApproval] has granted is asked for again. A record that has begun nothing stays as it is otherwise.
+// What [WithApproval] has granted is asked for again. A record with nothing under way otherwise stays as it is.
 func (r Record) Recover(now time.Time) Record {
 	r, now = r.clone(), stamp(now)
 	begun, since := r.Begun, r.Updated

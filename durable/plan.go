@@ -12,22 +12,22 @@ import (
 
 // Plan says what is to be migrated, and where to. It holds no password.
 type Plan struct {
-	// Name is unique among the records of a store, also without regard to case. It is 1 to 100 letters, digits, ".", "_"
-	// and "-", begins with a letter or digit, and is no name that Windows reserves, such as "nul".
+	// Name is unique among the records of a store, and case does not matter for that. It has 1 to 100 letters, digits,
+	// ".", "_" and "-", and begins with a letter or digit. Names that Windows reserves, such as "nul", are not allowed.
 	Name string `json:"name"`
 	// ProjectID is the destination project.
 	ProjectID livemigration.ProjectID `json:"projectId"`
-	// Request is what Atlas is asked for. Its password must be empty: [WithPassword] gives it when it is needed.
+	// Request is the request to Atlas. Its password must be empty: [WithPassword] gives it when it is needed.
 	Request livemigration.MigrationRequest `json:"request"`
-	// Exclusive names what serves one migration at a time, such as the source organization. The migration hosts and the
+	// Exclusive names what serves one migration at a time, such as the source organization. Migration hosts and
 	// clusters always count, and need not be named. Case does not matter.
 	Exclusive []string `json:"exclusive,omitempty"`
 }
 
 const maxNameLength = 100
 
-// Validate reports everything that is wrong with p, at once. The error is a [*livemigration.InvalidRequestError] whose
-// fields are paths in the JSON of p.
+// Validate reports everything that is wrong with the plan, at once. The error is a
+// [*livemigration.InvalidRequestError]. Its fields are paths in the JSON of the plan.
 func (p Plan) Validate() error {
 	var found []livemigration.FieldViolation
 	reject := func(violated bool, field, description string) {

@@ -32,10 +32,10 @@ func (r *Record) note() string {
 	}
 }
 
-// troubled reports whether something keeps the record from going on that is not a missing approval.
+// troubled reports whether something stops the record that is not a missing approval.
 func (r *Record) troubled() bool { return r.Problem != "" && r.Problem != r.note() }
 
-// trouble records a failure. head is the same for failures that are the same to a person, so that a failure that goes on
+// trouble records a failure. head is the same for failures that are the same to a person, so that a failure that lasts
 // changes nothing.
 func (r *Record) trouble(head, detail string, now time.Time) {
 	troubled := r.troubled()
@@ -73,7 +73,7 @@ func (r *Record) explain(problem string, now time.Time) {
 	}
 }
 
-// enter takes the record into a state in which it goes on.
+// enter takes the record into a state in which it continues.
 func (r *Record) enter(state State, now time.Time, text string) {
 	r.passes(now)
 	r.State = state

@@ -10,8 +10,8 @@ import (
 // Record is everything about one migration that must survive its program. In JSON it has the names of its fields in
 // camelCase, and the number of its format.
 //
-// Its methods are pure: they use neither the clock nor chance, change nothing in their receiver, share no slice with it,
-// and keep Revision. Times are in UTC.
+// Its methods are pure. They use neither the clock nor chance, change nothing in their receiver, share no slice with
+// it, and keep Revision. Times are in UTC.
 type Record struct {
 	Plan  Plan
 	State State
@@ -27,7 +27,7 @@ type Record struct {
 	Migration *livemigration.Migration
 	// ReadySince is when the job was first seen ready for cutover; zero when it is not.
 	ReadySince time.Time
-	// CutOverAt is when Atlas accepted the cutover; zero when it has not, or when nobody knows.
+	// CutOverAt is when Atlas accepted the cutover; zero when it has not, or when that is unknown.
 	CutOverAt time.Time
 	// CheckAt is when the next action is due.
 	CheckAt time.Time
@@ -35,12 +35,13 @@ type Record struct {
 	Updated time.Time
 	// Approved are the gates that are open.
 	Approved []Gate
-	// Granted are those of Approved that WithApproval has opened. They hold for one attempt: when that does not succeed, or
-	// the program ends before it, WithApproval is asked again.
+	// Granted are those of Approved that WithApproval has opened. They hold for one attempt. When it fails, or the
+	// program ends before it, WithApproval is asked again.
 	Granted []Gate
-	// Problem says why the record does not go on, in words for a person; empty when it does. It holds no running number.
+	// Problem says why the record does not continue, in words for a person. It is empty when it does. It holds no
+	// number that changes all the time.
 	Problem string
-	// ProblemSince is when the record stopped going on. It stays when one failure follows another.
+	// ProblemSince is when the record stopped. It stays when one failure follows another.
 	ProblemSince time.Time
 	// Events are what happened, the oldest first: the last 100.
 	Events []Event
@@ -135,9 +136,10 @@ func (a Action) known() bool {
 type Gate string
 
 const (
-	// GateStart is before a migration that destroys the data of its destination (DropDestinationData), and no other.
+	// GateStart is the gate before a migration that destroys the data of its destination (DropDestinationData). Other
+	// migrations do not have it.
 	GateStart Gate = "start"
-	// GateCutover is before the cutover.
+	// GateCutover is the gate before the cutover.
 	GateCutover Gate = "cutover"
 )
 
@@ -146,7 +148,7 @@ func (g Gate) known() bool { return g == GateStart || g == GateCutover }
 // maxEvents is how many events a record keeps.
 const maxEvents = 100
 
-// NewRecord returns the record of a plan of which nothing has been done yet.
+// NewRecord returns the record of a plan, PLANNED.
 func NewRecord(plan Plan, now time.Time) Record {
 	now = stamp(now)
 	r := Record{Plan: plan, State: StatePlanned, CheckAt: now, Updated: now}.clone()

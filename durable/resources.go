@@ -71,7 +71,7 @@ func (r *run) account(e *entry) {
 	lacks := record.Gate() != ""
 	e.asked = e.asked && lacks
 	waits := lacks && (e.asked || r.settings.approval == nil)
-	// One that goes on at once from the validation to the creation keeps what it has.
+	// One that continues at once from the validation to the creation keeps what it has.
 	goesOn := len(e.held) > 0 && record.State == StateValidated && !waits && !record.troubled()
 	runs := record.mayRun() || goesOn
 	switch {
@@ -129,7 +129,7 @@ const (
 
 func (s *starts) held(now time.Time) bool { return now.Before(s.next) }
 
-// allow reports whether an entry may start now. One that goes on does not ask twice.
+// allow reports whether an entry may start now. One that continues does not ask twice.
 func (s *starts) allow(e *entry, now time.Time) bool {
 	return e.underWay || s.underWay < s.limit && !s.held(now)
 }

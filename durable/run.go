@@ -21,17 +21,17 @@ const (
 	longestWait = time.Hour
 )
 
-// Run works until every record is final, UNCLEAR, or waits for what an UNCLEAR one has, or for a cluster that a COMPLETE
-// one has. Then the error is nil if all are COMPLETE or ABANDONED, else an [*IncompleteError]. Records that wait for an
-// approval keep it running.
+// Run works until nothing is left to do: every record is final, UNCLEAR, or waits for what an UNCLEAR record has, or
+// for a cluster that a COMPLETE one has. Then the error is nil if all are COMPLETE or ABANDONED, else an
+// [*IncompleteError]. Records that wait for an approval keep it running.
 //
-// It first takes the lock of the store: the error is [ErrRunning] while another run has it. It does not begin when a
+// Run first takes the lock of the store. The error is [ErrRunning] while another run has it. Run does not begin when a
 // record cannot be read, when an option can never work, or when a password is needed and there is no [WithPassword].
 //
-// What goes wrong in Atlas or on the way there does not end it. A store that fails for a minute does, with its error: a
-// record whose action was under way is then stored as begun, and the next run looks what became of it. When the context
-// ends, Run stops within a second, or when the response to a creation on its way has arrived, 30 seconds at the most, and
-// everything can be resumed. It leaves no goroutine.
+// Failures in Atlas or on the way there do not end it. A store that fails for a minute ends it, with the store's error.
+// A record whose action was under way is then stored as begun, and the next run finds out what happened. When the
+// context ends, Run stops within a second, or when the response to a creation on its way has arrived, 30 seconds at the
+// most. Everything can be resumed, and no goroutine is left.
 func (f *Fleet) Run(ctx context.Context) (err error) {
 	unlock, err := f.store.Lock(ctx)
 	if err != nil {

@@ -8,28 +8,29 @@ import (
 	"strings"
 )
 
-// Store keeps records. [OpenDir] and [NewMemory] make two; the package storetest tests one of your own. A Store is safe for
-// concurrent use, also by several processes where it is for more than one.
+// Store keeps records. [OpenDir] and [NewMemory] make two. The package storetest tests one of your own. A Store is safe
+// for concurrent use, also by several processes where it is for more than one.
 type Store interface {
-	// List returns all records, in any order. When some cannot be read, it returns the others with an error that names them.
+	// List returns all records, in any order. If some cannot be read, it returns the others with an error that names
+	// them.
 	List(ctx context.Context) ([]Record, error)
-	// Load returns the record of that name, without regard to case. The error is [ErrNotFound] when there is none.
+	// Load returns the record of that name. Case does not matter. The error is [ErrNotFound] when there is none.
 	Load(ctx context.Context, name string) (Record, error)
-	// Save stores r if the stored revision is r.Revision, 0 meaning that none is stored under this name in any case; else the
-	// error is [ErrConflict]. It returns r with the next revision, otherwise unchanged. When it returns, the record has
-	// survived. It rejects what [Record.Validate] does.
+	// Save stores r if the stored revision is r.Revision, in one step; else the error is [ErrConflict]. Revision 0
+	// means that no record of this name is stored, in any case. Save returns r with the next revision, otherwise
+	// unchanged. When it returns, the record has survived. It rejects what [Record.Validate] rejects.
 	Save(ctx context.Context, r Record) (Record, error)
-	// Lock makes sure that one [Fleet.Run] works on the store: the error is [ErrRunning] while another one holds the lock. It
-	// does not wait. The lock ends with unlock, and with the process. The other methods do without it.
+	// Lock takes the lock of a run, without waiting. The error is [ErrRunning] while another [Fleet.Run] has it. The
+	// lock ends with unlock, and with the process. The other methods do not need it.
 	Lock(ctx context.Context) (unlock func() error, err error)
 }
 
-// Changer is what a [Store] may be in addition. With it, [Fleet.Run] notices within seconds what other processes have
-// stored; else it lists all records every 30 seconds.
+// Changer is an optional interface of a [Store]. With it, [Fleet.Run] notices within seconds what other processes have
+// stored. Without it, Run lists all records every 30 seconds.
 type Changer interface {
-	// Changed returns the records whose revision is not the one that known returns for their name, 0 for a name that is not
-	// known. It is called every two seconds, and so must cost little when nothing has changed. With an error it returns
-	// those that could be read.
+	// Changed returns the records whose revision differs from what known returns for their name. known returns 0 for a
+	// name that it does not know. Changed is called every two seconds, so it must cost little when nothing has changed.
+	// With an error it returns those that could be read.
 	Changed(ctx context.Context, known func(name string) int64) ([]Record, error)
 }
 

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Window is a part of each day, by the clock on the wall, for [WithApproval]. It may span midnight.
+// Window is a part of each day, by local time, for [WithApproval]. It may span midnight.
 type Window struct {
 	// From is when it opens, such as "22:00".
 	From string
 	// To is when it closes, such as "04:00"; "24:00" is the end of the day.
 	To string
-	// Location is where the clock hangs; nil: time.Local.
+	// Location is the time zone; nil: time.Local.
 	Location *time.Location
 }
 
@@ -26,7 +26,7 @@ func ParseWindow(text string, location *time.Location) (Window, error) {
 	return w, nil
 }
 
-// Open reports whether the window is open at t. One that is malformed, or whose ends are the same, is closed.
+// Open reports whether the window is open at t. A malformed window, or one whose ends are equal, is closed.
 func (w Window) Open(t time.Time) bool {
 	from, to, ok := w.minutes()
 	if !ok {

@@ -2,7 +2,7 @@ package livemigrationtest
 
 import "github.com/livemigration/livemigration-go"
 
-// Credentials returns those of an Organization Owner. It is the key of [Server.APIKey].
+// Credentials returns the credentials of an Organization Owner, with the key of [Server.APIKey].
 func (s *Server) Credentials() livemigration.Credentials { return s.atlas.owner.apiKey() }
 
 // CredentialsFor makes a new API key with the role.
@@ -10,13 +10,14 @@ func (s *Server) CredentialsFor(role Role) livemigration.Credentials {
 	return s.atlas.digest.keys.create(role, newPublicKey, newPrivateKey).apiKey()
 }
 
-// APIKey returns the API key of an Organization Owner, for curl and other clients: the public key is the user name of
+// APIKey returns the API key of an Organization Owner, for curl and other clients. The public key is the user name of
 // HTTP Digest, the private key the password.
 func (s *Server) APIKey() (publicKey string, privateKey livemigration.Secret) {
 	return s.atlas.owner.name, s.atlas.owner.secret
 }
 
-// ServiceAccountCredentials returns those of the service account of [Server.ServiceAccount], an Organization Owner.
+// ServiceAccountCredentials returns the credentials of the service account of [Server.ServiceAccount], an Organization
+// Owner.
 func (s *Server) ServiceAccountCredentials() livemigration.Credentials {
 	return s.account.serviceAccount()
 }
@@ -37,8 +38,8 @@ func (s *Server) NewServiceAccount(role Role) (clientID string, clientSecret liv
 	return account.name, account.secret
 }
 
-// SourceCredentials returns those of an Organization Owner on the source side, which Atlas does not know. It is the key
-// of [Server.SourceAPIKey].
+// SourceCredentials returns the credentials of an Organization Owner on the source side, with the key of
+// [Server.SourceAPIKey]. Atlas does not know them.
 func (s *Server) SourceCredentials() livemigration.Credentials { return s.source.owner.apiKey() }
 
 // SourceCredentialsFor makes a new API key of the source side with the role.

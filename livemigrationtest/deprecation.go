@@ -17,13 +17,12 @@ const (
 // deprecated tells whether the request asks for a version that has a newer one.
 func (c *call) deprecated() bool { return c.date != "" && c.date != c.route.newest() }
 
-// Deprecate makes the responses of the operation announce its end from now on, in the form of the RFCs: the header
-// Deprecation (RFC 9745) says since when it is deprecated, or from when on it will be, and Sunset (RFC 8594) when it
-// may stop to work. A zero time leaves its header out; two of them take the announcement back. Only the headers change:
-// the operation works, also after its sunset.
+// Deprecate makes the responses of the operation announce its end, in the form of the RFCs. The header Deprecation (RFC
+// 9745) says since when it is deprecated, and Sunset (RFC 8594) when it may stop working. A zero time leaves its header
+// out. Two zero times end the announcement. Only the headers change: the operation works, also after its sunset.
 //
-// What Atlas really sends has another form. The server sends it to those who create a validation or a migration in the
-// version of 2023-01-01.
+// What Atlas really sends has another form. Who creates a validation or a migration in the version of 2023-01-01 gets
+// that.
 func (s *Server) Deprecate(op Operation, deprecated, sunset time.Time) {
 	s.deprecations.set(op, deprecation{deprecated, sunset})
 }

@@ -1,5 +1,5 @@
-// Package livemigrationtest is an in-memory Atlas for push live migration: for tests and demonstrations of programs
-// that use the package livemigration, or any other client of that API, without an account, a cluster or a network.
+// Package livemigrationtest is an in-memory Atlas for push live migration. It is for tests and demonstrations of programs
+// that use package livemigration, or any other client of that API. It needs no account, no cluster and no network.
 //
 //	srv := livemigrationtest.NewServer()
 //	defer srv.Close()
@@ -16,23 +16,22 @@
 //	srv.Advance(srv.Timings().Scheduling)                                           // WORKING
 //	srv.Advance(srv.Timings().InitialSync)                                          // ready for cutover
 //
-// or run by themselves at the speed of [WithSpeed]. How long each phase takes is up to [WithTimings]. The phases:
+// Or they run by themselves, at the speed of [WithSpeed]. [WithTimings] sets how long each phase takes:
 //
 //   - A validation is PENDING, then SUCCESS or FAILED.
 //   - A migration is NEW, then WORKING with a lag that falls, then ready for cutover. After the cutover it is WORKING
 //     without a lag, then COMPLETE. It is EXPIRED if nobody cuts it over in time.
 //
-// [Server.FailNextMigration], [Server.HoldMigration] and their like write another end for a job.
+// [Server.FailNextMigration], [Server.HoldMigration] and others give a job another course.
 //
-// # Looking in
+// # What was sent
 //
-// [Server.Migrations] tells what runs, from where to where, and its history. [Server.Requests] lists what has arrived
-// and [Server.Count] how often, so that a test can ask what its program sent. Keys and request bodies do not show when
-// a record is printed.
+// [Server.Requests] lists the requests that have arrived, and [Server.Count] counts them. [Server.Migrations] tells which
+// jobs there are, from where to where, and their history. Keys and request bodies do not show when a record is printed.
 //
 // # Faults
 //
-// [Server.Inject] makes requests fail: with a status, a reset connection, a truncated or endless body and more, each a
+// [Server.Inject] makes requests fail: with a status, a reset connection, a truncated or endless body, and more. Each is a
 // function that returns a [Fault]:
 //
 //	srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(503).WithRetryAfter(time.Second), 2)
@@ -41,9 +40,9 @@
 //
 // # In process
 //
-// By default the server listens on a port of the loopback interface. With [InProcess] its clients call it directly:
-// faster, and fit for testing/synctest, where time passes only when every goroutine waits. Together with WithSpeed(1)
-// a test then waits for a migration of days in no time:
+// By default the server listens on a port of the loopback interface. With [InProcess] its clients call it directly. That
+// is faster, and works with testing/synctest, where time passes only while every goroutine waits. With WithSpeed(1) a test
+// then waits days for a migration in no time:
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
@@ -51,54 +50,51 @@
 //		…
 //	})
 //
-// For programs that are tested as processes, the command atlas-in-memory below this package is the server as a process.
+// The command atlas-in-memory below this package is the server as a process, for tests of programs as processes.
 //
 // # Credentials
 //
-// [Server.Credentials] and [Server.APIKey] are the API key of an Organization Owner, for HTTP Digest, and
-// [Server.ServiceAccount] is a service account, for OAuth 2.0: POST /api/oauth/token gives access tokens that
-// [WithTokenLifetime] and [Server.ExpireTokens] end, and /api/oauth/revoke takes them back. [Server.CredentialsFor] and
-// [Server.NewServiceAccount] make more of both, with any [Role].
+// [Server.Credentials] and [Server.APIKey] are the API key of an Organization Owner, for HTTP Digest.
+// [Server.ServiceAccount] is a service account, for OAuth 2.0. [Server.CredentialsFor] and [Server.NewServiceAccount] make
+// more of both, with any [Role]. [WithTokenLifetime] and [Server.ExpireTokens] end access tokens.
 //
 // # The source side
 //
 // The server also plays Cloud Manager or Ops Manager, at [Server.SourceURL], with an organization and keys of its own:
-// [Server.SourceOrgID] and [Server.SourceAPIKey]. There an organization is connected by a link-token, and its projects
-// become available. When it is disconnected, its migrations that run fail. By default it connects by itself once a
-// link-token has been created; [AutoConnect] changes that. Deleting the link-token disconnects it, too, and is rejected
-// while a migration runs.
+// [Server.SourceOrgID] and [Server.SourceAPIKey]. There an organization is connected with a link-token, and its projects
+// become available. By default it connects by itself once a link-token has been created; [AutoConnect] changes that.
+// Disconnecting it makes its migrations that run fail. Deleting the link-token disconnects it too, and is rejected while a
+// migration runs.
 //
-// Jobs can be started without a link-token, and for sources that the source side does not have.
+// Jobs can be created without a link-token, and for sources that the source side does not have.
 //
 // # Fleets
 //
-// [WithProjects] sets how many Atlas projects there are; a job is found only in the project in which it was created.
-// [WithSourceProjects] and [WithSourceOrganization] say what there is to migrate. With [OneAtATime] a migration host
-// and a source organization serve one migration at a time, as in reality, and with [WithPublishedRateLimits] the limits
-// are those of Atlas. A [RateLimit] here is one that the server enforces, while livemigration.RateLimit is one that a
-// client keeps.
+// [WithProjects] sets how many Atlas projects there are. A job is found only in the project in which it was created.
+// [WithSourceProjects] and [WithSourceOrganization] say what there is to migrate. With [OneAtATime] a migration host and a
+// source organization serve one migration at a time, as in reality. [WithPublishedRateLimits] sets the limits of Atlas. A
+// [RateLimit] here is one that the server enforces; livemigration.RateLimit is what a client reads from a response.
 //
 // # How strict it is
 //
-// The server speaks both versions of the API, v2 and v1.0, and rejects what Atlas rejects: it checks HTTP Digest to the
-// last nonce count, access tokens, roles, ids, media types and every field of a request body. In v1.0 it takes what
-// either of the two documents of that version allows. Responses have the headers and the error bodies of Atlas.
+// The server speaks both versions of the API, v2 and v1.0, and rejects what Atlas rejects. It checks HTTP Digest up to the
+// nonce count, access tokens, roles, ids, media types, and every field of a request body. In v1.0 it accepts what either of
+// the two documents of that version allows. Responses have the headers and the error bodies of Atlas.
 //
-// Atlas does not publish every error code; where the server has to make one up, it is the status's name, such as
-// CONFLICT. A cutover of a migration that is not ready for it gets a 409. Unknown query parameters are ignored, while
-// the endpoints of OAuth take no parameter but those that they need.
+// Atlas does not publish every error code. Where the server has to make one up, it is the name of the status, such as
+// CONFLICT. A cutover of a migration that is not ready for it gets a 409. Unknown query parameters are ignored. The
+// endpoints of OAuth accept only the parameters that they need.
 //
 // # Oddities
 //
-// Creating a validation or a migration in the version of 2023-01-01 is deprecated, and the responses say so in the form
-// in which Atlas does. [Server.Deprecate] announces the end of any operation in the form of the RFCs, and the operation
-// works as before.
+// Creating a validation or a migration in the version of 2023-01-01 is deprecated, and the responses say so as those of
+// Atlas do. [Server.Deprecate] announces the end of any operation in the form of the RFCs.
 //
-// The documentation of Atlas differs from what Atlas sends: [WithDocumentedAnswers] and [WithDocumentedChallenge]
-// follow it. In v1.0 the response to a cutover is a validation with the migration's id; a fault makes it the other one,
-// which has no body:
+// The documentation of Atlas differs from what Atlas sends. [WithDocumentedAnswers] and [WithDocumentedChallenge] follow
+// the documentation. In v1.0 the response to a cutover is a validation with the migration's id. A fault makes it the other
+// documented one, without a body:
 //
 //	srv.Inject(livemigrationtest.Cutover, livemigrationtest.RawStatus(202, "", "").CarriedOut(), 1)
 //
-// [WithNodes] makes several nodes that do not know each other's nonces.
+// [WithNodes] makes several nodes, each with nonces of its own.
 package livemigrationtest

@@ -7,7 +7,7 @@ import (
 )
 
 // Fault is something that goes wrong with a request, for [Server.Inject]. The functions that return one say whether the
-// server carries the operation out all the same; its methods return changed copies. The zero Fault does nothing.
+// server carries the operation out. Its methods return changed copies. The zero Fault does nothing.
 type Fault struct {
 	kind       faultKind
 	status     int
@@ -40,14 +40,14 @@ const (
 	faultByteOrderMark
 )
 
-// Status responds with the status, 200 to 599, and an error as Atlas writes it; a 401 comes with a fresh challenge. At
-// the endpoints of OAuth a 4xx other than 429 is an error of OAuth, and every other status comes from what stands
-// before them. The operation is not carried out, unless [Fault.CarriedOut] says so.
+// Status responds with the status, 200 to 599, and an error as Atlas writes it. A 401 comes with a new challenge. At
+// the endpoints of OAuth a 4xx other than 429 is an error of OAuth; every other status comes from a gateway before
+// them. The operation is not carried out, unless [Fault.CarriedOut] says so.
 func Status(code int) Fault {
 	return Fault{kind: faultStatus, status: code, detail: "This error was injected."}
 }
 
-// RawStatus responds with the status, 200 to 599, and the body as they are, without the headers of Atlas: the page of a
+// RawStatus responds with exactly this status, 200 to 599, and body, without the headers of Atlas: the page of a
 // gateway, or nothing at all with an empty body. An empty content type leaves the header out. The operation is not
 // carried out, unless [Fault.CarriedOut] says so.
 func RawStatus(code int, contentType, body string) Fault {
@@ -66,37 +66,37 @@ func NonJSONBody() Fault {
 	return RawStatus(http.StatusOK, "text/html; charset=utf-8", page).CarriedOut()
 }
 
-// ResetBeforeRequest resets the connection when the head of the request has arrived and before its body is read. The
+// ResetBeforeRequest resets the connection after the head of the request has arrived, and before its body is read. The
 // operation is not carried out.
 func ResetBeforeRequest() Fault { return Fault{kind: faultResetBefore} }
 
-// ResetAfterRequest resets the connection in the place of a response. The operation is carried out.
+// ResetAfterRequest resets the connection instead of sending a response. The operation is carried out.
 func ResetAfterRequest() Fault { return Fault{kind: faultResetAfter} }
 
-// TruncatedBody cuts the connection in the middle of the response's body, of which Content-Length promises all. A
-// response that has no body promises one, and a 204, which cannot, is not sent at all, as with [ResetAfterRequest]. The
-// operation is carried out.
+// TruncatedBody cuts the connection in the middle of the body, although Content-Length promises all of it. A response
+// without a body promises one. A 204 cannot, and is not sent at all, as with [ResetAfterRequest]. The operation is
+// carried out.
 func TruncatedBody() Fault { return Fault{kind: faultTruncated} }
 
-// SlowBody responds only after the delay on the real clock, or the virtual one in a testing/synctest bubble; the job
-// clock has no part in it. The wait ends early when the client gives up and, with a reset, on [Server.Close]. The
-// operation is carried out, before the wait.
+// SlowBody carries the operation out and responds after the delay. The delay is real time, or the virtual time of a
+// testing/synctest bubble, and not that of the job clock. It ends early when the client gives up, and, with a reset, on
+// [Server.Close].
 func SlowBody(delay time.Duration) Fault { return Fault{kind: faultSlow, delay: delay} }
 
-// StalledBody sends the head of the response and half of its body at once, and the rest after the delay, on the same
-// clock as [SlowBody]. The wait ends early, and the connection with it, when the client gives up and on [Server.Close].
-// A response without a body is not delayed. The operation is carried out, before the wait.
+// StalledBody carries the operation out, sends the head of the response and half of its body at once, and the rest
+// after the delay. The delay is that of [SlowBody]. It ends early, and the connection with it, when the client gives up
+// and on [Server.Close]. A response without a body is not delayed.
 func StalledBody(delay time.Duration) Fault { return Fault{kind: faultStalled, delay: delay} }
 
-// OversizedBody streams a JSON object of n bytes in the place of the response's body, or the beginning of one when n is
-// too small. The status stays, but for a 204 that becomes 200. The operation is carried out.
+// OversizedBody sends a JSON object of n bytes as the body, or the beginning of one when n is too small. The status
+// stays, but a 204 becomes 200. The operation is carried out.
 func OversizedBody(n int64) Fault { return Fault{kind: faultOversized, size: max(n, 0)} }
 
 // WrongMediaType sends the right body with the Content-Type text/plain. The operation is carried out.
 func WrongMediaType() Fault { return Fault{kind: faultWrongMediaType} }
 
-// ErrorInSuccess responds with 200 and, as its body, an error as Atlas writes it with the given status. An envelope,
-// too, says 200. The operation is not carried out, unless [Fault.CarriedOut] says so.
+// ErrorInSuccess responds with 200 and the body of Atlas's error with the given status. An envelope says 200 too. The
+// operation is not carried out, unless [Fault.CarriedOut] says so.
 func ErrorInSuccess(code int) Fault {
 	return Fault{kind: faultErrorInSuccess, status: code, detail: "This error was injected."}
 }
@@ -104,12 +104,12 @@ func ErrorInSuccess(code int) Fault {
 // WithoutEnvelope sends the response without the envelope that the client asks for. The operation is carried out.
 func WithoutEnvelope() Fault { return Fault{kind: faultWithoutEnvelope} }
 
-// ByteOrderMark puts the UTF-8 byte order mark before the body of the response, whether it is a success or an error. A
-// response without a body has none. The operation is carried out.
+// ByteOrderMark puts the UTF-8 byte order mark before the body of the response, if there is a body. The operation is
+// carried out.
 func ByteOrderMark() Fault { return Fault{kind: faultByteOrderMark} }
 
-// WithCode sets the errorCode of a [Status] or an [ErrorInSuccess], or the error of one of OAuth. The default is what
-// Atlas usually sends with that status.
+// WithCode sets the errorCode of a [Status] or an [ErrorInSuccess], or the error of one of OAuth. Default: what Atlas
+// usually sends with that status.
 func (f Fault) WithCode(code string) Fault {
 	f.code = code
 	return f
@@ -126,7 +126,7 @@ func (f Fault) WithRetryAfter(d time.Duration) Fault {
 	return f.WithHeader("Retry-After", strconv.Itoa(seconds(d)))
 }
 
-// WithHeader sets a header of the response. It has no effect on a fault that leaves the client without one.
+// WithHeader sets a header of the response. It has no effect on a fault without a response.
 func (f Fault) WithHeader(key, value string) Fault {
 	f.header = f.header.Clone()
 	if f.header == nil {
@@ -137,7 +137,7 @@ func (f Fault) WithHeader(key, value string) Fault {
 }
 
 // CarriedOut makes [Status], [RawStatus] and [ErrorInSuccess] carry the operation out before they respond, as a gateway
-// does that times out. A request that Atlas rejects is still rejected; only its response is another one.
+// does that times out. A request that Atlas rejects is still not carried out.
 func (f Fault) CarriedOut() Fault {
 	f.carriedOut = true
 	return f

@@ -5,11 +5,13 @@ import (
 	"sync"
 )
 
-// Inject makes the next times requests of the operation fail. Faults that match a request queue in the order in which
-// they were injected: the second one strikes when the first has done so as often as it should, and what [Fault.After]
-// lets pass passes both. Operations other than [Handshake] match authenticated requests only, so that a fault tests the
-// operation and not the exchange of credentials before it: for [IssueToken] and [RevokeToken] those with the right
-// client credentials. A times of 0 or less does nothing. [Server.ForCluster] aims a fault at one cluster.
+// Inject makes the next requests of the operation fail, as many as times says. Faults that match the same requests
+// queue: the second one begins when the first has struck as often as it should. A request that [Fault.After] lets pass,
+// passes all of them. [Server.ForCluster] aims a fault at one cluster.
+//
+// Operations other than [Handshake] match authenticated requests only, so that a fault tests the operation and not the
+// exchange of credentials before it. For IssueToken and RevokeToken these are the requests with the right client
+// credentials. A times of 0 or less does nothing.
 func (s *Server) Inject(op Operation, f Fault, times int) {
 	s.inject(injection{operation: op, fault: f, pass: f.after, left: times})
 }
@@ -20,10 +22,10 @@ func (s *Server) inject(i injection) {
 	}
 }
 
-// PendingFaults returns how many injected faults have not struck yet, so that a test can make sure that all have.
+// PendingFaults returns how many injected faults have not struck yet. A test uses it to make sure that all have.
 func (s *Server) PendingFaults() int { return s.faults.pending() }
 
-// ClearFaults takes back the faults that have not struck yet.
+// ClearFaults removes the faults that have not struck yet.
 func (s *Server) ClearFaults() { s.faults.clear() }
 
 // faultQueue is the injected faults, in order.

@@ -11,15 +11,15 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Role is what an API key or a service account is allowed to do. Each role includes those before it.
+// Role is what an API key or a service account may do. Each role includes those before it.
 type Role int
 
 const (
-	// NoRole is allowed nothing: every call ends with 403.
+	// NoRole may do nothing: every call ends with 403.
 	NoRole Role = iota
-	// OrgMember, Organization Member, is allowed to read a migration.
+	// OrgMember is Organization Member. It may read a migration.
 	OrgMember
-	// OrgOwner, Organization Owner, is allowed everything.
+	// OrgOwner is Organization Owner. It may do everything.
 	OrgOwner
 )
 

@@ -8,13 +8,13 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// FailNextMigration makes the next migration that is created end as FAILED, at the time at which it would have become
-// ready for cutover. It queues with [Server.HoldNextMigration]: several calls are for as many migrations, in order.
+// FailNextMigration makes the next migration that is created end as FAILED, when it would have become ready for
+// cutover. It shares a queue with [Server.HoldNextMigration]: several calls are for as many migrations, in order.
 func (s *Server) FailNextMigration() { s.ForCluster("").FailNextMigration() }
 
 // HoldNextMigration makes the next migration that is created stay WORKING at the lag, once it has been scheduled, until
-// [Server.ReleaseMigration]. It queues with [Server.FailNextMigration]: several calls are for as many migrations, in
-// order.
+// [Server.ReleaseMigration]. It shares a queue with [Server.FailNextMigration]: several calls are for as many
+// migrations, in order.
 func (s *Server) HoldNextMigration(lag time.Duration) { s.ForCluster("").HoldNextMigration(lag) }
 
 // FailMigration makes a migration FAILED now. It is an error when there is no such job or when it has ended.
@@ -37,9 +37,9 @@ func (s *Server) ExpireMigration(id livemigration.MigrationID) error {
 	})
 }
 
-// HoldMigration makes a migration WORKING at the lag from now on: it does not become ready for cutover, or stops being
-// so, until [Server.ReleaseMigration] lets it continue from where it was. Its cutover window does not run meanwhile. It
-// is an error when there is no such job, or when it has ended or been cut over.
+// HoldMigration makes a migration WORKING at the lag from now on. It does not become ready for cutover, or stops being
+// ready, until [Server.ReleaseMigration] lets it continue from where it was. Its cutover window does not run meanwhile.
+// It is an error when there is no such job, or when it has ended or been cut over.
 func (s *Server) HoldMigration(id livemigration.MigrationID, lag time.Duration) error {
 	return s.script("hold", id, func(m *migration, now time.Time) error {
 		if !m.cutover.IsZero() {

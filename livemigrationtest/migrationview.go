@@ -11,20 +11,20 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Migration is a migration job as the server holds it: what a client would read of it now, and what Atlas tells nobody.
-// It prints in one line.
+// Migration is a migration job as the server holds it: what a client would read of it now, and what Atlas does not
+// tell. It prints in one line.
 type Migration struct {
 	livemigration.Migration
 	// ProjectID is the Atlas project in which the job was created.
 	ProjectID livemigration.ProjectID
 	// Source and Destination are the clusters that the request named.
 	Source, Destination Cluster
-	// History is where the job has stood so far, on the server's job clock. It begins with the creation and ends with
-	// the present state.
+	// History is the states of the job so far, with their times on the job clock. It begins with the creation and ends
+	// with the present state.
 	History []MigrationChange
 }
 
-// MigrationChange is a state that a migration has reached at some time.
+// MigrationChange is a state of a migration, and when it was reached.
 type MigrationChange struct {
 	Time            time.Time                     `json:"time"`
 	Status          livemigration.MigrationStatus `json:"status"`
@@ -81,7 +81,7 @@ type migrationJSON struct {
 	History         []MigrationChange             `json:"history"`
 }
 
-// MarshalJSON writes the members that Atlas writes and, beside them, projectId, source, destination and history.
+// MarshalJSON writes the members that Atlas writes, and projectId, source, destination and history.
 func (m Migration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(migrationJSON{
 		m.ID, m.Status, m.ReadyForCutover, m.MigrationHosts, m.LagTimeSeconds,

@@ -1,6 +1,6 @@
 package livemigrationtest
 
-// Operation names an endpoint by the client's method for it, or a kind of requests for [Server.Inject].
+// Operation is an endpoint, by the name of its method in the client, or a kind of requests for [Server.Inject].
 type Operation string
 
 // The endpoints.
@@ -29,11 +29,10 @@ const (
 )
 
 const (
-	// AnyOperation stands for every authenticated request but for those to the endpoints of OAuth, also for one that
-	// names no endpoint.
+	// AnyOperation is every authenticated request, also one that names no endpoint. Requests to the endpoints of OAuth
+	// do not count.
 	AnyOperation Operation = "any operation"
-	// Handshake stands for the requests that come without credentials while the server asks for them: those that a
-	// client sends to get a challenge.
+	// Handshake is the requests without credentials, with which a client gets a challenge.
 	Handshake Operation = "handshake"
 )
 

@@ -6,7 +6,8 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Option changes what [NewServer] builds. Options work in any order; of two that set the same thing the later wins.
+// Option changes what [NewServer] makes. Options may be given in any order; of two that set the same thing the later
+// one counts.
 type Option func(*config)
 
 type config struct {
@@ -44,13 +45,12 @@ func newConfig(opts []Option) config {
 	return cfg
 }
 
-// InProcess makes [Server.NewClient] and [Server.HTTPClient] use [Server.Transport], and [Server.URL] return
-// https://atlas.test. The server then never opens a listener: for testing/synctest, and for speed.
+// InProcess makes the server work without a listener, for testing/synctest and for speed. [Server.NewClient] and
+// [Server.HTTPClient] use [Server.Transport], and [Server.URL] returns https://atlas.test.
 func InProcess() Option { return func(c *config) { c.inProcess = true } }
 
-// WithSpeed makes the job clock run x times as fast as time.Now, so also on the virtual time of a testing/synctest
-// bubble. The default is 0: jobs stand still and only [Server.Advance] moves them. Both add up. A negative x counts
-// as 0.
+// WithSpeed makes the job clock run x times as fast as time.Now, also on the virtual time of a testing/synctest bubble.
+// [Server.Advance] adds to that. Default: 0, jobs stand still and only Advance moves them. A negative x counts as 0.
 func WithSpeed(x float64) Option { return func(c *config) { c.speed = max(x, 0) } }
 
 // Timings says how long the phases of a job last on the server's job clock. A zero field means the default, a negative
@@ -88,7 +88,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // WithTimings changes how long jobs take.
 func WithTimings(timings Timings) Option { return func(c *config) { c.timings = timings } }
 
-// WithProjects sets how many Atlas projects there are. The default is 1, and n below that counts as 1.
+// WithProjects sets how many Atlas projects there are. Default: 1; n below that counts as 1.
 func WithProjects(n int) Option { return func(c *config) { c.projectCount = max(n, 1) } }
 
 // WithSourceProjects replaces the projects of the source organization. Without arguments it has none.
@@ -96,26 +96,23 @@ func WithSourceProjects(projects ...livemigration.AvailableProject) Option {
 	return func(c *config) { c.ownProjects, c.projects = true, cloneProjects(projects) }
 }
 
-// WithSourceOrganization adds a source organization with these projects to the one that there is, once for each time
-// that it is given.
+// WithSourceOrganization adds a source organization with these projects. It may be given several times.
 func WithSourceOrganization(projects ...livemigration.AvailableProject) Option {
 	return func(c *config) { c.moreOrgs = append(c.moreOrgs, cloneProjects(projects)) }
 }
 
-// AutoConnect says whether the source organizations connect by themselves as soon as a link-token has been created. The
-// default is true: for programs that have to do with Atlas only. With false a source organization is connected through
-// the source side: see [Server.SourceURL].
+// AutoConnect sets whether the source organizations connect by themselves as soon as a link-token has been created.
+// Default: true, for programs that use Atlas only. With false a source organization is connected through the source
+// side, see [Server.SourceURL].
 func AutoConnect(on bool) Option { return func(c *config) { c.autoConnect = on } }
 
-// OneAtATime makes the server reject a migration, with 409, for which there is no room: a migration host serves one
-// migration at a time, and so does a source organization. The default is that both serve any number of them, so that
-// tests need no more than one host.
+// OneAtATime makes the server reject a migration with 409 while its migration host or its source organization serves
+// another one, as in reality. Default: both serve any number, so that tests need no more than one host.
 func OneAtATime() Option { return func(c *config) { c.oneAtATime = true } }
 
 // WithTLS makes the listeners speak HTTPS with a certificate that [Server.HTTPClient] trusts.
 func WithTLS() Option { return func(c *config) { c.tls = true } }
 
-// WithoutAuthentication makes the server take requests from everybody, with the rights of an Organization Owner: for
-// use behind a proxy that authenticates. Every request counts as authenticated then, but for those to the endpoints of
-// OAuth, which check client credentials all the same.
+// WithoutAuthentication makes the server accept requests from everybody, with the rights of an Organization Owner. It
+// is for use behind a proxy that authenticates. The endpoints of OAuth still check client credentials.
 func WithoutAuthentication() Option { return func(c *config) { c.open = true } }

@@ -7,14 +7,12 @@ import (
 	"time"
 )
 
-// RateLimit is a token bucket. Every organization has one for all calls that name it in their path, and so has every
-// project. With one, responses carry the headers RateLimit-Limit and RateLimit-Remaining, and a call that finds its
-// bucket empty gets a 429 with Retry-After.
+// RateLimit is a token bucket that the server enforces. Every organization has one for all calls that name it in their
+// path, and so has every project. Responses then carry the headers RateLimit-Limit and RateLimit-Remaining. A call that
+// finds its bucket empty gets a 429 with Retry-After.
 //
-// Buckets fill on the time of those who wait: as time.Now runs, plus what [Server.Advance] adds. [WithSpeed] does not
-// change them.
-//
-// It has nothing but its subject in common with livemigration.RateLimit, by which a client paces itself.
+// Buckets fill by time.Now, plus what [Server.Advance] adds. [WithSpeed] does not change that. livemigration.RateLimit
+// is something else: what a client reads from those headers.
 type RateLimit struct {
 	// Capacity is how many calls a full bucket allows. 0 or less means no limit.
 	Capacity int

@@ -15,22 +15,21 @@ import (
 // maxRecords is how many requests are remembered; beyond that the oldest ones are dropped.
 const maxRecords = 10_000
 
-// Request is what the server has recorded of a request. It prints in one line, without its headers and body.
+// Request is a request that the server has recorded. It prints in one line, without its headers and body.
 type Request struct {
-	// Operation is what the request asks for: an endpoint, also when the credentials were rejected; [Handshake] when
-	// there were none although the server asks for them; empty when there is no such endpoint.
+	// Operation is what the request asks for: an endpoint, also when the credentials were rejected; [Handshake] when it
+	// has no credentials although the server asks for them; empty when there is no such endpoint.
 	Operation Operation
 	Method    string
 	Host      string
 	Path      string
 	Query     url.Values
-	// Header is as it arrived, but the values of Authorization, Proxy-Authorization and Cookie are [REDACTED].
+	// Header is as it arrived, except that the values of Authorization, Proxy-Authorization and Cookie are [REDACTED].
 	Header http.Header
-	// Body is as it arrived; nothing but its Reveal method shows it. It is empty when a fault has kept the server from
-	// reading it.
+	// Body is as it arrived. Only its Reveal method shows it. It is empty when a fault kept the server from reading it.
 	Body livemigration.Secret
-	// Authenticated says whether the request's credentials were accepted. It is always true on a server
-	// [WithoutAuthentication], but for the endpoints of OAuth.
+	// Authenticated says whether the credentials were accepted. It is always true on a server [WithoutAuthentication],
+	// except at the endpoints of OAuth.
 	Authenticated bool
 	// StatusCode is that of the response, 0 when there was none or is none yet.
 	StatusCode int
@@ -52,8 +51,7 @@ func (r Request) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String
 // RequestFilter chooses among recorded requests.
 type RequestFilter func(Request) bool
 
-// OfOperation chooses the requests of these operations. [AnyOperation] stands for the same requests as for
-// [Server.Inject].
+// OfOperation chooses the requests of these operations. [AnyOperation] means what it means for [Server.Inject].
 func OfOperation(ops ...Operation) RequestFilter {
 	return func(r Request) bool {
 		return slices.Contains(ops, r.Operation) || slices.Contains(ops, AnyOperation) && r.anyOperation()
@@ -62,19 +60,19 @@ func OfOperation(ops ...Operation) RequestFilter {
 
 func (r Request) anyOperation() bool { return r.Authenticated && !r.Operation.ofOAuth() }
 
-// Requests returns the requests that have arrived, in that order: those that all filters choose of the last 10,000.
+// Requests returns the requests that have arrived, in order, of the last 10,000 those that all filters choose.
 // [Server.DroppedRequests] tells whether there were more.
 func (s *Server) Requests(filters ...RequestFilter) []Request { return s.recorder.matching(filters) }
 
-// DroppedRequests returns how many requests have arrived that [Server.Requests] does not list any more. As long as it
-// is 0, the list is complete.
+// DroppedRequests returns how many requests [Server.Requests] does not list any more. While it is 0, the list is
+// complete.
 func (s *Server) DroppedRequests() int { return s.recorder.dropped() }
 
-// Count returns how many requests of the operation have arrived, dropped ones included: those that [OfOperation]
-// chooses.
+// Count returns how many requests of the operation have arrived, also those that [Server.Requests] does not list any
+// more.
 func (s *Server) Count(op Operation) int { return s.recorder.count(op) }
 
-// ResetRequests forgets the requests that have arrived. All counts begin anew.
+// ResetRequests forgets the requests that have arrived. All counts begin at 0 again.
 func (s *Server) ResetRequests() { s.recorder.reset() }
 
 // entry is a request on record. What is written later is guarded by the recorder's lock.

@@ -34,7 +34,7 @@ type Server struct {
 	closeOnce sync.Once
 }
 
-// NewServer makes a server. Close it at the end. For a testing/synctest bubble, make it inside of the bubble.
+// NewServer makes a server. Close it at the end. For a testing/synctest bubble, make it inside the bubble.
 func NewServer(opts ...Option) *Server {
 	cfg, drawn := newConfig(opts), newIDs()
 	s := &Server{
@@ -49,8 +49,8 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// NewClient returns a client of the server with the key of [Server.Credentials]. The options come after those that
-// make it one, and so can replace them.
+// NewClient returns a client of the server, with the key of [Server.Credentials]. The options come after its own, and
+// can replace them.
 func (s *Server) NewClient(opts ...livemigration.Option) (*livemigration.Client, error) {
 	all := []livemigration.Option{livemigration.WithBaseURL(s.URL()), livemigration.WithHTTPClient(s.HTTPClient())}
 	return livemigration.NewClient(s.Credentials(), append(all, opts...)...)
@@ -62,7 +62,7 @@ func (s *Server) OrgID() livemigration.OrgID { return livemigration.OrgID(s.atla
 // ProjectID returns the id of the Atlas project to which migrations go, the first one when there are several.
 func (s *Server) ProjectID() livemigration.ProjectID { return s.ProjectIDs()[0] }
 
-// ProjectIDs returns the ids of all Atlas projects, of which there are as many as [WithProjects] says.
+// ProjectIDs returns the ids of all Atlas projects, see [WithProjects].
 func (s *Server) ProjectIDs() []livemigration.ProjectID {
 	return convert[livemigration.ProjectID](s.atlas.scopes[scopeProject])
 }
@@ -81,8 +81,8 @@ func (s *Server) Timings() Timings { return s.config.timings }
 // Advance moves the server's time by d, without waiting. A negative d counts as 0.
 func (s *Server) Advance(d time.Duration) { s.clock.advance(d) }
 
-// ExpireNonces makes every nonce of HTTP Digest expire now, on both sides: the next request that uses one gets a 401
-// with stale=true, and a client is to retry it with the nonce that comes along.
+// ExpireNonces makes every nonce of HTTP Digest expire now, on both sides. The next request with one gets a 401 with
+// stale=true, and a client should retry it with the new nonce.
 func (s *Server) ExpireNonces() {
 	s.atlas.digest.expire()
 	s.source.digest.expire()
@@ -121,9 +121,9 @@ func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Request returns a valid request that migrates the first cluster of the first source project that has both a cluster
-// and a migration host to [Server.ProjectID], with a made-up password. It is valid in both versions of the API.
-// When no source project will do, it takes a cluster that the source side does not have.
+// Request returns a valid request, in both versions of the API, with a made-up password. It migrates the first cluster
+// of the first source project that has a cluster and a migration host to [Server.ProjectID]. If there is no such
+// project, it names a cluster that the source side does not have.
 func (s *Server) Request() livemigration.MigrationRequest {
 	project := s.state.firstMigratable()
 	cluster := project.Deployments[0]
@@ -143,7 +143,7 @@ func (s *Server) Request() livemigration.MigrationRequest {
 	}
 }
 
-// String names the server. It does not show its keys, secrets and tokens, which a Server prints in no form.
+// String names the server. A Server prints its keys, secrets and tokens in no form.
 func (s *Server) String() string { return "livemigrationtest.Server" }
 
 // Format writes what String returns for every verb.

@@ -57,13 +57,13 @@ func (s *Server) newSite(cfg config, made *site) *site {
 	return made
 }
 
-// URL returns the server's address without a path, such as http://127.0.0.1:41257. The first call opens a listener on
-// a free port of the loopback interface, and panics, as net/http/httptest does, when there is none. With [InProcess]
-// there is never a listener, and the address is https://atlas.test.
+// URL returns the server's address without a path, such as http://127.0.0.1:41257. The first call opens a listener on a
+// free port of the loopback interface, and panics when there is none, as net/http/httptest does. With [InProcess] there
+// is no listener, and the address is https://atlas.test.
 func (s *Server) URL() string { return s.urlOf(s.atlas) }
 
-// SourceURL returns the address of the source side, which plays Cloud Manager or Ops Manager. It is another one than
-// that of [Server.URL], with a listener of its own. With [InProcess] it is https://source.test.
+// SourceURL returns the address of the source side, which plays Cloud Manager or Ops Manager. It differs from
+// [Server.URL], and has a listener of its own. With [InProcess] it is https://source.test.
 func (s *Server) SourceURL() string { return s.urlOf(s.source) }
 
 func (s *Server) urlOf(of *site) string {
@@ -102,8 +102,8 @@ func (of *site) close() {
 	}
 }
 
-// HTTPClient returns an HTTP client that reaches the server and its source side and, [WithTLS], trusts their
-// certificate. It has no credentials.
+// HTTPClient returns an HTTP client that reaches the server and its source side, and trusts their certificate. It has
+// no credentials.
 func (s *Server) HTTPClient() *http.Client {
 	if s.config.inProcess {
 		return &http.Client{Transport: s.Transport()}
@@ -114,10 +114,10 @@ func (s *Server) HTTPClient() *http.Client {
 	return &http.Client{Transport: s.Transport()} // fails, as the server is closed
 }
 
-// Handler returns the server as an http.Handler, for a listener of your own. Faults that reset the connection hijack
-// it; where that is impossible (HTTP/2, httptest.ResponseRecorder) they panic with http.ErrAbortHandler, by which
-// net/http's server cuts a connection.
+// Handler returns the server as an [http.Handler], for a listener of your own. Faults that reset the connection hijack
+// it. Where that is impossible (HTTP/2, httptest.ResponseRecorder) they panic with [http.ErrAbortHandler], and the
+// server of net/http then cuts the connection.
 func (s *Server) Handler() http.Handler { return s.atlas.handler }
 
-// SourceHandler returns the source side as an http.Handler, as [Server.Handler] does the server.
+// SourceHandler returns the source side as an [http.Handler], see [Server.Handler].
 func (s *Server) SourceHandler() http.Handler { return s.source.handler }

@@ -8,8 +8,8 @@ import (
 
 const bearerChallenge = `Bearer realm="` + realm + `", error="invalid_token"`
 
-// ExpireTokens makes every access token die now. The next request that uses one gets a 401, and a client is to get a
-// new token and to retry.
+// ExpireTokens makes every access token invalid now. The next request with one gets a 401, and a client should get a
+// new token and retry.
 func (s *Server) ExpireTokens() { s.tokens.expire() }
 
 // LiveTokens returns how many access tokens would be accepted now.

@@ -15,12 +15,13 @@ import (
 	"time"
 )
 
-// Transport returns a round tripper that hands requests to the server in process, whatever host they name but for that
-// of the source side, https://source.test: without sockets, and without a goroutine besides the caller's. It works
-// inside of a testing/synctest bubble in which the server was made.
+// Transport returns a round tripper that hands requests to the server in process, without sockets and in the goroutine
+// of the caller. It works inside a testing/synctest bubble in which the server was made. Requests to
+// https://source.test go to the source side, all others to Atlas, whatever host they name.
 //
-// It behaves as an http.Transport that opens a connection for each request: it calls the hooks of net/http/httptrace,
-// heeds the request's context, and reports a fault on the connection by the errors that the network would give.
+// It behaves as an [http.Transport] that opens a connection for each request. It calls the hooks of net/http/httptrace,
+// ends with the context of the request, and reports a fault on the connection by the errors that the network would
+// give.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ server *Server }

@@ -85,7 +85,7 @@ func (s *Server) Validations() []livemigration.Validation {
 }
 
 // FailNextValidation makes the next validation that is created end as FAILED with the message, after
-// [Timings.Validation]. Several calls are for as many validations, in order.
+// Timings.Validation. Several calls are for as many validations, in order.
 func (s *Server) FailNextValidation(message string) { s.ForCluster("").FailNextValidation(message) }
 
 // FailValidation makes a validation FAILED with the message now. It is an error when there is no such job or when it

@@ -80,12 +80,13 @@ func read(from io.Reader, now func() time.Time) (lines []line, err error) {
 	return lines, scanner.Err()
 }
 
-// Sizes in pixels.
+// Sizes in pixels, but for the rows of the screen.
 const (
 	fontSize   = 14
 	charWidth  = 8.43
 	lineHeight = 20
 	margin     = 20
+	rows       = 24
 )
 
 func picture(lines []line) string {
@@ -93,15 +94,18 @@ func picture(lines []line) string {
 	for _, l := range lines {
 		columns = max(columns, utf8.RuneCountInString(l.text))
 	}
-	width, height := int(float64(columns)*charWidth)+2*margin, len(lines)*lineHeight+2*margin
+	screen := min(rows, len(lines)) * lineHeight
+	width, height := int(float64(columns)*charWidth)+2*margin, screen+2*margin
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d">`+"\n", width, height, width, height)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" width="%d" height="%d" viewBox="0 0 %d %d">`+"\n", width, height, width, height)
 	b.WriteString("<!-- Written by test/docs/record. Do not edit. -->\n<style>\n")
-	fmt.Fprintf(&b, "text { font: %dpx ui-monospace, Menlo, Consolas, monospace; fill: #d7dae0; white-space: pre; animation: wait 0s step-end }\n", fontSize)
+	fmt.Fprintf(&b, "text { font: %dpx ui-monospace, Menlo, Consolas, monospace; fill: #d7dae0; animation: wait 0s step-end }\n", fontSize)
 	b.WriteString(".command { fill: #8fd18f; font-weight: bold }\n")
 	b.WriteString("@keyframes wait { from, to { visibility: hidden } }\n")
-	b.WriteString("@media (prefers-reduced-motion) { text { animation: none } }\n</style>\n")
+	offset := scroll(&b, lines)
+	b.WriteString("@media (prefers-reduced-motion) { text, g { animation: none } }\n</style>\n")
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" rx="8" fill="#1b1e24"/>`+"\n", width, height)
+	fmt.Fprintf(&b, `<svg y="%d" width="%d" height="%d"><g transform="translate(0, -%d)">`+"\n", margin, width, screen, offset)
 	for i, l := range lines {
 		if l.text == "" {
 			continue
@@ -111,8 +115,23 @@ func picture(lines []line) string {
 			class = ` class="command"`
 		}
 		fmt.Fprintf(&b, `<text%s x="%d" y="%d" textLength="%.0f" style="animation-duration: %.1fs">%s</text>`+"\n",
-			class, margin, margin+i*lineHeight+fontSize, float64(utf8.RuneCountInString(l.text))*charWidth, l.at.Seconds(), html.EscapeString(l.text))
+			class, margin, i*lineHeight+fontSize, float64(utf8.RuneCountInString(l.text))*charWidth, l.at.Seconds(), html.EscapeString(l.text))
 	}
-	b.WriteString("</svg>\n")
+	b.WriteString("</g></svg>\n</svg>\n")
 	return b.String()
+}
+
+// scroll writes how the lines move up once the screen is full. It returns how far in the end.
+func scroll(b *strings.Builder, lines []line) (offset int) {
+	if len(lines) <= rows {
+		return 0
+	}
+	total := lines[len(lines)-1].at.Seconds()
+	fmt.Fprintf(b, "g { animation: scroll %.1fs step-end }\n@keyframes scroll { 0%% { transform: none }", total)
+	for _, l := range lines[rows:] {
+		offset += lineHeight
+		fmt.Fprintf(b, " %.2f%% { transform: translateY(-%dpx) }", 100*l.at.Seconds()/total, offset)
+	}
+	b.WriteString(" }\n")
+	return offset
 }

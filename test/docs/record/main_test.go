@@ -37,6 +37,16 @@ func TestPicture(t *testing.T) {
 		}
 	}
 	assert.Contains(t, texts, `a < b & "c"`)
+	assert.NotContains(t, svg, "scroll")
+}
+
+func TestALongRecordingScrolls(t *testing.T) {
+	lines := make([]line, rows+2)
+	lines[rows+1] = line{"last", 2 * time.Second}
+	lines[rows] = line{"last but one", time.Second}
+	svg := picture(lines)
+	assert.Contains(t, svg, "50.00% { transform: translateY(-20px) } 100.00% { transform: translateY(-40px) }")
+	assert.Contains(t, svg, `<g transform="translate(0, -40)">`)
 }
 
 func TestRun(t *testing.T) {
