@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/durable"
+)
+
+// readPlans reads files of plans: JSON by the ending of the name, else CSV.
+func readPlans(files []string) (plans []durable.Plan, err error) {
+	for _, path := range files {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		read := readCSV
+		if strings.EqualFold(filepath.Ext(path), ".json") {
+			read = readJSON
+		}
+		more, err := read(file)
+		_ = file.Close() // it was only read
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		plans = append(plans, more...)
+	}
+	return plans, nil
+}
+
+// readJSON reads an array of plans, in the form that durable.Plan has in JSON.
+func readJSON(in io.Reader) (plans []durable.Plan, err error) {
+	decoder := json.NewDecoder(in)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&plans); err != nil {
+		return nil, fmt.Errorf("must be an array of plans: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("must end after the array of plans")
+	}
+	return plans, nil
+}
+
+// columns are those of a CSV file, in any order. The first line names them; those that are not needed may be left out.
+var columns = map[string]func(*durable.Plan, string) error{
+	"name": func(p *durable.Plan, v string) error { p.Name = v; return nil },
+	"project": func(p *durable.Plan, v string) (err error) {
+		p.ProjectID, err = livemigration.ParseProjectID(v)
+		return err
+	},
+	"source_project": func(p *durable.Plan, v string) (err error) {
+		p.Request.Source.ProjectID, err = livemigration.ParseProjectID(v)
+		return err
+	},
+	"source_cluster":      func(p *durable.Plan, v string) error { p.Request.Source.ClusterName = v; return nil },
+	"destination_cluster": func(p *durable.Plan, v string) error { p.Request.Destination.ClusterName = v; return nil },
+	"host":                func(p *durable.Plan, v string) error { p.Request.MigrationHosts = []string{v}; return nil },
+	"username":            func(p *durable.Plan, v string) error { p.Request.Source.Username = v; return nil },
+	"managed":             func(p *durable.Plan, v string) error { return parseBool(v, &p.Request.Source.ManagedAuthentication) },
+	"ssl":                 func(p *durable.Plan, v string) error { return parseBool(v, &p.Request.Source.SSL) },
+	"ca_path":             func(p *durable.Plan, v string) error { p.Request.Source.CACertificatePath = v; return nil },
+	"drop":                func(p *durable.Plan, v string) error { return parseBool(v, &p.Request.DropDestinationData) },
+	"hostname_schema": func(p *durable.Plan, v string) error {
+		p.Request.Destination.HostnameSchemaType = livemigration.HostnameSchemaType(v)
+		return nil
+	},
+	"private_link": func(p *durable.Plan, v string) error { p.Request.Destination.PrivateLinkID = v; return nil },
+	"exclusive":    func(p *durable.Plan, v string) error { p.Exclusive = strings.Split(v, ";"); return nil },
+}
+
+// needed are the columns without which there is no plan.
+var needed = []string{"name", "project", "source_project", "source_cluster", "destination_cluster", "host"}
+
+func readCSV(in io.Reader) (plans []durable.Plan, err error) {
+	reader := csv.NewReader(in)
+	reader.TrimLeadingSpace = true
+	head, err := reader.Read()
+	if err != nil {
+		return nil, fmt.Errorf("must begin with a line of column names: %w", err)
+	}
+	head[0] = strings.TrimPrefix(head[0], "\ufeff") // which Excel writes
+	if err := checkHead(head); err != nil {
+		return nil, err
+	}
+	for {
+		row, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return plans, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var plan durable.Plan
+		for i, value := range row {
+			value = strings.TrimSpace(value)
+			if value == "" {
+				continue // the default; Add names what is missing
+			}
+			if err := columns[head[i]](&plan, value); err != nil {
+				line, _ := reader.FieldPos(i)
+				return nil, fmt.Errorf("line %d, column %s: %w", line, head[i], err)
+			}
+		}
+		plans = append(plans, plan)
+	}
+}
+
+func checkHead(head []string) error {
+	for i, name := range head {
+		head[i] = strings.ToLower(strings.TrimSpace(name))
+		if columns[head[i]] == nil {
+			known := make([]string, 0, len(columns))
+			for name := range columns {
+				known = append(known, name)
+			}
+			slices.Sort(known)
+			return fmt.Errorf("unknown column %q, must be one of %s", name, strings.Join(known, ", "))
+		}
+		if slices.Contains(head[:i], head[i]) {
+			return fmt.Errorf("there are two columns %q", name)
+		}
+	}
+	for _, name := range needed {
+		if !slices.Contains(head, name) {
+			return fmt.Errorf("the column %q is missing", name)
+		}
+	}
+	return nil
+}
+
+func parseBool(text string, into *bool) (err error) {
+	switch strings.ToLower(text) {
+	case "yes":
+		*into = true
+	case "no":
+		*into = false
+	default:
+		if *into, err = strconv.ParseBool(text); err != nil {
+			return fmt.Errorf("%q must be yes or no", text)
+		}
+	}
+	return nil
+}
