@@ -3,7 +3,9 @@ package livemigrationtemporal
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,11 +57,10 @@ func TestApproval(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var f *fixture
-			f = newFixture(t, durable.WithApproval(func(_ context.Context, r durable.Record, gate durable.Gate) (bool, error) {
-				for _, signal := range tt.signals {
-					if signal == gate {
-						f.SignalWorkflow(commandSignal, command{Approve: gate})
-					}
+			var signals sync.Map // gates that were signaled
+			f = newFixture(t, durable.WithApproval(func(_ context.Context, _ durable.Record, gate durable.Gate) (bool, error) {
+				if _, again := signals.LoadOrStore(gate, true); !again && slices.Contains(tt.signals, gate) {
+					f.SignalWorkflow(commandSignal, command{Approve: gate})
 				}
 				return tt.grants, nil
 			}))
