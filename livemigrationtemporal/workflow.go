@@ -14,8 +14,8 @@ import (
 const pause = time.Minute
 
 // MigrationWorkflow is the workflow of a migration. It returns the record when that is COMPLETE or ABANDONED. Its error
-// says that the plan is not valid, or that the workflow continues as a new run. [Start] starts it; in a workflow of your
-// own it can be a child.
+// says that the plan is not valid, or that the workflow continues as a new run. [Start] starts it. In a workflow of your
+// own it can be a child; with [WorkflowID] as its workflow id, [Approve] and the others find it.
 func MigrationWorkflow(ctx workflow.Context, plan durable.Plan) (durable.Record, error) {
 	return runMigration(ctx, plan, nil)
 }
@@ -185,12 +185,12 @@ func (m *migration) look(ctx workflow.Context, action durable.Action) {
 // await waits for a signal, a cancellation, the end of a time (0: none), or what else is added.
 func (m *migration) await(ctx workflow.Context, d time.Duration, add func(workflow.Selector)) {
 	selector := workflow.NewSelector(ctx)
+	if add != nil {
+		add(selector) // first: of two that are ready the selector takes the first one
+	}
 	arrived := func(workflow.ReceiveChannel, bool) {} // takeSignals takes it
 	for _, channel := range []workflow.ReceiveChannel{m.cancellable.Done(), m.commands, m.grants} {
 		selector.AddReceive(channel, arrived)
-	}
-	if add != nil {
-		add(selector)
 	}
 	if d > 0 {
 		timerCtx, cancel := workflow.WithCancel(ctx)

@@ -1,0 +1,106 @@
+package temporal
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/livemigration/livemigration-go/livemigrationtemporal"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+	"github.com/livemigration/livemigration-go/test/temporal/internal/estate"
+)
+
+// executions are all runs of workflows in the namespace of a client, once at least n are visible.
+func executions(t *testing.T, c client.Client, n int) (all []*workflow.WorkflowExecutionInfo) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		response, err := c.ListWorkflow(context.Background(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1000})
+		if err != nil {
+			return false
+		}
+		all = response.GetExecutions()
+		return len(all) >= n
+	}, 30*time.Second, 200*time.Millisecond)
+	return all
+}
+
+func historyOf(t *testing.T, c client.Client, workflowID, runID string) *history.History {
+	t.Helper()
+	all := &history.History{}
+	events := c.GetWorkflowHistory(t.Context(), workflowID, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		all.Events = append(all.Events, event)
+	}
+	return all
+}
+
+// assertNoSecrets reads the whole histories and memos of a namespace, also those of locks, and replays each history.
+func assertNoSecrets(t *testing.T, c client.Client, atlas *livemigrationtest.Server) {
+	t.Helper()
+	_, private := atlas.APIKey()
+	secrets := []string{estate.Password, private.Reveal()}
+	replayer := worker.NewWorkflowReplayer()
+	livemigrationtemporal.RegisterWorkflows(replayer)
+	for _, info := range executions(t, c, 2) {
+		id := info.GetExecution()
+		all := historyOf(t, c, id.GetWorkflowId(), id.GetRunId())
+		require.Greater(t, len(all.Events), 2)
+		for _, secret := range secrets {
+			for _, event := range all.Events {
+				assertNoSecret(t, event, secret)
+			}
+			for name, payload := range info.GetMemo().GetFields() {
+				assert.NotContains(t, string(payload.GetData()), secret, name)
+			}
+		}
+		require.NoError(t, replayer.ReplayWorkflowHistory(estate.Silence{}, all), id.GetWorkflowId())
+		record(t, info.GetType().GetName(), all)
+	}
+}
+
+// hostName finds the name of the machine in the names of task queues and workers.
+var hostName = regexp.MustCompile(`"(\d+@)?[\w.-]+(:[0-9a-f]{8}-[0-9a-f-]{27}|@[\w@.-]*)"`)
+
+// record writes a history into the folder that RECORD_HISTORIES names: for the tests of livemigrationtemporal, which
+// replay what earlier versions have written. A release adds what it writes.
+func record(t *testing.T, workflowType string, all *history.History) {
+	t.Helper()
+	folder := os.Getenv("RECORD_HISTORIES")
+	if folder == "" {
+		return
+	}
+	text, err := protojson.MarshalOptions{Indent: " "}.Marshal(all)
+	require.NoError(t, err)
+	text = hostName.ReplaceAll(text, []byte(`"worker"`))
+	name := strings.NewReplacer("/", "-", "|", "-", "#", "", " ", "-").Replace(t.Name())
+	file := filepath.Join(folder, fmt.Sprintf("%s-%s-%d.json", name, workflowType, len(all.Events)))
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+}
+
+// assertNoSecret looks into an event as it is on the wire: payloads there are plain JSON.
+func assertNoSecret(t *testing.T, event *history.HistoryEvent, secret string) {
+	t.Helper()
+	wire, err := event.Marshal()
+	require.NoError(t, err)
+	assert.NotContains(t, string(wire), secret, "event %d", event.GetEventId())
+	text, err := protojson.Marshal(event)
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), secret, "event %d", event.GetEventId())
+}
