@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/livemigration/livemigration-go/durable"
@@ -40,6 +41,7 @@ func TestChildWorkflow(t *testing.T) {
 	suite.SetLogger(estate.Silence{})
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a busy machine is no deadlock
 	livemigrationtemporal.Register(env, estate.NewDriver(client, poll))
 	env.RegisterWorkflow(moveHouse)
 	plan := planOf(atlas, "billing")
