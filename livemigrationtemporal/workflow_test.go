@@ -271,3 +271,30 @@ func TestInvalidPlan(t *testing.T) {
 	assert.Contains(t, application.Message(), "projectId")
 	assert.Empty(t, f.asked)
 }
+
+// A migration that is cancelled while it waits for a lock leaves the line.
+func TestCancelWhileWaitingForLock(t *testing.T) {
+	f := newFixture(t)
+	f.grantAfter = 24 * time.Hour
+	f.at(time.Minute, func() {
+		assert.Equal(t, "waits for the "+resources(f.plan)[0], f.memos[len(f.memos)-1][memoWaitsFor])
+		f.CancelWorkflow()
+	})
+	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
+	assert.Equal(t, durable.StateAbandoned, f.result(t).State)
+	assert.Equal(t, resources(f.plan)[:1], f.asked)
+	assert.Equal(t, f.asked, f.released)
+	assert.Empty(t, f.changes())
+}
+
+// A lock that does not come is asked for again, with the same ticket, after an hour.
+func TestLockIsAskedForAgain(t *testing.T) {
+	f := newFixture(t)
+	f.grantAfter = 90 * time.Minute
+	f.at(0, func() { f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover}) })
+	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
+	assert.Equal(t, durable.StateComplete, f.result(t).State)
+	names := resources(f.plan)
+	assert.Equal(t, []string{names[0], names[0], names[1], names[1]}, f.asked[:4])
+	assert.Subset(t, f.released, names)
+}

@@ -18,6 +18,7 @@ import (
 // A worker process kills itself at each activity, before it and after it. The next worker goes on, and nothing is created
 // twice: a creation whose worker died is UNCLEAR, and stays so until a person has looked.
 func TestWorkerCrash(t *testing.T) {
+	t.Parallel()
 	type crash struct {
 		estate.Crash
 		unclear bool

@@ -25,7 +25,7 @@ const poll = 200 * time.Millisecond
 func TestMain(m *testing.M) {
 	if !estate.IsWorker() {
 		flag.Parse()
-		_ = flag.Set("test.parallel", "16") // they wait for Temporal's timeouts, and do not compute
+		_ = flag.Set("test.parallel", "32") // they wait for Temporal's timeouts, and do not compute
 		os.Exit(m.Run())
 	}
 	if err := estate.RunWorker(); err != nil {
