@@ -137,6 +137,15 @@ func TestAFailedMigration(t *testing.T) {
 	wants(t, a.run(t, exitUsage, a.args("-yes", "-adopt", "x")...), "-adopt: invalid request: migration id")
 }
 
+func TestAbandoned(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t)
+	a.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
+	a.run(t, exitUnclear, a.args("-link", "-yes")...)
+	wants(t, a.run(t, exitDone, a.args("-abandon")...), "The migration is ABANDONED. In Atlas nothing has changed.")
+	wants(t, a.run(t, exitUsage, a.args("-restart", "-yes")...), "-state")
+}
+
 func TestALinkTokenThatMayExist(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t, livemigrationtest.AutoConnect(false))

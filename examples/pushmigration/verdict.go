@@ -76,6 +76,10 @@ func (j *job) summary() {
 		return
 	}
 	r := records[0]
+	if r.State != durable.StateComplete { // after -abandon
+		j.show.line("The migration is %s. In Atlas nothing has changed.", r.State)
+		return
+	}
 	var b strings.Builder
 	for i, event := range r.Events {
 		took := ""
