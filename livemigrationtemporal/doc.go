@@ -23,7 +23,7 @@
 // # Looks
 //
 // An activity that looks at a job polls inside, with a heartbeat. It returns when it has seen something new, or after an
-// hour. A signal takes effect at once: the workflow then goes on without the look. When a worker dies, Temporal gives its
+// hour. A signal takes effect at once: the workflow then continues without the look. When a worker dies, Temporal gives its
 // looks to another worker after a minute.
 //
 // # One at a time

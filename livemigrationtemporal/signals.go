@@ -31,7 +31,7 @@ func (m *migration) takeSignals(ctx workflow.Context) {
 		}
 		m.obey(ctx, c, now)
 	}
-	if m.cancellable.Err() != nil {
+	if m.cancellable.Err() != nil && m.record.State != durable.StateComplete {
 		m.record = m.record.Abandon(now)
 	}
 }
