@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 // it is ready, and watches it until it is complete.
 type Fleet struct {
 	Watches, Projects int
-	PerMinute         int // requests that Atlas allows in each project
+	PerMinute         int // requests that Atlas allows in each project; 0: its published limits
 	Pacing            bool
 
 	// The results.
@@ -31,10 +32,23 @@ func (f *Fleet) row() string {
 	if !f.Pacing {
 		pacing = "**no**"
 	}
-	return fmt.Sprintf("| %d | %d | %d | %s | %d | %d (%.2f %%) | %d | %d | %s / %s / %s | %s |",
-		f.Watches, f.Projects, f.PerMinute, pacing, f.Requests, f.Rejected, 100*f.rejectedShare(), f.Lost, f.Failed,
+	return fmt.Sprintf("| %d | %d | %s | %s | %d | %d (%.2f %%) | %d | %d | %s / %s / %s | %s |",
+		f.Watches, f.Projects, f.allowed(), pacing, f.Requests, f.Rejected, 100*f.rejectedShare(), f.Lost, f.Failed,
 		quantile(f.Complete, 0.5), quantile(f.Complete, 0.99), quantile(f.Complete, 1), quantile(f.Ready, 1))
 }
+
+// publishedRefill is how many requests come back in a minute in each project by the published limits.
+const publishedRefill = 500
+
+func (f *Fleet) allowed() string {
+	if f.PerMinute == 0 {
+		return fmt.Sprintf("%d, at once 1200 (published)", publishedRefill)
+	}
+	return fmt.Sprint(f.PerMinute)
+}
+
+// perMinute is how many requests a project allows in the long run.
+func (f *Fleet) perMinute() int { return cmp.Or(f.PerMinute, publishedRefill) }
 
 func (f *Fleet) rejectedShare() float64 { return float64(f.Rejected) / float64(max(1, f.Requests)) }
 

@@ -32,11 +32,13 @@ func TestFleet(t *testing.T) {
 	}
 	if *wholeFleet {
 		fleets = []Fleet{
-			{Watches: 1_000, Projects: 10, PerMinute: 100, Pacing: true},
-			{Watches: 1_000, Projects: 10, PerMinute: 100},
+			{Watches: 400, Projects: 1, Pacing: true},
+			{Watches: 400, Projects: 1},
+			{Watches: 2_000, Projects: 1, Pacing: true},
+			{Watches: 2_000, Projects: 1},
+			{Watches: 10_000, Projects: 25, Pacing: true},
 			{Watches: 500, Projects: 1, PerMinute: 100, Pacing: true},
 			{Watches: 500, Projects: 1, PerMinute: 100},
-			{Watches: 10_000, Projects: 100, PerMinute: 100, Pacing: true},
 		}
 	}
 	for i := range fleets {
@@ -60,7 +62,7 @@ func checkFleet(t *testing.T, f *Fleet) {
 	if f.rejectedShare() >= maxRejectedShare {
 		t.Errorf("%.2f %% of the requests rejected", 100*f.rejectedShare())
 	}
-	if late := quantile(f.Complete, 1); late > maxLateness && f.Watches <= f.PerMinute*f.Projects {
+	if late := quantile(f.Complete, 1); late > maxLateness && f.Watches <= f.perMinute()*f.Projects {
 		t.Errorf("the end of a migration was seen %s late", late)
 	}
 }
@@ -91,8 +93,11 @@ type fleetRun struct {
 }
 
 func runFleet(t *testing.T, f *Fleet) {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1),
-		livemigrationtest.WithProjects(f.Projects), livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: f.PerMinute}))
+	limits := livemigrationtest.WithPublishedRateLimits()
+	if f.PerMinute > 0 {
+		limits = livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: f.PerMinute})
+	}
+	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithProjects(f.Projects), limits)
 	defer srv.Close()
 	transport := &counting{base: srv.Transport()}
 	opts := []livemigration.Option{livemigration.WithHTTPClient(&http.Client{Transport: transport})}
