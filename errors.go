@@ -172,7 +172,7 @@ func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcom
 // [*OutcomeUnknownError] may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
 func MayHaveCreated(err error) bool {
 	var unknown *OutcomeUnknownError
-	return errors.As(err, &unknown) && unknown.Method == http.MethodPost
+	return errors.As(err, &unknown) && unknown.Method != http.MethodPut // that is a cutover
 }
 
 // short writes a duration without zeros at its end: 1h, not 1h0m0s.

@@ -182,6 +182,14 @@ func TestRetriedOperationsWithAnUnknownOutcome(t *testing.T) {
 	}
 }
 
+func TestMayHaveCreated(t *testing.T) {
+	t.Parallel()
+	assert.False(t, MayHaveCreated(nil))
+	assert.False(t, MayHaveCreated(&APIError{StatusCode: 500}))
+	assert.True(t, MayHaveCreated(fmt.Errorf("tool: %w", &OutcomeUnknownError{})), "one that somebody else has made")
+	assert.False(t, MayHaveCreated(&OutcomeUnknownError{Method: http.MethodPut}))
+}
+
 func TestOutcomeUnknownErrors(t *testing.T) {
 	t.Parallel()
 	const path = "/groups/e01c9427f054fe80745f3f6c/liveMigrations"
