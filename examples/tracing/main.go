@@ -1,4 +1,4 @@
-// Command tracing shows the requests of a client as OpenTelemetry spans: it makes a few calls to an Atlas in memory and
+// Command tracing shows the requests of a client as OpenTelemetry spans: it makes a few calls to the in-memory Atlas and
 // prints a line for each span. [Traced], in traced.go, is what a program of your own needs.
 package main
 
@@ -32,7 +32,7 @@ func main() {
 
 // run is the program.
 func run(ctx context.Context, out io.Writer) (err error) {
-	_, err = io.WriteString(out, "Calls to an Atlas in memory, which answers the first Migrations.Get with 503:\n\n")
+	_, err = io.WriteString(out, "Calls to the in-memory Atlas, which responds to the first Migrations.Get with 503:\n\n")
 	exporter := printer{out}
 	if err := errors.Join(err, exporter.begin()); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (p printer) ExportSpans(_ context.Context, spans []trace.ReadOnlySpan) erro
 // Shutdown has nothing to do.
 func (printer) Shutdown(context.Context) error { return nil }
 
-// outcome is the status of the answer, where there is one, and whether the span counts as an error.
+// outcome is the status of the response, where there is one, and whether the span counts as an error.
 func outcome(span trace.ReadOnlySpan, attributes attribute.Set) string {
 	status := text(attributes, "http.response.status_code")
 	if span.Status().Code != codes.Error {

@@ -51,7 +51,7 @@ $`)
 	}
 }
 
-// fixture is an Atlas in memory and a client whose spans are recorded.
+// fixture is the in-memory Atlas and a client whose spans are recorded.
 type fixture struct {
 	*livemigrationtest.Server
 	client *livemigration.Client
@@ -85,7 +85,7 @@ type want struct {
 	scope   string
 	attempt int64
 	code    codes.Code
-	answer  int64 // the status of HTTP, 0 without an answer
+	status  int64 // the status of HTTP, 0 without a response
 }
 
 // check compares the spans, in the order in which they have ended.
@@ -100,8 +100,8 @@ func (f *fixture) check(t *testing.T, parent trace.SpanContext, wanted ...want) 
 		operation, _ := attributes.Value("livemigration.operation")
 		scope, _ := attributes.Value("livemigration.scope")
 		attempt, _ := attributes.Value("livemigration.attempt")
-		answer, _ := attributes.Value("http.response.status_code")
-		got := want{span.Name, scope.AsString(), attempt.AsInt64(), span.Status.Code, answer.AsInt64()}
+		status, _ := attributes.Value("http.response.status_code")
+		got := want{span.Name, scope.AsString(), attempt.AsInt64(), span.Status.Code, status.AsInt64()}
 		if got != wanted[i] || operation.AsString() != span.Name {
 			t.Errorf("span %d is %+v of operation %q, want %+v", i, got, operation.AsString(), wanted[i])
 		}
@@ -133,7 +133,7 @@ func TestSpans(t *testing.T) {
 				return []want{{"Migrations.Create", project, 1, codes.Unset, 201}}
 			},
 		},
-		"a repeat": {
+		"a retry": {
 			call:  list,
 			fault: livemigrationtest.Status(http.StatusServiceUnavailable), times: 1,
 			want: func(org, _ string) []want {
@@ -143,7 +143,7 @@ func TestSpans(t *testing.T) {
 				}
 			},
 		},
-		"no answer": {
+		"no response": {
 			call:  list,
 			fault: livemigrationtest.ResetAfterRequest(), times: 2,
 			want: func(org, _ string) []want {

@@ -12,7 +12,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// fixture is an Atlas in memory with one migration on it.
+// fixture is the in-memory Atlas with one migration on it.
 type fixture struct {
 	*livemigrationtest.Server
 	mover     *Mover
