@@ -16,19 +16,18 @@ import (
 	"github.com/livemigration/livemigration-go/internal/auth/digest"
 )
 
-// Credentials authenticate requests. [APIKey] and [ServiceAccount] make the usual ones; implement the interface to bring your own.
+// Credentials authenticate requests. [APIKey], [ServiceAccount], [TokenSource] and [CredentialsFromEnv] make the usual
+// ones.
 type Credentials interface {
-	// Transport returns a transport that authenticates requests to origin, whose scheme, host and port are set, and
-	// sends them through base. [NewClient] calls it once.
+	// Transport returns a transport that authenticates requests to origin and sends them through base. [NewClient]
+	// calls it once.
 	//
-	// The transport must keep to the contract of [http.RoundTripper], must be safe for concurrent use, and must not
-	// show its credentials to any other origin. It should send every request through base: the client learns there
-	// what was sent, and takes a failed request that it has not seen there for one that may have been carried out.
+	// The transport must be safe for concurrent use, and must not show its credentials to another origin. It must send
+	// each request through base: a request that was not seen there counts as one that may have been carried out.
 	Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error)
 }
 
-// APIKey returns the credentials of a programmatic API key, which authenticate with HTTP Digest (RFC 7616). The keys
-// go to the configured host only, in hashed form, and neither the credentials nor the client prints them.
+// APIKey returns the credentials of a programmatic API key. They authenticate with HTTP Digest (RFC 7616).
 func APIKey(publicKey, privateKey string) Credentials {
 	return &builtIn{"APIKey", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
 		if problems := append(checkKey("public key", publicKey), checkKey("private key", privateKey)...); len(problems) > 0 {
@@ -64,14 +63,11 @@ func (b *builtIn) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "livemigration."+b.name+"("+redacted+")")
 }
 
-// ServiceAccount returns the credentials of a service account, which authenticate with an access token (OAuth 2.0 client
-// credentials, RFC 6749, section 4.4). The client fetches a token from POST /api/oauth/token of the configured host when
-// the first call needs one; all calls share it. It is renewed in the last tenth of its life, at most a minute before its
-// end, and once more when Atlas rejects it. [Client.Close] revokes it; nothing else does.
+// ServiceAccount returns the credentials of a service account. The client fetches an access token (OAuth 2.0 client
+// credentials) when a call needs one, shares it between calls and renews it. [Client.Close] revokes it.
 //
-// The secret goes to that endpoint only, and neither the credentials nor the client prints it or a token. A call that
-// gets no token ends in an [*APIError] whose Path is /api/oauth/token, or in an error of the network that names that
-// endpoint. The call itself has not been sent then, so it is retried as [RetryPolicy] says, whatever it is.
+// A call that gets no token has not been sent. Its error is an [*APIError] whose Path is /api/oauth/token, or a
+// [*CallError].
 //
 // https://www.mongodb.com/docs/atlas/api/service-accounts-overview/
 func ServiceAccount(clientID, clientSecret string) Credentials {
@@ -83,10 +79,8 @@ func ServiceAccount(clientID, clientSecret string) Credentials {
 	}}
 }
 
-// TokenSource returns credentials whose access tokens somebody else issues or caches: another process, a vault, or a file.
-// The client asks source when it needs a token, keeps the token until shortly before its Expiry (for ever without one),
-// and asks again when Atlas rejects it. source must be safe for concurrent use. A call that gets no token fails as one
-// with a [ServiceAccount] does. [Client.Close] revokes nothing.
+// TokenSource returns credentials with the access tokens of source, which must be safe for concurrent use. A token is
+// kept until shortly before its Expiry, and replaced when Atlas rejects it. [Client.Close] revokes nothing.
 func TokenSource(source oauth2.TokenSource) Credentials {
 	return &builtIn{"TokenSource", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
 		if source == nil {
@@ -117,11 +111,9 @@ var (
 	baseURLVariables      = []string{"MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_OPS_MANAGER_URL"}
 )
 
-// NewClientFromEnv returns a client with the credentials and the base URL that the environment holds, under the names that
-// Atlas's own tools use: [CredentialsFromEnv] says which for the credentials; the base URL is MONGODB_ATLAS_BASE_URL, else
-// MONGODB_ATLAS_OPS_MANAGER_URL, else that of [WithBaseURL]. An option given in code wins, and then the variable is not
-// read. A base URL that is set and malformed is an error: it may be that of Atlas for Government, whose credentials must
-// not reach the public Atlas. Every error is [ErrInvalidConfig].
+// NewClientFromEnv is [NewClient] with the credentials of [CredentialsFromEnv] and the base URL in
+// MONGODB_ATLAS_BASE_URL, else MONGODB_ATLAS_OPS_MANAGER_URL, else the default. With [WithBaseURL] these are not read.
+// A malformed base URL is an error, so that keys of Atlas for Government never reach the public Atlas.
 func NewClientFromEnv(opts ...Option) (*Client, error) {
 	credentials, err := CredentialsFromEnv()
 	if err != nil {
@@ -136,14 +128,15 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 	return newClient(cfg, credentials)
 }
 
-// CredentialsFromEnv returns the credentials that the environment holds, under the names that Atlas's own tools use. In
-// this order: a [TokenSource] with the token in MONGODB_ATLAS_ACCESS_TOKEN; a [ServiceAccount] from MONGODB_ATLAS_CLIENT_ID
-// and MONGODB_ATLAS_CLIENT_SECRET; an [APIKey] from MONGODB_ATLAS_PUBLIC_API_KEY (or MONGODB_ATLAS_PUBLIC_KEY) and
-// MONGODB_ATLAS_PRIVATE_API_KEY (or MONGODB_ATLAS_PRIVATE_KEY).
+// CredentialsFromEnv returns the first of these credentials that the environment holds:
 //
-// A service account of which only a half is set is an error, also beside a complete key, since whoever sets it means to
-// use it. White space around a value is dropped. The error names what is missing, never a value, and is
-// [ErrInvalidConfig].
+//   - MONGODB_ATLAS_ACCESS_TOKEN, as a [TokenSource];
+//   - MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, as a [ServiceAccount];
+//   - MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY, or MONGODB_ATLAS_PUBLIC_KEY and
+//     MONGODB_ATLAS_PRIVATE_KEY, as an [APIKey].
+//
+// One half of a service account is an error, also beside a complete key. The error is [ErrInvalidConfig]. It names what
+// is missing, never a value.
 func CredentialsFromEnv() (Credentials, error) {
 	if token := firstVariable(accessTokenVariables); token != "" {
 		return accessToken(token), nil

@@ -17,9 +17,9 @@ type AvailableProjectsService struct{ core *core }
 // AvailableProject is a project of a connected Cloud Manager or Ops Manager organization.
 type AvailableProject struct {
 	Name string `json:"name"`
-	// ProjectID is the source project, for [Source.ProjectID].
+	// ProjectID is for [Source.ProjectID].
 	ProjectID ProjectID `json:"projectId"`
-	// MigrationHosts are the hosts on which a migration agent runs, for [MigrationRequest.MigrationHosts].
+	// MigrationHosts run a migration agent. A [MigrationRequest] takes one of them.
 	MigrationHosts []string     `json:"migrationHosts"`
 	Deployments    []Deployment `json:"deployments"`
 }
@@ -27,25 +27,23 @@ type AvailableProject struct {
 // Deployment is a cluster of an [AvailableProject].
 type Deployment struct {
 	ClusterID string `json:"clusterId"`
-	// Name is the cluster's name, for [Source.ClusterName].
+	// Name is for [Source.ClusterName].
 	Name                        string `json:"name"`
 	MongoDBVersion              string `json:"mongoDBVersion"`
 	FeatureCompatibilityVersion string `json:"featureCompatibilityVersion"`
 	AgentVersion                string `json:"agentVersion"`
-	// Managed says whether Cloud Manager or Ops Manager automates the cluster.
-	Managed    bool `json:"managed"`
-	Sharded    bool `json:"sharded"`
-	ShardsSize int  `json:"shardsSize"` // number of shards
-	TLSEnabled bool `json:"tlsEnabled"`
-	// DBSizeBytes is the size of the databases in bytes.
+	// Managed: Cloud Manager or Ops Manager automates the cluster.
+	Managed     bool  `json:"managed"`
+	Sharded     bool  `json:"sharded"`
+	ShardsSize  int   `json:"shardsSize"` // number of shards
+	TLSEnabled  bool  `json:"tlsEnabled"`
 	DBSizeBytes int64 `json:"dbSizeBytes"`
-	// OplogSizeMB is the size of the oplog in megabytes.
-	OplogSizeMB int `json:"oplogSizeMB"`
+	OplogSizeMB int   `json:"oplogSizeMB"`
 }
 
-// Source returns the [Source] of a cluster of the project, and the migration hosts of the project, of which a request
-// takes one. SSL and ManagedAuthentication are what the deployment says; add Username and Password where it is not
-// managed. The error is an [*InvalidRequestError] that names the clusters there are.
+// Source returns the [Source] of a cluster and the migration hosts of the project. Add Username and Password where
+// ManagedAuthentication is false and the source has users. The error is an [*InvalidRequestError] that names the
+// clusters.
 func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 	var names []string
 	for _, d := range p.Deployments {
@@ -59,9 +57,8 @@ func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 		"must be that of a cluster of project %s: %s", p.ProjectID, cmp.Or(strings.Join(names, ", "), "it has none")))}})
 }
 
-// List lists the source projects that can be migrated to an Atlas organization, with their clusters and migration
-// hosts. The list is empty, not nil, while no source organization is connected. It needs the role Organization Owner.
-// Errors are [*InvalidRequestError] and [*APIError].
+// List lists what can be migrated to an Atlas organization. The list is empty while no source organization is
+// connected. It needs the role Organization Owner.
 //
 // GET /orgs/{orgId}/liveMigrations/availableProjects
 //

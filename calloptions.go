@@ -32,15 +32,13 @@ func newCallSettings(opts []CallOption) *callSettings {
 	return s
 }
 
-// WithPretty asks for an indented response, for whoever reads it on the wire.
+// WithPretty asks for an indented response.
 func WithPretty() CallOption { return func(s *callSettings) { s.request.Query.Pretty = true } }
 
-// WithEnvelope asks for the response's status inside its body, for a path to Atlas on which a proxy changes statuses.
-// The status inside decides.
+// WithEnvelope asks for the status inside the response's body, for a proxy that changes statuses.
 func WithEnvelope() CallOption { return func(s *callSettings) { s.request.Query.Envelope = true } }
 
-// WithHeader sets a request header. Headers that the client itself needs, such as Authorization and Accept, are
-// rejected with an [*InvalidRequestError].
+// WithHeader sets a request header. Those that the client sets itself are rejected with an [*InvalidRequestError].
 func WithHeader(key, value string) CallOption {
 	return func(s *callSettings) {
 		canonical := textproto.CanonicalMIMEHeaderKey(key)
@@ -55,12 +53,9 @@ func WithHeader(key, value string) CallOption {
 	}
 }
 
-// WithGrace lets a request that is on its way outlive the context by up to d, so that a program which is told to stop
-// does not lose the id of a job that has just been created. A request that is not on its way, because it waits for a
-// connection, an access token, its turn within the rate limit or the next attempt, ends with the context as always, and
-// no attempt begins after that. d must not be negative. Default: 0.
-//
-// When the response arrives in that time the call succeeds, although its context has ended.
+// WithGrace lets a request that is on its way outlive the context by up to d, so that a program that is told to stop
+// does not lose the id of a new job. If the response arrives in that time, the call succeeds. A request that has not
+// been sent yet ends with the context. Default: 0.
 func WithGrace(d time.Duration) CallOption {
 	return func(s *callSettings) {
 		s.request.Grace = d
@@ -70,7 +65,7 @@ func WithGrace(d time.Duration) CallOption {
 	}
 }
 
-// CaptureResponse fills r with what is known about the HTTP response when the call returns, whether it succeeds or not.
+// CaptureResponse fills r when the call returns, also with an error.
 func CaptureResponse(r *Response) CallOption {
 	return func(s *callSettings) {
 		if r != nil {
@@ -79,23 +74,23 @@ func CaptureResponse(r *Response) CallOption {
 	}
 }
 
-// Response is what is worth knowing about the HTTP response of a call, see [CaptureResponse].
+// Response is the HTTP response of a call, see [CaptureResponse].
 type Response struct {
-	// StatusCode is the status that decided, inside the envelope with [WithEnvelope]; 0 when there was no response.
+	// StatusCode is the one inside the envelope with [WithEnvelope]; 0 without a response.
 	StatusCode int
-	// Header is the header of the last response, without the fields that belong to authentication.
+	// Header lacks the fields that belong to authentication.
 	Header http.Header
-	// Attempts is how many times the request was made; 0 when it was rejected before.
+	// Attempts is how many requests were made.
 	Attempts int
-	// RateLimit is what Atlas said about the caller's budget.
+	// RateLimit is what the response said about the rate limit.
 	RateLimit RateLimit
 }
 
-// RateLimit is the token bucket that a request was counted in.
+// RateLimit is a token bucket of Atlas.
 type RateLimit struct {
-	// Limit is the capacity of the bucket, -1 when Atlas did not say.
+	// Limit is its capacity; -1 if unknown.
 	Limit int
-	// Remaining is how many requests are left in it, -1 when Atlas did not say.
+	// Remaining is what is left in it; -1 if unknown.
 	Remaining int
 }
 
@@ -110,20 +105,18 @@ func (s *callSettings) capture() {
 	}
 }
 
-// Attempt is one HTTP request of a call, for those who measure or trace requests.
+// Attempt is one HTTP request of a call.
 type Attempt struct {
-	// Operation is the method of this package that makes the call, such as "Migrations.Get". Watch and the Wait functions
-	// make calls of Get.
+	// Operation is the method that makes the call, such as "Migrations.Get", also in a wait.
 	Operation string
-	// Scope is the id of the organization or project of the call.
+	// Scope is the id of the organization or project.
 	Scope string
-	// Number is which attempt of the call it is, from 1.
+	// Number counts from 1.
 	Number int
 }
 
-// AttemptFromContext returns the attempt that a request of a client belongs to, by the request's context. It is for
-// transports given to [WithTransportWrapper] and [WithHTTPClient], which thus need not take paths apart. Other contexts
-// hold none.
+// AttemptFromContext returns the attempt to which the context of a request belongs, for transports given to
+// [WithTransportWrapper] or [WithHTTPClient].
 func AttemptFromContext(ctx context.Context) (Attempt, bool) {
 	a, ok := exchange.AttemptOf(ctx)
 	return Attempt(a), ok

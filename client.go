@@ -22,8 +22,7 @@ import (
 
 const version = "0.1.0"
 
-// Client calls the push live migration endpoints of Atlas. Make one with [NewClient] or [NewClientFromEnv] and share it:
-// it is safe for concurrent use, does not change, and spends one HTTP request on a call once it has authenticated.
+// Client calls the push live migration endpoints of Atlas. It is safe for concurrent use: make one and share it.
 type Client struct {
 	LinkTokens        *LinkTokensService
 	AvailableProjects *AvailableProjectsService
@@ -33,8 +32,7 @@ type Client struct {
 	core *core
 }
 
-// NewClient returns a client that authenticates with credentials. It does no I/O. The error names everything that can
-// never work, an empty key for example, or a base URL that would send passwords in the clear. It is [ErrInvalidConfig].
+// NewClient returns a client. It does no I/O. The error is [ErrInvalidConfig] and names everything that can never work.
 func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 	return newClient(newConfig("NewClient", opts), credentials)
 }
@@ -50,21 +48,14 @@ func newClient(cfg *config, credentials Credentials) (*Client, error) {
 	}, nil
 }
 
-// Format writes where the client's requests go, for every verb. Package fmt would otherwise walk through connections
-// that are in use.
+// Format writes where the requests go, for every verb.
 func (c *Client) Format(f fmt.State, _ rune) { c.core.format(f, "Client") }
 
-// CloseIdleConnections closes connections that no call uses, also those of others when the client was given a transport
-// that they share. A program that makes many clients calls it when it is done with one; the client remains usable.
+// CloseIdleConnections closes connections that no call uses, for programs that make many clients.
 func (c *Client) CloseIdleConnections() { c.core.closeIdle() }
 
-// Close ends what Atlas has issued to the client: with a [ServiceAccount] it revokes the access token that the client
-// holds (POST /api/oauth/revoke). Then it closes idle connections, as [Client.CloseIdleConnections] does. Nothing else
-// revokes a token, and one that is not revoked expires by itself.
-//
-// Call it when no call is under way. The client remains usable: the next call fetches a new token. When the token could
-// not be revoked, the error is an [*APIError] or a [*CallError], and Close may be called again. With other credentials
-// there is nothing to end, and no error.
+// Close revokes the access token of a [ServiceAccount] (POST /api/oauth/revoke) and closes idle connections. Call it
+// when no call is under way. The client remains usable. The error is an [*APIError] or a [*CallError].
 func (c *Client) Close(ctx context.Context) error { return c.core.close(ctx) }
 
 // core is what both clients are made of: it makes their calls.

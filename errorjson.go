@@ -57,43 +57,42 @@ func callJSON(method, path string, attempts int, took time.Duration) errorJSON {
 	return errorJSON{Method: method, Path: path, Attempts: attempts, Duration: took.Seconds()}
 }
 
-// MarshalJSON writes kind ("api"), message, status, code, request_id, method, path, attempts, fields, and
-// duration_seconds and retry_after_seconds, each unless it is zero.
+// MarshalJSON writes kind, message, status, code, request_id, method, path, attempts, fields, duration_seconds and
+// retry_after_seconds.
 func (e *APIError) MarshalJSON() ([]byte, error) {
 	return callJSON(e.Method, e.Path, e.Attempts, e.Duration).marshal("api", e)
 }
 
-// MarshalJSON writes kind ("invalid_request"), message and fields.
+// MarshalJSON writes kind, message and fields.
 func (e *InvalidRequestError) MarshalJSON() ([]byte, error) {
 	return errorJSON{Fields: violationsJSON(e.Violations)}.marshal("invalid_request", e)
 }
 
-// MarshalJSON writes kind ("outcome_unknown"), message, may_have_created, id where it is known, and what there is of an
-// [APIError] and its call.
+// MarshalJSON writes what that of an [APIError] does, may_have_created and id.
 func (e *OutcomeUnknownError) MarshalJSON() ([]byte, error) {
 	j := callJSON(e.Method, e.Path, e.Attempts, e.Duration)
 	j.ID, j.RequestID = e.ID, e.RequestID
 	return j.marshal("outcome_unknown", e)
 }
 
-// MarshalJSON writes kind ("pacing"), message, method, path, attempts, duration_seconds and wait_seconds.
+// MarshalJSON writes kind, message, method, path, attempts, duration_seconds and wait_seconds.
 func (e *PacingError) MarshalJSON() ([]byte, error) {
 	j := callJSON(e.Method, e.Path, e.Attempts, e.Duration)
 	j.Wait = e.Wait.Seconds()
 	return j.marshal("pacing", e)
 }
 
-// MarshalJSON writes kind ("call"), message, method, path, attempts and duration_seconds.
+// MarshalJSON writes kind, message, method, path, attempts and duration_seconds.
 func (e *CallError) MarshalJSON() ([]byte, error) {
 	return callJSON(e.Method, e.Path, e.Attempts, e.Duration).marshal("call", e)
 }
 
-// MarshalJSON writes kind ("wait"), message, outage_seconds, and what there is of an [APIError].
+// MarshalJSON writes kind, message, outage_seconds, and what there is of an [APIError].
 func (e *WaitError) MarshalJSON() ([]byte, error) {
 	return errorJSON{Outage: e.Outage.Seconds()}.marshal("wait", e)
 }
 
-// MarshalJSON writes kind ("validation_failed"), message and id.
+// MarshalJSON writes kind, message and id.
 func (e *ValidationFailedError) MarshalJSON() ([]byte, error) {
 	var j errorJSON
 	if e.Validation != nil {
@@ -102,7 +101,7 @@ func (e *ValidationFailedError) MarshalJSON() ([]byte, error) {
 	return j.marshal("validation_failed", e)
 }
 
-// MarshalJSON writes kind ("migration_failed" or "migration_expired"), message and id.
+// MarshalJSON writes kind, message and id.
 func (e *MigrationFailedError) MarshalJSON() ([]byte, error) {
 	var j errorJSON
 	if e.Migration != nil {
@@ -114,5 +113,5 @@ func (e *MigrationFailedError) MarshalJSON() ([]byte, error) {
 	return j.marshal("migration_failed", e)
 }
 
-// MarshalJSON writes kind ("invalid_config") and message.
+// MarshalJSON writes kind and message.
 func (e *configError) MarshalJSON() ([]byte, error) { return errorJSON{}.marshal("invalid_config", e) }

@@ -17,19 +17,19 @@ import (
 
 // Sentinels for [errors.Is] against an [*APIError], by its status.
 var (
-	// ErrBadRequest is status 400: Atlas rejected the form or the content of the request.
+	// ErrBadRequest is status 400.
 	ErrBadRequest = errors.New("bad request")
 	// ErrUnauthorized is status 401: the credentials are wrong.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden is status 403: the credentials lack a role, or the caller's address is not on their access list.
+	// ErrForbidden is status 403: a role is missing, or the address is not on the access list.
 	ErrForbidden = errors.New("forbidden")
 	// ErrNotFound is status 404.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict is status 409: the resource is not in a state that allows the operation.
+	// ErrConflict is status 409: not in a state that allows the operation.
 	ErrConflict = errors.New("conflict")
-	// ErrVersionGone is status 410: Atlas has removed this version of the resource; a newer release of this package is needed.
+	// ErrVersionGone is status 410: Atlas has removed this version of the API. Update this package.
 	ErrVersionGone = errors.New("version gone")
-	// ErrRateLimited is status 429: too many requests, see [APIError.RetryAfter]. It is also any [*PacingError].
+	// ErrRateLimited is status 429, or a [*PacingError].
 	ErrRateLimited = errors.New("rate limited")
 	// ErrServer is status 500 and above.
 	ErrServer = errors.New("server error")
@@ -53,37 +53,36 @@ var (
 
 const messagePrefix = "livemigration: "
 
-// APIError is a failure that Atlas, or a gateway before it, responded with.
+// APIError is a failure with which Atlas, or a gateway before it, responded.
 type APIError struct {
-	// StatusCode is the HTTP status, or the one inside the envelope with [WithEnvelope].
+	// StatusCode is the HTTP status, or the one inside an envelope or a body.
 	StatusCode int
-	// Code is Atlas's error code such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty when the response was not Atlas's JSON.
+	// Code is Atlas's error code, such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty from a gateway.
 	Code string
 	// Reason is the status in words.
 	Reason string
-	// Detail is Atlas's explanation, or a short excerpt of a response that was not Atlas's JSON.
+	// Detail is Atlas's explanation, or an excerpt of another text.
 	Detail string
 	// Parameters belong to Code: strings, numbers (float64) and nil.
 	Parameters []any
-	// Fields are the fields of the request that Atlas rejected.
+	// Fields are those of the request that Atlas rejected.
 	Fields []FieldViolation
-	// Method and Path are those of the request. Path is below the prefix of the API version, except for that of a token
-	// endpoint. The ids in it are no secrets.
+	// Path is below the prefix of the API version, or that of a token endpoint.
 	Method, Path string
-	// Attempts is how many times the request was made.
+	// Attempts is how many requests were made.
 	Attempts int
-	// RetryAfter is how long Atlas asked to wait; 0 when it did not ask.
+	// RetryAfter is how long Atlas asked to wait; 0 if it did not.
 	RetryAfter time.Duration
-	// RequestID is Atlas's name for the request, for its support; empty when Atlas gave none.
+	// RequestID is for Atlas's support; empty if Atlas gave none.
 	RequestID string
-	// Duration is how long the call took, with all its attempts and the waits between them.
+	// Duration is that of the call, all attempts and waits included.
 	Duration time.Duration
 
 	// limit is set when Atlas asks for a longer wait than a call makes.
 	limit time.Duration
 }
 
-// Error describes the failure in one line.
+// Error is one line.
 func (e *APIError) Error() string {
 	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
 }
@@ -102,7 +101,7 @@ func (e *APIError) summary() string {
 	return r.Summary()
 }
 
-// Is reports whether target is the sentinel of the error's status.
+// Is matches the sentinel of the status.
 func (e *APIError) Is(target error) bool {
 	switch e.StatusCode {
 	case http.StatusBadRequest:
@@ -124,27 +123,26 @@ func (e *APIError) Is(target error) bool {
 	}
 }
 
-// OutcomeUnknownError says that a request may have been carried out, and that sending it again is not safe: a migration
-// may run whose id nobody knows, or a link-token may exist. Look in the Atlas user interface before you call again; the
-// message says for what. After a cutover, [MigrationsService.Get] tells. [MayHaveCreated] tells the two apart.
+// OutcomeUnknownError says that a request may have been carried out, and that sending it again is not safe. The message
+// says what to look for in Atlas, and where. After a cutover, [MigrationsService.Get] tells.
 type OutcomeUnknownError struct {
-	// Method and Path are those of the request. Path is below the prefix of the API version.
+	// Path is below the prefix of the API version.
 	Method, Path string
-	// Err is how the last attempt ended: an [*APIError], or a [*CallError] when there was no usable response.
+	// Err is how the last attempt ended: an [*APIError] or a [*CallError].
 	Err error
-	// ID is the id of the job that was created, where the part of the response that arrived shows it; usually empty.
+	// ID is that of the job that was created, if a part of the response showed it.
 	ID string
-	// Attempts is how many times the request was made.
+	// Attempts is how many requests were made.
 	Attempts int
-	// Duration is how long the call took, with all its attempts and the waits between them.
+	// Duration is that of the call.
 	Duration time.Duration
-	// RequestID is Atlas's name for the request, for its support; empty when the response with it is lost.
+	// RequestID is for Atlas's support; often empty.
 	RequestID string
 
 	lookFor string
 }
 
-// Error says what may have happened, what to look for, and how the last attempt ended.
+// Error is one line.
 func (e *OutcomeUnknownError) Error() string {
 	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
 }
@@ -158,18 +156,17 @@ func (e *OutcomeUnknownError) summary() string {
 	return lookFor + known + ": " + summaryOf(e.Err)
 }
 
-// MigrationID returns ID as that of a migration, empty when it is not known.
+// MigrationID returns ID as that of a migration.
 func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.ID) }
 
 // Unwrap returns Err.
 func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
 
-// Is reports whether target is [ErrOutcomeUnknown].
+// Is matches [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
-// MayHaveCreated reports whether a call that ended with err may have created something: a migration, a link-token, or
-// the link of a source organization. It is false for a cutover. Ask it before any other question about err: an
-// [*OutcomeUnknownError] may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
+// MayHaveCreated reports whether a migration, a link-token or a migration link may have been created. It is false for a
+// cutover. Ask it before any other question: err may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
 func MayHaveCreated(err error) bool {
 	var unknown *OutcomeUnknownError
 	return errors.As(err, &unknown) && unknown.Method != http.MethodPut // that is a cutover
@@ -198,22 +195,21 @@ func summaryOf(err error) string {
 	return strings.TrimPrefix(err.Error(), messagePrefix)
 }
 
-// CallError is a call that ended without a usable response: because of the network, a timeout, or a context that
-// has ended.
+// CallError is a call without a usable response: because of the network, a timeout, or a context that has ended.
 type CallError struct {
-	// Method and Path are those of the request. Path is below the prefix of the API version.
+	// Path is below the prefix of the API version.
 	Method, Path string
-	// Attempts is how many times the request was made.
+	// Attempts is how many requests were made.
 	Attempts int
-	// Duration is how long the call took, with all its attempts and the waits between them.
+	// Duration is that of the call.
 	Duration time.Duration
-	// Err is what happened in the last attempt.
+	// Err is what happened last.
 	Err error
 
 	text string
 }
 
-// Error describes the failure in one line.
+// Error is one line.
 func (e *CallError) Error() string {
 	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
 }
@@ -228,27 +224,25 @@ func (e *CallError) summary() string {
 	return e.text
 }
 
-// PacingError says that a request was not made because its turn within the rate limit would have come too late: after the
-// context's deadline, or because Atlas has responded to another request with a 429 or 503 that asks for more than ten times the
-// MaxBackoff of the [RetryPolicy]; in a wait, for more than an outage may last too. It is [ErrRateLimited], although Atlas
-// has not rejected this very request, and where it is about the deadline also [context.DeadlineExceeded], although that has
-// not passed yet. See [WithoutPacing].
+// PacingError says that a request was not sent, because its turn within the rate limit would have come after the
+// context's deadline, or because Atlas asked for a longer wait than the client makes. It is [ErrRateLimited], and with
+// a deadline [context.DeadlineExceeded]. See [WithoutPacing].
 type PacingError struct {
-	// Method and Path are those of the request. Path is below the prefix of the API version.
+	// Path is below the prefix of the API version.
 	Method, Path string
-	// Attempts is how many times the request was made before.
+	// Attempts is how many requests were made before.
 	Attempts int
-	// Wait is about how long the request would have had to wait.
+	// Wait is about how long the request would have waited.
 	Wait time.Duration
-	// Duration is how long the call took.
+	// Duration is that of the call.
 	Duration time.Duration
-	// Err is how the attempt before ended; nil when there was none.
+	// Err is how the attempt before ended; nil without one.
 	Err error
 
 	deadline bool
 }
 
-// Error describes the failure in one line.
+// Error is one line.
 func (e *PacingError) Error() string {
 	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
 }
@@ -261,7 +255,7 @@ func (e *PacingError) summary() string {
 	return text
 }
 
-// Is reports whether target is [ErrRateLimited], or [context.DeadlineExceeded] where the deadline is the reason.
+// Is matches [ErrRateLimited], and [context.DeadlineExceeded] where the deadline is the reason.
 func (e *PacingError) Is(target error) bool {
 	return target == ErrRateLimited || e.deadline && target == context.DeadlineExceeded
 }

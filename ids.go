@@ -8,30 +8,28 @@ import (
 	"github.com/livemigration/livemigration-go/internal/endpoint"
 )
 
-// OrgID identifies an Atlas organization: 24 lower-case hexadecimal digits, orgId on the wire.
+// OrgID identifies an organization: 24 lower-case hexadecimal digits.
 type OrgID string
 
-// ProjectID identifies an Atlas, Cloud Manager or Ops Manager project: 24 lower-case hexadecimal digits.
-// The wire and the Atlas documentation call a project a group, and its id groupId.
+// ProjectID identifies a project, which the wire calls a group: 24 lower-case hexadecimal digits.
 type ProjectID string
 
-// ValidationID identifies a validation job: 24 lower-case hexadecimal digits, validationId on the wire.
+// ValidationID identifies a validation: 24 lower-case hexadecimal digits.
 type ValidationID string
 
-// MigrationID identifies a migration job: 24 lower-case hexadecimal digits, liveMigrationId on the wire.
-// Atlas has no endpoint that lists jobs: whoever loses an id cannot find it again.
+// MigrationID identifies a migration: 24 lower-case hexadecimal digits. Keep it: Atlas does not list migrations.
 type MigrationID string
 
 // Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
 func (id OrgID) Validate() error { return invalidRequest(id.violations()) }
 
-// Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
+// Validate reports whether id is well-formed.
 func (id ProjectID) Validate() error { return invalidRequest(id.violations()) }
 
-// Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
+// Validate reports whether id is well-formed.
 func (id ValidationID) Validate() error { return invalidRequest(id.violations()) }
 
-// Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
+// Validate reports whether id is well-formed.
 func (id MigrationID) Validate() error { return invalidRequest(id.violations()) }
 
 func (id OrgID) violations() []FieldViolation        { return checkID("organization id", string(id)) }
@@ -44,7 +42,7 @@ func (id ProjectID) segment() string    { return string(id) }
 func (id ValidationID) segment() string { return string(id) }
 func (id MigrationID) segment() string  { return string(id) }
 
-// ParseOrgID reads an id from a flag or a file; white space around it is dropped. The error is an [*InvalidRequestError].
+// ParseOrgID reads an id, without white space around it. The error is an [*InvalidRequestError].
 func ParseOrgID(text string) (OrgID, error) { return parseID[OrgID](text) }
 
 // ParseProjectID reads an id as [ParseOrgID] does.
@@ -104,17 +102,16 @@ func checkID(field, id string) []FieldViolation {
 type APIVersion int
 
 const (
-	// APIv2 is the current, versioned API below /api/atlas/v2. It is the default.
+	// APIv2 is the current API, and the default.
 	APIv2 = APIVersion(endpoint.V2)
-	// APIv1 is the legacy API below /api/atlas/v1.0.
+	// APIv1 is the legacy API v1.0.
 	APIv1 = APIVersion(endpoint.V1)
 )
 
-// String returns the version as it stands in a path: "v2" or "v1.0".
+// String returns "v2" or "v1.0".
 func (v APIVersion) String() string { return endpoint.Version(v).String() }
 
-// ParseAPIVersion reads what String writes, "v2" or "v1.0", from a flag or a file. The error is an
-// [*InvalidRequestError].
+// ParseAPIVersion reads what String returns. The error is an [*InvalidRequestError].
 func ParseAPIVersion(text string) (APIVersion, error) {
 	for _, v := range []APIVersion{APIv2, APIv1} {
 		if strings.TrimSpace(text) == v.String() {

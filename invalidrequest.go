@@ -7,16 +7,16 @@ import (
 
 // InvalidRequestError is a request that was rejected before anything was sent.
 type InvalidRequestError struct {
-	// Violations are all that is wrong, in the order of the fields.
+	// Violations are everything that is wrong.
 	Violations []FieldViolation
 }
 
-// Error lists the violations in one line, up to twenty of them.
+// Error names the first twenty violations, in one line.
 func (e *InvalidRequestError) Error() string {
 	return messagePrefix + "invalid request: " + joinViolations(e.Violations)
 }
 
-// Is reports whether target is [ErrInvalidRequest].
+// Is matches [ErrInvalidRequest].
 func (e *InvalidRequestError) Is(target error) bool { return target == ErrInvalidRequest }
 
 // invalidRequest keeps a nil pointer from becoming a non-nil error.
@@ -40,9 +40,9 @@ func joinViolations(violations []FieldViolation) string {
 	return strings.Join(parts, "; ")
 }
 
-// FieldViolation is one field of a request that is wrong.
+// FieldViolation is a field that is wrong.
 type FieldViolation struct {
-	// Field is a JSON path in the request's body such as "source.password", or the name of a parameter such as "groupId".
+	// Field is a JSON path such as "source.password", or the name of a parameter such as "migration id".
 	Field string
 	// Description says what is right.
 	Description string

@@ -10,29 +10,24 @@ import (
 	"github.com/livemigration/livemigration-go/internal/endpoint"
 )
 
-// LinkTokensService creates and deletes link-tokens, with which a Cloud Manager or Ops Manager organization is
-// connected to an Atlas organization.
+// LinkTokensService creates and deletes link-tokens, which connect source organizations to Atlas.
 type LinkTokensService struct{ core *core }
 
 // LinkTokenRequest says who may use a link-token.
 type LinkTokenRequest struct {
-	// AccessListIPs are the IP addresses and CIDR blocks from which the link-token may be used, such as
-	// "192.0.2.10" or "198.51.100.0/24". [APIv1] requires at least one.
+	// AccessListIPs are IP addresses and CIDR blocks, such as "192.0.2.10" or "198.51.100.0/24". [APIv1] requires one.
 	AccessListIPs []string `json:"accessListIps,omitempty"`
 }
 
 // LinkToken connects a source organization to an Atlas organization.
 type LinkToken struct {
-	// Token is what is to be pasted into Cloud Manager or Ops Manager. It is a credential.
+	// Token is for [MigrationLinkService.Create], or to be pasted into Cloud Manager or Ops Manager.
 	Token Secret `json:"linkToken"`
 }
 
-// Create creates a link-token for an Atlas organization. It needs the role Organization Owner.
-//
-// Several link-tokens may exist, one for each source organization. Atlas does not show one again.
-//
-// A request that may have reached Atlas is not retried, because a second token would be left behind. The error is then an
-// [*OutcomeUnknownError]. Other errors are [*InvalidRequestError], [*APIError] and [*CallError].
+// Create creates a link-token for an Atlas organization, one for each source organization. Atlas does not show it
+// again. It needs the role Organization Owner. The error is an [*OutcomeUnknownError] when the request may have been
+// carried out.
 //
 // POST /orgs/{orgId}/liveMigrations/linkTokens
 //
@@ -41,11 +36,8 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 	return send[LinkToken](ctx, s.core, &endpoint.CreateLinkToken, []identifier{orgID}, req, opts)
 }
 
-// Delete deletes the organization's link and the API key behind it. While a migration of the organization is active Atlas
-// rejects that: the error is [ErrConflict]. So delete it when nothing runs any more. It needs the role Organization Owner.
-//
-// Deleting is retried safely. Without a link the error is [ErrNotFound]; if only a retry finds none, the attempt before has
-// deleted it, and the call succeeds.
+// Delete deletes the organization's link and the API key behind it. It needs the role Organization Owner. While a
+// migration of the organization is active, Atlas rejects it with [ErrConflict]. Without a link it is [ErrNotFound].
 //
 // DELETE /orgs/{orgId}/liveMigrations/linkTokens
 //
@@ -84,8 +76,7 @@ func isAddressOrBlock(s string) bool {
 	return err == nil
 }
 
-// UnmarshalJSON reads a link-token, also from the forms that the documentation of v1.0 shows, in which the token,
-// or the whole response, is an array of one string.
+// UnmarshalJSON also reads the forms in the documentation of v1.0, where the token or the response is an array.
 func (t *LinkToken) UnmarshalJSON(data []byte) error {
 	var list stringList
 	if json.Unmarshal(data, &list) == nil {

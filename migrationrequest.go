@@ -9,35 +9,31 @@ import (
 	"unicode/utf8"
 )
 
-// MigrationRequest describes a migration, for [ValidationsService.Create] and [MigrationsService.Create].
-//
-// It reads from JSON in the form of the body of [APIv2], so that a request can be kept in a file. It marshals to the
-// same form with its password redacted.
+// MigrationRequest describes a migration. Its JSON is the body of [APIv2]; the password is read from it, and written
+// redacted.
 type MigrationRequest struct {
 	Source      Source      `json:"source"`
 	Destination Destination `json:"destination"`
-	// MigrationHosts is the host that runs the migration: exactly one host name. One dedicated host serves one migration
-	// at a time. [AvailableProject.MigrationHosts] lists them.
+	// MigrationHosts is exactly one host name, see [AvailableProject.MigrationHosts]. A host serves one migration at a
+	// time.
 	MigrationHosts []string `json:"migrationHosts"`
-	// DropDestinationData destroys the data of the destination cluster before the migration starts. [APIv1] calls it
-	// dropEnabled.
+	// DropDestinationData destroys the data of the destination cluster first.
 	DropDestinationData bool `json:"dropDestinationData"`
-	// Sharding is for a migration from a replica set to a sharded cluster, on MongoDB 6.0 and later.
+	// Sharding is for a replica set that becomes a sharded cluster, on MongoDB 6.0 and later.
 	Sharding *Sharding `json:"sharding,omitempty"`
 }
 
-// Source is the cluster to be copied, in Cloud Manager or Ops Manager.
+// Source is the cluster to be copied.
 type Source struct {
-	// ProjectID is the source project, groupId on the wire.
 	ProjectID   ProjectID `json:"groupId"`
 	ClusterName string    `json:"clusterName"`
-	// Username and Password are those of a SCRAM-SHA user of the source cluster. Give both, or neither: with
-	// ManagedAuthentication, and for a source that runs without authentication.
+	// Username and Password are those of a SCRAM-SHA user. Leave out both with ManagedAuthentication, and for a source
+	// without authentication.
 	Username string `json:"username,omitempty"`
 	Password Secret `json:"password,omitempty"`
-	// ManagedAuthentication says that Cloud Manager or Ops Manager manages the users of the source.
+	// ManagedAuthentication: Cloud Manager or Ops Manager manages the users.
 	ManagedAuthentication bool `json:"managedAuthentication"`
-	// SSL says that the source takes TLS connections.
+	// SSL: the source takes TLS connections.
 	SSL bool `json:"ssl"`
 	// CACertificatePath is a path on the migration host. Only with SSL.
 	CACertificatePath string `json:"caCertificatePath,omitempty"`
@@ -45,13 +41,12 @@ type Source struct {
 
 // Destination is the Atlas cluster to be filled.
 type Destination struct {
-	// ProjectID is the destination project, groupId on the wire. Empty, it becomes the project that the method is
-	// called with; a different one is rejected.
+	// ProjectID may be empty, otherwise it must be the project that the method is called with.
 	ProjectID   ProjectID `json:"groupId"`
 	ClusterName string    `json:"clusterName"`
-	// HostnameSchemaType is how the migration host reaches the destination. Default: [HostnamePublic].
+	// HostnameSchemaType defaults to [HostnamePublic].
 	HostnameSchemaType HostnameSchemaType `json:"hostnameSchemaType,omitempty"`
-	// PrivateLinkID is the endpoint, with [HostnamePrivateLink] only.
+	// PrivateLinkID is for [HostnamePrivateLink].
 	PrivateLinkID string `json:"privateLinkId,omitempty"`
 }
 
@@ -59,41 +54,40 @@ type Destination struct {
 type HostnameSchemaType string
 
 const (
-	// HostnamePublic uses the public host names of the destination.
+	// HostnamePublic uses public host names.
 	HostnamePublic HostnameSchemaType = "PUBLIC"
-	// HostnamePrivateLink uses a private endpoint, [Destination.PrivateLinkID].
+	// HostnamePrivateLink uses a private endpoint.
 	HostnamePrivateLink HostnameSchemaType = "PRIVATE_LINK"
-	// HostnameVPCPeering uses a network peering connection.
+	// HostnameVPCPeering uses network peering.
 	HostnameVPCPeering HostnameSchemaType = "VPC_PEERING"
 )
 
-// Sharding says how collections of a replica set are sharded in the destination.
+// Sharding says how collections are sharded in the destination.
 type Sharding struct {
-	// CreateSupportingIndexes makes the migration create the indexes that the shard keys need.
-	CreateSupportingIndexes bool `json:"createSupportingIndexes"`
-	// Entries are the collections to be sharded; nil is sent as an empty list.
-	Entries []ShardEntry `json:"shardingEntries"`
+	// CreateSupportingIndexes creates the indexes that the shard keys need.
+	CreateSupportingIndexes bool         `json:"createSupportingIndexes"`
+	Entries                 []ShardEntry `json:"shardingEntries"`
 }
 
-// ShardEntry is one collection to be sharded.
+// ShardEntry is a collection to be sharded.
 type ShardEntry struct {
 	Database        string    `json:"database"`
 	Collection      string    `json:"collection"`
 	ShardCollection ShardKeys `json:"shardCollection"`
 }
 
-// ShardKeys is a shard key. The order of its fields counts and is kept.
+// ShardKeys is a shard key, in the order of its fields.
 type ShardKeys struct {
 	Key []ShardKeyField `json:"key"`
 }
 
-// ShardKeyField is one field of a shard key, in JSON an object of one member such as {"location": 1}.
+// ShardKeyField is a field of a shard key, in JSON such as {"location": 1}.
 type ShardKeyField struct {
 	Field string
 	Order ShardKeyOrder
 }
 
-// ShardKeyOrder is how a field stands in a shard key.
+// ShardKeyOrder is [Ascending] or [Hashed].
 type ShardKeyOrder int
 
 const (
@@ -103,7 +97,7 @@ const (
 	Hashed
 )
 
-// String returns the order as it stands in JSON: 1 or "hashed".
+// String returns 1 or "hashed".
 func (o ShardKeyOrder) String() string {
 	switch o {
 	case Ascending:
@@ -149,10 +143,8 @@ func (f *ShardKeyField) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Validate reports everything that Atlas would reject about r in the given version of its API, at once. The error is
-// an [*InvalidRequestError] whose fields are paths in the body of [APIv2].
-//
-// An empty Destination.ProjectID is no violation: the method that sends r fills it in.
+// Validate reports everything that Atlas would reject. The error is an [*InvalidRequestError] with paths in the body of
+// [APIv2].
 func (r MigrationRequest) Validate(version APIVersion) error {
 	return invalidRequest(r.violations(version))
 }

@@ -20,37 +20,35 @@ type MigrationsService struct{ core *core }
 type Migration struct {
 	ID     MigrationID     `json:"_id"`
 	Status MigrationStatus `json:"status"`
-	// ReadyForCutover says that the destination has caught up. From then on Atlas keeps it in sync for 120 hours,
-	// after which the job is [MigrationExpired].
+	// ReadyForCutover: the destination has caught up. The job expires 120 hours later.
 	ReadyForCutover bool     `json:"readyForCutover"`
 	MigrationHosts  []string `json:"migrationHosts"`
-	// LagTimeSeconds is how far the destination is behind the source, in seconds; nil outside of active replication.
-	// [Migration.Lag] reads it as a duration.
+	// LagTimeSeconds is how far the destination is behind; nil outside of active replication. See [Migration.Lag].
 	LagTimeSeconds *int64 `json:"lagTimeSeconds,omitempty"`
 }
 
-// MigrationStatus is the state of a migration job. Values that this package does not know pass through as they are.
+// MigrationStatus is the state of a migration. Unknown values are kept.
 type MigrationStatus string
 
 const (
-	// MigrationNew: the job is scheduled.
+	// MigrationNew: scheduled.
 	MigrationNew MigrationStatus = "NEW"
-	// MigrationWorking: the job prepares, replicates, verifies, or finishes after a cutover.
+	// MigrationWorking: preparing, replicating, verifying, or finishing after a cutover.
 	MigrationWorking MigrationStatus = "WORKING"
-	// MigrationComplete: the migration has been cut over and has finished. Final.
+	// MigrationComplete: cut over and finished. Final.
 	MigrationComplete MigrationStatus = "COMPLETE"
-	// MigrationFailed: the migration has failed. Final.
+	// MigrationFailed: failed. Final.
 	MigrationFailed MigrationStatus = "FAILED"
-	// MigrationExpired: nobody cut the migration over within 120 hours of its being ready. Final.
+	// MigrationExpired: not cut over within 120 hours. Final.
 	MigrationExpired MigrationStatus = "EXPIRED"
 )
 
-// Final reports whether the job has ended. It is false for a status that this package does not know.
+// Final reports whether the job has ended; false for unknown values.
 func (s MigrationStatus) Final() bool {
 	return s == MigrationComplete || s == MigrationFailed || s == MigrationExpired
 }
 
-// Lag returns how far the destination is behind the source. It is false outside of active replication.
+// Lag returns how far the destination is behind the source; false outside of active replication.
 func (m *Migration) Lag() (time.Duration, bool) {
 	if m.LagTimeSeconds == nil {
 		return 0, false
@@ -58,13 +56,13 @@ func (m *Migration) Lag() (time.Duration, bool) {
 	return seconds(*m.LagTimeSeconds), true
 }
 
-// secondsToDuration stops at the longest duration where the seconds do not fit.
+// seconds stops at the longest duration.
 func seconds(seconds int64) time.Duration {
 	const most = int64(math.MaxInt64 / time.Second)
 	return time.Duration(max(-most, min(seconds, most))) * time.Second
 }
 
-// String describes the job in one line: its id, status, whether it is ready for cutover, lag and hosts.
+// String is one line: id, status, lag and hosts.
 func (m Migration) String() string {
 	text := "migration " + string(m.ID) + " " + cmp.Or(string(m.Status), "without a status")
 	if m.ReadyForCutover {
@@ -79,7 +77,7 @@ func (m Migration) String() string {
 	return redact.Line(text)
 }
 
-// LogValue is a group of migration_id, state, ready_for_cutover and, where there is one, lag.
+// LogValue is a group of migration_id, state, ready_for_cutover and lag.
 func (m Migration) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("migration_id", string(m.ID)), slog.String("state", redact.Line(string(m.Status))), slog.Bool("ready_for_cutover", m.ReadyForCutover),
@@ -90,17 +88,16 @@ func (m Migration) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Create starts a migration. With req.DropDestinationData the data of the destination cluster is destroyed. An empty
-// req.Destination.ProjectID becomes projectID; a different one is rejected. It needs the role Organization Owner.
+// Create starts a migration. It needs the role Organization Owner. Validate the request first, with
+// [ValidationsService.Create].
 //
-// Validate the request first, with [ValidationsService.Create]. A migration host, and a source organization, serve one
-// migration at a time. Time-series collections are not migrated, and nothing says so. When the job is ready for cutover,
-// 120 hours begin; only a person can extend them, in the Atlas user interface.
+// A migration host, and a source organization, serve one migration at a time. Time-series collections are skipped, and
+// nothing says so. Cut over within 120 hours of the job being ready; only a person can extend that, in the Atlas user
+// interface.
 //
-// Keep the id that is returned: Atlas cannot list migrations, and creating twice starts two. So a request that may have
-// reached Atlas is not retried. The error is then an [*OutcomeUnknownError]: test it with [MayHaveCreated] first, because
-// it may also be [context.Canceled] or [ErrServer]. [WithGrace] lets the request finish when the context ends. Other errors
-// are [*InvalidRequestError], [*APIError], [*PacingError] and [*CallError].
+// Keep the id: Atlas cannot list migrations, and creating twice starts two. When the request may have been carried out,
+// the error is an [*OutcomeUnknownError]: test [MayHaveCreated] or [ErrOutcomeUnknown] first, since the error may also
+// be [context.Canceled] or [ErrServer]. [WithGrace] lets the request finish when the context ends.
 //
 // POST /groups/{groupId}/liveMigrations
 //
@@ -118,13 +115,11 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 	return send[Migration](ctx, s.core, &endpoint.GetMigration, []identifier{projectID, migrationID}, nil, opts)
 }
 
-// Cutover ends a migration that is ready for it: Atlas applies what is left and stops synchronizing. Stop writing to the
-// source first. It needs the role Organization Owner.
+// Cutover ends a migration that is ready for it. Stop writes to the source first. It needs the role Organization Owner.
+// [MigrationsService.WaitComplete] waits for the end.
 //
-// Atlas accepts the request and finishes later: [MigrationsService.WaitComplete] waits for that. The request is retried
-// safely. If an attempt may have been carried out and a retry is rejected, the error is an [*OutcomeUnknownError] around
-// that rejection: test for [ErrOutcomeUnknown] first, and read the job with [MigrationsService.Get]. Other errors are
-// [*InvalidRequestError], [*APIError], [*PacingError] and [*CallError].
+// The request is retried. When an attempt may have been carried out and a retry is rejected, the error is an
+// [*OutcomeUnknownError]: test [ErrOutcomeUnknown] first, and read the job with Get.
 //
 // PUT /groups/{groupId}/liveMigrations/{liveMigrationId}/cutover
 //
@@ -133,8 +128,7 @@ func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, mi
 	return s.core.do(ctx, &endpoint.Cutover, []identifier{projectID, migrationID}, nil, opts, nil)
 }
 
-// UnmarshalJSON reads a migration from JSON. One odd value does not cost the others: a lag of 12.0 or "12" is read, and a
-// value that makes no sense is left out. migrationHosts may be one string, as the documentation of v1.0 shows it.
+// UnmarshalJSON leaves out a value that makes no sense, and reads "12" and 12.0 as numbers.
 func (m *Migration) UnmarshalJSON(data []byte) error {
 	type plain Migration
 	return response.Lenient(data, (*plain)(m))
@@ -142,13 +136,13 @@ func (m *Migration) UnmarshalJSON(data []byte) error {
 
 func (m *Migration) check(asked string) error { return checkJob(string(m.ID), string(m.Status), asked) }
 
-// MigrationFailedError says that a migration ended in [MigrationFailed] or [MigrationExpired].
+// MigrationFailedError is a migration that ended in [MigrationFailed] or [MigrationExpired].
 type MigrationFailedError struct {
 	// Migration is the job's last state.
 	Migration *Migration
 }
 
-// Error gives the job's id and status.
+// Error is one line. The API gives no reason.
 func (e *MigrationFailedError) Error() string {
 	if e.Migration == nil {
 		return messagePrefix + "migration failed"
@@ -160,7 +154,7 @@ func (e *MigrationFailedError) Error() string {
 	return message + " failed: Atlas's API gives no reason, the Atlas user interface and the log of the migration host do"
 }
 
-// Is reports whether target is the sentinel of the job's status.
+// Is matches [ErrMigrationFailed] or [ErrMigrationExpired].
 func (e *MigrationFailedError) Is(target error) bool {
 	if e.Migration == nil {
 		return false

@@ -22,7 +22,7 @@ const (
 	defaultTimeout = 30 * time.Second
 )
 
-// Option configures a [Client] or a [SourceClient]. Options may be given in any order.
+// Option configures a [Client] or a [SourceClient].
 type Option func(*config)
 
 // config is what the options say. It becomes a client once everything about it has been checked.
@@ -51,110 +51,77 @@ type pacingConfig struct {
 	ceiling          bool
 }
 
-// WithBaseURL sets where Atlas is: scheme and host, with a port where needed, without the /api/atlas prefix.
-// Default: https://cloud.mongodb.com. Plain http is taken for loopback addresses only, since requests carry a database
-// password.
-//
-// Atlas for Government is at https://cloud.mongodbgov.com, and Ops Manager, for a [SourceClient], at a URL of its own.
+// WithBaseURL sets scheme, host and port. Default: https://cloud.mongodb.com. Atlas for Government is at
+// https://cloud.mongodbgov.com. Plain http is for loopback addresses only.
 func WithBaseURL(baseURL string) Option {
 	return func(c *config) { c.baseURL, c.baseURLName = baseURL, "WithBaseURL" }
 }
 
-// WithAPIVersion sets the version of the API. Default: [APIv2]. A [SourceClient] does not take it.
+// WithAPIVersion sets the version of the API. Default: [APIv2].
 func WithAPIVersion(version APIVersion) Option {
 	return func(c *config) { c.version, c.versionSet = version, true }
 }
 
-// WithHTTPClient makes the client send through hc's Transport, with its Jar, and with its Timeout for one attempt
-// unless [WithTimeout] is given. hc is never changed. Redirects are not followed, whatever hc's CheckRedirect says.
-//
-// The client learns from the transport's [httptrace] hooks what was sent, and takes what it learns nothing about for sent.
-// An [http.Transport] must not have protocols of its own registered for https: they have no hooks.
-//
-// Default: a clone of [http.DefaultTransport] that keeps more idle connections.
+// WithHTTPClient sends through the Transport and Jar of hc, and takes its Timeout for one attempt. Redirects are not
+// followed. The transport must support [httptrace], which tells what was sent. Default: a clone of
+// [http.DefaultTransport] with more idle connections and HTTP/2 pings.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) { c.httpClient = hc }
 }
 
-// WithRetryPolicy sets how often and after what time a request is retried. See [RetryPolicy] for the defaults.
+// WithRetryPolicy sets how often and when a request is retried.
 func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
 
-// RetryPolicy says how often a request is retried, and after what time. A zero field stands for its default.
-//
-// What may be retried is not configurable: a request that creates something is retried only when Atlas cannot have
-// carried it out.
+// RetryPolicy says how often and when a request is retried. Zero fields stand for defaults. What is retried is not
+// configurable, see docs/retries.md.
 type RetryPolicy struct {
-	// MaxAttempts is how often a request is made at the most, the first time included. Default: 5. 1 means no retry.
+	// MaxAttempts includes the first one. Default: 5.
 	MaxAttempts int
-	// MinBackoff is the most that the first wait lasts; each further one may last twice as long. Waits are drawn at
-	// random between nothing and that. Default: 1 second.
+	// MinBackoff is the upper bound of the first wait, which is random. Each further bound is twice as long. Default: 1
+	// second.
 	MinBackoff time.Duration
-	// MaxBackoff is where that growth ends. Default: 30 seconds. When Atlas asks for a wait, the client waits at least
-	// that long; if Atlas asks for more than ten times MaxBackoff, the call ends at once.
+	// MaxBackoff is the largest such bound. Default: 30 seconds. A wait that Atlas asks for is kept, up to ten times
+	// MaxBackoff; a longer one ends the call.
 	MaxBackoff time.Duration
 }
 
-// WithTimeout bounds one attempt, from the dial to the last byte of the response. Default: 30 seconds. A context bounds
-// the whole call.
+// WithTimeout bounds one attempt. Default: 30 seconds. A context bounds the whole call.
 func WithTimeout(timeout time.Duration) Option {
 	return func(c *config) { c.timeout, c.timeoutSet = timeout, true }
 }
 
-// WithUserAgent puts a product such as "my-tool/1.2" before the library's own in the User-Agent header.
+// WithUserAgent puts a product such as "my-tool/1.2" first in the User-Agent header.
 func WithUserAgent(product string) Option {
 	return func(c *config) { c.userAgent = product }
 }
 
-// WithLogger sets the logger. Default: silent, as with nil. No record holds a secret. Records are made with the context of
-// the call. Their keys, which stay the same:
-//
-//   - operation (such as "Migrations.Get"), project_id or org_id, migration_id or validation_id where there is a job,
-//     method, path, attempt (from 1): in each record about a request;
-//   - status (of HTTP, 0 without a response), duration (of the attempt), wait (in an attempt: for its turn within the rate
-//     limit; before a retry: until it), and of a failure error, code and request_id (Atlas's);
-//   - project_id, migration_id or validation_id, state (of the job), ready_for_cutover, outage (its duration), error: in
-//     records about a wait;
-//   - deprecation, sunset: times.
-//
-// Levels: debug for each attempt, and for the retries of a wait's polls; info for other retries, for "created" the moment
-// the response to a creation is read, for each change of a job's state that a wait observes and for the end of an outage;
-// warn when an outage begins during a wait and at its doublings, and once for each operation that Atlas announces to
-// remove by the headers Deprecation and Sunset.
+// WithLogger sets the logger. Default: silent. Debug: each attempt. Info: retries, a creation the moment it is read,
+// changes of a job, the end of an outage. Warn: the beginning of an outage and its doublings, deprecations. No record
+// holds a secret. The keys are stable, docs/observability.md lists them.
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
 
-// WithTransportWrapper puts a transport of the user around the one that authenticates, for tracing and metrics: it sees
-// each attempt of each call without credentials, and its response; not the requests that only obtain credentials, although
-// the time that they take is part of the attempt's. Bodies it does see: the source's password in those of creations, and
-// link-tokens in responses. Of several wrappers, a later one goes around an earlier one.
+// WithTransportWrapper puts a transport around the authenticating one, for tracing and metrics. It sees each attempt
+// without credentials, see [AttemptFromContext]. It does see bodies: the password in a creation, the link-token in a
+// response. Later wrappers go around earlier ones.
 //
-// wrap is called once. The transport that it returns must keep to the contract of [http.RoundTripper], be safe for
-// concurrent use, and hand each request on once, in its own context or one made from it, and not return before the
-// transport inside has: [AttemptFromContext] tells there what the request is for. A creation that fails without having been
-// handed on so may have been carried out for all that the client knows. Hooks of [httptrace.ClientTrace] that a wrapper puts
-// into the context see the headers of the authenticated request: WroteHeaderField must not record Authorization.
+// The transport must be safe for concurrent use, hand each request on once, in a context made from its own, and return
+// after the transport inside has. A creation that fails without having been handed on may have been carried out, for
+// all that the client knows.
 func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(c *config) { c.wrappers = append(c.wrappers, wrap) }
 }
 
-// WithRateLimit sets a ceiling for the requests of the client: at most burst at once, and perMinute in the long run. It
-// is for those who share a budget with others. What the client learns of Atlas's own limits counts beside it, unless
-// [WithoutPacing] is given too. Requests that only obtain credentials do not count.
+// WithRateLimit sets a ceiling: perMinute requests in the long run, and burst at once. It is a share for one of several
+// processes.
 func WithRateLimit(perMinute, burst int) Option {
 	return func(c *config) { c.pacing.perMinute, c.pacing.burst, c.pacing.ceiling = perMinute, burst, true }
 }
 
-// WithoutPacing makes the client send each request at once, whatever Atlas says about its rate limit.
-//
-// By default the client learns the limit of each organization and project, from the headers RateLimit-Limit and
-// RateLimit-Remaining, from 429, and from 503 with Retry-After. All callers of the client share what it has learned. Polls
-// of waits are spread over the time in which the budget is refilled. Other calls go before polls, and are spread once three
-// quarters of the budget are spent. After a 429 everybody waits as long as Atlas asks, and then one request follows the
-// other. Where Atlas says nothing about limits there is no pacing. Until a 429 says otherwise, the client assumes that a
-// budget is refilled in a minute. A turn that would come too late is a [*PacingError] at once.
+// WithoutPacing sends each request at once. By default a client learns the rate limit of each organization and project
+// from responses, spreads polls, lets calls go before them, and waits after a 429. See docs/rate-limits.md.
 func WithoutPacing() Option { return func(c *config) { c.pacing.off = true } }
 
-// WithWaitDefaults sets options for every wait of the client, before those of the wait itself. A [WithOnUpdate] among them
-// is called in the waits for its kind of job.
+// WithWaitDefaults sets options of every wait. Those of the wait itself come after them.
 func WithWaitDefaults(opts ...WaitOption) Option {
 	return func(c *config) { c.waitDefaults = append(c.waitDefaults, opts...) }
 }

@@ -10,18 +10,14 @@ import (
 
 const redacted = redact.Mark
 
-// Secret is a string that must not be seen: a database password or a link-token.
+// Secret is a password or a link-token. It prints, formats, logs and marshals as [REDACTED]; [Secret.Reveal] returns
+// the value. JSON is read as it is.
 //
-// It prints, formats, logs and marshals as [REDACTED]; [Secret.Reveal] is the only way to its value. Reading JSON
-// into a Secret takes the value as it is, so that a request kept in a file loads.
-//
-// Some ways around that are the language's, which in these places looks at the string itself: a conversion to string, a
-// Secret in an unexported field of your own struct when package fmt prints it, a Secret as the key of a map in
-// encoding/json, a dump by reflection such as testify's, and a verb that is an error for a string (%p, and %w outside of
-// its place), which go vet reports.
+// It shows in a conversion to string, as a key of a map in encoding/json, in an unexported field that fmt prints, in a
+// dump by reflection, and with the verbs %p and %w.
 type Secret string
 
-// Reveal returns the value itself.
+// Reveal returns the value.
 func (s Secret) Reveal() string { return string(s) }
 
 // String returns [REDACTED].
@@ -33,11 +29,11 @@ func (Secret) GoString() string { return redacted }
 // Format writes [REDACTED] for every verb.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// LogValue returns [REDACTED], for log/slog.
+// LogValue returns [REDACTED].
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText returns [REDACTED], for encoding/json and other encoders.
+// MarshalText returns [REDACTED].
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// MarshalBinary returns [REDACTED], for encoding/gob.
+// MarshalBinary returns [REDACTED].
 func (Secret) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }

@@ -10,23 +10,20 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// SourceClient calls the source side of a migration: the Cloud Manager or Ops Manager that runs the cluster to be copied.
-// Make one with [NewSourceClient] and share it: it is safe for concurrent use and does not change. Its credentials are
-// those of the source side, and not of Atlas.
+// SourceClient calls the Cloud Manager or Ops Manager that runs the cluster to be copied. It is safe for concurrent
+// use.
 type SourceClient struct {
 	MigrationLink *MigrationLinkService
 
 	core *core
 }
 
-// NewSourceClient returns a client of the source side, usually with an [APIKey] of the source organization. It takes the
-// options of [NewClient] but [WithAPIVersion]. The default base URL is that of Cloud Manager, https://cloud.mongodb.com;
-// for Ops Manager give its own with [WithBaseURL]. If Ops Manager has a certificate of your own authority:
+// NewSourceClient returns a client of the source side, usually with an [APIKey] of the source organization. It takes
+// the options of [NewClient] but [WithAPIVersion]. The default is Cloud Manager; Ops Manager needs [WithBaseURL]. For a
+// certificate authority of your own:
 //
 //	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 //	source, err := NewSourceClient(key, WithBaseURL(url), WithHTTPClient(&http.Client{Transport: transport}))
-//
-// It does no I/O. The error names everything that can never work, and is [ErrInvalidConfig].
 func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, error) {
 	cfg := newConfig("NewSourceClient", opts)
 	cfg.reject(cfg.versionSet, "WithAPIVersion: the source side has one version only")
@@ -37,7 +34,7 @@ func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, er
 	return &SourceClient{MigrationLink: &MigrationLinkService{c}, core: c}, nil
 }
 
-// Format writes where the client's requests go, for every verb.
+// Format does what [Client.Format] does.
 func (c *SourceClient) Format(f fmt.State, _ rune) { c.core.format(f, "SourceClient") }
 
 // CloseIdleConnections does what [Client.CloseIdleConnections] does.
@@ -46,7 +43,7 @@ func (c *SourceClient) CloseIdleConnections() { c.core.closeIdle() }
 // Close does what [Client.Close] does.
 func (c *SourceClient) Close(ctx context.Context) error { return c.core.close(ctx) }
 
-// MigrationLinkService connects an organization of the source side to Atlas. An organization has one link.
+// MigrationLinkService connects source organizations to Atlas.
 type MigrationLinkService struct{ core *core }
 
 // MigrationLink is the connection of a source organization to Atlas.
@@ -54,7 +51,7 @@ type MigrationLink struct {
 	Status MigrationLinkStatus `json:"status"`
 }
 
-// MigrationLinkStatus is the state of a link. Values that this package does not know pass through as they are.
+// MigrationLinkStatus is the state of a link. Unknown values are kept.
 type MigrationLinkStatus string
 
 const (
@@ -64,11 +61,8 @@ const (
 	MigrationLinkNotSynced MigrationLinkStatus = "NOT_SYNCED"
 )
 
-// Create connects a source organization to Atlas with a link-token, which [LinkTokensService.Create] makes. It needs the
-// role Organization Owner there.
-//
-// A request that may have reached the server is not retried. The error is then an [*OutcomeUnknownError], and
-// [MigrationLinkService.Status] tells. Other errors are [*InvalidRequestError], [*APIError] and [*CallError].
+// Create connects a source organization to Atlas with a token of [LinkTokensService.Create]. It needs the role
+// Organization Owner there. After an [*OutcomeUnknownError], Status tells whether it is connected.
 //
 // POST /orgs/{orgId}/liveExport/migrationLink
 //
@@ -86,8 +80,8 @@ func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...
 	return send[MigrationLink](ctx, s.core, &endpoint.GetMigrationLink, []identifier{orgID}, nil, opts)
 }
 
-// Delete disconnects a source organization. That stops the synchronization of its migrations that still run. It needs the
-// role Organization Owner there. Deleting is retried safely: if a retry finds nothing, the attempt before has succeeded.
+// Delete disconnects a source organization, and stops its migrations that still run. It needs the role Organization
+// Owner there.
 //
 // DELETE /orgs/{orgId}/liveExport/migrationLink
 //

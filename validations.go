@@ -11,7 +11,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// ValidationsService checks migration requests before they are carried out.
+// ValidationsService checks migration requests.
 type ValidationsService struct{ core *core }
 
 // Validation is a validation job.
@@ -21,26 +21,26 @@ type Validation struct {
 	ProjectID       ProjectID        `json:"groupId"`
 	SourceProjectID ProjectID        `json:"sourceGroupId"`
 	Status          ValidationStatus `json:"status"`
-	// ErrorMessage says why the validation failed; it is set with [ValidationFailed] only.
+	// ErrorMessage says why the validation failed.
 	ErrorMessage string `json:"errorMessage,omitempty"`
 }
 
-// ValidationStatus is the state of a validation job. Values that this package does not know pass through as they are.
+// ValidationStatus is the state of a validation. Unknown values are kept.
 type ValidationStatus string
 
 const (
-	// ValidationPending: the job runs.
+	// ValidationPending: under way.
 	ValidationPending ValidationStatus = "PENDING"
 	// ValidationSuccess: the migration can be started. Final.
 	ValidationSuccess ValidationStatus = "SUCCESS"
-	// ValidationFailed: the migration cannot be started, see [Validation.ErrorMessage]. Final.
+	// ValidationFailed: the migration cannot be started. Final.
 	ValidationFailed ValidationStatus = "FAILED"
 )
 
-// Final reports whether the job has ended. It is false for a status that this package does not know.
+// Final reports whether the job has ended; false for unknown values.
 func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == ValidationFailed }
 
-// String describes the job in one line: its id, status and why it failed.
+// String is one line: id, status and reason.
 func (v Validation) String() string {
 	text := "validation " + string(v.ID) + " " + cmp.Or(string(v.Status), "without a status")
 	if v.ErrorMessage != "" {
@@ -49,7 +49,7 @@ func (v Validation) String() string {
 	return redact.Line(text)
 }
 
-// LogValue is a group of validation_id, state and, where there is one, error.
+// LogValue is a group of validation_id, state and error.
 func (v Validation) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("validation_id", string(v.ID)), slog.String("state", redact.Line(string(v.Status)))}
 	if v.ErrorMessage != "" {
@@ -58,11 +58,8 @@ func (v Validation) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Create starts a job that checks a migration request without migrating anything. It needs the role Organization Owner.
-//
-// An empty req.Destination.ProjectID becomes projectID; a different one is rejected. A second validation is harmless, so
-// the call is retried after every failure that may pass. Errors are [*InvalidRequestError], [*APIError], [*PacingError] and
-// [*CallError].
+// Create starts the check of a migration request: network, TLS, user, disk space, versions. It changes nothing and is
+// retried. It needs the role Organization Owner.
 //
 // POST /groups/{groupId}/liveMigrations/validate
 //
@@ -71,7 +68,7 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 	return send[Validation](ctx, s.core, &endpoint.CreateValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
-// Get reads a validation job. It needs the role Organization Owner. Errors are [*InvalidRequestError] and [*APIError].
+// Get reads a validation. It needs the role Organization Owner.
 //
 // GET /groups/{groupId}/liveMigrations/validate/{validationId}
 //
@@ -84,8 +81,7 @@ func (v *Validation) check(asked string) error {
 	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
-// UnmarshalJSON reads a validation from JSON. One odd value does not cost the others: it is left out. The user and password
-// of a URI in ErrorMessage are redacted.
+// UnmarshalJSON leaves out a value that makes no sense, and redacts users and passwords in ErrorMessage.
 func (v *Validation) UnmarshalJSON(data []byte) error {
 	type plain Validation
 	err := response.Lenient(data, (*plain)(v))
@@ -112,13 +108,13 @@ func checkJob(id, status, asked string) error {
 	}
 }
 
-// ValidationFailedError says that a validation ended in [ValidationFailed].
+// ValidationFailedError is a validation that ended in [ValidationFailed].
 type ValidationFailedError struct {
-	// Validation is the job's last state; its ErrorMessage says why.
+	// Validation is the last state.
 	Validation *Validation
 }
 
-// Error gives the job's id and Atlas's reason.
+// Error is one line with Atlas's reason.
 func (e *ValidationFailedError) Error() string {
 	if e.Validation == nil {
 		return messagePrefix + "validation failed"
@@ -130,5 +126,5 @@ func (e *ValidationFailedError) Error() string {
 	return message
 }
 
-// Is reports whether target is [ErrValidationFailed].
+// Is matches [ErrValidationFailed].
 func (e *ValidationFailedError) Is(target error) bool { return target == ErrValidationFailed }

@@ -15,7 +15,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
-// WaitOption changes how Watch and the Wait functions poll.
+// WaitOption configures Watch and the Wait functions.
 type WaitOption func(*waitSettings)
 
 type waitSettings struct {
@@ -29,9 +29,8 @@ type waitSettings struct {
 
 const defaultMaxOutage = 15 * time.Minute
 
-// WithPollInterval sets the time between two polls: it starts at minimum and grows to maximum, drawn from ±20 % around
-// that so that many waits spread out, and is longer where Atlas asks for it. Default: 2 to 15 seconds for validations,
-// 5 to 60 seconds for migrations.
+// WithPollInterval sets the time between two polls: it grows from minimum to maximum, and varies by 20 %. Default: 2 to
+// 15 seconds for validations, 5 to 60 seconds for migrations.
 func WithPollInterval(minimum, maximum time.Duration) WaitOption {
 	return func(s *waitSettings) {
 		s.minInterval, s.maxInterval = minimum, maximum
@@ -41,8 +40,7 @@ func WithPollInterval(minimum, maximum time.Duration) WaitOption {
 	}
 }
 
-// WithOnUpdate calls update with every state that a poll observes, in the goroutine of the caller: a *[Migration] in
-// waits for a migration, a *[Validation] in waits for a validation.
+// WithOnUpdate calls update with every state observed, in the goroutine of the caller.
 func WithOnUpdate[T Migration | Validation](update func(*T)) WaitOption {
 	return func(s *waitSettings) {
 		switch update := any(update).(type) {
@@ -58,10 +56,8 @@ func WithOnUpdate[T Migration | Validation](update func(*T)) WaitOption {
 	}
 }
 
-// WithMaxOutage sets for how long a wait outlives failures that may pass: of the network, 429, 5xx, 408 and its like. The
-// time runs from the beginning of the first poll that failed, and a poll that succeeds ends it. A failure with which
-// Atlas asks for a longer pause than is left ends the wait at once. Default: 15 minutes. With 0 the first such failure
-// ends the wait, without a retry.
+// WithMaxOutage sets for how long a wait outlives failures that may pass: of the network, 429, 5xx, 408 and its like.
+// Default: 15 minutes. With 0 the first one ends the wait.
 func WithMaxOutage(outage time.Duration) WaitOption {
 	return func(s *waitSettings) {
 		s.maxOutage = outage
@@ -71,7 +67,7 @@ func WithMaxOutage(outage time.Duration) WaitOption {
 	}
 }
 
-// WithCallOptions makes every poll's request with these options, for a path to Atlas that needs a header or an envelope.
+// WithCallOptions sets options of each poll's request.
 func WithCallOptions(opts ...CallOption) WaitOption {
 	return func(s *waitSettings) { s.callOptions = append(s.callOptions, opts...) }
 }
@@ -100,12 +96,8 @@ func (s *waitSettings) apply(opts []WaitOption) {
 	}
 }
 
-// Wait polls a validation until it ends. With [ValidationSuccess] it returns the validation; with [ValidationFailed] it
-// returns it together with a [*ValidationFailedError].
-//
-// Failures that may pass are outlived, see [WithMaxOutage]. Any other response, 400, 401, 403, 404 and 410 among them, ends
-// the wait with a [*WaitError], and so does a context that ends. With any error the last state observed
-// is returned too, nil when there is none.
+// Wait polls a validation until it ends. With an error it returns the last state observed too: a
+// [*ValidationFailedError], a [*WaitError] or an [*InvalidRequestError].
 func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) (*Validation, error) {
 	settings := newWaitSettings(2*time.Second, 15*time.Second, s.core.defaults, opts, false)
 	w := &watch[Validation]{
@@ -124,28 +116,21 @@ func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, vali
 	return last, err
 }
 
-// Watch polls a migration and yields every state that it observes, the first one at once and the final one last. An
-// error is yielded together with the last state observed, nil when there is none, and ends the sequence.
-//
-// Failures that may pass are logged and outlived, see [WithMaxOutage]. Any other response, 400, 401, 403, 404 and 410 among
-// them, ends the sequence with a [*WaitError], and so does a context that ends. A final state that is not success is not an error
-// here. Breaking out of the loop stops the polling; Watch starts no goroutine.
+// Watch polls a migration and yields every state observed, the final one last. A final state is no error here. An error
+// is yielded last, with the state before it. It is an [*InvalidRequestError], or a [*WaitError] when the context ends,
+// an outage lasts too long, or Atlas rejects the request.
 func (s *MigrationsService) Watch(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) iter.Seq2[*Migration, error] {
 	return s.watch(projectID, migrationID, opts).states(ctx)
 }
 
-// WaitReadyForCutover polls a migration until it is ready for cutover, and returns it. For a job that is
-// [MigrationComplete] it returns at once; one that has been cut over and still finishes looks to a reader like one that
-// is not ready yet, and is waited for until it is complete. With [MigrationFailed] or [MigrationExpired] it returns the
-// migration together with a [*MigrationFailedError]. Other errors are those of [MigrationsService.Watch].
+// WaitReadyForCutover polls a migration until it is ready for cutover, or complete. With an error it returns the last
+// state observed too: a [*MigrationFailedError], or one of [MigrationsService.Watch].
 func (s *MigrationsService) WaitReadyForCutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
 	return s.wait(ctx, projectID, migrationID, opts, func(m *Migration) bool { return m.ReadyForCutover })
 }
 
-// WaitComplete polls a migration that has been cut over until it is [MigrationComplete], and returns it. One that nobody
-// cuts over is waited for too, until it expires. With
-// [MigrationFailed] or [MigrationExpired] it returns the migration together with a [*MigrationFailedError]. Other
-// errors are those of [MigrationsService.Watch].
+// WaitComplete polls a migration until it is complete. It does not cut over. With an error it returns the last state
+// observed too: a [*MigrationFailedError], or one of [MigrationsService.Watch].
 func (s *MigrationsService) WaitComplete(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
 	return s.wait(ctx, projectID, migrationID, opts, func(*Migration) bool { return false })
 }
@@ -319,12 +304,11 @@ func (w *watch[T]) log(ctx context.Context, level slog.Level, message string, at
 	w.core.exchange.Logger.LogAttrs(ctx, level, message, attrs...)
 }
 
-// WaitError is a wait that ended before its job did: with its context, with a failure that does not pass, or because
-// failures lasted for too long. The job itself continues in Atlas.
+// WaitError is a wait that ended before its job, which continues in Atlas.
 type WaitError struct {
-	// Job is what was waited for, such as "migration 6560f2a49c1b7e03d5000002".
+	// Job is such as "migration 6560f2a49c1b7e03d5000002".
 	Job string
-	// Outage is for how long polls had failed when the wait gave up, 0 when that is not why it ended.
+	// Outage is for how long polls had failed, if that ended the wait.
 	Outage time.Duration
 	// Err is what ended the wait: an [*APIError], a [*CallError], a [*PacingError], or the error of the context.
 	Err error
@@ -332,7 +316,7 @@ type WaitError struct {
 	why string
 }
 
-// Error names the job, and what ended the wait.
+// Error is one line.
 func (e *WaitError) Error() string { return messagePrefix + e.summary() }
 
 func (e *WaitError) summary() string { return "waiting for " + e.Job + ": " + e.why + summaryOf(e.Err) }

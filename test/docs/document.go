@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// document is what of a Markdown file is checked.
+// document is what of a Markdown or Go file is checked.
 type document struct {
 	path    string
 	anchors map[string]bool
@@ -37,7 +37,21 @@ var (
 	link       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading    = regexp.MustCompile(`^#{1,6}\s+(.*?)\s*#*$`)
 	comment    = regexp.MustCompile(`^<!--\s*(.*?)\s*-->$`)
+	page       = regexp.MustCompile(`\bdocs/[\w-]+\.md`)
 )
+
+// parseComments reads a Go file: its comments name pages by their paths from the root.
+func parseComments(path, text string) *document {
+	d := &document{path: path}
+	up := strings.Repeat("../", strings.Count(path, "/"))
+	for i, line := range strings.Split(text, "\n") {
+		_, text, _ := strings.Cut(line, "//")
+		for _, name := range page.FindAllString(text, -1) {
+			d.links = append(d.links, span{up + name, i + 1})
+		}
+	}
+	return d
+}
 
 // parse reads a Markdown file.
 func parse(path, text string) *document {

@@ -60,7 +60,7 @@ func check(root string, compile *compiler) ([]string, error) {
 	return problems, nil
 }
 
-// load reads all documents below root, by their paths from there.
+// load reads all documents and Go files below root, by their paths from there.
 func load(root string) (map[string]*document, error) {
 	documents := make(map[string]*document)
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -78,14 +78,16 @@ func load(root string) (map[string]*document, error) {
 			}
 			return nil
 		}
-		if filepath.Ext(path) != ".md" {
+		read := map[string]func(path, text string) *document{".md": parse, ".go": parseComments}[filepath.Ext(path)]
+		if read == nil {
 			return nil
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		documents[filepath.ToSlash(relative)] = parse(filepath.ToSlash(relative), string(text))
+		name := filepath.ToSlash(relative)
+		documents[name] = read(name, string(text))
 		return nil
 	})
 	return documents, err

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -53,6 +54,18 @@ func TestCheck(t *testing.T) {
 			assert.Equal(t, tt.want, problems)
 		})
 	}
+}
+
+func TestPagesThatCommentsName(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "docs"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "a", "b"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "docs", "here.md"), []byte("text\n"), 0o644))
+	source := strings.ReplaceAll("package b\n\n// See PAGES/here.md, PAGES/gone.md.\n", "PAGES", "docs")
+	require.NoError(t, os.WriteFile(filepath.Join(root, "a", "b", "x.go"), []byte(source), 0o644))
+	problems, err := check(root, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a/b/x.go:3: the link ../../docs/gone.md leads nowhere: there is no docs/gone.md"}, problems)
 }
 
 func TestSyntaxError(t *testing.T) {
