@@ -21,10 +21,14 @@ type Fleet struct {
 	Lost               int // watches that did not see their migration ready, or complete
 	Took               time.Duration
 	Ready, Complete    []time.Duration // how late each state was seen
+	Minutes            []int           // the requests of each minute, those that were rejected included
 }
 
-// fleetMark begins the line of a result in the output of TestFleet.
-const fleetMark = "fleet-row: "
+// These begin the lines of a result in the output of TestFleet.
+const (
+	fleetMark   = "fleet-row: "
+	minutesMark = "fleet-minutes: "
+)
 
 // row is the result as a row of a table.
 func (f *Fleet) row() string {
@@ -66,6 +70,11 @@ func FleetTable(output string) string {
 		}
 	}
 	return b.String()
+}
+
+// minutes is the result as a line that PlotPolls reads.
+func (f *Fleet) minutes() string {
+	return fmt.Sprintf("%d %d %t %s", f.Watches, f.perMinute()*f.Projects, f.Pacing, strings.Trim(fmt.Sprint(f.Minutes), "[]"))
 }
 
 func quantile(d []time.Duration, q float64) time.Duration {

@@ -46,6 +46,7 @@ func TestFleet(t *testing.T) {
 		t.Run(fmt.Sprintf("watches=%d/projects=%d/pacing=%t", f.Watches, f.Projects, f.Pacing), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { runFleet(t, f) })
 			fmt.Println(fleetMark + f.row())
+			fmt.Println(minutesMark + f.minutes())
 			checkFleet(t, f)
 		})
 	}
@@ -70,18 +71,31 @@ func checkFleet(t *testing.T, f *Fleet) {
 // counting counts what comes back from the server.
 type counting struct {
 	base               http.RoundTripper
+	start              time.Time
 	requests, rejected atomic.Int64
+	mu                 sync.Mutex
+	minutes            []int // requests
 }
 
 func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := c.base.RoundTrip(req)
 	if err == nil && resp.StatusCode != http.StatusUnauthorized {
 		c.requests.Add(1)
+		c.inMinute(int(time.Since(c.start) / time.Minute))
 		if resp.StatusCode == http.StatusTooManyRequests {
 			c.rejected.Add(1)
 		}
 	}
 	return resp, err
+}
+
+func (c *counting) inMinute(minute int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.minutes) <= minute {
+		c.minutes = append(c.minutes, 0)
+	}
+	c.minutes[minute]++
 }
 
 // fleetRun is a Fleet on its way.
@@ -99,7 +113,7 @@ func runFleet(t *testing.T, f *Fleet) {
 	}
 	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithProjects(f.Projects), limits)
 	defer srv.Close()
-	transport := &counting{base: srv.Transport()}
+	transport := &counting{base: srv.Transport(), start: time.Now()}
 	opts := []livemigration.Option{livemigration.WithHTTPClient(&http.Client{Transport: transport})}
 	if !f.Pacing {
 		opts = append(opts, livemigration.WithoutPacing())
@@ -109,15 +123,14 @@ func runFleet(t *testing.T, f *Fleet) {
 		t.Fatal(err)
 	}
 	run := &fleetRun{Fleet: f, srv: srv, client: client}
-	start := time.Now()
 	var all sync.WaitGroup
 	for i := range f.Watches {
 		project := srv.ProjectIDs()[i%f.Projects]
 		all.Go(func() { run.migrate(t.Context(), project) })
 	}
 	all.Wait()
-	f.Took = time.Since(start)
-	f.Requests, f.Rejected = int(transport.requests.Load()), int(transport.rejected.Load())
+	f.Took = time.Since(transport.start)
+	f.Requests, f.Rejected, f.Minutes = int(transport.requests.Load()), int(transport.rejected.Load()), transport.minutes
 }
 
 // migrate carries one migration through. When a state is due is known from the server's timings.

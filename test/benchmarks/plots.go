@@ -82,6 +82,51 @@ func PlotFleets(w io.Writer, table string) error {
 	return drawBars(w, "Requests rejected with 429, by watches, projects and limit", "% of all requests", names, []series{with, without})
 }
 
+// PlotPolls draws the requests of each minute of a fleet, with pacing and without, from the output of TestFleet: of the
+// fleet with the most watches for what its limit allows.
+func PlotPolls(w io.Writer, output string) error {
+	lines := make(map[[2]int]map[bool]plotter.XYs) // by watches and limit, then by pacing
+	var most [2]int
+	for line := range strings.Lines(output) {
+		_, text, found := strings.Cut(line, minutesMark)
+		fields := strings.Fields(text)
+		if !found || len(fields) < 4 {
+			continue
+		}
+		watches, _ := strconv.Atoi(fields[0])
+		limit, _ := strconv.Atoi(fields[1])
+		fleet := [2]int{watches, limit}
+		if lines[fleet] == nil {
+			lines[fleet] = make(map[bool]plotter.XYs)
+		}
+		for minute, field := range fields[3:] {
+			n, err := strconv.ParseFloat(field, 64)
+			if err != nil {
+				return err
+			}
+			lines[fleet][fields[2] == "true"] = append(lines[fleet][fields[2] == "true"], plotter.XY{X: float64(minute), Y: n})
+		}
+		if len(lines[fleet]) == 2 && watches*most[1] >= most[0]*limit {
+			most = fleet
+		}
+	}
+	chosen := lines[most]
+	if len(chosen) < 2 {
+		return fmt.Errorf("the output has no fleet with pacing and without")
+	}
+	last := max(chosen[true][len(chosen[true])-1].X, chosen[false][len(chosen[false])-1].X)
+	allowed := plotter.XYs{{X: 0, Y: float64(most[1])}, {X: last, Y: float64(most[1])}}
+	p := plot.New()
+	p.Title.Text = fmt.Sprintf("Requests a minute: %d watches, %d requests a minute allowed", most[0], most[1])
+	p.X.Label.Text, p.Y.Label.Text, p.Y.Min = "minutes since the creation", "requests a minute", 0
+	p.Legend.Top, p.Legend.XOffs = true, -vg.Points(12)
+	p.Add(plotter.NewGrid())
+	if err := plotutil.AddLines(p, "with pacing", chosen[true], "without pacing", chosen[false], "allowed", allowed); err != nil {
+		return err
+	}
+	return draw(w, p)
+}
+
 func drawBars(w io.Writer, title, unit string, names []string, bars []series) error {
 	p := plot.New()
 	p.Title.Text, p.Y.Label.Text, p.Y.Min = title, unit, 0

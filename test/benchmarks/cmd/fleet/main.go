@@ -1,4 +1,5 @@
-// Command fleet watches fleets of migrations on virtual time, with and without pacing, and writes docs/scale.md.
+// Command fleet watches fleets of migrations on virtual time, with and without pacing, and writes docs/scale.md and
+// docs/figures/polls.svg.
 //
 // Run it from anywhere in the repository with
 //
@@ -6,16 +7,18 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 
 	"github.com/livemigration/livemigration-go/test/benchmarks"
 )
 
 func main() {
-	document := flag.String("document", "../../docs/scale.md", "the document whose table is rewritten")
+	document := flag.String("document", "../../docs/scale.md", "the document whose table is rewritten, beside the folder of figures")
 	flag.Parse()
 	if err := run(*document); err != nil {
 		fmt.Fprintln(os.Stderr, "fleet:", err)
@@ -40,5 +43,12 @@ func run(document string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", document, err)
 	}
-	return os.WriteFile(document, []byte(rewritten), 0o644)
+	if err := os.WriteFile(document, []byte(rewritten), 0o644); err != nil {
+		return err
+	}
+	var image bytes.Buffer
+	if err := benchmarks.PlotPolls(&image, string(out)); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(filepath.Dir(document), "figures", "polls.svg"), image.Bytes(), 0o644)
 }
