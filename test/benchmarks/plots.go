@@ -119,7 +119,7 @@ func PlotPolls(w io.Writer, output string) error {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("Requests a minute: %d watches, %d requests a minute allowed", most[0], most[1])
 	p.X.Label.Text, p.Y.Label.Text, p.Y.Min = "minutes since the creation", "requests a minute", 0
-	p.Legend.Top, p.Legend.XOffs = true, -vg.Points(12)
+	p.Legend.Top = true
 	p.Add(plotter.NewGrid())
 	if err := plotutil.AddLines(p, "with pacing", chosen[true], "without pacing", chosen[false], "allowed", allowed); err != nil {
 		return err
@@ -182,6 +182,9 @@ func PlotGrowth(w io.Writer, output string) error {
 
 func draw(w io.Writer, p *plot.Plot) error {
 	const width, height = 7 * vg.Inch, 3.5 * vg.Inch
+	if !p.Legend.Left { // the text right of the sign does not run into it where a viewer has a wider font
+		p.Legend.Left, p.Legend.XOffs = true, vg.Points(330)
+	}
 	image, err := p.WriterTo(width, height, "svg")
 	if err != nil {
 		return err
