@@ -68,14 +68,10 @@ func (s *session) isFor(c challenge) bool {
 }
 
 // exhausted reports whether the nonce counts are used up.
-func (s *session) exhausted() bool {
-	return s.uses.Load() >= maxUses
-}
+func (s *session) exhausted() bool { return s.uses.Load() >= maxUses }
 
 // hashesBody reports whether the credentials cover the body of the request.
-func (s *session) hashesBody() bool {
-	return s.keys().qop == qopAuthInt
-}
+func (s *session) hashesBody() bool { return s.keys().qop == qopAuthInt }
 
 // authorization returns the value of the Authorization header for one request, and counts it. bodyHash matters only if
 // the session hashes bodies.

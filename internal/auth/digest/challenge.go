@@ -195,6 +195,4 @@ func nextNonce(h http.Header) string {
 }
 
 // hasControl reports whether s has characters that must not get into a header.
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, unicode.IsControl)
-}
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }

@@ -25,9 +25,7 @@ func (s *scanner) skip() {
 }
 
 // atEnd reports whether nothing of the current list element is left.
-func (s *scanner) atEnd() bool {
-	return s.rest == "" || s.rest[0] == ','
-}
+func (s *scanner) atEnd() bool { return s.rest == "" || s.rest[0] == ',' }
 
 func (s *scanner) space() {
 	s.rest = strings.TrimLeft(s.rest, " \t")
