@@ -67,7 +67,7 @@ func budgetTable(r Results) string {
 	t := newTable("what", "budget", "measured", "")
 	for i := range budgets {
 		b := &budgets[i]
-		verdict, got := "**broken**", b.measured(r)
+		verdict, got := "**exceeded**", b.measured(r)
 		switch {
 		case math.IsNaN(got):
 			verdict = "not measured"
