@@ -73,6 +73,33 @@ func TestChangeWhileAnActionBegins(t *testing.T) {
 	}
 }
 
+// unlocked is a store whose lock does not hold, such as a lease that has run out. The revisions still tell who has begun.
+type unlocked struct{ *Memory }
+
+func (unlocked) Lock(context.Context) (func() error, error) { return func() error { return nil }, nil }
+
+func (s unlocked) Save(ctx context.Context, r Record) (Record, error) {
+	time.Sleep(10 * time.Millisecond)
+	return s.Memory.Save(ctx, r)
+}
+
+func TestTwoRunsWithoutALockCreateOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture) {
+		const n = 10
+		store := unlocked{NewMemory()}
+		f.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(time.Second), 1000)
+		for _, plan := range f.plans(n) {
+			mustSave(t, store, NewRecord(plan, time.Now()).with(func(r *Record) { r.State = StateValidated }))
+		}
+		first, _ := background(t, NewFleet(f.client, store))
+		time.Sleep(time.Millisecond) // the revisions differ, and so do the times
+		second, _ := background(t, NewFleet(f.client, store))
+		time.Sleep(5 * time.Hour)
+		_, _ = first(), second()
+		assert.Equal(t, n, f.count(livemigrationtest.CreateMigration))
+	})
+}
+
 func TestTwoAddTheSame(t *testing.T) {
 	add := func(plan Plan) error {
 		store := newSpyStore()

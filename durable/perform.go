@@ -64,21 +64,22 @@ func (p *performer) perform(ctx context.Context, j job) result {
 }
 
 // begin stores the intent. It is false when somebody else has changed the record in a way that makes another action the
-// next one; the record is then the one that is stored.
-func (p *performer) begin(ctx context.Context, record Record, action Action) (begun Record, ok bool, err error) {
-	mine := record
-	begun, err = p.save(ctx, record.Begin(action, time.Now()), true, func(stored Record) (Record, bool) {
-		if stored.Begun == action && stored.Plan.equal(mine.Plan) {
-			// Nobody else begins: this is a save before this one, which was carried out although it failed.
-			return stored, false
+// next one, or has begun itself; the record is then the one that is stored.
+func (p *performer) begin(ctx context.Context, mine Record, action Action) (begun Record, ok bool, err error) {
+	tried, ok := mine.Begin(action, time.Now()), true
+	begun, err = p.save(ctx, tried, true, func(stored Record) (Record, bool) {
+		if stored.Begun == action && stored.Updated.Equal(tried.Updated) && !stored.News(tried) {
+			return stored, false // a save before this one, which was carried out although it failed
 		}
 		if stored.Begun != ActionNone || stored.State != mine.State || stored.MigrationID != mine.MigrationID || !stored.Plan.equal(mine.Plan) {
+			ok = false
 			return stored, false
 		}
 		mine = mine.Merge(stored)
-		return mine.Begin(action, time.Now()), mine.Next() == action
+		tried, ok = mine.Begin(action, time.Now()), mine.Next() == action
+		return tried, ok
 	})
-	return begun, err == nil && begun.Begun == action && begun.Plan.equal(record.Plan), err
+	return begun, ok && err == nil, err
 }
 
 // keep stores a result.
