@@ -9,17 +9,17 @@ import (
 // Merge returns r, which [Driver.Do] returned, with what others have stored meanwhile: their approvals and the
 // revision. So it can be stored now, and no change is lost.
 //
-//   - If the record was abandoned, it stays ABANDONED, with the ids that r has.
 //   - If it has another plan or another job by now, that stays, and the job of r becomes a former one.
+//   - If the record was abandoned, it stays ABANDONED, with the ids that r has.
 func (r Record) Merge(stored Record) Record {
 	r, stored = r.clone(), stored.clone()
 	moved := stored.MigrationID != "" && stored.MigrationID != r.MigrationID ||
 		r.MigrationID != "" && slices.Contains(stored.FormerMigrationIDs, r.MigrationID)
 	switch {
-	case stored.State == StateAbandoned && r.State != StateAbandoned:
-		return r.mergeAbandoned(stored)
 	case moved || !r.Plan.equal(stored.Plan):
 		return stored.keepFormer(r)
+	case stored.State == StateAbandoned && r.State != StateAbandoned:
+		return r.mergeAbandoned(stored)
 	}
 	lacked, note := r.Gate() != "", !r.troubled()
 	for _, gate := range without(stored.Approved, stored.Granted) {

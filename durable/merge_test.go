@@ -66,6 +66,27 @@ func TestMergeWithAnAbandonedRecord(t *testing.T) {
 	assert.Equal(t, stored.Revision, merged.Revision)
 }
 
+func TestMergeWithARecordThatWasChangedAndAbandoned(t *testing.T) {
+	done := recordIn(StateReplicating)
+	stored := recordIn(StateUnclear).with(func(r *Record) {
+		r.MigrationID, r.FormerMigrationIDs = otherID, []livemigration.MigrationID{"6560f2a49c1b7e03d5ffffff"}
+	}).Abandon(t1)
+	merged := done.Merge(stored)
+	assert.Equal(t, StateAbandoned, merged.State)
+	assert.Equal(t, otherID, merged.MigrationID)
+	assert.Equal(t, []livemigration.MigrationID{"6560f2a49c1b7e03d5ffffff", migrationID}, merged.FormerMigrationIDs)
+
+	begun := recordIn(StatePlanned).Begin(ActionValidate, t0)
+	other := planFor("a")
+	other.Request.Destination.ClusterName = "elsewhere"
+	replaced, err := begun.Replace(other, t1)
+	require.NoError(t, err)
+	validating := outcome(begun, func(r *Record) { _ = r.validationCreated(&livemigration.Validation{ID: validationID}, nil, t1) })
+	merged = validating.Merge(replaced.Abandon(t2))
+	assert.Equal(t, StateAbandoned, merged.State)
+	assert.Equal(t, "elsewhere", merged.Plan.Request.Destination.ClusterName)
+}
+
 func TestMergeWithAnotherPlan(t *testing.T) {
 	begun := recordIn(StatePlanned).Begin(ActionValidate, t0)
 	other := planFor("a")

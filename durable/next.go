@@ -85,6 +85,8 @@ func (r Record) Recover(now time.Time) Record {
 			since.UTC().Format(timeFormat)))
 	case begun == ActionCreate && r.State == StateAbandoned:
 		r.event(now, "the creation that had begun may have been carried out")
+	case begun == ActionCreate && r.State == StateValidated:
+		r.enter(StateReplicating, now, "migration "+string(r.MigrationID))
 	case begun == ActionCutover && r.State == StateReady:
 		r.enter(StateFinishing, now, "the program ended after it began to cut over")
 	}

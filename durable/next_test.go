@@ -101,6 +101,13 @@ func TestRecover(t *testing.T) {
 	}
 }
 
+func TestRecoverOfACreationWhoseJobIsKnown(t *testing.T) {
+	r := recordIn(StateValidated).Begin(ActionCreate, t0).with(func(r *Record) { r.MigrationID = migrationID }).Recover(t1)
+	assert.Equal(t, StateReplicating, r.State)
+	assert.Equal(t, ActionCheck, r.Next())
+	assert.Equal(t, migrationID, r.MigrationID)
+}
+
 func TestRecoverSaysWhatToLookFor(t *testing.T) {
 	r := recordIn(StateValidated).Begin(ActionCreate, t1).Recover(t2)
 	for _, text := range []string{string(projectID), "to-a", "from-a", "2026-03-01 11:00 UTC", "adopt", "restart"} {
@@ -112,10 +119,15 @@ func TestRecoverSaysWhatToLookFor(t *testing.T) {
 func TestGrantsLapse(t *testing.T) {
 	granted := recordIn(StateReady).with(func(r *Record) { r.grant(GateCutover, t1) })
 	require.Equal(t, ActionCutover, granted.Next())
+	starting := recordIn(StateValidated).with(func(r *Record) {
+		r.Plan = droppingPlan("a")
+		r.grant(GateStart, t1)
+	})
 	for name, r := range map[string]Record{
 		"with the program":                 granted.Recover(t2),
 		"with the program, in the cutover": granted.Begin(ActionCutover, t1).Recover(t2),
 		"with an attempt that failed":      outcome(granted.Begin(ActionCutover, t1), func(r *Record) { _ = r.cutOver(apiError(401, ""), t2) }),
+		"with a creation that failed":      outcome(starting.Begin(ActionCreate, t1), func(r *Record) { _ = r.migrationCreated(nil, apiError(403, ""), t2) }),
 		"when it is not ready any more":    outcome(granted, func(r *Record) { _ = r.migrationSeen(working(false), nil, t2) }),
 	} {
 		assert.Empty(t, r.Granted, name)
