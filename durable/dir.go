@@ -86,20 +86,25 @@ func (d *Dir) Load(ctx context.Context, name string) (Record, error) {
 		return Record{}, fmt.Errorf("durable: load %q: %w", name, err)
 	}
 	if checkName(name) != "" {
-		return Record{}, notFound(name)
+		return Record{}, d.notFound(name)
 	}
 	file, err := d.find(name)
 	if err != nil {
 		return Record{}, fmt.Errorf("durable: load %q: %w", name, err)
 	}
 	if file == "" {
-		return Record{}, notFound(name)
+		return Record{}, d.notFound(name)
 	}
 	r, err := d.read(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Record{}, notFound(name)
+		return Record{}, d.notFound(name)
 	}
 	return r, err
+}
+
+// notFound names the directory: another one may have been meant.
+func (d *Dir) notFound(name string) error {
+	return fmt.Errorf("durable: load %q from %s: %w", name, d.path, ErrNotFound)
 }
 
 // find returns the file of a record, also when its name is in another case; empty when there is none.
@@ -129,7 +134,7 @@ func (d *Dir) read(file string) (Record, error) {
 	}
 	var r Record
 	if err := r.UnmarshalJSON(data); err != nil {
-		return Record{}, fmt.Errorf("durable: %s is no record: %w", path, err)
+		return Record{}, fmt.Errorf("durable: the record in %s cannot be read: %w", path, err)
 	}
 	if r.Plan.Name+suffix != file && !d.isNamed(r.Plan.Name, file) {
 		return Record{}, fmt.Errorf("durable: %s holds the record of %q: its name must be %s", path, r.Plan.Name, r.Plan.Name+suffix)

@@ -40,6 +40,11 @@ func (d *Driver) approve(ctx context.Context, r *Record) error {
 // asking reports whether the last question for the approval failed.
 func (r *Record) asking() bool { return strings.HasPrefix(r.Problem, string(askingApproval)) }
 
+// rejectedCutover reports whether the last cutover failed. That the migration is still ready for it tells nothing new.
+func (r *Record) rejectedCutover() bool {
+	return r.State == StateReady && strings.HasPrefix(r.Problem, string(cuttingOver))
+}
+
 func (r *Record) notApproved(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		r.weather(askingApproval, errors.New(clean(err.Error())), stamp(time.Now()))

@@ -14,7 +14,9 @@ import (
 func (d *Driver) create(ctx context.Context, r *Record) error {
 	if err := d.reach(ctx, r); err != nil {
 		if ctx.Err() == nil {
-			r.weather(readingValidation, err, stamp(time.Now()))
+			now := stamp(time.Now())
+			r.lapse(now)
+			r.weather(readingValidation, err, now)
 		}
 		return err
 	}
@@ -55,6 +57,7 @@ func (r *Record) migrationCreated(created *livemigration.Migration, err error, n
 	case rejectedByAnyone(err): // not sent again by itself, although a gateway may have said so
 		r.stop(StateFailed, now, creatingMigration.text(err))
 	default:
+		r.lapse(now)
 		r.weather(creatingMigration, err, now)
 	}
 	return err

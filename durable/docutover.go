@@ -10,7 +10,7 @@ import (
 
 func (d *Driver) cutover(ctx context.Context, r *Record) error {
 	err := d.client.Migrations.Cutover(ctx, r.Plan.ProjectID, r.MigrationID)
-	if err != nil && ctx.Err() != nil && notCarriedOut(err) {
+	if err != nil && ctx.Err() != nil && unsent(err) {
 		return err
 	}
 	return r.cutOver(err, stamp(time.Now()))
@@ -22,11 +22,12 @@ func (r *Record) cutOver(err error, now time.Time) error {
 		r.Granted = without(r.Granted, []Gate{GateCutover})
 		r.CutOverAt = now
 		r.enter(StateFinishing, now, "Atlas accepted the cutover")
-	case notCarriedOut(err):
+	case unsent(err):
 		r.lapse(now)
 		r.weather(cuttingOver, err, now)
 	default:
 		// The next look tells whether it has been carried out.
+		r.lapse(now)
 		r.weather(cuttingOver, err, now)
 		r.State = StateFinishing
 		r.event(now, joinText(string(StateFinishing), cuttingOver.text(err)))
@@ -34,15 +35,20 @@ func (r *Record) cutOver(err error, now time.Time) error {
 	return err
 }
 
-// notCarriedOut reports whether a cutover has certainly not been.
-func notCarriedOut(err error) bool {
-	if errors.Is(err, livemigration.ErrOutcomeUnknown) {
+// unsent reports whether certainly no request was sent.
+func unsent(err error) bool {
+	var (
+		paced *livemigration.PacingError
+		call  *livemigration.CallError
+	)
+	switch {
+	case errors.Is(err, livemigration.ErrInvalidRequest):
+		return true
+	case errors.As(err, &paced):
+		return paced.Attempts == 0
+	case errors.As(err, &call):
+		return call.Attempts == 0
+	default:
 		return false
 	}
-	if errors.Is(err, livemigration.ErrInvalidRequest) || errors.Is(err, livemigration.ErrRateLimited) ||
-		errors.Is(err, livemigration.ErrUnauthorized) || errors.Is(err, livemigration.ErrForbidden) {
-		return true
-	}
-	var call *livemigration.CallError
-	return errors.As(err, &call) && call.Attempts == 0
 }

@@ -11,6 +11,10 @@ import (
 )
 
 func (d *Driver) look(ctx context.Context, r *Record) error {
+	if r.MigrationID == "" { // somebody has edited it
+		r.unclear(stamp(time.Now()), "the record has no migration id")
+		return nil
+	}
 	seen, err := d.client.Migrations.Get(ctx, r.Plan.ProjectID, r.MigrationID)
 	if err != nil && ctx.Err() != nil {
 		return err
@@ -79,7 +83,7 @@ func (r *Record) runningSeen(ready bool, now time.Time) {
 		r.lapse(now)
 		r.ReadySince = time.Time{}
 		r.enter(StateReplicating, now, "not ready for cutover any more")
-	case r.asking(): // the next question tells
+	case r.asking(), r.rejectedCutover(): // the next question or cutover tells
 	default:
 		r.passes(now)
 	}
@@ -90,14 +94,13 @@ func (r *Record) stillReady(now time.Time) {
 	switch {
 	case r.CutOverAt.IsZero():
 		if !strings.HasPrefix(r.Problem, string(cuttingOver)) {
-			r.trouble(string(cuttingOver)+" has not been carried out", "The migration is still ready for it", now)
+			r.trouble(string(cuttingOver)+" has not been carried out", "the migration is still ready for it", now)
 		}
-		r.lapse(now)
 		r.State = StateReady
 		r.event(now, joinText(string(StateReady), "the cutover has not been carried out"))
 	case now.Sub(r.CutOverAt) >= finishingPatience:
 		r.trouble(fmt.Sprintf("Atlas accepted the cutover at %s, and the migration still looks ready for it", r.CutOverAt.UTC().Format(timeFormat)),
-			"Look at it in the Atlas user interface", now)
+			"look at it in the Atlas user interface", now)
 	default:
 		r.passes(now)
 	}

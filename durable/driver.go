@@ -56,7 +56,7 @@ func (d *Driver) Do(ctx context.Context, r Record) (Record, error) {
 	now := stamp(time.Now())
 	cutShort := failure != nil && ctx.Err() != nil
 	if !cutShort {
-		done.CheckAt = d.due(&done, failure, now)
+		done.CheckAt = d.due(r, &done, failure, now)
 	}
 	if r.Begun.Changes() || done.changed(r) {
 		done.Updated = now
@@ -124,13 +124,17 @@ func (d *Driver) act(ctx context.Context, r *Record, a Action) error {
 	}
 }
 
-// due is when the next action is.
-func (d *Driver) due(r *Record, failure error, now time.Time) time.Time {
+// due is when the next action is, of a record that was another one before.
+func (d *Driver) due(before Record, r *Record, failure error, now time.Time) time.Time {
 	switch next := r.Next(); {
 	case next == ActionNone:
 		return time.Time{}
 	case failure != nil:
 		return now.Add(d.backoff(r, failure, now))
+	case before.State == StateReady && next == ActionApprove && now.Before(before.CheckAt):
+		return before.CheckAt // it was only asked for the approval: that does not put off the look
+	case next.Changes() && len(r.Granted) > 0: // an approval of WithApproval is for now
+		return now
 	case next.Changes() && r.troubled(): // a cutover that Atlas has rejected
 		return now.Add(d.backoff(r, nil, now))
 	case next.Changes():
@@ -184,8 +188,8 @@ func (d *Driver) request(ctx context.Context, r *Record) (livemigration.Migratio
 	return request, nil
 }
 
-// passwordError is a password that cannot be had now.
+// passwordError is a password that cannot be had now. It wraps nothing: whatever the function returns, Atlas has not said
+// it.
 type passwordError struct{ err error }
 
-func (e *passwordError) Error() string { return "no password for the source user: " + e.err.Error() }
-func (e *passwordError) Unwrap() error { return e.err }
+func (e *passwordError) Error() string { return e.err.Error() }

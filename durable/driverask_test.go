@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -52,6 +53,37 @@ func TestDriverPassword(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whatever the function for the password returns, Atlas has not said it.
+func TestAnErrorOfThePasswordFunctionIsWeather(t *testing.T) {
+	for _, state := range []State{StatePlanned, StateValidated} {
+		for _, cause := range []error{
+			livemigration.ErrInvalidRequest, apiError(404, "RESOURCE_NOT_FOUND"), &livemigration.OutcomeUnknownError{Err: apiError(500, "")},
+		} {
+			t.Run(fmt.Sprintf("%s %T", state, cause), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, f *fixture) {
+					r := f.record(t, state)
+					r.Plan.Request.Source.ManagedAuthentication, r.Plan.Request.Source.Username = false, "user"
+					done := do(t, NewDriver(f.client, WithPassword(func(context.Context, Plan) (livemigration.Secret, error) {
+						return "", fmt.Errorf("the vault: %w", cause)
+					})), r, r.Next())
+					assert.Equal(t, state, done.State)
+					assert.Contains(t, done.Problem, "without a password for the source user: the vault")
+				})
+			})
+		}
+	}
+}
+
+func TestDriverLooksAtAnEditedRecord(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture) {
+		d := NewDriver(f.client)
+		r := f.record(t, StateReplicating).with(func(r *Record) { r.MigrationID = "" })
+		assert.Equal(t, StateUnclear, do(t, d, r, ActionCheck).State)
+		r = f.record(t, StateValidating).with(func(r *Record) { r.ValidationID = "" })
+		assert.Equal(t, StatePlanned, do(t, d, r, ActionCheckValidation).State)
+	})
 }
 
 func TestDriverAsksForApproval(t *testing.T) {
@@ -118,7 +150,7 @@ func TestDriverLooksEverMoreRarely(t *testing.T) {
 		r := f.record(t, StateReplicating)
 		interval := func(age time.Duration) time.Duration {
 			now := stamp(time.Now())
-			return d.due(r.with(func(r *Record) { r.Events = []Event{{now.Add(-age), ""}} }).ref(), nil, now).Sub(now)
+			return d.due(r, r.with(func(r *Record) { r.Events = []Event{{now.Add(-age), ""}} }).ref(), nil, now).Sub(now)
 		}
 		assert.InDelta(t, 9*time.Second, interval(0), float64(time.Second+1))
 		assert.InDelta(t, 45*time.Second, interval(200*time.Second), float64(5*time.Second+1))
@@ -127,7 +159,7 @@ func TestDriverLooksEverMoreRarely(t *testing.T) {
 
 		backoff := func(outage time.Duration, err error) time.Duration {
 			now := stamp(time.Now())
-			return d.due(r.with(func(r *Record) { r.weather(readingMigration, callError(), now.Add(-outage)) }).ref(), err, now).Sub(now)
+			return d.due(r, r.with(func(r *Record) { r.weather(readingMigration, callError(), now.Add(-outage)) }).ref(), err, now).Sub(now)
 		}
 		assert.InDelta(t, 9*time.Second, backoff(0, callError()), float64(time.Second+1))
 		assert.InDelta(t, 54*time.Second, backoff(2*time.Minute, callError()), float64(6*time.Second+1))

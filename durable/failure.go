@@ -34,7 +34,7 @@ func (o operation) describe(err error) (head, detail string) {
 	case errors.As(err, &api):
 		return fmt.Sprintf("%s failed with %s", o, status(api)), apiDetail(api)
 	case errors.As(err, &password):
-		return fmt.Sprintf("%s failed: there is no password for the source user", o), password.err.Error()
+		return fmt.Sprintf("%s failed, without a password for the source user", o), password.err.Error()
 	case errors.As(err, &paced):
 		return fmt.Sprintf("%s waits: the rate limit is reached", o), ""
 	case errors.As(err, &call):
@@ -51,7 +51,7 @@ func (o operation) text(err error) string {
 	if detail = clean(detail); detail == "" {
 		return head
 	}
-	return head + ". " + detail
+	return head + ": " + detail
 }
 
 // status is "403 IP_ADDRESS_NOT_ON_ACCESS_LIST", or "503 Service Unavailable" where Atlas gave no code.

@@ -231,11 +231,12 @@ func TestOutcomeOfCutover(t *testing.T) {
 	assert.Equal(t, t1, done.CutOverAt)
 	assert.Empty(t, done.Problem)
 	each(t, map[string]error{
-		"401": weathers["401"], "403": weathers["403"], "429": weathers["429"], "no turn": weathers["no turn"],
-		"unsent": &livemigration.CallError{Method: http.MethodPut, Path: "/x", Err: errors.New("ended")},
+		"no turn": weathers["no turn"],
+		"unsent":  &livemigration.CallError{Method: http.MethodPut, Path: "/x", Err: errors.New("ended")},
 	}, func(t *testing.T, err error) { requireWeather(t, r, do(err)) })
 	lost := map[string]error{
 		"409": apiError(409, "CONFLICT"), "404": apiError(404, "RESOURCE_NOT_FOUND"),
+		"401": weathers["401"], "403": weathers["403"], "429": weathers["429"],
 		"unknown": &livemigration.OutcomeUnknownError{Method: http.MethodPut, Err: apiError(401, "")},
 	}
 	for name, err := range outages {
@@ -258,7 +259,7 @@ func TestRejectedCutoverIsTriedAgain(t *testing.T) {
 		r = outcome(r, func(r *Record) { _ = r.migrationSeen(working(true), nil, now) })
 		assert.Equal(t, StateReady, r.State)
 		assert.Equal(t, ActionCutover, r.Next())
-		assert.Contains(t, r.Problem, "409 CONFLICT. a detail")
+		assert.Contains(t, r.Problem, "409 CONFLICT: a detail")
 		assert.Equal(t, t1, r.ProblemSince)
 	}
 	assert.Less(t, len(r.Events), 10, "it does not push its history out")

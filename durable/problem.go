@@ -25,7 +25,7 @@ func (r *Record) note() string {
 	case GateStart:
 		return "waits for the approval of the start, which destroys the data of the " + r.Plan.destinationCluster()
 	case GateCutover:
-		return fmt.Sprintf("waits for the approval of the cutover; Atlas ends the synchronization on %s unless a person extends it in the Atlas user interface, the API cannot",
+		return fmt.Sprintf("waits for the approval of the cutover; the migration expires on %s, and only the Atlas user interface can extend that",
 			r.ReadySince.Add(cutoverWindow).UTC().Format(timeFormat))
 	default:
 		return ""
@@ -36,14 +36,18 @@ func (r *Record) note() string {
 func (r *Record) troubled() bool { return r.Problem != "" && r.Problem != r.note() }
 
 // trouble records a failure. head is the same for failures that are the same to a person, so that a failure that lasts
-// changes nothing.
+// changes nothing. It holds no ": ".
 func (r *Record) trouble(head, detail string, now time.Time) {
 	troubled := r.troubled()
-	head += ". "
-	if troubled && strings.HasPrefix(r.Problem, head) {
+	head = strings.ReplaceAll(head, ": ", " ")
+	text := head
+	if detail = clean(detail); detail != "" {
+		text += ": " + detail
+	}
+	if before, _, _ := strings.Cut(r.Problem, ": "); troubled && before == head {
 		return
 	}
-	r.Problem = strings.TrimSpace(head + clean(detail))
+	r.Problem = text
 	if !troubled {
 		r.ProblemSince = now
 	}
@@ -55,8 +59,8 @@ func (r *Record) passes(now time.Time) {
 		return
 	}
 	if lasted := now.Sub(r.ProblemSince); lasted >= worthAnEvent {
-		head, _, _ := strings.Cut(r.Problem, ". ")
-		r.event(now, fmt.Sprintf("goes on after %s: %s", lasted.Round(time.Second), strings.TrimSuffix(head, ".")))
+		head, _, _ := strings.Cut(r.Problem, ": ")
+		r.event(now, fmt.Sprintf("continues after %s: %s", lasted.Round(time.Second), head))
 	}
 	r.Problem = ""
 	r.explain(r.note(), now)

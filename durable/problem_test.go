@@ -18,7 +18,7 @@ func TestWeatherIsRewrittenOnlyWhenItChanges(t *testing.T) {
 		return r.with(func(r *Record) { r.weather(o, err, now) })
 	}
 	first := hit(r, readingMigration, &livemigration.APIError{StatusCode: 503, Code: "A", Detail: "attempt 1"}, t1)
-	assert.Equal(t, "reading the migration failed with 503 A. attempt 1", first.Problem)
+	assert.Equal(t, "reading the migration failed with 503 A: attempt 1", first.Problem)
 	assert.Equal(t, t1, first.ProblemSince)
 	assert.Equal(t, first, hit(first, readingMigration, &livemigration.APIError{StatusCode: 503, Code: "A", Detail: "attempt 2"}, t2))
 	for _, other := range []Record{
@@ -31,9 +31,9 @@ func TestWeatherIsRewrittenOnlyWhenItChanges(t *testing.T) {
 		assert.Equal(t, t1, other.ProblemSince, "one failure follows another")
 	}
 	bare := hit(r, readingMigration, &livemigration.APIError{StatusCode: 503}, t1)
-	assert.Equal(t, "reading the migration failed with 503 Service Unavailable.", bare.Problem)
+	assert.Equal(t, "reading the migration failed with 503 Service Unavailable", bare.Problem)
 	assert.Equal(t, bare, hit(bare, readingMigration, &livemigration.APIError{StatusCode: 503}, t2))
-	assert.Equal(t, "reading the migration failed without a response. connection reset by peer", hit(r, readingMigration, callError(), t1).Problem)
+	assert.Equal(t, "reading the migration failed without a response: connection reset by peer", hit(r, readingMigration, callError(), t1).Problem)
 }
 
 func TestWeatherPasses(t *testing.T) {
@@ -46,7 +46,7 @@ func TestWeatherPasses(t *testing.T) {
 	over := weather.with(func(r *Record) { r.passes(t2) })
 	assert.Equal(t, note, over.Problem)
 	assert.Equal(t, t2, over.ProblemSince)
-	assert.Equal(t, Event{t2, "goes on after 1h0m0s: reading the migration failed without a response"}, over.Events[len(over.Events)-1])
+	assert.Equal(t, Event{t2, "continues after 1h0m0s: reading the migration failed without a response"}, over.Events[len(over.Events)-1])
 	brief := weather.with(func(r *Record) { r.passes(t1.Add(time.Second)) })
 	assert.Equal(t, r.Events, brief.Events)
 	assert.Equal(t, r, r.with(func(r *Record) { r.passes(t2) }), "a note is no weather")

@@ -199,9 +199,10 @@ func cloneMigration(m *livemigration.Migration) *livemigration.Migration {
 	return &copied
 }
 
-// event adds an event. A record that goes to and fro between two states does not push its history out with it.
+// event adds an event. A record that goes round, such as from READY over an approval to FINISHING and back, does not push
+// its history out with it.
 func (r *Record) event(now time.Time, text string) {
-	for _, last := range r.Events[max(0, len(r.Events)-2):] {
+	for _, last := range r.Events[max(0, len(r.Events)-3):] {
 		if last.Text == text {
 			return
 		}

@@ -94,7 +94,6 @@ func (f *Fleet) end() {
 // send back what the record has become. Only the loop changes entries.
 type run struct {
 	*performer
-	fleet    *Fleet
 	settings *settings
 	notifier *notifier
 
@@ -115,6 +114,9 @@ type run struct {
 	looking bool // for changes
 	again   bool // something may have changed since that look began
 	failing time.Time
+	// since when something cannot be read, and after how long that is logged again
+	unreadable     time.Time
+	unreadableWarn time.Duration
 }
 
 // entry is a record in a run.
@@ -160,7 +162,7 @@ type changes struct {
 
 func newRun(f *Fleet) *run {
 	return &run{
-		performer: &performer{f.driver, f.store, f.settings.logger}, fleet: f, settings: &f.settings,
+		performer: &performer{f.driver, f.store, f.settings.logger}, settings: &f.settings,
 		entries: make(map[string]*entry), resources: newResources(), starts: starts{limit: f.settings.limit},
 		results: make(chan result), changes: make(chan changes), nudged: make(chan struct{}, 1), moved: true,
 	}

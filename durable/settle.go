@@ -54,15 +54,17 @@ func (r *run) tell(e *entry, now time.Time) {
 	outage := now.Sub(record.ProblemSince)
 	switch {
 	case is == e.told && record.troubled() && outage >= e.warnAfter:
-		r.log(slog.LevelWarn, "still does not go on", record, slog.String("problem", record.Problem), slog.Duration("outage", outage.Round(time.Second)))
+		r.log(slog.LevelWarn, "still stopped", record, slog.String("problem", record.Problem), slog.Duration("outage", outage.Round(time.Second)))
 		e.warnAfter = 2 * outage
 		return
 	case is == e.told || e.unsaved:
 		return
 	case record.troubled() || record.State == StateUnclear || record.State == StateFailed || record.State == StateExpired:
-		r.log(slog.LevelWarn, "does not go on", record, slog.String("problem", record.Problem))
+		r.log(slog.LevelWarn, "stopped", record, slog.String("problem", record.Problem))
+	case record.Problem != "": // it waits
+		r.log(slog.LevelInfo, "state", record, slog.String("problem", record.Problem))
 	default:
-		r.log(slog.LevelInfo, "goes on", record, slog.String("problem", record.Problem))
+		r.log(slog.LevelInfo, "state", record)
 	}
 	e.told, e.warnAfter = is, max(time.Minute, 2*outage)
 	r.notifier.notify(record)
@@ -134,10 +136,23 @@ func (r *run) takeChanges(found changes) error {
 	case now.Sub(r.failing) >= storePatience:
 		return fmt.Errorf("durable: run: %w", found.err)
 	}
-	if found.err != nil {
-		r.settings.logger.Error("the store cannot be read", "error", found.err)
-	}
+	r.tellUnreadable(found.err, now)
 	return nil
+}
+
+// tellUnreadable logs what cannot be read when that begins, and at each doubling of the time that it lasts.
+func (r *run) tellUnreadable(err error, now time.Time) {
+	switch {
+	case err == nil:
+		r.unreadable, r.unreadableWarn = time.Time{}, 0
+		return
+	case r.unreadable.IsZero():
+		r.unreadable = now
+	case now.Sub(r.unreadable) < r.unreadableWarn:
+		return
+	}
+	r.unreadableWarn = max(time.Minute, 2*now.Sub(r.unreadable))
+	r.settings.logger.Error("the store cannot be read", "error", err)
 }
 
 // take takes a record that somebody else has changed.

@@ -95,16 +95,12 @@ func (a *activities) look(ctx context.Context, in lookInput) (durable.Record, er
 		if !sleep(ctx, min(time.Until(next), time.Until(end))) || next.After(end) {
 			return latest, nil
 		}
-		now := time.Now()
 		done, err := a.driver.Do(ctx, begun)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return latest, nil
 		case err != nil:
 			return latest, fmt.Errorf("look: %w", err)
-		}
-		if action == durable.ActionApprove && now.Before(latest.CheckAt) && latest.CheckAt.Before(done.CheckAt) {
-			done.CheckAt = latest.CheckAt // it only asked for the approval
 		}
 		latest = done
 		if in.Once || done.News(before) || done.Next() != action || !time.Now().Before(end) {
