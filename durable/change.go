@@ -60,7 +60,7 @@ func (r Record) Adopt(id livemigration.MigrationID, now time.Time) (Record, erro
 		return r, fmt.Errorf("durable: adopt a migration for %q: %w", r.Plan.Name, err)
 	}
 	if r.State != StateUnclear {
-		return r, r.wrongState("adopt a migration", StateUnclear)
+		return r, r.wrongState("adopt a migration for", StateUnclear)
 	}
 	if r.MigrationID != id {
 		r.dropMigration()
@@ -97,7 +97,7 @@ func (r Record) Replace(plan Plan, now time.Time) (Record, error) {
 		return r, fmt.Errorf("durable: replace the plan %q by one with the name %q: %w", r.Plan.Name, plan.Name, ErrConflict)
 	}
 	if r.State != StatePlanned && r.State != StateFailed && r.State != StateExpired {
-		return r, r.wrongState("replace the plan", StatePlanned, StateFailed, StateExpired)
+		return r, r.wrongState("replace the plan of", StatePlanned, StateFailed, StateExpired)
 	}
 	if r.State == StatePlanned && r.Plan.equal(plan) {
 		return r, nil
@@ -131,7 +131,7 @@ func (r Record) Abandon(now time.Time) Record {
 }
 
 func (r *Record) wrongState(what string, allowed ...State) error {
-	return fmt.Errorf("durable: %s for %q: it is %s, must be %s: %w", what, r.Plan.Name, r.State, join(allowed, " or "), ErrConflict)
+	return fmt.Errorf("durable: %s %q: it is %s, must be %s: %w", what, r.Plan.Name, r.State, enumerate(allowed), ErrConflict)
 }
 
 // without returns the elements of list that are not among those.
@@ -143,12 +143,16 @@ func without[T comparable](list, those []T) []T {
 	return kept
 }
 
-func join[T ~string](list []T, separator string) (text string) {
-	for i, one := range list {
-		if i > 0 {
-			text += separator
+// enumerate writes "A, B or C".
+func enumerate(states []State) (text string) {
+	for i, state := range states {
+		switch {
+		case i > 0 && i == len(states)-1:
+			text += " or "
+		case i > 0:
+			text += ", "
 		}
-		text += string(one)
+		text += string(state)
 	}
 	return text
 }

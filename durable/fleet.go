@@ -68,6 +68,7 @@ func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
 		known[key(r.Plan.Name)] = r.Plan
 	}
 	var fresh []Plan
+	given := make(map[string]bool, len(plans))
 	var problems problems
 	for _, plan := range plans {
 		other, exists := known[key(plan.Name)]
@@ -78,7 +79,7 @@ func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
 		case exists && plan.equal(other):
 			continue
 		case exists:
-			err = fmt.Errorf("durable: add %q: there is another plan %q: %w", plan.Name, other.Name, ErrConflict)
+			err = fmt.Errorf("durable: add %q: %w", plan.Name, anotherPlan(plan, other, given[key(plan.Name)]))
 		default:
 			err = taken.take("add", plan)
 		}
@@ -86,7 +87,7 @@ func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
 			problems = append(problems, err)
 			continue
 		}
-		known[key(plan.Name)] = plan
+		known[key(plan.Name)], given[key(plan.Name)] = plan, true
 		fresh = append(fresh, plan)
 	}
 	if len(problems) > 0 {
@@ -99,6 +100,17 @@ func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
 		}
 	}
 	return nil
+}
+
+func anotherPlan(plan, other Plan, given bool) error {
+	where, differences := "there is another plan", plan.differences(other)
+	if given {
+		where = "the name is given twice, with another plan"
+	}
+	if plan.Name != other.Name {
+		return fmt.Errorf("%s %q: %w", where, other.Name, ErrConflict)
+	}
+	return fmt.Errorf("%s of that name, which differs in %s: %w", where, differences, ErrConflict)
 }
 
 // add stores a plan that was not known a moment ago.

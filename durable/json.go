@@ -58,9 +58,9 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	}
 	switch {
 	case head.Format == nil || *head.Format < 1:
-		return errors.New("durable: the record has no format: it must be 1")
+		return errors.New("the record has no format: it must be 1")
 	case *head.Format > format:
-		return fmt.Errorf("durable: the record has format %d, written by a newer version of this library; this one knows format %d", *head.Format, format)
+		return fmt.Errorf("the record has format %d, written by a newer version of this library; this one knows format %d", *head.Format, format)
 	}
 	var w wireRecord
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -83,9 +83,9 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Validate reports what makes a record unfit to be stored: a malformed name, a password, an unknown state, action or
-// gate, or a state without the id that belongs to it. A [Store] calls it in Save. The error is a
-// [*livemigration.InvalidRequestError]. Its fields are paths in the JSON of the record.
+// Validate reports what makes a record unfit to be stored: a malformed name, a password, or an unknown state, action or
+// gate. A [Store] calls it in Save. The error is a [*livemigration.InvalidRequestError]. Its fields are paths in the JSON
+// of the record.
 func (r Record) Validate() error {
 	if err := r.checkPassword(); err != nil {
 		return err
@@ -101,9 +101,6 @@ func (r Record) Validate() error {
 	}
 	reject(!r.State.known(), "state", "is not known")
 	reject(!r.Begun.known(), "begun", "is not known")
-	reject(r.State == StateValidating && r.ValidationID.Validate() != nil, "validationId", "must be the id of a validation in this state")
-	runs := r.State == StateReplicating || r.State == StateReady || r.State == StateFinishing
-	reject(runs && r.MigrationID.Validate() != nil, "migrationId", "must be the id of a migration in this state")
 	for _, gate := range r.Approved {
 		reject(!gate.known(), "approved", "holds a gate that is not known")
 	}

@@ -1,10 +1,10 @@
 package durable
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/livemigration/livemigration-go"
@@ -135,19 +135,38 @@ func (p Plan) resources() []string {
 }
 
 // equal compares what Atlas would be asked for.
-func (p Plan) equal(other Plan) bool {
-	a, errA := json.Marshal(p.normal())
-	b, errB := json.Marshal(other.normal())
-	return errA == nil && errB == nil && bytes.Equal(a, b)
+func (p Plan) equal(other Plan) bool { return p.Name == other.Name && p.differences(other) == "" }
+
+// differences names the fields in which plans differ, by their paths in JSON; empty when there are none.
+func (p Plan) differences(other Plan) string {
+	a, b := p.Request, other.Request
+	var differ []string
+	for _, field := range []struct {
+		path string
+		same bool
+	}{
+		{"projectId", p.ProjectID == other.ProjectID},
+		{"request.source", a.Source == b.Source},
+		{"request.destination", normal(a.Destination) == normal(b.Destination)},
+		{"request.migrationHosts", slices.Equal(a.MigrationHosts, b.MigrationHosts)},
+		{"request.dropDestinationData", a.DropDestinationData == b.DropDestinationData},
+		{"request.sharding", reflect.DeepEqual(a.Sharding, b.Sharding)},
+		{"exclusive", slices.Equal(p.Exclusive, other.Exclusive)},
+	} {
+		if !field.same {
+			differ = append(differ, field.path)
+		}
+	}
+	return strings.Join(differ, ", ")
 }
 
-// normal fills in what has a default.
-func (p Plan) normal() Plan {
-	p.Request.Destination.ProjectID = p.ProjectID
-	if p.Request.Destination.HostnameSchemaType == "" {
-		p.Request.Destination.HostnameSchemaType = livemigration.HostnamePublic
+// normal fills in what has a default, and leaves out the project, which the plan names.
+func normal(d livemigration.Destination) livemigration.Destination {
+	d.ProjectID = ""
+	if d.HostnameSchemaType == "" {
+		d.HostnameSchemaType = livemigration.HostnamePublic
 	}
-	return p
+	return d
 }
 
 // needsPassword reports whether a request of the plan has a password.
