@@ -114,21 +114,19 @@ func codeFor(status int) string {
 // failure is an error without parameters.
 func failure(status int, detail string) *apiError { return &apiError{status: status, detail: detail} }
 
-// badRequest is the error for violations; nil without any. Its code is the one that they share.
+// badRequest is the error for violations; nil without any. Its code is the one that they share. What is wrong stands in
+// badRequestDetail only: a client shows that together with the detail.
 func badRequest(violations []violation) *apiError {
 	if len(violations) == 0 {
 		return nil
 	}
-	e := &apiError{status: http.StatusBadRequest, code: violations[0].code, violations: violations}
+	e := &apiError{status: http.StatusBadRequest, code: violations[0].code, detail: "Invalid request", violations: violations}
 	if slices.ContainsFunc(violations, func(v violation) bool { return v.code != e.code }) {
 		e.code = codeValidationError
 	}
-	descriptions := make([]string, 0, len(violations))
 	for _, v := range violations {
 		e.parameters = append(e.parameters, v.field)
-		descriptions = append(descriptions, v.field+" "+v.description)
 	}
-	e.detail = "Invalid request: " + strings.Join(descriptions, "; ") + "."
 	return e
 }
 

@@ -91,6 +91,24 @@ func TestMigrationPhases(t *testing.T) {
 	require.Equal(t, isComplete, now())
 }
 
+func TestWhyACutoverIsRejected(t *testing.T) {
+	t.Parallel()
+	srv := newOpenServer(t)
+	id := startMigrationOn(t, srv)
+	rejection := func() any {
+		res := send(t, srv, endpoint(srv, livemigrationtest.Cutover, v2Prefix, string(id)))
+		return assertError(t, res, http.StatusConflict, "CONFLICT")["detail"]
+	}
+	const early, again = "The migration is not ready for cutover.", "The migration has already been cut over."
+	assert.Equal(t, early, rejection())
+	srv.Advance(srv.Timings().Scheduling + srv.Timings().InitialSync)
+	require.Equal(t, http.StatusAccepted, cutoverStatus(t, srv, id))
+	assert.Equal(t, again, rejection())
+	srv.Advance(srv.Timings().Finishing)
+	require.Equal(t, isComplete, looks(srv.Migrations()[0]))
+	assert.Equal(t, again, rejection())
+}
+
 func TestMigrationExpires(t *testing.T) {
 	t.Parallel()
 	srv := newOpenServer(t, livemigrationtest.WithTimings(livemigrationtest.Timings{

@@ -83,7 +83,10 @@ func (s *Server) cutover(c *call) (any, *apiError) {
 	}
 	now, timings := s.clock.jobs(), s.state.timings
 	m.settle(now, timings)
-	if !m.snapshot(now, timings).ready {
+	switch {
+	case !m.cutover.IsZero():
+		return nil, failure(http.StatusConflict, "The migration has already been cut over.")
+	case !m.snapshot(now, timings).ready:
 		return nil, failure(http.StatusConflict, "The migration is not ready for cutover.")
 	}
 	m.cutover = now

@@ -1,6 +1,7 @@
 package livemigrationtest_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -88,4 +89,16 @@ func TestClientOfNodes(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Greater(t, srv.Count(livemigrationtest.ListAvailableProjects), 20, "some have met another node")
+}
+
+// What is wrong with a field is said once.
+func TestMessageOfABadRequest(t *testing.T) {
+	t.Parallel()
+	srv := livemigrationtest.NewServer()
+	t.Cleanup(srv.Close)
+	source, err := srv.NewSourceClient()
+	require.NoError(t, err)
+	_, err = source.MigrationLink.Create(t.Context(), srv.SourceOrgID(), "not one of Atlas")
+	require.ErrorIs(t, err, livemigration.ErrBadRequest)
+	assert.Equal(t, 1, strings.Count(err.Error(), "linkToken is not a link-token of Atlas"), err.Error())
 }

@@ -23,7 +23,7 @@ func (t *tool) command() *cli.Command {
 		Name: "fleet", Usage: "move many clusters to Atlas", HideHelpCommand: true, Writer: t.out, ErrWriter: t.log,
 		Flags: []cli.Flag{state},
 		Commands: []*cli.Command{
-			t.subcommand("add", "FILE...", "add the plans of CSV or JSON files", t.add),
+			described(t.subcommand("add", "FILE...", "add the plans of CSV or JSON files", t.add), planFiles),
 			t.subcommand("run", "", "work until nothing is left to do", t.runFleet, t.runFlags()...),
 			t.subcommand("status", "[NAME...]", "show all records, or the history of some", t.status, &cli.StringFlag{
 				Name: "output", Value: "text", Usage: "`FORMAT`: text or json", Destination: &t.output, Validator: oneOf("text", "json"),
@@ -34,7 +34,7 @@ func (t *tool) command() *cli.Command {
 			}),
 			t.subcommand("adopt", "NAME ID", "give an UNCLEAR record the migration that was found in Atlas", t.adopt),
 			t.subcommand("restart", "NAME...", "plan records again that are UNCLEAR, FAILED or EXPIRED", t.restart),
-			t.subcommand("replace", "FILE...", "replace plans of which nothing runs", t.replace),
+			described(t.subcommand("replace", "FILE...", "replace plans of which nothing runs", t.replace), planFiles),
 			t.subcommand("abandon", "NAME...", "take records out; in Atlas nothing changes", t.abandon),
 			t.subcommand("report", "", "print a report in Markdown", t.report),
 			t.subcommand("demo", "", "show a fleet at work on an in-memory Atlas", t.demo, &cli.FloatFlag{
@@ -44,7 +44,11 @@ func (t *tool) command() *cli.Command {
 		OnUsageError:   usageError,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run decides the exit status
 		Action: func(_ context.Context, c *cli.Command) error {
-			return fmt.Errorf("unknown or missing command %q, see fleet -h", c.Args().First())
+			if c.Args().Present() {
+				return fmt.Errorf("unknown command %q, see fleet -h", c.Args().First())
+			}
+			c.Writer = t.log // it is what is wrong, and no result
+			return errors.Join(cli.ShowRootCommandHelp(c), errors.New("missing command"))
 		},
 	}
 }
@@ -54,8 +58,14 @@ func (t *tool) runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "window", Usage: "approve cutovers at these `TIMES`, such as 22:00-04:00", Destination: &t.window},
 		&cli.IntFlag{Name: "limit", Value: 10, Usage: "`NUMBER` of migrations under way at a time", Destination: &t.limit},
 		&cli.DurationFlag{Name: "poll", Value: time.Minute, Usage: "longest `TIME` between two looks at a migration", Destination: &t.poll},
+		&cli.DurationFlag{Name: "brief", Usage: "for logs: counts every `TIME`, only changes that need a person", HideDefault: true, Destination: &t.brief},
 		&cli.BoolFlag{Name: "notes", Usage: "show the lines of stdin above the table", Destination: &t.notes},
 	}
+}
+
+func described(c *cli.Command, description string) *cli.Command {
+	c.Description = description
+	return c
 }
 
 // subcommand is a command whose arguments are those that usage names: none, exactly "NAME ID", some ("NAME..."), or any.
@@ -114,6 +124,9 @@ func (t *tool) add(ctx context.Context, files []string) error {
 	t.started = true
 	if err := durable.NewFleet(nil, dir).Add(ctx, plans...); err != nil {
 		return err
+	}
+	if len(plans) == 1 {
+		return t.println("1 plan is in " + t.state)
 	}
 	return t.println(fmt.Sprintf("%d plans are in %s", len(plans), t.state))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -140,9 +143,17 @@ func (d *demo) outage(ctx context.Context) error {
 	return err
 }
 
-// finish prints the report and counts the jobs.
+// finish prints how long the migrations took, and counts the jobs.
 func (d *demo) finish(ctx context.Context) error {
-	if err := d.report(ctx, nil); err != nil {
+	fleet, err := d.open()
+	if err != nil {
+		return err
+	}
+	records, err := fleet.Records(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.println(summary(records)); err != nil {
 		return err
 	}
 	jobs := len(d.atlas.Migrations())
@@ -187,4 +198,29 @@ func (d *demo) pause(ctx context.Context, usual time.Duration) error {
 
 func (d *demo) scaled(usual time.Duration) time.Duration {
 	return time.Duration(float64(usual) / d.speed)
+}
+
+// longest is how many records the summary has at most.
+const longest = 8
+
+// summary is the report of those records that took clearly longer than the others.
+func summary(records []durable.Record) string {
+	total := func(r durable.Record) time.Duration {
+		p := phasesOf(r)
+		return p.complete.Sub(p.validating)
+	}
+	records = slices.Clone(records)
+	slices.SortStableFunc(records, func(a, b durable.Record) int { return cmp.Compare(total(b), total(a)) })
+	usual := total(records[len(records)/2])
+	n := 0
+	for n < min(longest, len(records)) && 2*total(records[n]) > 3*usual {
+		n++
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nA migration took about %s.", short(usual))
+	if n > 0 {
+		b.WriteString(" These took longer:\n\n")
+		writeTable(&b, records[:n])
+	}
+	return strings.TrimRight(b.String(), "\n")
 }

@@ -18,7 +18,7 @@ func (d *demo) start(ctx context.Context) (ended <-chan error, err error) {
 	}
 	d.say("$ " + d.line("run", "-window", "00:00-24:00"))
 	worker := exec.CommandContext(ctx, program, "-state", d.state, "run", "-window", "00:00-24:00",
-		"-notes", "-poll", d.scaled(150*time.Millisecond).String())
+		"-notes", "-brief", d.scaled(4*time.Second).String(), "-poll", d.scaled(150*time.Millisecond).String())
 	worker.Env, worker.Stdout, worker.Stderr = d.atlas.environment(), d.out, d.log
 	worker.Cancel = func() error { return worker.Process.Signal(os.Interrupt) }
 	worker.WaitDelay = 10 * time.Second

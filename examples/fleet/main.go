@@ -40,6 +40,7 @@ type tool struct {
 	state, output, gate, window string
 	limit                       int
 	poll                        time.Duration
+	brief                       time.Duration
 	notes                       bool
 	speed                       float64
 }

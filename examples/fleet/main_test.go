@@ -63,7 +63,11 @@ func (r *rig) addPlans(plans ...durable.Plan) {
 	require.NoError(r.t, err)
 	path := filepath.Join(r.t.TempDir(), "plans.json")
 	require.NoError(r.t, os.WriteFile(path, data, 0o600))
-	assert.Equal(r.t, fmt.Sprintf("%d plans are in %s\n", len(plans), r.state), r.succeed("add", path))
+	many := "1 plan is in "
+	if len(plans) != 1 {
+		many = fmt.Sprintf("%d plans are in ", len(plans))
+	}
+	assert.Equal(r.t, many+r.state+"\n", r.succeed("add", path))
 }
 
 // tool runs a command to its end.

@@ -50,6 +50,32 @@ func readJSON(in io.Reader) (plans []durable.Plan, err error) {
 	return plans, nil
 }
 
+// planFiles is what the help says about files of plans.
+const planFiles = `A file whose name ends in .json is an array of plans, in the form of
+durable.Plan. Every other file is CSV. Its first line names the columns, in
+any order.
+
+Needed:
+  name                 of the plan, unique
+  project              id of the destination project
+  source_project       id of the source project
+  source_cluster       name of the source cluster
+  destination_cluster  name of the destination cluster
+  host                 migration host
+
+May be left out, or be empty:
+  username             user at the source; the password is in the variable
+                       SOURCE_PASSWORD_NAME, or in SOURCE_PASSWORD
+  managed              yes: Cloud Manager or Ops Manager manages the users
+  ssl                  yes: the source uses TLS
+  ca_path              path of a CA certificate on the migration host
+  drop                 yes: destroy the data of the destination first
+  hostname_schema      PUBLIC (default), PRIVATE_LINK or VPC_PEERING
+  private_link         id of the private endpoint, for PRIVATE_LINK
+  exclusive            what serves one migration at a time, separated by
+                       semicolons. Put the id of the source organization
+                       here: it cannot do two migrations at a time`
+
 // columns are those of a CSV file, in any order. The first line names them; those that are not needed may be left out.
 var columns = map[string]func(*durable.Plan, string) error{
 	"name": func(p *durable.Plan, v string) error { p.Name = v; return nil },

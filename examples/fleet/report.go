@@ -19,20 +19,25 @@ func (t *tool) report(ctx context.Context, _ []string) error {
 	records, damaged := fleet.Records(ctx)
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Migrations\n\n%s.\n\n", counts(records))
-	b.WriteString("| migration | from | to | state | check | sync | ready | cutover | total |\n")
-	b.WriteString("| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n")
-	for _, r := range records {
-		p := phasesOf(r)
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Plan.Name,
-			r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName, r.State,
-			between(p.validating, p.validated), between(p.replicating, p.ready), between(p.ready, p.finishing),
-			between(p.finishing, p.complete), between(p.validating, p.complete))
-	}
+	writeTable(&b, records)
 	t.writeRest(&b, records)
 	if err := t.println(strings.TrimRight(b.String(), "\n")); err != nil {
 		return err
 	}
 	return damaged
+}
+
+// writeTable says how long the phases of each record took.
+func writeTable(b *strings.Builder, records []durable.Record) {
+	b.WriteString("| migration | from | to | state | check | sync | ready | cutover | total |\n")
+	b.WriteString("| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n")
+	for _, r := range records {
+		p := phasesOf(r)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Plan.Name,
+			r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName, r.State,
+			between(p.validating, p.validated), between(p.replicating, p.ready), between(p.ready, p.finishing),
+			between(p.finishing, p.complete), between(p.validating, p.complete))
+	}
 }
 
 // writeRest lists what is left to do.

@@ -149,4 +149,11 @@ func TestHelp(t *testing.T) {
 		assert.Contains(t, help, "\n   "+command+" ")
 		r.succeed(command, "-h")
 	}
+	for column := range columns {
+		assert.Contains(t, r.succeed("add", "-h"), "\n     "+column+" ")
+	}
+	stdout, stderr, status := r.tool(t.Context())
+	assert.Equal(t, exitUsage, status)
+	assert.Contains(t, stderr, "\n   demo ")
+	assert.Empty(t, stdout)
 }

@@ -34,7 +34,11 @@ func (t *tool) newView(records func() []durable.Record) view {
 	if file, size := terminal(t.out); file != nil {
 		return &liveView{out: file, size: size, records: records, todo: t.todo}
 	}
-	return &plainView{out: t.out, records: records, todo: t.todo, interval: summaryInterval}
+	v := &plainView{out: t.out, records: records, todo: t.todo, interval: summaryInterval}
+	if t.brief > 0 {
+		v.interval, v.brief, v.cutsOver = t.brief, true, t.window != ""
+	}
+	return v
 }
 
 // terminal returns out and the function that tells its size if it is a terminal that can draw, else nil.
@@ -91,15 +95,44 @@ type plainView struct {
 	records  func() []durable.Record
 	todo     func(r durable.Record, width int) []string
 	interval time.Duration
+	brief    bool // only the changes of records that need a person, or needed one
+	cutsOver bool // cutovers are approved by the program
 
-	mu sync.Mutex
+	mu       sync.Mutex
+	followed map[string]bool // by name
 }
 
 func (v *plainView) begin(ctx context.Context) (end func()) {
+	if v.brief {
+		for _, r := range v.records() {
+			v.follows(r)
+		}
+	}
 	return every(ctx, v.interval, v.summarize)
 }
 
+// follows tells whether a record needs a person, or needed one.
+func (v *plainView) follows(r durable.Record) bool {
+	needs := r.Gate() == durable.GateStart || r.Gate() == durable.GateCutover && !v.cutsOver
+	switch r.State {
+	case durable.StateUnclear, durable.StateFailed, durable.StateExpired:
+		needs = true
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if needs {
+		if v.followed == nil {
+			v.followed = make(map[string]bool)
+		}
+		v.followed[r.Plan.Name] = true
+	}
+	return v.followed[r.Plan.Name]
+}
+
 func (v *plainView) change(r durable.Record) {
+	if v.brief && !v.follows(r) {
+		return
+	}
 	if r.State == durable.StateUnclear {
 		v.print(v.todo(r, defaultWidth-len(clock))...)
 		return
@@ -119,8 +152,11 @@ func (v *plainView) change(r durable.Record) {
 
 func (v *plainView) summarize() {
 	records := v.records()
-	text, longest := counts(records), time.Duration(0)
+	text, longest, troubled := counts(records), time.Duration(0), 0
 	for _, r := range records {
+		if r.Problem != "" && r.Gate() == "" && !r.State.Final() && !strings.HasPrefix(r.Problem, "waits for ") {
+			troubled++
+		}
 		if r.Migration != nil && lag(r) != "" {
 			d, _ := r.Migration.Lag()
 			longest = max(longest, d)
@@ -128,6 +164,9 @@ func (v *plainView) summarize() {
 	}
 	if longest > 0 {
 		text += "; the longest lag is " + short(longest)
+	}
+	if troubled > 0 {
+		text += fmt.Sprintf("; %d with a problem", troubled)
 	}
 	v.note(text)
 }

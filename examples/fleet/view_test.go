@@ -140,3 +140,48 @@ func TestPlainView(t *testing.T) {
 		assert.Equal(t, want, out.String())
 	})
 }
+
+// Briefly, only those records are followed that need a person.
+func TestBriefView(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		before := record("before", durable.StateValidated, func(r *durable.Record) { r.Plan.Request.DropDestinationData = true })
+		troubled := withProblem("reading the migration failed with 503 Service Unavailable.")
+		records := []durable.Record{before, record("orders", durable.StateReplicating, troubled), record("events", durable.StatePlanned, withProblem("waits for its turn"))}
+		tool := &tool{state: "state", out: &out, brief: time.Second, window: always}
+		v := tool.newView(func() []durable.Record { return records })
+		end := v.begin(t.Context())
+		v.change(record("before", durable.StateReplicating))
+		v.change(record("orders", durable.StateReplicating, troubled))
+		v.change(record("orders", durable.StateReady, withProblem("waits for the approval of the cutover")))
+		v.change(record("orders", durable.StateFailed, withProblem("the disk is full")))
+		v.change(record("orders", durable.StatePlanned))
+		begun := time.Now().Format(clock)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		end()
+		assert.Equal(t, begun+"before: REPLICATING\n"+begun+"orders: FAILED: the disk is full\n"+begun+"orders: PLANNED\n"+
+			time.Now().Format(clock)+"3 migrations: 1 REPLICATING, 1 VALIDATED, 1 PLANNED; 1 with a problem\n", out.String())
+
+		tool.window = "" // then cutovers need a person too
+		out.Reset()
+		tool.newView(func() []durable.Record { return nil }).change(record("orders", durable.StateReady))
+		assert.Contains(t, out.String(), "orders: READY")
+	})
+}
+
+func TestSummaryOfTheDemo(t *testing.T) {
+	t.Parallel()
+	begun := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var records []durable.Record
+	for name, took := range map[string]time.Duration{"orders": 2, "events": 2, "billing": 2, "slow": 4} {
+		records = append(records, record(name, durable.StateComplete, func(r *durable.Record) {
+			r.Events = []durable.Event{{Time: begun, Text: "VALIDATING"}, {Time: begun.Add(took * time.Second), Text: "COMPLETE"}}
+		}))
+	}
+	text := summary(records)
+	assert.Contains(t, text, "A migration took about 2s. These took longer:\n")
+	assert.Contains(t, text, "| slow |")
+	assert.Equal(t, 3, strings.Count(text, "\n|"), text)
+}

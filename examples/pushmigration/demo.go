@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/livemigration/livemigration-go/livemigrationtest"
@@ -22,6 +24,10 @@ const demoPoll = 400 * time.Millisecond
 
 // openDemo starts the in-memory Atlas with its source side, and points the job to it.
 func openDemo(j *job) (func(), error) {
+	if used(j.opts.state) {
+		return nil, usagef("nothing is configured, so this is a demonstration, and -state %s holds another migration.\n"+
+			"If that was a demonstration, its in-memory Atlas is gone: remove the directory, or leave out -state", j.opts.state)
+	}
 	dir, err := os.MkdirTemp("", "pushmigration-demo-")
 	if err != nil {
 		return nil, err
@@ -49,4 +55,12 @@ func openDemo(j *job) (func(), error) {
 	j.show.line("Nothing is configured: this is a demonstration, on the in-memory Atlas at\n%s, in which 1 second stands for %d minutes.",
 		server.URL(), demoSpeed/60)
 	return end, nil
+}
+
+// used reports whether a run before has left something in a state directory.
+func used(dir string) bool {
+	entries, _ := os.ReadDir(dir) // what cannot be read is reported when it is opened
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return e.Name() == tokenName || filepath.Ext(e.Name()) == ".json"
+	})
 }

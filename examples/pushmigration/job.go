@@ -109,17 +109,11 @@ func (j *job) settles() bool { return j.opts.adopt != "" || j.opts.restart || j.
 
 // run takes the migration from where it is to its end.
 func (j *job) run(ctx context.Context) error {
-	if err := j.settle(ctx); err != nil || j.opts.abandon {
-		return err
+	if j.opts.abandon {
+		return j.fleet.Abandon(ctx, name)
 	}
-	if !j.exists(ctx) {
-		if err := j.connect(ctx); err != nil {
-			return err
-		}
-		plan := durable.Plan{Name: name, ProjectID: j.opts.project, Request: j.request}
-		if err := j.fleet.Add(ctx, plan); err != nil {
-			return err
-		}
+	if err := j.prepare(ctx); err != nil {
+		return err
 	}
 	watching, stop := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
@@ -139,30 +133,71 @@ func (j *job) run(ctx context.Context) error {
 	return j.disconnect(ctx)
 }
 
-// exists reports whether the state directory knows the migration. Another request than before is a conflict, which Add
-// says.
-func (j *job) exists(ctx context.Context) bool {
-	records, err := j.fleet.Records(ctx)
-	return err == nil && len(records) == 1 && records[0].Plan.Request.Destination.ClusterName == j.request.Destination.ClusterName &&
-		records[0].Plan.Request.Source == j.request.Source
+// prepare stores the request, unless it is stored, and does what a person has decided. A request that differs from the
+// stored one is a conflict. That shows before anything is created.
+func (j *job) prepare(ctx context.Context) error {
+	plan := durable.Plan{Name: name, ProjectID: j.opts.project, Request: j.request}
+	record, known, err := j.stored(ctx)
+	switch {
+	case err != nil:
+		return err
+	case j.opts.restart:
+		return j.restart(ctx, record.State, plan)
+	case known || j.opts.adopt != "":
+		return j.resume(ctx, known, plan)
+	}
+	if err := plan.Validate(); err != nil {
+		return err
+	}
+	if err := j.connect(ctx); err != nil {
+		return err
+	}
+	return j.fleet.Add(ctx, plan)
 }
 
-// settle does what a person has decided.
-func (j *job) settle(ctx context.Context) error {
-	switch {
-	case j.opts.adopt != "":
-		id, err := livemigration.ParseMigrationID(j.opts.adopt)
-		if err != nil {
-			return usagef("-adopt: %s", text(err))
+// stored is the record in the state directory, if there is one.
+func (j *job) stored(ctx context.Context) (record durable.Record, known bool, err error) {
+	records, err := j.fleet.Records(ctx)
+	for _, r := range records {
+		if r.Plan.Name != name {
+			return r, false, usagef("-state %s holds the migration %q, which is not one of this program", j.opts.state, r.Plan.Name)
 		}
-		return j.fleet.Adopt(ctx, name, id)
-	case j.opts.restart:
-		return j.fleet.Restart(ctx, name)
-	case j.opts.abandon:
-		return j.fleet.Abandon(ctx, name)
-	default:
+		record, known = r, true
+	}
+	return record, known, err
+}
+
+// resume continues with a record, with the migration that a person has found when there is one.
+func (j *job) resume(ctx context.Context, known bool, plan durable.Plan) error {
+	if known {
+		err := j.fleet.Add(ctx, plan) // nothing, when it is the same
+		if errors.Is(err, durable.ErrConflict) {
+			return usagef("-request %s, project %s: another request than that of the migration in -state %s.\n"+
+				"Give that request again. Or add -restart: this one then takes its place, if nothing\nruns in Atlas. For another migration use another -state",
+				j.opts.requestFile, plan.ProjectID, j.opts.state)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if j.opts.adopt == "" {
 		return nil
 	}
+	id, err := livemigration.ParseMigrationID(j.opts.adopt)
+	if err != nil {
+		return usagef("-adopt: %s", text(err))
+	}
+	return j.fleet.Adopt(ctx, name, id)
+}
+
+// restart begins from the beginning, with the request as it is now. What is PLANNED is there already.
+func (j *job) restart(ctx context.Context, from durable.State, plan durable.Plan) error {
+	if from != durable.StatePlanned {
+		if err := j.fleet.Restart(ctx, name); err != nil {
+			return err
+		}
+	}
+	return j.fleet.Replace(ctx, plan)
 }
 
 // watch shows how far the job is, and asks a person for the approvals that it lacks.
@@ -224,4 +259,7 @@ func (j *job) askPassword(ctx context.Context) (livemigration.Secret, error) {
 	return password, err
 }
 
-func (j *job) tokenFile() string { return filepath.Join(j.opts.state, "link-token") }
+// tokenName is that of the file with the link-token in the state directory.
+const tokenName = "link-token"
+
+func (j *job) tokenFile() string { return filepath.Join(j.opts.state, tokenName) }

@@ -61,9 +61,9 @@ Ctrl-C, kill -9 or a reboot:
   pushmigration -request FILE [-link] [-state DIR]
 
 Credentials and base URL of Atlas come from the variables of Atlas's
-own tools: MONGODB_ATLAS_CLIENT_ID and _CLIENT_SECRET, or
-MONGODB_ATLAS_PUBLIC_API_KEY and _PRIVATE_API_KEY, and
-MONGODB_ATLAS_BASE_URL.
+own tools: MONGODB_ATLAS_ACCESS_TOKEN, or MONGODB_ATLAS_CLIENT_ID and
+_CLIENT_SECRET, or MONGODB_ATLAS_PUBLIC_API_KEY and _PRIVATE_API_KEY,
+and MONGODB_ATLAS_BASE_URL.
 
   -request FILE    the migration as JSON, in the form of the body of
                    API v2; unknown fields are rejected. The password
@@ -94,7 +94,8 @@ MONGODB_ATLAS_BASE_URL.
   -api-version V   v2, or v1.0 for the legacy API
   -yes             do not ask before destination data are dropped and
                    before the cutover; required without a terminal
-  -poll D          look at the job every D
+  -poll D          look at the job every D (default: after 5s at
+                   first, then ever more rarely, up to every 1m)
   -debug-log FILE  append what the client does to FILE (mode 0600);
                    no secret is in it
 
@@ -102,7 +103,8 @@ If it is not known whether Atlas has started the migration, or if it
 has failed, a person looks in Atlas and settles it:
 
   -adopt ID        this migration in Atlas is the one
-  -restart         there is none: start from the beginning
+  -restart         there is none: start from the beginning, with
+                   FILE as it is now
   -abandon         leave it alone, whatever it is
 
 Exit status: 0 done, 1 failed or not confirmed, 2 wrong usage, 3 it is

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -135,6 +136,142 @@ func TestAFailedMigration(t *testing.T) {
 	wants(t, a.run(t, exitFailed, a.args("-link", "-yes", "-restart")...), "the migration is FAILED", "no disk")
 	wants(t, a.run(t, exitDone, a.args("-link", "-yes", "-restart")...), "COMPLETE")
 	wants(t, a.run(t, exitUsage, a.args("-yes", "-adopt", "x")...), "-adopt: invalid request: migration id")
+}
+
+// edit changes the request file.
+func (a *atlas) edit(t *testing.T, old, replacement string) {
+	t.Helper()
+	path := filepath.Join(a.dir, "request.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := strings.Replace(string(data), old, replacement, 1)
+	if edited == string(data) {
+		t.Fatalf("no %q in %s", old, data)
+	}
+	if err := os.WriteFile(path, []byte(edited), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const (
+	dropped = `"dropDestinationData":true`
+	kept    = `"dropDestinationData":false`
+)
+
+// An edited request file is neither ignored nor taken by itself. With -restart it takes the place of the old one.
+func TestAnEditedRequest(t *testing.T) {
+	t.Parallel()
+	a := newAtlas(t)
+	a.edit(t, kept, dropped)
+	a.Inject(livemigrationtest.CreateValidation, livemigrationtest.Status(403), 1000)
+	p := a.start(t, a.args("-yes", "-link")...)
+	p.until("creating the validation failed")
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(exitInterrupted)
+	a.ClearFaults()
+
+	a.edit(t, dropped, kept)
+	for range 2 {
+		out := a.run(t, exitUsage, a.args("-yes", "-link")...)
+		wants(t, out, "project "+string(a.ProjectID())+": another request than that of the migration", "add -restart")
+	}
+	if n := a.Count(livemigrationtest.CreateLinkToken); n != 1 {
+		t.Errorf("%d link-tokens were created", n)
+	}
+	a.run(t, exitDone, a.args("-yes", "-link", "-restart")...)
+	a.wantOneJob(t, livemigration.MigrationComplete)
+	a.wantDropped(t, false)
+}
+
+// The request as it is now also takes the place of one that failed, or of which nobody knew.
+func TestAnEditedRequestAfterAFailure(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fail   func(*atlas)
+		status int
+	}{
+		"FAILED": {func(a *atlas) { a.FailNextValidation("no disk") }, exitFailed},
+		"UNCLEAR": {func(a *atlas) {
+			a.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetBeforeRequest(), 1)
+		}, exitUnclear},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAtlas(t)
+			a.edit(t, kept, dropped)
+			tc.fail(a)
+			a.run(t, tc.status, a.args("-yes", "-link")...)
+			a.edit(t, dropped, kept)
+			wants(t, a.run(t, exitUsage, a.args("-yes", "-link")...), "another request than that of the migration")
+			a.run(t, exitDone, a.args("-yes", "-link", "-restart")...)
+			a.wantOneJob(t, livemigration.MigrationComplete)
+			a.wantDropped(t, false)
+		})
+	}
+}
+
+// wantDropped looks into the last creation.
+func (a *atlas) wantDropped(t *testing.T, want bool) {
+	t.Helper()
+	requests := a.Requests(livemigrationtest.OfOperation(livemigrationtest.CreateMigration))
+	body := string(requests[len(requests)-1].Body)
+	if got := strings.Contains(body, dropped); got != want {
+		t.Errorf("dropDestinationData is %v, want %v", got, want)
+	}
+}
+
+// A directory that cannot be read, or is somebody else's, is left alone, and nothing is created in Atlas.
+func TestAStateOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"migration": "migration.json", "orders": `holds the migration "orders"`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAtlas(t)
+			dir, err := durable.OpenDir(filepath.Join(a.dir, "state"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan := durable.Plan{Name: name, ProjectID: a.ProjectID(), Request: a.Request()}
+			plan.Request.Source.Password = ""
+			if err := durable.NewFleet(nil, dir).Add(t.Context(), plan); err != nil {
+				t.Fatal(err)
+			}
+			if name == "migration" {
+				if err := os.WriteFile(filepath.Join(a.dir, "state", "migration.json"), []byte("{"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p := a.start(t, a.args("-yes", "-link")...)
+			_ = p.cmd.Wait() // its status follows
+			if p.cmd.ProcessState.Success() {
+				t.Error("it succeeded")
+			}
+			wants(t, p.output(), want)
+			if len(a.Requests()) != 0 {
+				t.Errorf("%d requests", len(a.Requests()))
+			}
+		})
+	}
+}
+
+// The in-memory Atlas of a demonstration ends with it.
+func TestADemonstrationInAUsedDirectory(t *testing.T) {
+	t.Parallel()
+	for _, left := range []string{"migration.json", tokenName} {
+		t.Run(left, func(t *testing.T) {
+			t.Parallel()
+			a := &atlas{dir: t.TempDir()}
+			if err := os.WriteFile(filepath.Join(a.dir, left), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			a.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + a.dir}
+			wants(t, a.run(t, exitUsage, "-yes", "-state", a.dir), "this is a demonstration", "remove the directory, or leave out -state")
+		})
+	}
 }
 
 func TestAbandoned(t *testing.T) {

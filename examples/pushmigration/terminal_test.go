@@ -5,8 +5,6 @@ package main
 import (
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -88,15 +86,7 @@ func TestTerminalDeclined(t *testing.T) {
 func TestTerminalAsksBeforeDataAreDestroyedAndForThePassword(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t).without(passwordVariable)
-	path := filepath.Join(a.dir, "request.json")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data = []byte(strings.Replace(string(data), `"dropDestinationData":false`, `"dropDestinationData":true`, 1))
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	a.edit(t, kept, dropped)
 	p := a.onTerminal(t, a.args("-link")...)
 	p.until("at the source: ")
 	p.enter(a.Request().Source.Password.Reveal())

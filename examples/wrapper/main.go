@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -152,6 +153,11 @@ func (t *tool) subcommand(name, usage string, action func(context.Context) error
 			if c.Args().Present() {
 				return fmt.Errorf("unexpected argument %q", c.Args().First())
 			}
+			for _, f := range flags {
+				if id, is := f.(*cli.StringFlag); is && id.Validator != nil && !c.IsSet(id.Name) {
+					return fmt.Errorf("neither -%s nor %s is set", id.Name, id.Sources.EnvKeys()[0])
+				}
+			}
 			// Credentials and base URL are those of the environment.
 			t.client, err = livemigration.NewClientFromEnv(livemigration.WithUserAgent("wrapper/1.0"),
 				livemigration.WithWaitDefaults(livemigration.WithPollInterval(t.poll, t.poll),
@@ -168,10 +174,13 @@ func (t *tool) subcommand(name, usage string, action func(context.Context) error
 // usageError keeps the usage from being printed: an error is one line.
 func usageError(_ context.Context, _ *cli.Command, err error, _ bool) error { return err }
 
-// idFlag is a flag, or an environment variable, that one of the library's Parse functions reads.
+// idFlag is a flag, or a variable, that one of the library's Parse functions reads. An empty variable counts as missing.
 func idFlag[T ~string](name, env, what string, into *T, parse func(string) (T, error)) cli.Flag {
+	if os.Getenv(env) == "" {
+		_ = os.Unsetenv(env)
+	}
 	return &cli.StringFlag{
-		Name: name, Usage: "`ID` of the " + what, Sources: cli.EnvVars(env), Required: true,
+		Name: name, Usage: "`ID` of the " + what, Sources: cli.EnvVars(env),
 		Validator: func(text string) (err error) {
 			*into, err = parse(text)
 			return err
@@ -217,16 +226,17 @@ func (list projects) String() string {
 			lines = append(lines, fmt.Sprintf("%s/%s  MongoDB %s  %.1f GB", p.Name, d.Name, d.MongoDBVersion, float64(d.DBSizeBytes)/1e9))
 		}
 	}
-	return strings.Join(lines, "\n")
+	return cmp.Or(strings.Join(lines, "\n"), "nothing is connected yet: wrapper link")
 }
 
 // request makes a request of what can be migrated.
 func (t *tool) request(ctx context.Context) (r livemigration.MigrationRequest, err error) {
-	list, err := t.client.AvailableProjects.List(ctx, t.org)
 	name, cluster, _ := strings.Cut(t.from, "/")
+	list, err := t.client.AvailableProjects.List(ctx, t.org)
 	at := slices.IndexFunc(list, func(p livemigration.AvailableProject) bool { return p.Name == name })
 	if err == nil && at < 0 {
-		err = fmt.Errorf("no source project %q is available, see wrapper projects", name)
+		wrong := livemigration.FieldViolation{Field: "-from", Description: fmt.Sprintf("begins with %q, which wrapper projects does not list", name)}
+		err = &livemigration.InvalidRequestError{Violations: []livemigration.FieldViolation{wrong}}
 	}
 	if err != nil {
 		return r, err

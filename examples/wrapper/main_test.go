@@ -51,7 +51,8 @@ func TestExitStatus(t *testing.T) {
 		"no command":       {exit: 2, want: printedError{Kind: "tool", Message: "missing command"}},
 		"unknown command":  {args: []string{"copy"}, exit: 2, want: printedError{Kind: "tool", Message: `"copy"`}},
 		"unknown flag":     {args: []string{"status", "-copy"}, exit: 2, want: printedError{Kind: "tool", Message: "-copy"}},
-		"missing flag":     {args: []string{"status"}, exit: 2, want: printedError{Kind: "tool", Message: `"migration" not set`}},
+		"missing flag":     {args: []string{"status"}, exit: 2, want: printedError{Kind: "tool", Message: "neither -migration nor MIGRATION_ID is set"}},
+		"empty variable":   {args: []string{"status"}, set: setenv("MIGRATION_ID", ""), exit: 2, want: printedError{Kind: "tool", Message: "neither -migration nor MIGRATION_ID is set"}},
 		"more arguments":   {args: append(status, "more"), exit: 2, want: printedError{Kind: "tool", Message: `"more"`}},
 		"malformed id":     {args: []string{"status", "-migration", "7"}, exit: 2, want: printedError{Kind: "tool", Message: "24 lower-case hexadecimal digits"}},
 		"malformed org":    {args: []string{"projects"}, set: setenv("MONGODB_ATLAS_ORG_ID", "7"), exit: 2, want: printedError{Kind: "tool", Message: "MONGODB_ATLAS_ORG_ID"}},
@@ -60,7 +61,7 @@ func TestExitStatus(t *testing.T) {
 		"malformed source": {args: []string{"link"}, set: setenv("SOURCE_BASE_URL", "ops"), exit: 2, want: printedError{Kind: "invalid_config"}},
 		"wrong key":        {args: status, set: setenv("MONGODB_ATLAS_PRIVATE_API_KEY", "wrong"), exit: 4, want: printedError{Kind: "api", Status: 401}},
 		"no such job":      {args: status, exit: 1, want: printedError{Kind: "api", Status: 404}},
-		"no such project":  {args: []string{"validate", "-from", "None/orders", "-to", "Cluster0"}, exit: 1, want: printedError{Kind: "tool", Message: `"None"`}},
+		"no such project":  {args: []string{"validate", "-from", "None/orders", "-to", "Cluster0"}, exit: 2, want: printedError{Kind: "invalid_request", Message: `"None"`}},
 		"no such cluster":  {args: []string{"validate", "-from", "Staging/none", "-to", "Cluster0"}, exit: 2, want: printedError{Kind: "invalid_request", Message: "orders-staging"}},
 		"rate limit": {
 			args: status, exit: 5, want: printedError{Kind: "api", Status: 429},
@@ -123,6 +124,15 @@ func TestHelp(t *testing.T) {
 		assert.Contains(t, stdout.String(), "\n   "+command)
 	}
 	assert.Empty(t, stderr.String())
+}
+
+func TestNothingIsConnected(t *testing.T) {
+	newAtlas(t)
+	for output, want := range map[string]string{"text": "nothing is connected yet: wrapper link\n", "json": "[]\n"} {
+		var stdout, stderr bytes.Buffer
+		assert.Zero(t, run(t.Context(), []string{"wrapper", "-output", output, "projects"}, &stdout, &stderr), stderr.String())
+		assert.Equal(t, want, stdout.String())
+	}
 }
 
 // The link-token goes from one side to the other; a second run creates none.

@@ -10,6 +10,9 @@
 // With its output in a file, a POSIX shell takes the variables from there:
 //
 //	export $(cat atlas.env)
+//
+// AvailableProjects.List lists no source project until a link-token has been created, and with -source none until the
+// source organization has been connected too.
 package main
 
 import (

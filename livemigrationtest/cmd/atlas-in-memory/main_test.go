@@ -166,6 +166,7 @@ func TestUsage(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	assert.Equal(t, exitDone, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "-speed")
+	assert.Contains(t, stderr.String(), "no source project until a link-token has been")
 }
 
 func TestAddressInUse(t *testing.T) {

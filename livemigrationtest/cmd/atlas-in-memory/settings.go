@@ -61,14 +61,27 @@ func (f loopbackFlag) Set(value string) error {
 	return checkLoopback(value)
 }
 
+const usage = `atlas-in-memory [flags] runs an in-memory Atlas until it gets an interrupt
+or SIGTERM. It prints the variables that a tool needs, one NAME=value a line.
+
+AvailableProjects.List lists no source project until a link-token has been
+created with LinkTokens.Create. With -source it lists none until the source
+organization has been connected too, with MigrationLink.Create. A migration
+can be created without either.
+
+`
+
 func parse(args []string, stderr io.Writer) (settings, error) {
 	s := settings{addr: anyAddr}
 	flags := flag.NewFlagSet("atlas-in-memory", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		_, _ = io.WriteString(stderr, usage)
+		flags.PrintDefaults()
+	}
 	flags.Var(loopbackFlag{&s.addr}, "addr", "loopback `address` of Atlas; port 0 is a free one")
 	flags.Float64Var(&s.speed, "speed", 60, "how many times as fast as real time jobs run")
-	flags.Var(&s.source, "source", "serve the source side, too, with -source=ADDRESS at that loopback address:\n"+
-		"source projects are then available once the organization is connected there")
+	flags.Var(&s.source, "source", "serve the source side, too, with -source=ADDRESS at that loopback address")
 	flags.IntVar(&s.clusters, "clusters", 0, "`number` of clusters of the source organization, each with a migration\n"+
 		"host of its own; 0: three made-up ones on two hosts")
 	flags.BoolVar(&s.serviceAccount, "service-account", false, "print a service account in the place of an API key")
