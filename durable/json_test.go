@@ -2,6 +2,7 @@ package durable
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,12 @@ func TestRejectedRecords(t *testing.T) {
 			assert.Equal(t, recordIn(StatePlanned), read, "nothing is half read")
 		})
 	}
+}
+
+func TestRecordInOneLine(t *testing.T) {
+	assert.Equal(t, "a PLANNED", fmt.Sprint(recordIn(StatePlanned)))
+	assert.Equal(t, "a READY, migration 6560f2a49c1b7e03d5dddddd: waits for the approval of the cutover; "+
+		"the migration expires on 2026-03-06 10:00 UTC, and only the Atlas user interface can extend that", recordIn(StateReady).String())
 }
 
 func TestPasswordIsNeverWritten(t *testing.T) {

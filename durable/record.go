@@ -148,6 +148,18 @@ func (g Gate) known() bool { return g == GateStart || g == GateCutover }
 // maxEvents is how many events a record keeps.
 const maxEvents = 100
 
+// String is one line: the name, the state, the migration and the problem.
+func (r Record) String() string {
+	text := r.Plan.Name + " " + string(r.State)
+	if r.MigrationID != "" {
+		text += ", migration " + string(r.MigrationID)
+	}
+	if r.Problem != "" {
+		text += ": " + r.Problem
+	}
+	return text
+}
+
 // NewRecord returns the record of a plan, PLANNED.
 func NewRecord(plan Plan, now time.Time) Record {
 	now = stamp(now)
