@@ -32,10 +32,11 @@ func newLane(base http.RoundTripper) *lane {
 }
 
 // copyOf copies a transport without its connections. A map that holds a function for HTTP/2, as golang.org/x/net makes
-// one, would lead back to the connections of the original.
+// one, would lead back to the connections of the original. net/http adds such a function by itself where it chooses
+// HTTP/2, and leaves it out of a clone: that would offer HTTP/2 to the server and then speak HTTP/1.
 func copyOf(t *http.Transport) *http.Transport {
-	c := t.Clone()
-	if c.TLSNextProto["h2"] != nil {
+	c := t.Clone() // net/http has chosen now
+	if t.TLSNextProto["h2"] != nil {
 		c.TLSNextProto, c.ForceAttemptHTTP2 = nil, true
 	}
 	return c
