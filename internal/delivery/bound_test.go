@@ -17,13 +17,14 @@ func TestBound(t *testing.T) {
 		ends  time.Duration // the caller's context
 		want  time.Duration
 		err   error
+		cause error
 	}{
-		"the attempt's time":                       {0, true, time.Hour, 30 * time.Second, context.DeadlineExceeded},
-		"the caller's context":                     {0, true, time.Second, time.Second, context.Canceled},
-		"a grace, and the context goes on":         {time.Minute, true, time.Hour, 30 * time.Second, context.DeadlineExceeded},
-		"a grace, and the request is on its way":   {10 * time.Second, true, time.Second, 11 * time.Second, context.Canceled},
-		"a grace, and nothing has been sent":       {10 * time.Second, false, time.Second, time.Second, context.Canceled},
-		"a grace that outlives the attempt's time": {time.Hour, true, time.Second, 30 * time.Second, context.DeadlineExceeded},
+		"the attempt's time":                       {0, true, time.Hour, 30 * time.Second, context.DeadlineExceeded, context.DeadlineExceeded},
+		"the caller's context":                     {0, true, time.Second, time.Second, context.Canceled, context.Canceled},
+		"a grace, and the context goes on":         {time.Minute, true, time.Hour, 30 * time.Second, context.DeadlineExceeded, context.DeadlineExceeded},
+		"a grace, and the request is on its way":   {10 * time.Second, true, time.Second, 11 * time.Second, context.Canceled, context.DeadlineExceeded},
+		"a grace, and nothing has been sent":       {10 * time.Second, false, time.Second, time.Second, context.Canceled, context.Canceled},
+		"a grace that outlives the attempt's time": {time.Hour, true, time.Second, 30 * time.Second, context.DeadlineExceeded, context.DeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -41,6 +42,7 @@ func TestBound(t *testing.T) {
 				<-bounded.Done()
 				assert.Equal(t, tc.want, time.Since(begun))
 				assert.Equal(t, tc.err, bounded.Err())
+				assert.Equal(t, tc.cause, context.Cause(bounded))
 				done()
 			})
 		})
@@ -75,4 +77,18 @@ func TestBoundLeavesNothingBehind(t *testing.T) {
 			assert.Error(t, bounded.Err())
 		})
 	}
+}
+
+func TestAGraceThatNothingWasSentInEndsWithTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var s State
+		s.Begin()
+		bounded, done := s.Bound(ctx, 30*time.Second, time.Minute)
+		defer done()
+		<-bounded.Done()
+		assert.Equal(t, context.DeadlineExceeded, context.Cause(bounded))
+	})
 }

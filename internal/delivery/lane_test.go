@@ -89,6 +89,30 @@ func TestAConnectionThatSwallowedARequestIsLeftOverHTTP2(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatLetAGracePassIsLeft(t *testing.T) {
+	t.Parallel()
+	c := newCall(t, new(State))
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	server := http2(t, func(f frames, number int, stream uint32) {
+		if number == 2 {
+			cancel()
+			return
+		}
+		f.ok(stream)
+	})
+	transport := NewTransport(server.transport(t))
+	defer transport.CloseIdleConnections()
+	require.NoError(t, get(t, transport, server.url))
+	bounded, done := c.Bound(ctx, time.Minute, time.Millisecond)
+	defer done()
+	c.ctx = bounded
+	_, err := c.send(t, transport, c.request(t, http.MethodGet, server.url, ""))
+	require.Error(t, err)
+	require.NoError(t, get(t, transport, server.url))
+	assert.Equal(t, []int{1, 1, 2}, server.seen())
+}
+
 func TestATimeoutOfTheTransportLeavesAConnectionToo(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, 3)

@@ -145,19 +145,20 @@ func (s *State) connected(conn net.Conn) {
 }
 
 // Bound limits an attempt to its time, and to the caller's context. With a grace a request that is on its way outlives
-// that context; one that has not been sent ends with it.
+// that context; one that has not been sent ends with it. The cause of the end tells a time that ran out.
 func (s *State) Bound(ctx context.Context, limit, grace time.Duration) (context.Context, context.CancelFunc) {
 	if grace <= 0 {
 		return context.WithTimeout(ctx, limit)
 	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	graced, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	bounded, cancel := context.WithTimeout(graced, limit)
 	var timer atomic.Pointer[time.Timer]
 	stop := context.AfterFunc(ctx, func() {
 		if s.Unsent() {
-			cancel()
+			end(ctx.Err())
 			return
 		}
-		timer.Store(time.AfterFunc(grace, cancel))
+		timer.Store(time.AfterFunc(grace, func() { end(context.DeadlineExceeded) }))
 	})
 	return bounded, func() {
 		stop()
@@ -165,5 +166,6 @@ func (s *State) Bound(ctx context.Context, limit, grace time.Duration) (context.
 			t.Stop()
 		}
 		cancel()
+		end(nil)
 	}
 }

@@ -65,8 +65,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // swallowed reports whether time ran out without a response.
 func swallowed(req *http.Request, err error) bool {
+	ctx := req.Context()
 	var timeout net.Error
-	return errors.Is(req.Context().Err(), context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded) ||
+		errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // UnprocessedError is the server's word that it did not process a request: the HTTP/2 error REFUSED_STREAM, or a GOAWAY
