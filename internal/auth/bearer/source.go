@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -18,24 +19,51 @@ import (
 // NewSourceTransport returns a Transport whose tokens come from somebody else. A source that blocks does not keep a
 // request from ending with its context.
 func NewSourceTransport(origin *url.URL, source oauth2.TokenSource, base http.RoundTripper) *Transport {
+	calls := sourceCalls{source: source}
 	return NewTransport(origin, func(ctx context.Context, _ string) (Token, time.Duration, error) {
-		type result struct {
-			token *oauth2.Token
-			err   error
-		}
-		done := make(chan result, 1)
-		go func() {
-			token, err := source.Token()
-			done <- result{token, err}
-		}()
+		pending := calls.pendingOne()
 		select {
 		case <-ctx.Done():
 			return Token{}, 0, fmt.Errorf("token source: %w", ctx.Err())
-		case r := <-done:
-			token, err := readToken(r.token, r.err)
+		case <-pending.done:
+			token, err := readToken(pending.token, pending.err)
 			return token, 0, err
 		}
 	}, base)
+}
+
+// sourceCalls calls a source. Only one call is under way at a time: of a source that blocks, each attempt of a request
+// would leave one behind.
+type sourceCalls struct {
+	source  oauth2.TokenSource
+	mu      sync.Mutex
+	pending *sourceCall // nil: none
+}
+
+// sourceCall is one call. Its result is there once done is closed.
+type sourceCall struct {
+	done  chan struct{}
+	token *oauth2.Token
+	err   error
+}
+
+// pendingOne is the call that is under way, else a new one.
+func (s *sourceCalls) pendingOne() *sourceCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending != nil {
+		return s.pending
+	}
+	c := &sourceCall{done: make(chan struct{})}
+	s.pending = c
+	go func() {
+		c.token, c.err = s.source.Token()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.pending = nil
+		close(c.done)
+	}()
+	return c
 }
 
 func readToken(token *oauth2.Token, err error) (Token, error) {

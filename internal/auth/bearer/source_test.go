@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,5 +83,36 @@ func TestASourceThatBlocksDoesNotKeepARequest(t *testing.T) {
 		require.NoError(t, err)
 		_, err = transport.RoundTrip(req)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+func TestASourceThatBlocksIsCalledOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		release := make(chan struct{})
+		transport := NewSourceTransport(&url.URL{Scheme: "https", Host: "a"}, tokenFunc(func() (*oauth2.Token, error) {
+			calls.Add(1)
+			<-release
+			return &oauth2.Token{AccessToken: "t0k3n"}, nil
+		}), baseFunc(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200, Body: http.NoBody}, nil }))
+		get := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://a/", nil)
+			require.NoError(t, err)
+			_, err = transport.RoundTrip(req)
+			return err
+		}
+		for range 20 {
+			require.ErrorIs(t, get(), context.DeadlineExceeded)
+		}
+		assert.EqualValues(t, 1, calls.Load())
+		time.AfterFunc(time.Millisecond, func() { close(release) })
+		require.NoError(t, get(), "a later request gets the token of the call that others gave up")
+		assert.EqualValues(t, 1, calls.Load())
+		transport.Forget("t0k3n")
+		require.NoError(t, get())
+		assert.EqualValues(t, 2, calls.Load(), "a call that has ended is not used again")
 	})
 }
