@@ -14,6 +14,8 @@ const (
 	maxMargin   = time.Minute
 	// earlyRenewal bounds a renewal that a request does not depend on, because its token is still good.
 	earlyRenewal = 5 * time.Second
+	// maxPause bounds the pause that a server asks for. After it, a request finds out whether that is still so.
+	maxPause = time.Hour
 )
 
 // cache keeps a token. The values are behind functions, so that no way of printing reaches them.
@@ -110,7 +112,7 @@ func (c *cache) lead(ctx context.Context, userAgent string, own *flight, spare *
 	}
 	failed := &TokenError{err}
 	if ctx.Err() == nil { // a context that has ended is nobody else's failure
-		own.err, c.failure, c.failureEnds = failed, failed, now.Add(pause)
+		own.err, c.failure, c.failureEnds = failed, failed, now.Add(min(pause, maxPause))
 	}
 	return "", failed
 }

@@ -295,6 +295,21 @@ func TestAServerThatAsksForAPauseGetsOne(t *testing.T) {
 	})
 }
 
+func TestAPauseIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(time.Hour)
+		fetches := 0
+		r.pause, r.fetch = 99999999*time.Second, func(context.Context) error { fetches++; return errors.New("busy") }
+		for range 3 {
+			_, err := r.call(t)
+			require.Error(t, err)
+			time.Sleep(40 * time.Minute)
+		}
+		assert.Equal(t, 2, fetches)
+	})
+}
+
 func TestOtherOriginsSeeNoToken(t *testing.T) {
 	t.Parallel()
 	r := newRig(time.Hour)
