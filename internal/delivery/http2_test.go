@@ -41,7 +41,7 @@ func TestARequestThatMustNotBeSentTwiceIsSentOnceOverHTTP2(t *testing.T) {
 			assert.Len(t, server.seen(), 1)
 			assert.Equal(t, tc.unsent != "", c.Unsent(), err)
 			assert.Equal(t, tc.unsent == "", c.Arrived(), err)
-			var unprocessed *UnprocessedError
+			var unprocessed *unprocessedError
 			if tc.unsent == "" {
 				assert.NotErrorAs(t, err, &unprocessed)
 				return

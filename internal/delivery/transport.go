@@ -57,7 +57,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if reason, ok := unprocessed(err); ok && t.standard {
 		s.phase.Store(nothing)
-		return nil, &UnprocessedError{reason, err}
+		return nil, &unprocessedError{reason, err}
 	}
 	s.leave(resp, err)
 	return resp, err
@@ -71,17 +71,17 @@ func swallowed(req *http.Request, err error) bool {
 		errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// UnprocessedError is the server's word that it did not process a request: the HTTP/2 error REFUSED_STREAM, or a GOAWAY
+// unprocessedError is the server's word that it did not process a request: the HTTP/2 error REFUSED_STREAM, or a GOAWAY
 // whose last stream is below that of the request (RFC 9113, section 8.7).
-type UnprocessedError struct {
+type unprocessedError struct {
 	reason string
 	err    error
 }
 
-func (e *UnprocessedError) Error() string { return "not processed by the server: " + e.reason }
+func (e *unprocessedError) Error() string { return "not processed by the server: " + e.reason }
 
 // Unwrap returns the error of net/http.
-func (e *UnprocessedError) Unwrap() error { return e.err }
+func (e *unprocessedError) Unwrap() error { return e.err }
 
 // unprocessed recognizes both by their text: net/http exports neither of the errors, and its hook for a retry also
 // runs for others, after which the request may have been carried out.

@@ -32,25 +32,25 @@ func Permanent(err error) bool {
 		authority   x509.UnknownAuthorityError
 		host        x509.HostnameError
 		invalid     x509.CertificateInvalidError
-		proxy       *ProxyError
+		proxy       *proxyError
 	)
 	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) ||
-		errors.As(err, &proxy) && proxy.Status == http.StatusProxyAuthRequired || errors.Is(err, response.ErrTooLarge)
+		errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired || errors.Is(err, response.ErrTooLarge)
 }
 
-// ProxyError says that it was a proxy that did not connect.
-type ProxyError struct{ Status int }
+// proxyError says that it was a proxy that did not connect.
+type proxyError struct{ status int }
 
 // CheckProxy is a hook for [http.Transport.OnProxyConnectResponse]. net/http's own error is the bare status.
 func CheckProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	return &ProxyError{resp.StatusCode}
+	return &proxyError{resp.StatusCode}
 }
 
-func (e *ProxyError) Error() string {
-	return fmt.Sprintf("the proxy refuses to connect: %d %s", e.Status, http.StatusText(e.Status))
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy refuses to connect: %d %s", e.status, http.StatusText(e.status))
 }
 
 // timeoutError is a timeout that is not the deadline of the caller's context, although its own error says so. In all

@@ -30,8 +30,8 @@ func TestPermanent(t *testing.T) {
 		{"authority", x509.UnknownAuthorityError{}, true},
 		{"host", x509.HostnameError{Certificate: &x509.Certificate{}}, true},
 		{"invalid", x509.CertificateInvalidError{Cert: &x509.Certificate{}}, true},
-		{"a proxy that wants credentials", &ProxyError{http.StatusProxyAuthRequired}, true},
-		{"a proxy that is down", &ProxyError{http.StatusBadGateway}, false},
+		{"a proxy that wants credentials", &proxyError{http.StatusProxyAuthRequired}, true},
+		{"a proxy that is down", &proxyError{http.StatusBadGateway}, false},
 		{"too large", response.ErrTooLarge, true},
 		{"the network", io.EOF, false},
 		{"a deadline", context.DeadlineExceeded, false},
@@ -58,9 +58,9 @@ func TestProxiesSayThatTheyDoNotConnect(t *testing.T) {
 		return CheckProxy(t.Context(), nil, nil, &http.Response{StatusCode: status, Status: "a bare status"})
 	}
 	require.NoError(t, check(http.StatusOK))
-	var proxy *ProxyError
+	var proxy *proxyError
 	require.ErrorAs(t, check(http.StatusProxyAuthRequired), &proxy)
-	assert.Equal(t, http.StatusProxyAuthRequired, proxy.Status)
+	assert.Equal(t, http.StatusProxyAuthRequired, proxy.status)
 	assert.ErrorContains(t, proxy, ": 407 Proxy Authentication Required")
 	assert.ErrorContains(t, proxy, "the proxy ")
 }

@@ -44,7 +44,7 @@ func NewAccount(origin *url.URL, clientID, clientSecret string, base http.RoundT
 	}
 	a.config = func() *clientcredentials.Config { return config }
 	a.http = tokenClient(base, "")
-	a.Transport = NewTransport(origin, func(ctx context.Context, userAgent string) (Token, time.Duration, error) {
+	a.Transport = newTransport(origin, func(ctx context.Context, userAgent string) (Token, time.Duration, error) {
 		return a.fetch(ctx, tokenClient(base, userAgent))
 	}, base)
 	return a
@@ -109,7 +109,7 @@ func (a *Account) fetch(ctx context.Context, client *http.Client) (fetched Token
 		return fetched, pause, err
 	}
 	if fetched, err = tokenOf(token); err != nil {
-		return fetched, 0, &EndpointError{a.endpoint, fmt.Errorf("unusable response: %w", err)}
+		return fetched, 0, &endpointError{a.endpoint, fmt.Errorf("unusable response: %w", err)}
 	}
 	return fetched, 0, nil
 }
@@ -131,31 +131,31 @@ func (a *Account) explainFailure(ctx context.Context, err error) error {
 	var network *url.Error
 	switch {
 	case ctx.Err() != nil:
-		return &EndpointError{a.endpoint, ctx.Err()}
+		return &endpointError{a.endpoint, ctx.Err()}
 	case errors.As(err, &rejected) && rejected.Response != nil && rejected.Response.StatusCode/100 != 2:
 		return a.newError(tokenPath, rejected.Response, rejected.Body)
 	case errors.As(err, &rejected):
-		return &EndpointError{a.endpoint, errors.New("unusable response: " + redact.New(a.Secrets()).Clean(rejected.ErrorCode))}
+		return &endpointError{a.endpoint, errors.New("unusable response: " + redact.New(a.Secrets()).Clean(rejected.ErrorCode))}
 	case errors.As(err, &network): // without what net/http and x/oauth2 put before it
-		return &EndpointError{a.endpoint, network.Err}
+		return &endpointError{a.endpoint, network.Err}
 	default:
-		return &EndpointError{a.endpoint, err}
+		return &endpointError{a.endpoint, err}
 	}
 }
 
-// EndpointError is a failure on the way to a token endpoint.
-type EndpointError struct {
+// endpointError is a failure on the way to a token endpoint.
+type endpointError struct {
 	endpoint string
 	err      error
 }
 
 // Before is the part of the message that names the endpoint.
-func (e *EndpointError) Before() string { return "POST " + e.endpoint + ": " }
+func (e *endpointError) Before() string { return "POST " + e.endpoint + ": " }
 
-func (e *EndpointError) Error() string { return e.Before() + e.err.Error() }
+func (e *endpointError) Error() string { return e.Before() + e.err.Error() }
 
 // Unwrap returns what happened.
-func (e *EndpointError) Unwrap() error { return e.err }
+func (e *endpointError) Unwrap() error { return e.err }
 
 // newError reads a failure of a token endpoint, in the form of OAuth (RFC 6749, section 5.2) or that of Atlas.
 func (a *Account) newError(path string, resp *http.Response, body []byte) *response.Error {

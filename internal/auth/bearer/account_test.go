@@ -145,7 +145,7 @@ func TestFailuresOfATokenEndpoint(t *testing.T) {
 			}
 			var failed *response.Error
 			if tc.status == 0 {
-				require.ErrorAs(t, err, new(*EndpointError))
+				require.ErrorAs(t, err, new(*endpointError))
 				require.NotErrorAs(t, err, &failed)
 				return
 			}

@@ -20,7 +20,7 @@ const (
 
 // cache keeps a token. The values are behind functions, so that no way of printing reaches them.
 type cache struct {
-	fetch Fetch
+	fetch fetchFunc
 
 	mu      sync.Mutex
 	held    *held           // nil: none

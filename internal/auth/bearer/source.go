@@ -20,7 +20,7 @@ import (
 // request from ending with its context.
 func NewSourceTransport(origin *url.URL, source oauth2.TokenSource, base http.RoundTripper) *Transport {
 	calls := sourceCalls{source: source}
-	return NewTransport(origin, func(ctx context.Context, _ string) (Token, time.Duration, error) {
+	return newTransport(origin, func(ctx context.Context, _ string) (Token, time.Duration, error) {
 		pending := calls.pendingOne()
 		select {
 		case <-ctx.Done():

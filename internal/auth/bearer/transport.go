@@ -26,10 +26,10 @@ type Token struct {
 	Lifetime time.Duration
 }
 
-// Fetch obtains a new access token. The context and the user agent are those of the request that needs it; the context
-// is marked as one of a request that only obtains credentials. With an error it may say after what pause the server
-// wants to be asked again; until then, all who need a token get that error.
-type Fetch func(ctx context.Context, userAgent string) (token Token, pause time.Duration, err error)
+// fetchFunc obtains a new access token. The context and the user agent are those of the request that needs it; the
+// context is marked as one of a request that only obtains credentials. With an error it may say after what pause the
+// server wants to be asked again; until then, all who need a token get that error.
+type fetchFunc func(ctx context.Context, userAgent string) (token Token, pause time.Duration, err error)
 
 // Transport is an [http.RoundTripper] that authenticates the requests to one origin. It is safe for concurrent use and
 // never changes a request it is given. Requests to other origins, and those that have credentials already, pass
@@ -40,8 +40,8 @@ type Transport struct {
 	tokens cache
 }
 
-// NewTransport returns a Transport for the origin of a URL.
-func NewTransport(origin *url.URL, fetch Fetch, base http.RoundTripper) *Transport {
+// newTransport returns a Transport for the origin of a URL.
+func newTransport(origin *url.URL, fetch fetchFunc, base http.RoundTripper) *Transport {
 	return &Transport{origin: auth.OriginOf(origin), base: base, tokens: cache{fetch: fetch}}
 }
 

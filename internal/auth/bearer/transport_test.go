@@ -39,7 +39,7 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 
 func newRig(lifetime time.Duration) *rig {
 	r := &rig{lifetime: lifetime, good: map[string]bool{}, fetch: func(context.Context) error { return nil }}
-	r.Transport = NewTransport(&url.URL{Scheme: "https", Host: "atlas.example"}, r.issue, roundTripper(r.serve))
+	r.Transport = newTransport(&url.URL{Scheme: "https", Host: "atlas.example"}, r.issue, roundTripper(r.serve))
 	return r
 }
 
