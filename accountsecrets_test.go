@@ -36,7 +36,7 @@ func TestWhereTheClientSecretGoes(t *testing.T) {
 	client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(hc))
 	srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Redirect("https://evil.example/"), 1)
 	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
-	require.ErrorContains(t, err, "redirect to evil.example refused")
+	require.ErrorContains(t, err, "redirect to evil.example rejected")
 	require.NoError(t, client.Close(t.Context()))
 	assert.Equal(t, []string{"POST https://atlas.test/api/oauth/token", "POST https://atlas.test/api/oauth/revoke"}, basic)
 	assert.Equal(t, []string{"GET https://atlas.test/api/atlas/v2/orgs/" + string(srv.OrgID()) + "/liveMigrations/availableProjects"}, bearer)

@@ -97,7 +97,7 @@ func TestDowngradeAndRedirection(t *testing.T) {
 				http.Redirect(w, r, thief.url+"/steal", status)
 				return true
 			})
-			require.ErrorContains(t, h.create(t), "refused: check the base URL")
+			require.ErrorContains(t, h.create(t), "rejected: check the base URL")
 			assert.Len(t, h.seen, 1)
 		}
 		assert.Empty(t, thief.seen)

@@ -46,8 +46,8 @@ func TestErrorShapes(t *testing.T) {
 		{"rate limited, by header", reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "7"), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", RetryAfter: 7 * time.Second}, ErrRateLimited, "429 RATE_LIMITED (retry after 7s)"},
 		{"rate limited, by parameters", reply(429, `{"errorCode":"RATE_LIMITED_TOKEN_BUCKET","parameters":["/p", 9, 100, 10, 60]}`), APIError{StatusCode: 429, Code: "RATE_LIMITED_TOKEN_BUCKET", Reason: "Too Many Requests", Parameters: []any{"/p", 9.0, 100.0, 10.0, 60.0}, RetryAfter: 9 * time.Second}, ErrRateLimited, "429 RATE_LIMITED_TOKEN_BUCKET (retry after 9s)"},
 		{"rate limited, parameters of another code", reply(429, `{"error":429,"errorCode":"RATE_LIMITED","parameters":["/api/atlas/v2/groups",600,1]}`), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", Parameters: []any{"/api/atlas/v2/groups", 600.0, 1.0}}, ErrRateLimited, "429 RATE_LIMITED"},
-		{"redirect", reply(302, "", "Location", "https://evil.example/x?y"), APIError{StatusCode: 302, Reason: "Found", Detail: "redirect to evil.example refused: check the base URL"}, nil, "302 Found: redirect to evil.example refused: check the base URL"},
-		{"relative redirect", reply(301, "", "Location", "/elsewhere"), APIError{StatusCode: 301, Reason: "Moved Permanently", Detail: "redirect to the same host refused: check the base URL"}, nil, "301 Moved Permanently: redirect to the same host refused: check the base URL"},
+		{"redirect", reply(302, "", "Location", "https://evil.example/x?y"), APIError{StatusCode: 302, Reason: "Found", Detail: "redirect to evil.example rejected: check the base URL"}, nil, "302 Found: redirect to evil.example rejected: check the base URL"},
+		{"relative redirect", reply(301, "", "Location", "/elsewhere"), APIError{StatusCode: 301, Reason: "Moved Permanently", Detail: "redirect to the same host rejected: check the base URL"}, nil, "301 Moved Permanently: redirect to the same host rejected: check the base URL"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

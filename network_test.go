@@ -208,7 +208,7 @@ func TestProxiesThatDoNotConnect(t *testing.T) {
 			http.DefaultTransport = standard
 			require.NoError(t, err)
 			_, err = client.Migrations.Create(t.Context(), projectID, request())
-			require.ErrorContains(t, err, "the proxy refuses to connect: "+tc.status)
+			require.ErrorContains(t, err, "the proxy rejected the connection: "+tc.status)
 			assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
 			assert.EqualValues(t, tc.attempts, connections.Load())
 		})

@@ -115,7 +115,7 @@ func TestFailedTokenRequests(t *testing.T) {
 		"429":           {livemigrationtest.Status(429).WithRetryAfter(time.Second), true, livemigration.ErrRateLimited, "POST /api/oauth/token: 429"},
 		"400":           {livemigrationtest.Status(400), false, livemigration.ErrBadRequest, "POST /api/oauth/token: 400 invalid_request"},
 		"403":           {livemigrationtest.Status(403), false, livemigration.ErrForbidden, "POST /api/oauth/token: 403"},
-		"redirect":      {livemigrationtest.Redirect("https://evil.example/token"), false, nil, "redirect to evil.example refused"},
+		"redirect":      {livemigrationtest.Redirect("https://evil.example/token"), false, nil, "redirect to evil.example rejected"},
 		"reset before":  {livemigrationtest.ResetBeforeRequest(), true, nil, "POST https://atlas.test/api/oauth/token: "},
 		"reset after":   {livemigrationtest.ResetAfterRequest(), true, nil, "POST https://atlas.test/api/oauth/token: "},
 		"truncated":     {livemigrationtest.TruncatedBody(), true, nil, "POST https://atlas.test/api/oauth/token: "},

@@ -292,7 +292,7 @@ func TestAChallengeThatCannotBeMetIsExplained(t *testing.T) {
 	require.NoError(t, err)
 	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
 	require.ErrorIs(t, err, livemigration.ErrUnauthorized)
-	assert.ErrorContains(t, err, "the server offers no Digest challenge that this client can answer")
+	assert.ErrorContains(t, err, "the server offers no Digest challenge that this client supports")
 	require.Len(t, a.Requests(), 1)
 	assert.Empty(t, a.Requests()[0].Body.Reveal(), "no body before the server has asked for credentials")
 }

@@ -83,7 +83,7 @@ func NewError(status int, header http.Header, body []byte, r *redact.Redactor) *
 		e.Detail = r.Excerpt(body)
 	}
 	if location := header.Get("Location"); status/100 == 3 && location != "" {
-		e.Detail = "redirect to " + r.Clean(redirectHost(location)) + " refused: check the base URL"
+		e.Detail = "redirect to " + r.Clean(redirectHost(location)) + " rejected: check the base URL"
 	}
 	e.RetryAfter, e.RetryAfterGiven = retryAfter(header, time.Now())
 	if !e.RetryAfterGiven && status == http.StatusTooManyRequests {

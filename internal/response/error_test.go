@@ -54,12 +54,12 @@ func TestErrorShapes(t *testing.T) {
 		{"long page", 400, strings.Repeat("é", 5000), nil, Error{Reason: "Bad Request", Detail: strings.Repeat("é", 200) + "…"}, "400 Bad Request: " + strings.Repeat("é", 200) + "…"},
 		{"rate limited, by header", 429, `{"errorCode":"RATE_LIMITED"}`, headerOf("Retry-After", "7"),
 			Error{Code: "RATE_LIMITED", Reason: "Too Many Requests", RetryAfter: 7 * time.Second, FromAtlas: true, RetryAfterGiven: true}, "429 RATE_LIMITED (retry after 7s)"},
-		{"redirect", 302, "", headerOf("Location", "https://evil.example/x?y"), Error{Reason: "Found", Detail: "redirect to evil.example refused: check the base URL"},
-			"302 Found: redirect to evil.example refused: check the base URL"},
-		{"relative redirect", 301, "", headerOf("Location", "/elsewhere"), Error{Reason: "Moved Permanently", Detail: "redirect to the same host refused: check the base URL"},
-			"301 Moved Permanently: redirect to the same host refused: check the base URL"},
-		{"redirect to nowhere", 307, "", headerOf("Location", "http://[::1"), Error{Reason: "Temporary Redirect", Detail: "redirect to an unreadable address refused: check the base URL"},
-			"307 Temporary Redirect: redirect to an unreadable address refused: check the base URL"},
+		{"redirect", 302, "", headerOf("Location", "https://evil.example/x?y"), Error{Reason: "Found", Detail: "redirect to evil.example rejected: check the base URL"},
+			"302 Found: redirect to evil.example rejected: check the base URL"},
+		{"relative redirect", 301, "", headerOf("Location", "/elsewhere"), Error{Reason: "Moved Permanently", Detail: "redirect to the same host rejected: check the base URL"},
+			"301 Moved Permanently: redirect to the same host rejected: check the base URL"},
+		{"redirect to nowhere", 307, "", headerOf("Location", "http://[::1"), Error{Reason: "Temporary Redirect", Detail: "redirect to an unreadable address rejected: check the base URL"},
+			"307 Temporary Redirect: redirect to an unreadable address rejected: check the base URL"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -136,7 +136,7 @@ func TestSecretsAreRedactedBeforeATextIsChanged(t *testing.T) {
 	}
 	e := NewError(302, headerOf("X-Request-Id", "hunter2", "Location", "https://hunter2.example"), nil, redact.New([]string{"hunter2"}))
 	assert.Equal(t, "[REDACTED]", e.RequestID)
-	assert.Equal(t, "redirect to [REDACTED].example refused: check the base URL", e.Detail)
+	assert.Equal(t, "redirect to [REDACTED].example rejected: check the base URL", e.Detail)
 }
 
 func TestOnlyAtlasError(t *testing.T) {

@@ -50,7 +50,7 @@ func CheckProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Respo
 }
 
 func (e *proxyError) Error() string {
-	return fmt.Sprintf("the proxy refuses to connect: %d %s", e.status, http.StatusText(e.status))
+	return fmt.Sprintf("the proxy rejected the connection: %d %s", e.status, http.StatusText(e.status))
 }
 
 // timeoutError is a timeout that is not the deadline of the caller's context, although its own error says so. In all

@@ -126,7 +126,7 @@ func TestFailuresOfATokenEndpoint(t *testing.T) {
 		"a count is no wait": {endpoint: endpoint{status: 429, body: `{"errorCode":"RATE_LIMITED","parameters":["/p",600,1]}`},
 			want: "POST /api/oauth/token: 429 RATE_LIMITED", status: 429},
 		"a redirect": {endpoint: endpoint{status: 302, header: http.Header{"Location": {"https://evil.example"}}},
-			want: "POST /api/oauth/token: 302 Found: redirect to evil.example refused: check the base URL", status: 302},
+			want: "POST /api/oauth/token: 302 Found: redirect to evil.example rejected: check the base URL", status: 302},
 		"an error inside a success": {endpoint: endpoint{status: 200, body: `{"error":"invalid_scope"}`},
 			want: "POST https://atlas.example/api/oauth/token: unusable response: invalid_scope"},
 		"another kind of token": {endpoint: endpoint{status: 200, body: `{"access_token":"t0ken-1","token_type":"mac"}`},

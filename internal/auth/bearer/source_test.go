@@ -95,7 +95,9 @@ func TestASourceThatBlocksIsCalledOnce(t *testing.T) {
 			calls.Add(1)
 			<-release
 			return &oauth2.Token{AccessToken: "t0k3n"}, nil
-		}), baseFunc(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200, Body: http.NoBody}, nil }))
+		}), baseFunc(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		}))
 		get := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()

@@ -78,7 +78,7 @@ func TestWhatTheTransportTells(t *testing.T) {
 	}{
 		`Digest realm="r", nonce="n", stale=true`: {true, ""},
 		`Digest realm="r", nonce="n"`:             {false, ""},
-		`Basic realm="r"`:                         {false, "the server offers no Digest challenge that this client can answer"},
+		`Basic realm="r"`:                         {false, "the server offers no Digest challenge that this client supports"},
 	} {
 		stale, explanation := transport.Explain(challengeHeader(line))
 		assert.Equal(t, want.stale, stale, line)

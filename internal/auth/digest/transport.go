@@ -105,7 +105,7 @@ func (t *Transport) Secrets() []string {
 func (*Transport) Explain(h http.Header) (stale bool, explanation string) {
 	challenge, ok := selectChallenge(parseChallenges(h))
 	if !ok {
-		return false, "the server offers no Digest challenge that this client can answer"
+		return false, "the server offers no Digest challenge that this client supports"
 	}
 	return challenge.stale, ""
 }
