@@ -163,14 +163,18 @@ func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.I
 func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
 
 // Is matches [ErrOutcomeUnknown].
-func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
+func (e *OutcomeUnknownError) Is(target error) bool {
+	return target == ErrOutcomeUnknown || target == errMayHaveCreated && e.Method != http.MethodPut // that is a cutover
+}
 
 // MayHaveCreated reports whether a migration, a link-token or a migration link may have been created. It is false for a
 // cutover. Ask it before any other question: err may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
 func MayHaveCreated(err error) bool {
-	var unknown *OutcomeUnknownError
-	return errors.As(err, &unknown) && unknown.Method != http.MethodPut // that is a cutover
+	return errors.Is(err, errMayHaveCreated)
 }
+
+// errMayHaveCreated is matched by what may have created something. [errors.Is] looks at all errors that are joined.
+var errMayHaveCreated = errors.New("may have created")
 
 // short writes a duration without zeros at its end: 1h, not 1h0m0s.
 func short(d time.Duration) string {

@@ -187,7 +187,11 @@ func TestMayHaveCreated(t *testing.T) {
 	assert.False(t, MayHaveCreated(nil))
 	assert.False(t, MayHaveCreated(&APIError{StatusCode: 500}))
 	assert.True(t, MayHaveCreated(fmt.Errorf("tool: %w", &OutcomeUnknownError{})), "one that somebody else has made")
-	assert.False(t, MayHaveCreated(&OutcomeUnknownError{Method: http.MethodPut}))
+	cutover, creation := &OutcomeUnknownError{Method: http.MethodPut}, &OutcomeUnknownError{Method: http.MethodPost}
+	assert.False(t, MayHaveCreated(cutover))
+	assert.True(t, MayHaveCreated(errors.Join(cutover, creation)))
+	assert.True(t, MayHaveCreated(errors.Join(creation, cutover)))
+	assert.True(t, MayHaveCreated(errors.Join(cutover, fmt.Errorf("tool: %w", creation))))
 }
 
 func TestOutcomeUnknownErrors(t *testing.T) {
