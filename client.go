@@ -259,5 +259,6 @@ func closeError(ctx, bounded context.Context, x *exchange.Exchanger, err error, 
 	case bounded.Err() != nil:
 		err = retry.NewTimeout(x.Timeout, err)
 	}
-	return &CallError{http.MethodPost, bearer.RevokePath, 1, took, err, x.Redactor().Clean(err.Error())}
+	err = x.Redactor().Error(err)
+	return &CallError{http.MethodPost, bearer.RevokePath, 1, took, err, err.Error()}
 }

@@ -74,7 +74,7 @@ func (c *call) handle(resp *http.Response) error {
 		if c.Endpoint.SecretResponse {
 			body = nil
 		}
-		return &unusable{response.WithExcerpt(err, body, c.redactor()), id}
+		return &response.Unusable{Err: response.WithExcerpt(err, body, c.redactor()), ID: id}
 	}
 	c.logAttempt(&Failure{})
 	if c.Endpoint.Creates() {
@@ -107,9 +107,6 @@ func (c *call) redactor() *redact.Redactor {
 	return redact.New(append(c.x.secrets(), c.Secrets...))
 }
 
-// text is an error as a message may show it: it may hold what a server sent.
-func (c *call) text(err error) string { return c.redactor().Clean(err.Error()) }
-
 // checkRetry decides on the next attempt. go-retryablehttp asks before it hands a response to handle and after; a failure
 // has an error either time.
 func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
@@ -128,7 +125,8 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	if f.Response != nil {
 		f.Text = c.redactor().Clean(f.Response.Summary())
 	} else {
-		f.Text = c.text(f.Err)
+		f.Err = c.redactor().Error(f.Err) // it may hold what a server sent
+		f.Text = f.Err.Error()
 	}
 	if c.x.Policy.TooLong(f.Response) {
 		f.Limit = c.x.Policy.LongestWait()

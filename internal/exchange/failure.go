@@ -44,15 +44,6 @@ func (f *Failure) status() int {
 	return f.Response.StatusCode
 }
 
-// unusable is a success whose body cannot be used.
-type unusable struct {
-	err error
-	id  string // of the job that was created, if the body shows it
-}
-
-func (e *unusable) Error() string { return "unusable response: " + e.err.Error() }
-func (e *unusable) Unwrap() error { return e.err }
-
 // classify reads the error of an attempt.
 func classify(err error, sent *delivery.State) Failure {
 	unsent := sent.Unsent()
@@ -61,9 +52,9 @@ func classify(err error, sent *delivery.State) Failure {
 		unsent = true // it has not been sent, or was rejected with the token before
 	}
 	f := Failure{Err: retry.WithoutURL(err), undone: unsent}
-	var broken *unusable
+	var broken *response.Unusable
 	if errors.As(err, &broken) {
-		f.ID = broken.id
+		f.ID = broken.ID
 	}
 	switch {
 	case errors.As(err, &f.TooLate):

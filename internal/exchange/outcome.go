@@ -52,7 +52,8 @@ func (c *call) outcome(v Verdict) Outcome {
 }
 
 func (c *call) neverBegun(err error) Outcome {
-	c.failure = Failure{Err: err, Text: c.text(err)}
+	err = c.redactor().Error(err)
+	c.failure = Failure{Err: err, Text: err.Error()}
 	return c.outcome(Failed)
 }
 

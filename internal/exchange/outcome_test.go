@@ -303,3 +303,15 @@ func TestTheZeroFailureIsNone(t *testing.T) {
 	assert.True(t, (&Failure{}).None())
 	assert.False(t, (&Failure{Err: io.EOF}).None())
 }
+
+// Other texts than those of a response may be a server's too, and so may those of the errors inside.
+func TestAnErrorShowsNoSecretInside(t *testing.T) {
+	t.Parallel()
+	o := script(fail(&net.OpError{Op: "read", Err: errors.New(`malformed HTTP response "your k3y"`)})).
+		exchanger(attempts(1), with(&authenticator{secrets: []string{"k3y"}})).Do(t.Context(), reading())
+	assert.Equal(t, `read: malformed HTTP response "your [REDACTED]"`, o.Failure.Text)
+	require.EqualError(t, o.Failure.Err, o.Failure.Text)
+	assert.NoError(t, errors.Unwrap(o.Failure.Err))
+	var network net.Error
+	assert.ErrorAs(t, o.Failure.Err, &network)
+}

@@ -6,6 +6,7 @@ package redact
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 	"regexp"
 	"slices"
@@ -68,6 +69,26 @@ func (r *Redactor) Redact(s string) string {
 
 // Clean redacts s and makes one bounded line of it.
 func (r *Redactor) Clean(s string) string { return Line(r.Redact(s)) }
+
+// Error returns err where its text is clean, else an error with the clean text that is in all other respects err. It has
+// no Unwrap: that would lead to the text as it was.
+func (r *Redactor) Error(err error) error {
+	text := err.Error()
+	if clean := r.Clean(text); clean != text {
+		return &cleanError{clean, func() error { return err }}
+	}
+	return err
+}
+
+// cleanError keeps the error behind a function, because no printer and no dump by reflection looks into one.
+type cleanError struct {
+	text string
+	err  func() error
+}
+
+func (e *cleanError) Error() string        { return e.text }
+func (e *cleanError) Is(target error) bool { return errors.Is(e.err(), target) }
+func (e *cleanError) As(target any) bool   { return errors.As(e.err(), target) }
 
 // CleanValue cleans every string in a value that was read from JSON.
 func (r *Redactor) CleanValue(v any) any {

@@ -1,12 +1,17 @@
 package redact
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestEveryFormOfASecretIsRedacted(t *testing.T) {
@@ -62,6 +67,25 @@ func TestCleanValue(t *testing.T) {
 	value := []any{"hunter2\r\n", 55.0, nil, true, map[string]any{"hunter2": []any{"a hunter2"}}}
 	want := []any{"[REDACTED]", 55.0, nil, true, map[string]any{"[REDACTED]": []any{"a [REDACTED]"}}}
 	assert.Equal(t, want, r.CleanValue(value))
+}
+
+func TestErrorIsCleanInside(t *testing.T) {
+	t.Parallel()
+	r := New([]string{"hunter2"})
+	clean := fmt.Errorf("read: %w", io.EOF)
+	assert.Same(t, clean, r.Error(clean))
+
+	raw := &url.Error{Op: "Get", URL: "https://u:p4ss@a", Err: fmt.Errorf("hunter2\n%w", io.EOF)}
+	err := r.Error(raw)
+	require.EqualError(t, err, `Get "https://[REDACTED]@a": [REDACTED] EOF`)
+	require.ErrorIs(t, err, io.EOF)
+	require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.ErrorAs(t, err, new(*url.Error))
+	require.NotErrorAs(t, err, new(*strconv.NumError))
+	require.NoError(t, errors.Unwrap(err))
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		assert.NotContains(t, fmt.Sprintf(verb, err), "hunter2")
+	}
 }
 
 func TestCacheKeepsTheLastRedactor(t *testing.T) {

@@ -18,6 +18,17 @@ var (
 	errEmpty   = errors.New("it is empty")
 )
 
+// Unusable is a success whose body cannot be used.
+type Unusable struct {
+	Err error
+	ID  string // of the job that was created, if the body shows it
+}
+
+func (e *Unusable) Error() string { return "unusable response: " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *Unusable) Unwrap() error { return e.Err }
+
 // CheckIgnored judges the body of a success of which the status says everything; err is what [Read] says about it. A body
 // that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body.
 func CheckIgnored(body []byte, err error, enveloped bool) error {
