@@ -90,15 +90,23 @@ func (e *APIError) Error() string {
 // summary is the message without the operation, for messages that name it themselves.
 func (e *APIError) summary() string {
 	r := response.Error{
-		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, RetryAfter: e.RetryAfter, Attempts: e.Attempts,
+		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, RetryAfter: e.RetryAfter,
 	}
 	for _, f := range e.Fields {
 		r.Fields = append(r.Fields, response.Field{Name: f.Field, Description: f.Description})
 	}
+	text := r.Summary() + afterAttempts(e.Attempts)
 	if e.limit > 0 {
-		return r.Summary() + ": Atlas asks to wait " + short(e.RetryAfter) + ", calls wait " + short(e.limit) + " at the most"
+		text += ": Atlas asks to wait " + short(e.RetryAfter) + ", calls wait " + short(e.limit) + " at the most"
 	}
-	return r.Summary()
+	return text
+}
+
+func afterAttempts(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (after %d attempts)", n)
 }
 
 // Is matches the sentinel of the status.
@@ -274,10 +282,7 @@ func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error
 		return nil
 	}
 	call := func(err error, text string) error {
-		if o.Attempts > 1 {
-			text += fmt.Sprintf(" (after %d attempts)", o.Attempts)
-		}
-		return &CallError{r.Endpoint.Method, r.Path, o.Attempts, o.Duration, err, text}
+		return &CallError{r.Endpoint.Method, r.Path, o.Attempts, o.Duration, err, text + afterAttempts(o.Attempts)}
 	}
 	of := func(f *exchange.Failure) error { // the error of one attempt
 		switch {

@@ -33,7 +33,7 @@ type Field struct{ Name, Description string }
 // Error describes the failure in one line.
 func (e *Error) Error() string { return e.Method + " " + e.Path + ": " + e.Summary() }
 
-// Summary is the message without the request.
+// Summary is the message without the request and the number of attempts.
 func (e *Error) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d", e.StatusCode)
@@ -51,9 +51,6 @@ func (e *Error) Summary() string {
 	}
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, " (retry after %s)", e.RetryAfter)
-	}
-	if e.Attempts > 1 {
-		fmt.Fprintf(&b, " (after %d attempts)", e.Attempts)
 	}
 	return b.String()
 }
