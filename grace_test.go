@@ -111,3 +111,35 @@ func TestTheFailureBeforeTheContextEndedIsTold(t *testing.T) {
 		})
 	}
 }
+
+// The context may end just as a response arrives, or in a grace. The error then tells both.
+func TestAContextThatEndsAsAResponseArrives(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	last := func(status int) func(*http.Request) (*http.Response, error) {
+		return func(req *http.Request) (*http.Response, error) {
+			if n++; n == 2 {
+				cancel()
+			}
+			return reply(status, "", "Retry-After", "0")(req)
+		}
+	}
+	_, err := script(last(503)).client(t).Migrations.Get(ctx, destinationID, validID)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, ErrServer)
+	require.EqualError(t, err, messagePrefix+"GET "+getPath+": context canceled while waiting to retry after: 503 Service Unavailable (after 2 attempts)")
+
+	synctest.Test(t, func(t *testing.T) {
+		for _, status := range []int{429, 503} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			s := script(after(5*time.Second, reply(status, "")))
+			_, err := waits["complete"](s.client(t, WithWaitDefaults(WithCallOptions(WithGrace(time.Minute)))), ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorAs(t, err, new(*APIError))
+			assert.Len(t, s.requests, 1)
+		}
+	})
+}

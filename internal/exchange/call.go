@@ -141,11 +141,17 @@ func (c *call) checkRetry(ctx context.Context, _ *http.Response, err error) (boo
 	return true, nil
 }
 
-// retries reports whether there is another attempt, and draws the wait before it.
+// retries reports whether there is another attempt, and draws the wait before it. The context may have ended just as the
+// response arrived, or in a grace.
 func (c *call) retries(ctx context.Context) bool {
 	f := &c.failure
-	allowed := f.transient && (f.undone || !c.delivery.Once)
-	if !allowed || ctx.Err() != nil || c.attempts >= c.maxAttempts() || f.Limit > 0 {
+	switch {
+	case !f.transient || !f.undone && c.delivery.Once:
+		return false
+	case ctx.Err() != nil:
+		c.waiting = f.Response != nil
+		return false
+	case c.attempts >= c.maxAttempts() || f.Limit > 0:
 		return false
 	}
 	c.wait = c.x.Policy.Backoff(c.attempts, f.Response)

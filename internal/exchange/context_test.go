@@ -134,6 +134,42 @@ func TestAContextThatEndsBetweenTwoAttempts(t *testing.T) {
 	}
 }
 
+func TestAContextThatEndsAsAResponseArrives(t *testing.T) {
+	t.Parallel()
+	later := reply(503, "", "Retry-After", "0")
+	for _, tc := range []struct {
+		name string
+		*Request
+		reply    step
+		attempts int
+		want     Verdict
+		waiting  bool
+	}{
+		{"read", reading(), reply(503, ""), 5, Failed, true},
+		{"last attempt of a read", reading(), reply(503, ""), 1, Failed, true},
+		{"read that was rejected", reading(), reply(403, ""), 5, Failed, false},
+		{"cutover", cutting(), reply(408, ""), 5, Failed, true},
+		{"creation that was not carried out", creating(), later, 5, Failed, true},
+		{"creation that may have been carried out", creating(), reply(503, ""), 5, Unknown, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s := script(func(req *http.Request) (*http.Response, error) {
+				cancel()
+				return tc.reply(req)
+			})
+			o := s.exchanger(attempts(tc.attempts)).Do(ctx, tc.Request)
+			assert.Equal(t, tc.want, o.Verdict)
+			assert.Equal(t, tc.waiting, o.Waiting)
+			assert.ErrorIs(t, o.Ended, context.Canceled)
+			assert.NotNil(t, o.Failure.Response)
+			assert.Len(t, s.requests, 1)
+		})
+	}
+}
+
 // A wait that ends after the deadline is not begun.
 func TestAWaitThatDoesNotFitTheDeadline(t *testing.T) {
 	t.Parallel()
