@@ -167,6 +167,17 @@ func TestASuccessThatIsAPageIsNone(t *testing.T) {
 	require.NoError(t, cutover(reply(202, "")))
 }
 
+// A cutover that is taken for done although it is not lets a user end the maintenance of the source.
+func TestACutoverWithAnErrorIsNotDone(t *testing.T) {
+	t.Parallel()
+	cutover := func(body string) error {
+		return script(reply(200, body)).client(t, once).Migrations.Cutover(t.Context(), destinationID, validID)
+	}
+	require.ErrorContains(t, cutover(`{"errorCode":"NOT_READY","detail":"too early"}`), "unusable response: it is an error: NOT_READY: too early")
+	require.ErrorIs(t, cutover(`{"error":409,"errorCode":"NOT_READY","status":"x"}`), ErrConflict)
+	require.NoError(t, cutover(`{"_id":"`+validID+`","groupId":"`+validID+`","sourceGroupId":"`+validID+`","status":"PENDING"}`))
+}
+
 // A failure may hide in a success, with an envelope and without.
 func TestAnErrorInsideASuccessIsThatError(t *testing.T) {
 	t.Parallel()

@@ -113,21 +113,19 @@ func statusNumber(raw json.RawMessage) (int, bool) {
 
 // statusInside returns the status of the Atlas error that the body of a success may be, else the one it was given.
 //
-// Such an error has a status from 400 as "error", which no resource has. Atlas may add members to its resources at any
-// time, so what has the member that makes it a resource is one: a job has an "_id", a link-token a "linkToken", a
-// connection a "status", and a list of projects is not an object.
+// Such an error has a status from 400 as "error", and nearly always an "errorCode". Atlas may add members to its resources
+// at any time. So what has an "_id" or a "linkToken" is a job or a token, which must not be lost, and what has a "status"
+// is a connection unless there is an "errorCode" too. A list of projects is not an object.
 func statusInside(status int, body []byte) int {
 	if !bytes.Contains(body, []byte(`"error"`)) { // nearly every success is done here
 		return status
 	}
 	var members map[string]json.RawMessage
-	if json.Unmarshal(body, &members) != nil {
+	if json.Unmarshal(body, &members) != nil || members["_id"] != nil || members["linkToken"] != nil {
 		return status
 	}
-	for _, name := range []string{"_id", "linkToken", "status"} {
-		if _, resource := members[name]; resource {
-			return status
-		}
+	if code, _ := stringOf(members["errorCode"]); code == "" && members["status"] != nil {
+		return status
 	}
 	if inside, ok := statusNumber(members["error"]); ok && inside >= http.StatusBadRequest {
 		return inside

@@ -6,9 +6,11 @@ package response
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/livemigration/livemigration-go/internal/redact"
 )
@@ -30,11 +32,15 @@ func (e *Unusable) Error() string { return "unusable response: " + e.Err.Error()
 func (e *Unusable) Unwrap() error { return e.Err }
 
 // CheckIgnored judges the body of a success of which the status says everything; err is what [Read] says about it. A body
-// that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body.
+// that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body. An
+// error of Atlas is no success, whatever else is in it.
 func CheckIgnored(body []byte, err error, enveloped bool) error {
+	var inside Error
 	switch {
 	case err != nil && enveloped:
 		return err
+	case inside.readAtlasError(body, redact.New(nil)):
+		return fmt.Errorf("it is an error: %s", cmp.Or(strings.Trim(inside.Code+": "+inside.Detail, ": "), "without a code"))
 	case len(bytes.TrimSpace(body)) == 0 || json.Valid(body) || err != nil && beginsAsJSON(body):
 		return nil
 	default:
