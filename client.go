@@ -236,13 +236,22 @@ func decodeResult(e *endpoint.Endpoint, ids []identifier, data []byte, err error
 	if checked, ok := result.(checked); ok && err == nil {
 		err = checked.check(asked)
 	}
-	if !e.Creates() {
+	if !e.Creates() || e.SecretResponse {
 		return "", err
 	}
-	if id = response.StringMember(data, "_id"); checkID("", id) != nil {
-		return "", err
+	if id = response.StringMember(data, "_id"); checkID("", id) == nil {
+		return id, err
 	}
-	return id, err
+	return "", withOddID(err, response.Member(data, "_id"))
+}
+
+// withOddID adds to err what stands in the place of the id of a new job: a person may find the job by it.
+func withOddID(err error, raw []byte) error {
+	const most = 200 // what is longer is no id in any form
+	if err == nil || len(raw) == 0 || len(raw) > most || string(raw) == "null" {
+		return err
+	}
+	return fmt.Errorf("%w; its _id is %s", err, raw)
 }
 
 // closeError is why Close failed.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -217,7 +218,7 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 		{"425", "425 Too Early", reply(425, ""), true},
 		{"460", "460", reply(460, ""), true},
 		{"499", "499", reply(499, ""), true},
-		{"success without id", "unusable response: no _id in it", reply(201, `{"status":"NEW"}`), true},
+		{"success without id", "unusable response: no well-formed _id in it", reply(201, `{"status":"NEW"}`), true},
 		{"success that is HTML", "unusable response: it is not JSON: please log in", reply(201, "<html>please log in"), true},
 		{"empty success", "unusable response: it is empty", reply(201, ""), true},
 		{"a gateway's own status", "520: oops", reply(520, "<b>oops"), true},
@@ -247,5 +248,31 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 				assert.Equal(t, api.StatusCode >= 500, errors.Is(err, ErrServer))
 			}
 		})
+	}
+}
+
+// Nothing else finds the job again, so what stands in the place of its id is shown to a person.
+func TestAnOddIDOfANewMigrationIsShown(t *testing.T) {
+	t.Parallel()
+	const upper = "6560F2A46560F2A46560F2A4"
+	for name, tc := range map[string]struct{ body, want string }{
+		"upper case":    {`{"_id":"` + upper + `","status":"NEW"}`, `no well-formed _id in it; its _id is "` + upper + `"`},
+		"an object":     {`{"_id":{"$oid":"` + validID + `"},"status":"NEW"}`, `no well-formed _id in it; its _id is {"$oid":"` + validID + `"}`},
+		"a secret":      {`{"_id":"hunter2\u0007` + upper + `"}`, `its _id is "[REDACTED]\u0007` + upper + `"`},
+		"a broken body": {`{"_id":7,"status":tru`, "its _id is 7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			req := validRequest()
+			req.Source.Username, req.Source.Password = "u", "hunter2"
+			_, err := script(reply(201, tc.body)).client(t).Migrations.Create(t.Context(), destinationID, req)
+			require.True(t, MayHaveCreated(err))
+			assert.ErrorContains(t, err, tc.want)
+		})
+	}
+	for _, body := range []string{`{"_id":null,"status":"NEW"}`, `{"_id":"` + strings.Repeat("x", 300) + `"}`} {
+		_, err := script(reply(201, body)).client(t).Migrations.Create(t.Context(), destinationID, validRequest())
+		require.True(t, MayHaveCreated(err))
+		assert.NotContains(t, err.Error(), "its _id is")
 	}
 }

@@ -95,10 +95,8 @@ func (v *Validation) UnmarshalJSON(data []byte) error {
 // another job, or one that tells nothing. Without a status beside the right id the rest is used.
 func checkJob(id, status, asked string) error {
 	switch {
-	case asked == "" && id == "":
-		return errors.New("no _id in it")
 	case asked == "" && checkID("", id) != nil:
-		return errors.New("its _id is not an id")
+		return errors.New("no well-formed _id in it")
 	case asked != "" && id != "" && id != asked:
 		return errors.New("it is about another job")
 	case id == "" && status == "":

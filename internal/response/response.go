@@ -67,27 +67,30 @@ func beginsAsJSON(body []byte) bool {
 	return len(body) > 0 && (body[0] == '{' || body[0] == '[')
 }
 
-// StringMember finds a member of a JSON object of which perhaps only the beginning arrived. It is empty when the member
-// is not there as a whole.
+// StringMember is a [Member] that is a string, empty when it is none.
 func StringMember(data []byte, name string) string {
+	text, _ := stringOf(Member(data, name))
+	return text
+}
+
+// Member finds a member of a JSON object of which perhaps only the beginning arrived. It is nil when the member is not
+// there as a whole.
+func Member(data []byte, name string) json.RawMessage {
 	tokens := json.NewDecoder(bytes.NewReader(data))
 	if start, err := tokens.Token(); err != nil || start != json.Delim('{') {
-		return ""
+		return nil
 	}
 	for tokens.More() {
 		key, err := tokens.Token()
-		if err != nil {
-			return ""
+		var value json.RawMessage
+		if err != nil || tokens.Decode(&value) != nil {
+			return nil
 		}
-		var value any
-		if tokens.Decode(&value) != nil {
-			return ""
-		}
-		if text, ok := value.(string); ok && key == name {
-			return text
+		if key == name {
+			return value
 		}
 	}
-	return ""
+	return nil
 }
 
 // Decode reads JSON into result, as leniently as [Lenient] unless result reads itself. Its errors do not show names of Go

@@ -99,6 +99,12 @@ func TestStringMember(t *testing.T) {
 	}
 }
 
+func TestMember(t *testing.T) {
+	t.Parallel()
+	assert.JSONEq(t, `{"$oid":"x"}`, string(Member([]byte(`{"_id":{"$oid":"x"},"status":"N`), "_id")))
+	assert.Nil(t, Member([]byte(`{"_id":{"$oid":"x"`), "_id"))
+}
+
 // selfReading is a result that reads its JSON itself, and strictly.
 type selfReading struct {
 	Inner struct {
