@@ -1,7 +1,10 @@
 package livemigration
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -70,4 +73,22 @@ func TestIDsFromFlagsAndFiles(t *testing.T) {
 	}
 	_, err = ParseAPIVersion("unknown")
 	require.ErrorIs(t, err, ErrInvalidRequest)
+}
+
+// A key that was pasted in the place of an id must not wait for its turn, nor be printed by a wait that ends there.
+func TestAMalformedIDDoesNotBeginAWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := script(reply(200, migrationJSON)).client(t, WithRateLimit(1, 1))
+		_, err := client.Migrations.Get(t.Context(), destinationID, validID)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err = client.Migrations.WaitComplete(ctx, destinationID, "mdb_sa_sk_pasted")
+		require.EqualError(t, err, "livemigration: invalid request: migration id has 16 characters; must be 24 lower-case hexadecimal digits")
+		_, err = client.Validations.Wait(ctx, "mdb_sa_sk_pasted", validID)
+		require.EqualError(t, err, "livemigration: invalid request: project id has 16 characters; must be 24 lower-case hexadecimal digits")
+		assert.Zero(t, time.Since(begun))
+	})
 }

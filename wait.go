@@ -40,7 +40,8 @@ func WithPollInterval(minimum, maximum time.Duration) WaitOption {
 	}
 }
 
-// WithOnUpdate calls update with every state observed, in the goroutine of the caller.
+// WithOnUpdate calls update with the state after each successful poll, also when nothing has changed, in the goroutine of
+// the caller.
 func WithOnUpdate[T Migration | Validation](update func(*T)) WaitOption {
 	return func(s *waitSettings) {
 		switch update := any(update).(type) {
@@ -94,6 +95,11 @@ func (s *waitSettings) apply(opts []WaitOption) {
 			opt(s)
 		}
 	}
+}
+
+// found are all violations, those of the options for calls included.
+func (s *waitSettings) found() []FieldViolation {
+	return slices.Concat(s.violations, newCallSettings(s.callOptions).violations)
 }
 
 // Wait polls a validation until it ends. With an error it returns the last state observed too: a
@@ -186,7 +192,7 @@ func (w *watch[T]) until(ctx context.Context, enough func(*T) bool) (last *T, er
 // states yields states until one is final.
 func (w *watch[T]) states(ctx context.Context) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		if err := invalidRequest(append(checkContext(ctx), w.settings.violations...)); err != nil {
+		if err := invalidRequest(w.violations(ctx)); err != nil {
 			yield(nil, err)
 			return
 		}
@@ -208,6 +214,16 @@ func (w *watch[T]) states(ctx context.Context) iter.Seq2[*T, error] {
 			}
 		}
 	}
+}
+
+// violations gathers everything that is wrong with a wait. A malformed id could be a key that was taken for one, so it
+// goes no further.
+func (w *watch[T]) violations(ctx context.Context) []FieldViolation {
+	found := checkContext(ctx)
+	for _, id := range w.ids {
+		found = append(found, id.violations()...)
+	}
+	return append(found, w.settings.found()...)
 }
 
 func (w *watch[T]) job(ctx context.Context) poll.Job[T] {
@@ -262,13 +278,10 @@ func passing(err error) bool {
 	return !errors.Is(err, ErrInvalidRequest) && !retry.Permanent(err)
 }
 
-// error is that of a wait which ended before its job did. A rejected id is left as it is: a message with that id could
-// show a key that was taken for one.
+// error is that of a wait which ended before its job did.
 func (w *watch[T]) error(ctx context.Context, err error) error {
-	var ended *poll.Ended
-	if !errors.As(err, &ended) || errors.Is(err, ErrInvalidRequest) {
-		return ended.Err
-	}
+	ended := &poll.Ended{Err: err}
+	errors.As(err, &ended)
 	e := &WaitError{Job: w.what + " " + w.ids[1].segment(), Outage: ended.Outage.Round(time.Second), Err: ended.Err}
 	var late *pacing.TooLate
 	switch {

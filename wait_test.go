@@ -314,6 +314,10 @@ func TestWaitsRejectWhatCannotBe(t *testing.T) {
 			_, err := client.Migrations.WaitComplete(t.Context(), destinationID, "k")
 			return err
 		},
+		`header "Authorization" is set by the client`: func() error {
+			_, err := waits["ready"](client, t.Context(), WithCallOptions(WithHeader("Authorization", "hunter2")))
+			return err
+		},
 		"ctx must not be nil": func() error {
 			_, err := waits["ready"](client, nil)
 			return err
