@@ -115,9 +115,9 @@ var (
 // MONGODB_ATLAS_BASE_URL, else MONGODB_ATLAS_OPS_MANAGER_URL, else the default. With [WithBaseURL] these are not read.
 // A malformed base URL is an error, so that keys of Atlas for Government never reach the public Atlas.
 func NewClientFromEnv(opts ...Option) (*Client, error) {
-	credentials, err := CredentialsFromEnv()
-	if err != nil {
-		return nil, err
+	credentials, missing := credentialsFromEnv()
+	if missing != nil { // named with everything else that is wrong
+		credentials = &builtIn{"CredentialsFromEnv", func(*url.URL, http.RoundTripper) (http.RoundTripper, error) { return nil, missing }}
 	}
 	cfg := newConfig("NewClientFromEnv", opts)
 	for _, name := range baseURLVariables {
@@ -138,6 +138,15 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 // One half of a service account is an error, also beside a complete key. The error is [ErrInvalidConfig]. It names what
 // is missing, never a value.
 func CredentialsFromEnv() (Credentials, error) {
+	credentials, missing := credentialsFromEnv()
+	if missing != nil {
+		return nil, &configError{"credentials from the environment", []error{missing}}
+	}
+	return credentials, nil
+}
+
+// credentialsFromEnv fails with what is not set.
+func credentialsFromEnv() (Credentials, error) {
 	if token := firstVariable(accessTokenVariables); token != "" {
 		return accessToken(token), nil
 	}
@@ -148,12 +157,13 @@ func CredentialsFromEnv() (Credentials, error) {
 		return ServiceAccount(account[0], account[1]), nil
 	case keyErr == nil && !accountErr.half:
 		return APIKey(key[0], key[1]), nil
-	case keyErr != nil && keyErr.half && !accountErr.half:
-		return nil, keyErr.err()
 	case accountErr.half:
-		return nil, accountErr.err()
+		return nil, accountErr
+	case keyErr.half:
+		return nil, keyErr
 	default:
-		return nil, (&missingVariables{text: keyErr.text + ", or for a service account: " + accountErr.text}).err()
+		return nil, &missingVariables{text: keyErr.text + ", or for a service account: " + accountErr.text +
+			", or for an access token: " + strings.Join(accessTokenVariables, " or ")}
 	}
 }
 
@@ -163,9 +173,7 @@ type missingVariables struct {
 	half bool // of the two, one is there
 }
 
-func (m *missingVariables) err() error {
-	return &configError{"credentials from the environment", []error{errors.New("not set: " + m.text)}}
-}
+func (m *missingVariables) Error() string { return "not set: " + m.text }
 
 // pairFromEnv reads two values that belong together.
 func pairFromEnv(first, second []string) (pair [2]string, missing *missingVariables) {

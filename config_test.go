@@ -66,6 +66,8 @@ func TestClientFromTheEnvironment(t *testing.T) {
 		"half an account":                {with(key, "MONGODB_ATLAS_CLIENT_ID", id), nil, "not set: MONGODB_ATLAS_CLIENT_SECRET"},
 		"a token with white space":       {with(nil, "MONGODB_ATLAS_ACCESS_TOKEN", "a b"), nil, "the access token has white space"},
 		"everything that is wrong":       {with(key, "MONGODB_ATLAS_BASE_URL", "nonsense"), []livemigration.Option{livemigration.WithTimeout(-1)}, "WithTimeout: the timeout must be positive; MONGODB_ATLAS_BASE_URL: "},
+		"everything, without keys": {with(nil, "MONGODB_ATLAS_BASE_URL", "nonsense"), []livemigration.Option{livemigration.WithTimeout(-1)},
+			"WithTimeout: the timeout must be positive; MONGODB_ATLAS_BASE_URL: the base URL must be absolute, such as https://cloud.mongodb.com; credentials: not set: MONGODB_ATLAS_PUBLIC_API_KEY"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			setEnv(t, tc.env)

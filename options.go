@@ -140,7 +140,7 @@ func newConfig(maker string, opts []Option) *config {
 	c.reject(c.pacing.ceiling && (c.pacing.perMinute < 1 || c.pacing.burst < 1), "WithRateLimit: perMinute and burst must be positive")
 	c.reject(slices.ContainsFunc(c.wrappers, func(wrap func(http.RoundTripper) http.RoundTripper) bool { return wrap == nil }),
 		"WithTransportWrapper: the function must not be nil")
-	for _, v := range newWaitSettings(1, 1, c.waitDefaults, nil, true).violations {
+	for _, v := range newWaitSettings(1, 1, c.waitDefaults, nil, true).found() {
 		c.reject(true, "WithWaitDefaults: "+v.String())
 	}
 	c.reject(!retry.Policy(c.retry).Valid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
@@ -184,11 +184,16 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// authenticate puts the transport of the credentials around base. Without an origin they cannot be asked for it.
+// authenticate puts the transport of the credentials around base. Without an origin those of this package still say what
+// is wrong with them.
 func (c *config) authenticate(credentials Credentials, origin *url.URL, base http.RoundTripper) http.RoundTripper {
 	c.reject(credentials == nil, "the credentials must not be nil")
-	if credentials == nil || origin == nil {
+	_, own := credentials.(*builtIn)
+	if credentials == nil || origin == nil && !own {
 		return nil
+	}
+	if origin == nil {
+		origin = &url.URL{Scheme: "https", Host: "nowhere.invalid"} // the client is not made
 	}
 	transport, err := credentials.Transport(origin, base)
 	if err != nil {

@@ -64,6 +64,8 @@ func TestNewClientRejectsWhatCanNeverWork(t *testing.T) {
 		"backoff upside down": {keys, []Option{WithRetryPolicy(RetryPolicy{MinBackoff: 2, MaxBackoff: 1})}, "WithRetryPolicy:"},
 		"no timeout":          {keys, []Option{WithTimeout(0)}, "WithTimeout: the timeout must be positive"},
 		"header injection":    {keys, []Option{WithUserAgent("a\r\nb: c")}, "WithUserAgent: the product must not hold control characters"},
+		"a rejected header":   {keys, []Option{WithWaitDefaults(WithCallOptions(WithHeader("Authorization", "hunter2")))}, `WithWaitDefaults: header "Authorization" is set by the client`},
+		"URL and keys":        {APIKey("", "hunter2"), []Option{WithBaseURL("hunter2")}, "WithBaseURL: the base URL must be absolute, such as https://cloud.mongodb.com; credentials: the public key is empty"},
 		"all at once":         {nil, []Option{WithAPIVersion(7), WithTimeout(-1)}, "WithTimeout: the timeout must be positive; WithAPIVersion: the version must be APIv2 or APIv1; the credentials must not be nil"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +221,7 @@ func TestCredentialsFromEnv(t *testing.T) {
 		err  string
 		want []string
 	}{
-		{"nothing", nil, notSet + public + ", and " + private + ", or for a service account: " + id + ", and " + secret, nil},
+		{"nothing", nil, notSet + public + ", and " + private + ", or for a service account: " + id + ", and " + secret + ", or for an access token: MONGODB_ATLAS_ACCESS_TOKEN", nil},
 		{"private only", map[string]string{"MONGODB_ATLAS_PRIVATE_KEY": "hunter2"}, notSet + public, nil},
 		{"blank private", map[string]string{"MONGODB_ATLAS_PUBLIC_KEY": "hunter2", "MONGODB_ATLAS_PRIVATE_KEY": " "}, notSet + private, nil},
 		{"short names", key, "", []string{"public", "private"}},
