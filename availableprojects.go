@@ -53,8 +53,8 @@ func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 		}
 		names = append(names, d.Name)
 	}
-	return Source{}, nil, invalidRequest([]FieldViolation{{"cluster name", redact.Line(fmt.Sprintf(
-		"must be that of a cluster of project %s: %s", p.ProjectID, cmp.Or(strings.Join(names, ", "), "it has none")))}})
+	return Source{}, nil, invalidRequest([]FieldViolation{{"cluster name", redact.Line(fmt.Sprintf("is unknown: project %s has no cluster %q; it has %s",
+		cmp.Or(p.Name, string(p.ProjectID)), clusterName, cmp.Or(strings.Join(names, ", "), "none")))}})
 }
 
 // List lists what can be migrated to an Atlas organization. The list is empty while no source organization is

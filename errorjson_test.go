@@ -80,7 +80,9 @@ func TestTheSourceOfADeployment(t *testing.T) {
 	require.NoError(t, (&MigrationRequest{Source: source, Destination: Destination{ClusterName: "x"}, MigrationHosts: hosts}).Validate(APIv2))
 	_, _, err = p.Source("c")
 	require.ErrorIs(t, err, ErrInvalidRequest)
-	assert.ErrorContains(t, err, "cluster name must be that of a cluster of project "+string(sourceID)+": a, b")
+	require.EqualError(t, err, "livemigration: invalid request: cluster name is unknown: project "+string(sourceID)+` has no cluster "c"; it has a, b`)
+	_, _, err = AvailableProject{Name: "Payments", ProjectID: sourceID}.Source("c")
+	require.EqualError(t, err, `livemigration: invalid request: cluster name is unknown: project Payments has no cluster "c"; it has none`)
 }
 
 func TestWhyAWaitIsGivenUp(t *testing.T) {

@@ -79,7 +79,7 @@ func TestEverythingInvalidIsNamedAtOnceAndNothingSent(t *testing.T) {
 	require.ErrorAs(t, err, &invalid)
 	assert.Equal(t, []FieldViolation{
 		{"ctx", "must not be nil"},
-		{"project id", "has 1 characters; must be 24 lower-case hexadecimal digits"},
+		{"project id", "has 1 character; must be 24 lower-case hexadecimal digits"},
 		{"source.clusterName", "is required"},
 		{`header "Authorization"`, "is set by the client"},
 	}, invalid.Violations)

@@ -88,7 +88,11 @@ func checkID(field, id string) []FieldViolation {
 	case id == "":
 		return []FieldViolation{{Field: field, Description: "is empty; " + want}}
 	case len(id) != idLength:
-		return []FieldViolation{{Field: field, Description: fmt.Sprintf("has %d characters; %s", utf8.RuneCountInString(id), want)}}
+		n, plural := utf8.RuneCountInString(id), "s"
+		if n == 1 {
+			plural = ""
+		}
+		return []FieldViolation{{Field: field, Description: fmt.Sprintf("has %d character%s; %s", n, plural, want)}}
 	}
 	for i := range len(id) {
 		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {

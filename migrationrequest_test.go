@@ -46,7 +46,7 @@ func TestMigrationRequestRules(t *testing.T) {
 		{"source project missing", both, func(r *MigrationRequest) { r.Source.ProjectID = "" },
 			[]FieldViolation{{"source.groupId", "is empty; must be 24 lower-case hexadecimal digits"}}},
 		{"source project malformed", both, func(r *MigrationRequest) { r.Source.ProjectID = "x" },
-			[]FieldViolation{{"source.groupId", "has 1 characters; must be 24 lower-case hexadecimal digits"}}},
+			[]FieldViolation{{"source.groupId", "has 1 character; must be 24 lower-case hexadecimal digits"}}},
 		{"source cluster blank", both, func(r *MigrationRequest) { r.Source.ClusterName = " " },
 			[]FieldViolation{{"source.clusterName", "is required"}}},
 		{"a source without authentication", both, func(r *MigrationRequest) { r.Source.Username, r.Source.Password = "", "" }, nil},

@@ -298,6 +298,9 @@ func (w *watch[T]) error(ctx context.Context, err error) error {
 	case e.Outage > 0:
 		e.why = fmt.Sprintf("no success for %s, the last failure: ", e.Outage)
 	}
+	if ctx.Err() != nil && errors.Is(e.Err, ctx.Err()) {
+		e.then = "; it continues in Atlas"
+	}
 	return e
 }
 
@@ -326,13 +329,15 @@ type WaitError struct {
 	// Err is what ended the wait: an [*APIError], a [*CallError], a [*PacingError], or the error of the context.
 	Err error
 
-	why string
+	why, then string
 }
 
 // Error is one line.
 func (e *WaitError) Error() string { return messagePrefix + e.summary() }
 
-func (e *WaitError) summary() string { return "waiting for " + e.Job + ": " + e.why + summaryOf(e.Err) }
+func (e *WaitError) summary() string {
+	return "waiting for " + e.Job + ": " + e.why + summaryOf(e.Err) + e.then
+}
 
 // Unwrap returns Err.
 func (e *WaitError) Unwrap() error { return e.Err }

@@ -265,7 +265,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.Equal(t, 3*time.Second, time.Since(start))
 			assert.Equal(t, MigrationWorking, m.Status)
-			assert.EqualError(t, err, "livemigration: waiting for migration "+validID+": context deadline exceeded")
+			assert.EqualError(t, err, "livemigration: waiting for migration "+validID+": context deadline exceeded; it continues in Atlas")
 		})
 	})
 	t.Run("in an outage it says what failed", func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestWaitsRejectWhatCannotBe(t *testing.T) {
 			_, err := client.Validations.Wait(t.Context(), destinationID, validID, WithOnUpdate(func(*Migration) {}))
 			return err
 		},
-		"migration id has 1 characters; must be 24 lower-case hexadecimal digits": func() error {
+		"migration id has 1 character; must be 24 lower-case hexadecimal digits": func() error {
 			_, err := client.Migrations.WaitComplete(t.Context(), destinationID, "k")
 			return err
 		},
