@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -68,6 +69,22 @@ func TestJobsInOneLine(t *testing.T) {
 	logger.Info("x", "job", Validation{ID: validID, Status: ValidationPending})
 	assert.Equal(t, "level=INFO msg=x job.migration_id="+validID+" job.state=WORKING job.ready_for_cutover=true job.lag=1m12s\n"+
 		"level=INFO msg=x job.validation_id="+validID+" job.state=PENDING\n", log.String())
+}
+
+func TestJobsShowNoUserinfo(t *testing.T) {
+	t.Parallel()
+	const uri = "mongodb://u:hunter2@vm001"
+	m := Migration{ID: validID, Status: uri, MigrationHosts: []string{uri, uri}}
+	v := Validation{ID: validID, Status: uri, ErrorMessage: "cannot reach " + uri}
+	assert.Equal(t, "migration "+validID+" mongodb://[REDACTED]@vm001, on mongodb://[REDACTED]@vm001 and mongodb://[REDACTED]@vm001", m.String())
+	for _, job := range []interface {
+		fmt.Stringer
+		slog.LogValuer
+	}{m, v} {
+		assert.NotContains(t, job.String(), "hunter2")
+		assert.NotContains(t, job.LogValue().String(), "hunter2")
+		assert.Contains(t, job.LogValue().String(), "vm001")
+	}
 }
 
 func TestTheSourceOfADeployment(t *testing.T) {

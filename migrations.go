@@ -62,7 +62,7 @@ func seconds(seconds int64) time.Duration {
 	return time.Duration(max(-most, min(seconds, most))) * time.Second
 }
 
-// String is one line: id, status, lag and hosts.
+// String is one line: id, status, lag and hosts, without the userinfo of URIs.
 func (m Migration) String() string {
 	text := "migration " + string(m.ID) + " " + cmp.Or(string(m.Status), "without a status")
 	if m.ReadyForCutover {
@@ -74,13 +74,13 @@ func (m Migration) String() string {
 	if len(m.MigrationHosts) > 0 {
 		text += ", on " + strings.Join(m.MigrationHosts, " and ")
 	}
-	return redact.Line(text)
+	return redact.New(nil).Clean(text)
 }
 
 // LogValue is a group of migration_id, state, ready_for_cutover and lag.
 func (m Migration) LogValue() slog.Value {
 	attrs := []slog.Attr{
-		slog.String("migration_id", string(m.ID)), slog.String("state", redact.Line(string(m.Status))), slog.Bool("ready_for_cutover", m.ReadyForCutover),
+		slog.String("migration_id", string(m.ID)), slog.String("state", redact.New(nil).Clean(string(m.Status))), slog.Bool("ready_for_cutover", m.ReadyForCutover),
 	}
 	if lag, ok := m.Lag(); ok {
 		attrs = append(attrs, slog.Duration("lag", lag))

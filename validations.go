@@ -40,20 +40,20 @@ const (
 // Final reports whether the job has ended; false for unknown values.
 func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == ValidationFailed }
 
-// String is one line: id, status and reason.
+// String is one line: id, status and reason, without the userinfo of URIs.
 func (v Validation) String() string {
 	text := "validation " + string(v.ID) + " " + cmp.Or(string(v.Status), "without a status")
 	if v.ErrorMessage != "" {
 		text += ": " + v.ErrorMessage
 	}
-	return redact.Line(text)
+	return redact.New(nil).Clean(text)
 }
 
 // LogValue is a group of validation_id, state and error.
 func (v Validation) LogValue() slog.Value {
-	attrs := []slog.Attr{slog.String("validation_id", string(v.ID)), slog.String("state", redact.Line(string(v.Status)))}
+	attrs := []slog.Attr{slog.String("validation_id", string(v.ID)), slog.String("state", redact.New(nil).Clean(string(v.Status)))}
 	if v.ErrorMessage != "" {
-		attrs = append(attrs, slog.String("error", redact.Line(v.ErrorMessage)))
+		attrs = append(attrs, slog.String("error", redact.New(nil).Clean(v.ErrorMessage)))
 	}
 	return slog.GroupValue(attrs...)
 }
