@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -183,6 +184,12 @@ func (c *checker) text(field, value string) {
 		"must be valid UTF-8 without control characters")
 }
 
+// name takes the name of a database, a collection or a field as MongoDB does.
+func (c *checker) name(field, value, missing string) {
+	c.reject(value == "", field, missing)
+	c.reject(!utf8.ValidString(value) || strings.ContainsRune(value, 0), field, "must be valid UTF-8 without NUL")
+}
+
 // id adds the violations of an id under the JSON path at which it stands.
 func (c *checker) id(field string, id identifier) {
 	for _, v := range id.violations() {
@@ -247,8 +254,8 @@ func (s *Sharding) check(c *checker) {
 		if !again {
 			seen[whole] = i
 		}
-		c.require(path+".database", entry.Database)
-		c.require(path+".collection", entry.Collection)
+		c.name(path+".database", entry.Database, "is required")
+		c.name(path+".collection", entry.Collection, "is required")
 		entry.ShardCollection.check(c, path+".shardCollection.key")
 	}
 }
@@ -257,11 +264,10 @@ func (k *ShardKeys) check(c *checker, path string) {
 	c.reject(len(k.Key) == 0, path, "must hold at least one field")
 	for i, field := range k.Key {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		c.reject(field.Field == "", at, "must name a field")
-		c.text(at, field.Field)
+		c.name(at, field.Field, "must name a field")
 		c.reject(field.Order != Ascending && field.Order != Hashed, at, `must be 1 (Ascending) or "hashed" (Hashed)`)
-		for _, earlier := range k.Key[:i] {
-			c.reject(field.Field != "" && earlier.Field == field.Field, at, "names a field of the key twice")
+		if first := slices.Index(k.Key, field); field.Field != "" && first < i {
+			c.reject(true, at, fmt.Sprintf("is equal to %s[%d]", path, first))
 		}
 	}
 }

@@ -111,11 +111,21 @@ func TestMigrationRequestRules(t *testing.T) {
 			{"sharding.shardingEntries[0].shardCollection.key", "must hold at least one field"}}},
 		{"unusable shard key", APIv2, func(r *MigrationRequest) {
 			*r = shardedRequest()
-			r.Sharding.Entries[0].ShardCollection.Key = []ShardKeyField{{"", Ascending}, {"a", 0}, {"b", Hashed}, {"b", Ascending}}
+			r.Sharding.Entries[0].ShardCollection.Key = []ShardKeyField{{"", Ascending}, {"a", 0}, {"b", Hashed}, {"b", Ascending}, {"b", Hashed}}
 		}, []FieldViolation{
 			{"sharding.shardingEntries[0].shardCollection.key[0]", "must name a field"},
 			{"sharding.shardingEntries[0].shardCollection.key[1]", `must be 1 (Ascending) or "hashed" (Hashed)`},
-			{"sharding.shardingEntries[0].shardCollection.key[3]", "names a field of the key twice"}}},
+			{"sharding.shardingEntries[0].shardCollection.key[4]", "is equal to sharding.shardingEntries[0].shardCollection.key[2]"}}},
+		{"names as MongoDB takes them", APIv2, func(r *MigrationRequest) {
+			r.Sharding = &Sharding{Entries: []ShardEntry{{"d\tb", " ", ShardKeys{[]ShardKeyField{{"a", Ascending}, {"a", Hashed}, {"\u0085", Ascending}, {" ", Hashed}}}}}}
+		}, nil},
+		{"names that MongoDB does not take", APIv2, func(r *MigrationRequest) {
+			r.Sharding = &Sharding{Entries: []ShardEntry{{"a\x00", "\xff", ShardKeys{[]ShardKeyField{{"\x00", Ascending}, {"\xff", Ascending}}}}}}
+		}, []FieldViolation{
+			{"sharding.shardingEntries[0].database", "must be valid UTF-8 without NUL"},
+			{"sharding.shardingEntries[0].collection", "must be valid UTF-8 without NUL"},
+			{"sharding.shardingEntries[0].shardCollection.key[0]", "must be valid UTF-8 without NUL"},
+			{"sharding.shardingEntries[0].shardCollection.key[1]", "must be valid UTF-8 without NUL"}}},
 		{"everything at once", APIv2, func(r *MigrationRequest) { *r = MigrationRequest{} }, []FieldViolation{
 			{"source.groupId", "is empty; must be 24 lower-case hexadecimal digits"},
 			{"source.clusterName", "is required"},
