@@ -40,7 +40,7 @@ func CheckIgnored(body []byte, err error, enveloped bool) error {
 	case err != nil && enveloped:
 		return err
 	case inside.readAtlasError(body, redact.New(nil)):
-		return fmt.Errorf("it is an error: %s", cmp.Or(strings.Trim(inside.Code+": "+inside.Detail, ": "), "without a code"))
+		return fmt.Errorf("it is an error: %s", cmp.Or(strings.Trim(inside.Code+": "+inside.Detail, ": "), "no code in it"))
 	case len(bytes.TrimSpace(body)) == 0 || json.Valid(body) || err != nil && beginsAsJSON(body):
 		return nil
 	default:

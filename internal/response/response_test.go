@@ -30,7 +30,7 @@ func TestCheckIgnored(t *testing.T) {
 		{"a code and a reason", `{"errorCode":"NOT_READY","detail":"too early"}`, nil, false, "it is an error: NOT_READY: too early"},
 		{"a code in a resource", `{"_id":"x","status":"x","error":409,"errorCode":"NOT_READY"}`, nil, true, "it is an error: NOT_READY"},
 		{"an error that is no status", `{"error":600,"detail":"why"}`, nil, false, "it is an error: why"},
-		{"an error that says nothing", `{"error":40}`, nil, false, "it is an error: without a code"},
+		{"an error that says nothing", `{"error":40}`, nil, false, "it is an error: no code in it"},
 		{"a page", "<html>please log in</html>", nil, true, "it is not JSON"},
 		{"the start of JSON", `{"_id":"5f`, cut, false, ""},
 		{"the start of a list", `[{`, cut, false, ""},
