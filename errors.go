@@ -184,18 +184,6 @@ func MayHaveCreated(err error) bool {
 // errMayHaveCreated is matched by what may have created something. [errors.Is] looks at all errors that are joined.
 var errMayHaveCreated = errors.New("may have created")
 
-// short writes a duration without zeros at its end: 1h, not 1h0m0s.
-func short(d time.Duration) string {
-	text := d.Round(time.Second).String()
-	if len(text) > 2 && strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
 // summaryOf is an error's message without what the message around it says already.
 func summaryOf(err error) string {
 	if err == nil {
@@ -296,17 +284,21 @@ func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error
 			return call(f.Err, f.Text)
 		}
 	}
+	interrupted := func(when string, before *exchange.Failure) error {
+		ended := &interruptedError{o.Ended, when, before.Text, of(before)}
+		return call(ended, ended.Error())
+	}
 	f := &o.Failure
 	var err error
 	switch {
 	case o.Waiting:
-		ended := &interruptedError{o.Ended, "while waiting to retry after", f.Text, of(f)}
-		err = call(ended, ended.Error())
+		err = interrupted("while waiting to retry after", f)
 	case f.TooLate != nil:
 		err = &PacingError{r.Endpoint.Method, r.Path, o.Attempts, f.TooLate.Wait, o.Duration, of(&o.Before), f.TooLate.Deadline}
+	case o.Ended != nil && unusable(f.Err): // in a grace, and that is not what made it so
+		err = interrupted("in an attempt that failed", f)
 	case f.Response == nil && o.Ended != nil && !o.Before.None():
-		ended := &interruptedError{o.Ended, "in an attempt after", o.Before.Text, of(&o.Before)}
-		err = call(ended, ended.Error())
+		err = interrupted("in an attempt after", &o.Before)
 	case f.Response == nil && o.Ended != nil: // in whatever words the transport has put it
 		err = call(o.Ended, redact.Line(o.Ended.Error()))
 	default:
@@ -319,6 +311,10 @@ func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error
 		Method: r.Endpoint.Method, Path: r.Path, Err: err, ID: f.ID, Attempts: o.Attempts, Duration: o.Duration,
 		RequestID: o.RequestID, lookFor: lookFor,
 	}
+}
+
+func unusable(err error) bool {
+	return errors.As(err, new(*response.Unusable)) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 func newAPIError(e *response.Error, took time.Duration) *APIError {

@@ -143,3 +143,17 @@ func TestAContextThatEndsAsAResponseArrives(t *testing.T) {
 		}
 	})
 }
+
+// What a creation has left of its id counts the more when the program is told to stop.
+func TestAnUnusableResponseInAGraceIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		s := script(after(5*time.Second, reply(201, `{"_id":7}`)))
+		_, err := s.client(t).Migrations.Create(ctx, destinationID, validRequest(), WithGrace(time.Minute))
+		require.True(t, MayHaveCreated(err))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.ErrorContains(t, err, "context deadline exceeded in an attempt that failed: unusable response: no well-formed _id in it; its _id is 7")
+	})
+}

@@ -62,6 +62,18 @@ func seconds(seconds int64) time.Duration {
 	return time.Duration(max(-most, min(seconds, most))) * time.Second
 }
 
+// short writes a duration without zeros at its end: 1h, not 1h0m0s.
+func short(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if len(text) > 2 && strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // String is one line: id, status, lag and hosts, without the userinfo of URIs.
 func (m Migration) String() string {
 	text := "migration " + string(m.ID) + " " + cmp.Or(string(m.Status), "without a status")
