@@ -2,7 +2,9 @@ package livemigration_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -90,6 +92,37 @@ func TestNothingShowsAServiceAccount(t *testing.T) {
 		for _, text := range rendered(value) {
 			for secret := range hidden {
 				assert.NotContains(t, text, secret, name)
+			}
+		}
+	}
+}
+
+// An error of net/http may hold what a server wrote, such as the header that it got.
+func TestNoErrorLeadsToWhatAServerEchoed(t *testing.T) {
+	t.Parallel()
+	srv := inProcess()
+	defer srv.Close()
+	id, secret := srv.ServiceAccount()
+	var proofs []string
+	base := srv.HTTPClient().Transport
+	client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), quick, livemigration.WithBaseURL(srv.URL()),
+		livemigration.WithHTTPClient(&http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(req.URL.Path, "/token") {
+				return base.RoundTrip(req)
+			}
+			_, proof, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+			proofs = append(proofs, proof)
+			return nil, fmt.Errorf("read: %w", fmt.Errorf("malformed HTTP response %q: %w", "your "+proof, io.ErrUnexpectedEOF))
+		})}))
+	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
+	for _, err := range []error{err, client.Close(t.Context())} {
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.ErrorContains(t, err, "malformed HTTP response")
+		for ; err != nil; err = errors.Unwrap(err) {
+			for _, text := range rendered(err) {
+				for _, proof := range proofs {
+					assert.NotContains(t, text, proof)
+				}
 			}
 		}
 	}
