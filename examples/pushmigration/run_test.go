@@ -304,7 +304,7 @@ func TestUsage(t *testing.T) {
 		"an argument":         {a.args("x"), `unexpected argument "x"`},
 		"an unknown flag":     {a.args("-resume"), "flag provided but not defined: -resume"},
 		"no request":          {[]string{"-yes", "-poll", "1s"}, "-request is missing"},
-		"a malformed id":      {a.args("-yes", "-project", "x"), "-project or $MONGODB_ATLAS_PROJECT_ID: invalid request: project id has 1 characters"},
+		"a malformed id":      {a.args("-yes", "-project", "x"), "-project or $MONGODB_ATLAS_PROJECT_ID: invalid request: project id has 1 character"},
 		"no terminal":         {a.args(), "there is no terminal to confirm the cutover on: add -yes"},
 		"another version":     {a.args("-yes", "-api-version", "v3"), "API version must be v2 or v1.0"},
 		"two ways to settle":  {a.args("-restart", "-abandon"), "only one can be given"},
