@@ -106,7 +106,7 @@ func TestADeadConnectionIsLeft(t *testing.T) {
 			if tc.hidden {
 				base = onlyRoundTrip{transport}
 			}
-			client := newClient(t, bearer("t0k3n"), quick, livemigration.WithBaseURL("https://"+r.address), livemigration.WithTimeout(300*time.Millisecond),
+			client := newClient(t, bearer("t0k3n"), quick, livemigration.WithBaseURL("https://"+r.address), livemigration.WithTimeout(1500*time.Millisecond),
 				livemigration.WithHTTPClient(&http.Client{Transport: base}))
 			var resp livemigration.Response
 			capture := livemigration.CaptureResponse(&resp)
