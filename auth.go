@@ -80,7 +80,8 @@ func ServiceAccount(clientID, clientSecret string) Credentials {
 }
 
 // TokenSource returns credentials with the access tokens of source, which must be safe for concurrent use. A token is
-// kept until shortly before its Expiry, and replaced when Atlas rejects it. [Client.Close] revokes nothing.
+// kept until shortly before its Expiry (for ever without one), and replaced when Atlas rejects it. [Client.Close] revokes
+// nothing.
 func TokenSource(source oauth2.TokenSource) Credentials {
 	return &builtIn{"TokenSource", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
 		if source == nil {
