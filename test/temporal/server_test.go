@@ -111,7 +111,7 @@ func TestSignalsDuringContinueAsNew(t *testing.T) {
 func TestWithinRateLimit(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}})
-	atlas := newAtlas(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 40, Per: time.Minute}))
+	atlas := newAtlas(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 40, Per: 30 * time.Second}))
 	c := dial(t, server, namespace)
 	for range 2 {
 		startWorker(t, server, namespace, atlas, nil)
@@ -148,7 +148,7 @@ func completeAll(t *testing.T, c client.Client, atlas *livemigrationtest.Server,
 	t.Helper()
 	startAll(t, c, plans)
 	for _, plan := range plans {
-		record := waitFor(t, c, plan.Name, 3*time.Minute, durable.StateComplete, durable.StateFailed, durable.StateUnclear)
+		record := waitFor(t, c, plan.Name, 5*time.Minute, durable.StateComplete, durable.StateFailed, durable.StateUnclear)
 		assert.Equal(t, durable.StateComplete, record.State, record.Problem)
 	}
 	assert.Len(t, atlas.Migrations(), len(plans))
