@@ -271,3 +271,15 @@ func closeError(ctx, bounded context.Context, x *exchange.Exchanger, err error, 
 	err = x.Redactor().Error(err)
 	return &CallError{http.MethodPost, bearer.RevokePath, 1, took, err, err.Error()}
 }
+
+// newAPIError is an error of Atlas in public.
+func newAPIError(e *response.Error, took time.Duration) *APIError {
+	api := &APIError{
+		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, Parameters: e.Parameters,
+		Method: e.Method, Path: e.Path, Attempts: e.Attempts, RetryAfter: e.RetryAfter, RequestID: e.RequestID, Duration: took,
+	}
+	for _, f := range e.Fields {
+		api.Fields = append(api.Fields, FieldViolation{f.Name, f.Description})
+	}
+	return api
+}

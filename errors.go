@@ -269,40 +269,22 @@ func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error
 	if o.Verdict == exchange.Done {
 		return nil
 	}
-	call := func(err error, text string) error {
-		return &CallError{r.Endpoint.Method, r.Path, o.Attempts, o.Duration, err, text + afterAttempts(o.Attempts)}
-	}
-	of := func(f *exchange.Failure) error { // the error of one attempt
-		switch {
-		case f.None():
-			return nil
-		case f.Response != nil:
-			api := newAPIError(f.Response, o.Duration)
-			api.limit = f.Limit
-			return api
-		default:
-			return call(f.Err, f.Text)
-		}
-	}
-	interrupted := func(when string, before *exchange.Failure) error {
-		ended := &interruptedError{o.Ended, when, before.Text, of(before)}
-		return call(ended, ended.Error())
-	}
+	e := ending{r, o}
 	f := &o.Failure
 	var err error
 	switch {
 	case o.Waiting:
-		err = interrupted("while waiting to retry after", f)
+		err = e.interrupted("while waiting to retry after", f)
 	case f.TooLate != nil:
-		err = &PacingError{r.Endpoint.Method, r.Path, o.Attempts, f.TooLate.Wait, o.Duration, of(&o.Before), f.TooLate.Deadline}
+		err = &PacingError{r.Endpoint.Method, r.Path, o.Attempts, f.TooLate.Wait, o.Duration, e.attempt(&o.Before), f.TooLate.Deadline}
 	case o.Ended != nil && unusable(f.Err): // in a grace, and that is not what made it so
-		err = interrupted("in an attempt that failed", f)
+		err = e.interrupted("in an attempt that failed", f)
 	case f.Response == nil && o.Ended != nil && !o.Before.None():
-		err = interrupted("in an attempt after", &o.Before)
+		err = e.interrupted("in an attempt after", &o.Before)
 	case f.Response == nil && o.Ended != nil: // in whatever words the transport has put it
-		err = call(o.Ended, redact.Line(o.Ended.Error()))
+		err = e.call(o.Ended, redact.Line(o.Ended.Error()))
 	default:
-		err = of(f)
+		err = e.attempt(f)
 	}
 	if o.Verdict == exchange.Failed {
 		return err
@@ -313,19 +295,37 @@ func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error
 	}
 }
 
-func unusable(err error) bool {
-	return errors.As(err, new(*response.Unusable)) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+// ending makes the errors of a call that did not succeed.
+type ending struct {
+	r *exchange.Request
+	o *exchange.Outcome
 }
 
-func newAPIError(e *response.Error, took time.Duration) *APIError {
-	api := &APIError{
-		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, Parameters: e.Parameters,
-		Method: e.Method, Path: e.Path, Attempts: e.Attempts, RetryAfter: e.RetryAfter, RequestID: e.RequestID, Duration: took,
+func (e ending) call(err error, text string) error {
+	return &CallError{e.r.Endpoint.Method, e.r.Path, e.o.Attempts, e.o.Duration, err, text + afterAttempts(e.o.Attempts)}
+}
+
+// attempt is the error of one attempt, nil when there was none.
+func (e ending) attempt(f *exchange.Failure) error {
+	switch {
+	case f.None():
+		return nil
+	case f.Response != nil:
+		api := newAPIError(f.Response, e.o.Duration)
+		api.limit = f.Limit
+		return api
+	default:
+		return e.call(f.Err, f.Text)
 	}
-	for _, f := range e.Fields {
-		api.Fields = append(api.Fields, FieldViolation{f.Name, f.Description})
-	}
-	return api
+}
+
+func (e ending) interrupted(when string, before *exchange.Failure) error {
+	ended := &interruptedError{e.o.Ended, when, before.Text, e.attempt(before)}
+	return e.call(ended, ended.Error())
+}
+
+func unusable(err error) bool {
+	return errors.As(err, new(*response.Unusable)) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // interruptedError is a context that ended, and the failure before that.
