@@ -51,6 +51,27 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestCheckAllowsWhatAuthenticationCosts(t *testing.T) {
+	slow := within()
+	for _, s := range slow {
+		if s.Benchmark == "Read" && s.Place == serverMinimal && s.Peer == peerOurs {
+			s.Values[unitTime] = 140
+		}
+	}
+	if _, times, _ := Check(slow); times != 1 {
+		t.Errorf("%d budgets of times are broken", times)
+	}
+	digest := func(ns float64) Results {
+		return append(slow, Sample{"Read", serverMinimal, peerIcholy, 1, map[string]float64{unitTime: ns}})
+	}
+	if _, times, _ := Check(digest(135)); times != 0 {
+		t.Error("a machine on which HTTP Digest costs as much breaks the budget")
+	}
+	if _, times, _ := Check(digest(120)); times != 1 {
+		t.Error("a machine on which HTTP Digest costs less does not break the budget")
+	}
+}
+
 func TestResultsSurviveTheFile(t *testing.T) {
 	var file bytes.Buffer
 	file.WriteString(Head())

@@ -75,6 +75,8 @@ func budgetTable(r Results) string {
 			verdict = "met"
 		case b.met(got, b.margin):
 			verdict = "within the margin of " + number(b.margin, b.unit)
+		case b.allowed(r, got):
+			verdict = "as plain HTTP Digest on this machine, " + number(b.floor(r), b.unit)
 		}
 		t.row(b.what, number(b.limit, b.unit), number(got, b.unit), verdict)
 	}
