@@ -61,7 +61,7 @@ func (c *call) neverBegun(err error) Outcome {
 func (c *call) finish() Outcome {
 	f, e := &c.failure, c.Endpoint
 	maybeDone := c.maybeDone || c.delivery.TwiceOverH2()
-	rejected := f.status()/100 == 4 && !retry.Passing(f.status()) || f.TooLate != nil
+	rejected := f.status()/100 == 4 || f.TooLate != nil
 	switch {
 	case c.waiting: // the context ended before the next attempt
 		return c.outcome(Failed)

@@ -52,8 +52,6 @@ func (f *Fault) expect(op *Operation, strikes Strikes) Expectation {
 		case v == retry && e.Attempts < maxAttempts:
 			doubtful = doubtful || r.doubtful
 			continue
-		case v == retry: // a failure that may pass is no rejection, also with a status such as 408
-			e.Result = a.result
 		case v == stopUnknown:
 			e.Result = a.result
 			e.Result.Unknown = true
