@@ -148,10 +148,10 @@ func (c *call) retries(ctx context.Context) bool {
 	switch {
 	case !f.transient || !f.undone && c.delivery.Once:
 		return false
+	case c.attempts >= c.maxAttempts() || f.Limit > 0:
+		return false
 	case ctx.Err() != nil:
 		c.waiting = f.Response != nil
-		return false
-	case c.attempts >= c.maxAttempts() || f.Limit > 0:
 		return false
 	}
 	c.wait = c.x.Policy.Backoff(c.attempts, f.Response)

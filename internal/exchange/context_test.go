@@ -146,7 +146,7 @@ func TestAContextThatEndsAsAResponseArrives(t *testing.T) {
 		waiting  bool
 	}{
 		{"read", reading(), reply(503, ""), 5, Failed, true},
-		{"last attempt of a read", reading(), reply(503, ""), 1, Failed, true},
+		{"last attempt of a read", reading(), reply(503, ""), 1, Failed, false}, // it ended for that
 		{"read that was rejected", reading(), reply(403, ""), 5, Failed, false},
 		{"cutover", cutting(), reply(408, ""), 5, Failed, true},
 		{"creation that was not carried out", creating(), later, 5, Failed, true},

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -70,25 +71,47 @@ func (r *Redactor) Redact(s string) string {
 // Clean redacts s and makes one bounded line of it.
 func (r *Redactor) Clean(s string) string { return Line(r.Redact(s)) }
 
-// Error returns err where its text is clean, else an error with the clean text that is in all other respects err. It has
-// no Unwrap: that would lead to the text as it was.
+// Error returns err where its text is clean, else an error with the clean text. It matches what err matches, but leads to
+// no text as it was: it has no Unwrap, and [errors.As] finds only errors whose text is clean.
 func (r *Redactor) Error(err error) error {
 	text := err.Error()
 	if clean := r.Clean(text); clean != text {
-		return &cleanError{clean, func() error { return err }}
+		return &cleanError{clean, func() error { return err }, r.Clean}
 	}
 	return err
 }
 
 // cleanError keeps the error behind a function, because no printer and no dump by reflection looks into one.
 type cleanError struct {
-	text string
-	err  func() error
+	text  string
+	err   func() error
+	clean func(string) string
 }
 
 func (e *cleanError) Error() string        { return e.text }
 func (e *cleanError) Is(target error) bool { return errors.Is(e.err(), target) }
-func (e *cleanError) As(target any) bool   { return errors.As(e.err(), target) }
+
+// As finds what does not show what was redacted.
+func (e *cleanError) As(target any) bool {
+	if !errors.As(e.err(), target) {
+		return false
+	}
+	found := reflect.ValueOf(target).Elem()
+	if err, ok := found.Interface().(error); ok && e.clean(err.Error()) != err.Error() {
+		found.SetZero()
+		return false
+	}
+	return true
+}
+
+// Timeout is that of a network error, which a user may ask for.
+func (e *cleanError) Timeout() bool {
+	var network interface{ Timeout() bool }
+	return errors.As(e.err(), &network) && network.Timeout()
+}
+
+// Temporary makes it a net.Error. Nothing asks it.
+func (e *cleanError) Temporary() bool { return false }
 
 // CleanValue cleans every string in a value that was read from JSON.
 func (r *Redactor) CleanValue(v any) any {

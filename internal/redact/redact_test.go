@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -80,8 +83,17 @@ func TestErrorIsCleanInside(t *testing.T) {
 	require.EqualError(t, err, `Get "https://[REDACTED]@a": [REDACTED] EOF`)
 	require.ErrorIs(t, err, io.EOF)
 	require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
-	require.ErrorAs(t, err, new(*url.Error))
+	require.NotErrorAs(t, err, new(*url.Error), "its text is not clean")
 	require.NotErrorAs(t, err, new(*strconv.NumError))
+	var network net.Error
+	require.ErrorAs(t, err, &network)
+	assert.Equal(t, err.Error(), network.Error())
+	assert.False(t, network.Timeout())
+	var inside *os.SyscallError
+	late := r.Error(fmt.Errorf("hunter2: %w", &os.SyscallError{Syscall: "read", Err: syscall.ETIMEDOUT}))
+	require.ErrorAs(t, late, &inside, "what shows nothing is found")
+	require.ErrorAs(t, late, &network)
+	assert.True(t, network.Timeout())
 	require.NoError(t, errors.Unwrap(err))
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		assert.NotContains(t, fmt.Sprintf(verb, err), "hunter2")

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/livemigration/livemigration-go/internal/redact"
@@ -32,20 +33,26 @@ func (e *Unusable) Error() string { return "unusable response: " + e.Err.Error()
 func (e *Unusable) Unwrap() error { return e.Err }
 
 // CheckIgnored judges the body of a success of which the status says everything; err is what [Read] says about it. A body
-// that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body. An
-// error of Atlas is no success, whatever else is in it.
+// that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body. A
+// job, which v1.0 sends, is a success whatever else is in it. An error of Atlas is none.
 func CheckIgnored(body []byte, err error, enveloped bool) error {
 	var inside Error
 	switch {
 	case err != nil && enveloped:
 		return err
-	case inside.readAtlasError(body, redact.New(nil)):
+	case isError(body) && inside.readAtlasError(body, redact.New(nil)):
 		return fmt.Errorf("it is an error: %s", cmp.Or(strings.Trim(inside.Code+": "+inside.Detail, ": "), "no code in it"))
 	case len(bytes.TrimSpace(body)) == 0 || json.Valid(body) || err != nil && beginsAsJSON(body):
 		return nil
 	default:
 		return errNotJSON
 	}
+}
+
+// isError is false for a job that only has members of its own with such names.
+func isError(body []byte) bool {
+	status, _ := statusNumber(Member(body, "error"))
+	return Member(body, "_id") == nil || status >= http.StatusBadRequest && StringMember(body, "errorCode") != ""
 }
 
 // WithExcerpt adds to err, which says why the body of a success is unusable, the beginning of a body that is not JSON: it

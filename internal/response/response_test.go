@@ -26,6 +26,7 @@ func TestCheckIgnored(t *testing.T) {
 		{"space", " \n", nil, true, ""},
 		{"JSON", `{"_id":"x"}`, nil, false, ""},
 		{"a validation", `{"_id":"x","status":"PENDING","errorMessage":"","error":0,"errorCode":null}`, nil, false, ""},
+		{"a job with a code", `{"_id":"x","status":"PENDING","errorCode":"NONE","error":200}`, nil, false, ""},
 		{"a code alone", `{"errorCode":"NOT_READY"}`, nil, false, "it is an error: NOT_READY"},
 		{"a code and a reason", `{"errorCode":"NOT_READY","detail":"too early"}`, nil, false, "it is an error: NOT_READY: too early"},
 		{"a code in a resource", `{"_id":"x","status":"x","error":409,"errorCode":"NOT_READY"}`, nil, true, "it is an error: NOT_READY"},

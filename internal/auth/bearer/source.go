@@ -32,8 +32,11 @@ func NewSourceTransport(origin *url.URL, source oauth2.TokenSource, base http.Ro
 	}, base)
 }
 
-// sourceCalls calls a source. Only one call is under way at a time: of a source that blocks, each attempt of a request
-// would leave one behind.
+// patience is how long requests wait for a call of a source that is under way before there is another one.
+const patience = time.Minute
+
+// sourceCalls calls a source. Requests share the call that is under way: of a source that blocks, each attempt of a
+// request would leave one behind. A call that hangs for longer than the patience is left alone.
 type sourceCalls struct {
 	source  oauth2.TokenSource
 	mu      sync.Mutex
@@ -42,6 +45,7 @@ type sourceCalls struct {
 
 // sourceCall is one call. Its result is there once done is closed.
 type sourceCall struct {
+	begun time.Time
 	done  chan struct{}
 	token *oauth2.Token
 	err   error
@@ -51,19 +55,25 @@ type sourceCall struct {
 func (s *sourceCalls) pendingOne() *sourceCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending != nil {
+	if s.pending != nil && time.Since(s.pending.begun) < patience {
 		return s.pending
 	}
-	c := &sourceCall{done: make(chan struct{})}
+	c := &sourceCall{begun: time.Now(), done: make(chan struct{}), err: errors.New("the source has ended without a result")}
 	s.pending = c
 	go func() {
+		defer s.end(c)
 		c.token, c.err = s.source.Token()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.pending = nil
-		close(c.done)
 	}()
 	return c
+}
+
+func (s *sourceCalls) end(c *sourceCall) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending == c {
+		s.pending = nil
+	}
+	close(c.done)
 }
 
 func readToken(token *oauth2.Token, err error) (Token, error) {

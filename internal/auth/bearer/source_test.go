@@ -110,11 +110,14 @@ func TestASourceThatBlocksIsCalledOnce(t *testing.T) {
 			require.ErrorIs(t, get(), context.DeadlineExceeded)
 		}
 		assert.EqualValues(t, 1, calls.Load())
+		time.Sleep(patience)
+		require.ErrorIs(t, get(), context.DeadlineExceeded)
+		assert.EqualValues(t, 2, calls.Load(), "a call that hangs is left alone after a while")
 		time.AfterFunc(time.Millisecond, func() { close(release) })
 		require.NoError(t, get(), "a later request gets the token of the call that others gave up")
-		assert.EqualValues(t, 1, calls.Load())
+		assert.EqualValues(t, 2, calls.Load())
 		transport.Forget("t0k3n")
 		require.NoError(t, get())
-		assert.EqualValues(t, 2, calls.Load(), "a call that has ended is not used again")
+		assert.EqualValues(t, 3, calls.Load(), "a call that has ended is not used again")
 	})
 }
