@@ -36,7 +36,7 @@ func (r Record) Approve(g Gate, now time.Time) Record {
 func (r *Record) grant(g Gate, now time.Time) {
 	r.open(g, now)
 	r.Granted = append(r.Granted, g)
-	r.event(now, "approved by WithApproval: "+string(g))
+	r.step(now, "approved by WithApproval: "+string(g))
 }
 
 func (r *Record) open(g Gate, now time.Time) {

@@ -9,6 +9,10 @@ import (
 )
 
 func (d *Driver) cutover(ctx context.Context, r *Record) error {
+	if r.MigrationID == "" {
+		r.unclear(stamp(time.Now()), noMigrationID)
+		return nil
+	}
 	err := d.client.Migrations.Cutover(ctx, r.Plan.ProjectID, r.MigrationID)
 	if err != nil && ctx.Err() != nil && unsent(err) {
 		return err
@@ -30,7 +34,7 @@ func (r *Record) cutOver(err error, now time.Time) error {
 		r.lapse(now)
 		r.weather(cuttingOver, err, now)
 		r.State = StateFinishing
-		r.event(now, joinText(string(StateFinishing), cuttingOver.text(err)))
+		r.step(now, joinText(string(StateFinishing), cuttingOver.text(err)))
 	}
 	return err
 }

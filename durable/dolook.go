@@ -10,9 +10,12 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
+// noMigrationID is what a look finds in a record that somebody has edited.
+const noMigrationID = "the record has no migration id"
+
 func (d *Driver) look(ctx context.Context, r *Record) error {
-	if r.MigrationID == "" { // somebody has edited it
-		r.unclear(stamp(time.Now()), "the record has no migration id")
+	if r.MigrationID == "" {
+		r.unclear(stamp(time.Now()), noMigrationID)
 		return nil
 	}
 	seen, err := d.client.Migrations.Get(ctx, r.Plan.ProjectID, r.MigrationID)
@@ -97,7 +100,7 @@ func (r *Record) stillReady(now time.Time) {
 			r.trouble(string(cuttingOver)+" has not been carried out", "the migration is still ready for it", now)
 		}
 		r.State = StateReady
-		r.event(now, joinText(string(StateReady), "the cutover has not been carried out"))
+		r.step(now, joinText(string(StateReady), "the cutover has not been carried out"))
 	case now.Sub(r.CutOverAt) >= finishingPatience:
 		r.trouble(fmt.Sprintf("Atlas accepted the cutover at %s, and the migration still looks ready for it", r.CutOverAt.UTC().Format(timeFormat)),
 			"look at it in the Atlas user interface", now)

@@ -81,6 +81,8 @@ func TestDriverLooksAtAnEditedRecord(t *testing.T) {
 		d := NewDriver(f.client)
 		r := f.record(t, StateReplicating).with(func(r *Record) { r.MigrationID = "" })
 		assert.Equal(t, StateUnclear, do(t, d, r, ActionCheck).State)
+		r = f.record(t, StateReady).with(approve(GateCutover)).with(func(r *Record) { r.MigrationID = "" })
+		assert.Equal(t, StateUnclear, do(t, d, r, ActionCutover).State)
 		r = f.record(t, StateValidating).with(func(r *Record) { r.ValidationID = "" })
 		assert.Equal(t, StatePlanned, do(t, d, r, ActionCheckValidation).State)
 	})

@@ -34,7 +34,7 @@ func (o operation) describe(err error) (head, detail string) {
 	case errors.As(err, &api):
 		return fmt.Sprintf("%s failed with %s", o, status(api)), apiDetail(api)
 	case errors.As(err, &password):
-		return fmt.Sprintf("%s failed, without a password for the source user", o), password.err.Error()
+		return string(o) + withoutPassword, password.err.Error()
 	case errors.As(err, &paced):
 		return fmt.Sprintf("%s waits: the rate limit is reached", o), ""
 	case errors.As(err, &call):
@@ -44,6 +44,11 @@ func (o operation) describe(err error) (head, detail string) {
 		return fmt.Sprintf("%s failed", o), strings.TrimPrefix(err.Error(), "livemigration: ")
 	}
 }
+
+const withoutPassword = " failed, without a password for the source user"
+
+// lacksPassword reports whether the last action has sent nothing, because there was no password.
+func (r *Record) lacksPassword() bool { return strings.Contains(r.Problem, withoutPassword) }
 
 // text is a failure in one sentence.
 func (o operation) text(err error) string {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,6 +82,37 @@ func TestWhatBecomesOfARejectedCutoverIsNoticed(t *testing.T) {
 		f.Inject(livemigrationtest.Cutover, livemigrationtest.Status(403), 1_000_000)
 		require.ErrorAs(t, NewFleet(f.client, store).Run(t.Context()), new(*IncompleteError))
 		assert.Equal(t, StateExpired, mustGet(t, store, "a").State)
+	})
+}
+
+// A cutover fails, and then the window closes: the record waits for its approval, and says so.
+func TestWhatWaitsForAnApprovalSaysSoAfterARejectedCutover(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture) {
+		store := f.storeWith(t, f.plan("a"))
+		var asked, since atomic.Int32
+		f.Inject(livemigrationtest.Cutover, livemigrationtest.Status(403), 1)
+		stop, _ := background(t, NewFleet(f.client, store, WithPollInterval(5*time.Second, time.Hour),
+			WithApproval(func(context.Context, Record, Gate) (bool, error) {
+				since.Add(1)
+				return asked.Add(1) == 1, nil
+			})))
+		time.Sleep(3 * time.Hour)
+		since.Store(0)
+		time.Sleep(time.Hour)
+		r := mustGet(t, store, "a")
+		require.ErrorIs(t, stop(), context.Canceled)
+		assert.Equal(t, StateReady, r.State)
+		assert.Contains(t, r.Problem, "waits for the approval of the cutover")
+		assert.GreaterOrEqual(t, since.Load(), int32(59))
+	})
+}
+
+func TestOneFailureLosesNoPlace(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture) {
+		store := f.storeWith(t, f.plans(4)...)
+		f.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(403), 1)
+		require.NoError(t, NewFleet(f.client, store, WithApproval(always), WithLimit(1)).Run(t.Context()))
+		assert.Equal(t, mustGet(t, store, "m-0000").MigrationID, f.Migrations()[1].ID, "it comes next, before those that are PLANNED")
 	})
 }
 

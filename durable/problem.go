@@ -35,6 +35,12 @@ func (r *Record) note() string {
 // troubled reports whether something stops the record that is not a missing approval.
 func (r *Record) troubled() bool { return r.Problem != "" && r.Problem != r.note() }
 
+// failsForLong reports whether it has been tried for long, and has failed each time. The time for which it only waits does
+// not count.
+func (r *Record) failsForLong() bool {
+	return r.troubled() && r.CheckAt.Sub(r.ProblemSince) > maxBackoff
+}
+
 // trouble records a failure. head is the same for failures that are the same to a person, so that a failure that lasts
 // changes nothing. It holds no ": ".
 func (r *Record) trouble(head, detail string, now time.Time) {
@@ -81,7 +87,7 @@ func (r *Record) explain(problem string, now time.Time) {
 func (r *Record) enter(state State, now time.Time, text string) {
 	r.passes(now)
 	r.State = state
-	r.event(now, joinText(string(state), text))
+	r.step(now, joinText(string(state), text))
 	r.explain(r.note(), now)
 }
 

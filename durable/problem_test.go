@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -50,6 +51,21 @@ func TestWeatherPasses(t *testing.T) {
 	brief := weather.with(func(r *Record) { r.passes(t1.Add(time.Second)) })
 	assert.Equal(t, r.Events, brief.Events)
 	assert.Equal(t, r, r.with(func(r *Record) { r.passes(t2) }), "a note is no weather")
+}
+
+func TestWhatAPersonDoesIsAlwaysAnEvent(t *testing.T) {
+	r := recordIn(StateValidated).with(func(r *Record) { r.Plan = droppingPlan("a") })
+	for range 3 {
+		r = r.Approve(GateStart, t1).with(func(r *Record) { r.stop(StateFailed, t1, "Atlas has rejected it") })
+		var err error
+		r, err = r.Restart(t2)
+		require.NoError(t, err)
+	}
+	count := make(map[string]int)
+	for _, event := range r.Events {
+		count[event.Text]++
+	}
+	assert.Equal(t, map[string]int{"planned": 1, "approved: start": 3, "FAILED: Atlas has rejected it": 3, "PLANNED: restarted": 3}, count)
 }
 
 func TestEventsAreBounded(t *testing.T) {

@@ -211,18 +211,23 @@ func cloneMigration(m *livemigration.Migration) *livemigration.Migration {
 	return &copied
 }
 
-// event adds an event. A record that goes round, such as from READY over an approval to FINISHING and back, does not push
-// its history out with it.
+// event adds an event.
 func (r *Record) event(now time.Time, text string) {
+	r.Events = append(r.Events, Event{now, text})
+	if more := len(r.Events) - maxEvents; more > 0 {
+		r.Events = slices.Delete(r.Events, 0, more)
+	}
+}
+
+// step adds an event of a record that may go round by itself, such as from READY over an approval to FINISHING and back. It
+// does not push its history out with it.
+func (r *Record) step(now time.Time, text string) {
 	for _, last := range r.Events[max(0, len(r.Events)-3):] {
 		if last.Text == text {
 			return
 		}
 	}
-	r.Events = append(r.Events, Event{now, text})
-	if more := len(r.Events) - maxEvents; more > 0 {
-		r.Events = slices.Delete(r.Events, 0, more)
-	}
+	r.event(now, text)
 }
 
 // lastEvent is when the record changed last in a way that its history knows.

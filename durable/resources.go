@@ -124,7 +124,7 @@ type starts struct {
 
 const (
 	firstPause   = time.Second
-	longestPause = 5 * time.Second
+	longestPause = 30 * time.Second
 )
 
 func (s *starts) held(now time.Time) bool { return now.Before(s.next) }

@@ -143,14 +143,14 @@ func (r *run) startDue(ctx context.Context, now time.Time) {
 	}
 }
 
-// startWaiting starts those that wait for resources and find them free: first those that have not failed, so that many
-// failures hold nobody up, of these the VALIDATED ones, and then by name.
+// startWaiting starts those that wait for resources and find them free: the VALIDATED ones, then the others, both by name.
+// Those that have failed for long come last, so that many of them hold nobody up.
 func (r *run) startWaiting(ctx context.Context, now time.Time) {
 	r.starts.waiting, r.rescan = 0, false
 	for rank := range 4 {
-		troubled, state := rank > 1, []State{StateValidated, StatePlanned}[rank%2]
+		failing, state := rank > 1, []State{StateValidated, StatePlanned}[rank%2]
 		for _, e := range r.order {
-			if !e.waiting || e.record.State != state || e.record.troubled() != troubled {
+			if !e.waiting || e.record.State != state || e.record.failsForLong() != failing {
 				continue
 			}
 			if !r.starts.allow(e, now) || !r.resources.free(e) {

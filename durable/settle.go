@@ -28,7 +28,7 @@ func (r *run) settle(done result) error {
 		return fmt.Errorf("durable: run: %w", done.err)
 	}
 	if done.action == ActionValidate || done.action == ActionCreate {
-		r.starts.note(done.record.troubled() && done.record.wantsToStart(), now)
+		r.starts.note(done.record.troubled() && done.record.wantsToStart() && !done.record.lacksPassword(), now)
 	}
 	if replaced {
 		r.replan(e)
