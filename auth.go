@@ -133,11 +133,11 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 //
 //   - MONGODB_ATLAS_ACCESS_TOKEN, as a [TokenSource];
 //   - MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, as a [ServiceAccount];
-//   - MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY, or MONGODB_ATLAS_PUBLIC_KEY and
+//   - MONGODB_ATLAS_PUBLIC_API_KEY or MONGODB_ATLAS_PUBLIC_KEY, and MONGODB_ATLAS_PRIVATE_API_KEY or
 //     MONGODB_ATLAS_PRIVATE_KEY, as an [APIKey].
 //
-// One half of a service account is an error, also beside a complete key. The error is [ErrInvalidConfig]. It names what
-// is missing, never a value.
+// White space around a value is dropped. One half of a service account is an error, also beside a complete key. The
+// error is [ErrInvalidConfig]. It names what is missing, never a value.
 func CredentialsFromEnv() (Credentials, error) {
 	credentials, missing := credentialsFromEnv()
 	if missing != nil {

@@ -80,7 +80,7 @@ type Response struct {
 	StatusCode int
 	// Header lacks the fields that belong to authentication.
 	Header http.Header
-	// Attempts is how many requests were made.
+	// Attempts is how many times the request was made.
 	Attempts int
 	// RateLimit is what the response said about the rate limit.
 	RateLimit RateLimit

@@ -51,11 +51,13 @@ func newClient(cfg *config, credentials Credentials) (*Client, error) {
 // Format writes where the requests go, for every verb.
 func (c *Client) Format(f fmt.State, _ rune) { c.core.format(f, "Client") }
 
-// CloseIdleConnections closes connections that no call uses, for programs that make many clients.
+// CloseIdleConnections closes connections that no call uses, for programs that make many clients. Where the transport
+// is shared, these may be those of others.
 func (c *Client) CloseIdleConnections() { c.core.closeIdle() }
 
-// Close revokes the access token of a [ServiceAccount] (POST /api/oauth/revoke) and closes idle connections. Call it
-// when no call is under way. The client remains usable. The error is an [*APIError] or a [*CallError].
+// Close revokes the access token of a [ServiceAccount] (POST /api/oauth/revoke) and closes idle connections. With other
+// credentials it does only the latter. Call it when no call is under way. The client remains usable. The error is an
+// [*APIError] or a [*CallError].
 func (c *Client) Close(ctx context.Context) error { return c.core.close(ctx) }
 
 // core is what both clients are made of: it makes their calls.

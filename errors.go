@@ -69,7 +69,7 @@ type APIError struct {
 	Fields []FieldViolation
 	// Path is below the prefix of the API version, or that of a token endpoint.
 	Method, Path string
-	// Attempts is how many requests were made.
+	// Attempts is how many times the request was made.
 	Attempts int
 	// RetryAfter is how long Atlas asked to wait; 0 if it did not.
 	RetryAfter time.Duration
@@ -140,7 +140,7 @@ type OutcomeUnknownError struct {
 	Err error
 	// ID is that of the job that was created, if a part of the response showed it.
 	ID string
-	// Attempts is how many requests were made.
+	// Attempts is how many times the request was made.
 	Attempts int
 	// Duration is that of the call.
 	Duration time.Duration
@@ -199,7 +199,7 @@ func summaryOf(err error) string {
 type CallError struct {
 	// Path is below the prefix of the API version.
 	Method, Path string
-	// Attempts is how many requests were made.
+	// Attempts is how many times the request was made.
 	Attempts int
 	// Duration is that of the call.
 	Duration time.Duration
@@ -230,7 +230,7 @@ func (e *CallError) summary() string {
 type PacingError struct {
 	// Path is below the prefix of the API version.
 	Method, Path string
-	// Attempts is how many requests were made before.
+	// Attempts is how many times the request was made before.
 	Attempts int
 	// Wait is about how long the request would have waited.
 	Wait time.Duration

@@ -66,8 +66,9 @@ const (
 // Sharding says how collections are sharded in the destination.
 type Sharding struct {
 	// CreateSupportingIndexes creates the indexes that the shard keys need.
-	CreateSupportingIndexes bool         `json:"createSupportingIndexes"`
-	Entries                 []ShardEntry `json:"shardingEntries"`
+	CreateSupportingIndexes bool `json:"createSupportingIndexes"`
+	// Entries may be empty.
+	Entries []ShardEntry `json:"shardingEntries"`
 }
 
 // ShardEntry is a collection to be sharded.

@@ -62,9 +62,9 @@ func WithAPIVersion(version APIVersion) Option {
 	return func(c *config) { c.version, c.versionSet = version, true }
 }
 
-// WithHTTPClient sends through the Transport and Jar of hc, and takes its Timeout for one attempt. Redirects are not
-// followed. The transport must support [httptrace], which tells what was sent. Default: a clone of
-// [http.DefaultTransport] with more idle connections and HTTP/2 pings.
+// WithHTTPClient sends through the Transport and Jar of hc, and without [WithTimeout] takes its Timeout for one
+// attempt. hc is not changed. Redirects are not followed. The transport must support [httptrace], which tells what was
+// sent. Default: a clone of [http.DefaultTransport] with more idle connections and HTTP/2 pings.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) { c.httpClient = hc }
 }
@@ -85,7 +85,7 @@ type RetryPolicy struct {
 	MaxBackoff time.Duration
 }
 
-// WithTimeout bounds one attempt. Default: 30 seconds. A context bounds the whole call.
+// WithTimeout bounds one attempt, from the dial to the last byte. Default: 30 seconds. A context bounds the whole call.
 func WithTimeout(timeout time.Duration) Option {
 	return func(c *config) { c.timeout, c.timeoutSet = timeout, true }
 }
@@ -121,7 +121,8 @@ func WithRateLimit(perMinute, burst int) Option {
 // from responses, spreads polls, lets calls go before them, and waits after a 429. See docs/rate-limits.md.
 func WithoutPacing() Option { return func(c *config) { c.pacing.off = true } }
 
-// WithWaitDefaults sets options of every wait. Those of the wait itself come after them.
+// WithWaitDefaults sets options of every wait. Those of the wait itself come after them. A [WithOnUpdate] counts in
+// waits for its kind of job.
 func WithWaitDefaults(opts ...WaitOption) Option {
 	return func(c *config) { c.waitDefaults = append(c.waitDefaults, opts...) }
 }

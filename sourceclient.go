@@ -43,7 +43,7 @@ func (c *SourceClient) CloseIdleConnections() { c.core.closeIdle() }
 // Close does what [Client.Close] does.
 func (c *SourceClient) Close(ctx context.Context) error { return c.core.close(ctx) }
 
-// MigrationLinkService connects source organizations to Atlas.
+// MigrationLinkService connects source organizations to Atlas. Each has one link.
 type MigrationLinkService struct{ core *core }
 
 // MigrationLink is the connection of a source organization to Atlas.
