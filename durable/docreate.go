@@ -9,17 +9,7 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// create looks at the validation first: when Atlas cannot be reached, that tells before a creation is sent of which nobody
-// would know whether it arrived.
 func (d *Driver) create(ctx context.Context, r *Record) error {
-	if err := d.reach(ctx, r); err != nil {
-		if ctx.Err() == nil {
-			now := stamp(time.Now())
-			r.lapse(now)
-			r.weather(readingValidation, err, now)
-		}
-		return err
-	}
 	request, err := d.request(ctx, r)
 	var created *livemigration.Migration
 	if err == nil {
@@ -29,18 +19,6 @@ func (d *Driver) create(ctx context.Context, r *Record) error {
 		return err
 	}
 	return r.migrationCreated(created, err, stamp(time.Now()))
-}
-
-// reach returns the failure of a look at the validation that passes by itself.
-func (d *Driver) reach(ctx context.Context, r *Record) error {
-	if r.ValidationID == "" {
-		return nil
-	}
-	_, err := d.client.Validations.Get(ctx, r.Plan.ProjectID, r.ValidationID)
-	if err == nil || rejected(err) {
-		return nil
-	}
-	return err
 }
 
 func (r *Record) migrationCreated(created *livemigration.Migration, err error, now time.Time) error {

@@ -36,7 +36,7 @@ func (r *Record) migrationSeen(seen *livemigration.Migration, err error, now tim
 		return err
 	case r.Migration == nil && !r.onOurHosts(seen):
 		id := r.MigrationID
-		r.MigrationID = ""
+		r.dropMigration()
 		r.unclear(now, fmt.Sprintf("migration %s, which was adopted, runs on %s and not on the migration host of the plan: it is another one",
 			id, clean(strings.Join(seen.MigrationHosts, ", "))))
 		return nil
@@ -60,7 +60,7 @@ func (r *Record) migrationSeen(seen *livemigration.Migration, err error, now tim
 func (r *Record) lost(now time.Time) {
 	id := r.MigrationID
 	if r.Migration == nil {
-		r.MigrationID = ""
+		r.dropMigration()
 	}
 	r.unclear(now, fmt.Sprintf("Atlas does not know migration %s", id))
 }

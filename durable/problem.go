@@ -62,13 +62,16 @@ func (r *Record) trouble(head, detail string, now time.Time) {
 // passes ends trouble.
 func (r *Record) passes(now time.Time) {
 	if !r.troubled() {
+		if r.Problem == "" {
+			r.explain(r.note(), now)
+		}
 		return
 	}
 	if lasted := now.Sub(r.ProblemSince); lasted >= worthAnEvent {
 		head, _, _ := strings.Cut(r.Problem, ": ")
 		r.event(now, fmt.Sprintf("continues after %s: %s", lasted.Round(time.Second), head))
 	}
-	r.Problem = ""
+	r.Problem, r.ProblemSince = "", time.Time{}
 	r.explain(r.note(), now)
 }
 

@@ -285,7 +285,8 @@ func TestWithoutDecodeTheStatusSaysEverything(t *testing.T) {
 	}{
 		{"nothing", reply(204, ""), false, Done},
 		{"any JSON", reply(200, `{"a":1}`), false, Done},
-		{"half of some JSON", cut(`{"a":`), false, Done},
+		{"half of some JSON", cut(`{"a":`), false, Failed},
+		{"half of a job", cut(`{"_id":"5f","a":`), false, Done},
 		{"a page", reply(200, "<html>"), false, Failed},
 		{"half of an envelope", cut(`{"status":`), true, Failed},
 	} {

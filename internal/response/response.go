@@ -34,11 +34,12 @@ func (e *Unusable) Unwrap() error { return e.Err }
 
 // CheckIgnored judges the body of a success of which the status says everything; err is what [Read] says about it. A body
 // that is not JSON is not from Atlas, and neither is then the status. The status in an envelope arrives with the body. A
-// job, which v1.0 sends, is a success whatever else is in it. An error of Atlas is none.
+// job, which v1.0 sends, is a success whatever else is in it. An error of Atlas is none, and one could be in a body that
+// broke off.
 func CheckIgnored(body []byte, err error, enveloped bool) error {
 	var inside Error
 	switch {
-	case err != nil && enveloped:
+	case err != nil && (enveloped || beginsAsJSON(body) && Member(body, "_id") == nil && !errors.Is(err, ErrTooLarge)):
 		return err
 	case isError(body) && inside.readAtlasError(body, redact.New(nil)):
 		return fmt.Errorf("it is an error: %s", cmp.Or(strings.Trim(inside.Code+": "+inside.Detail, ": "), "no code in it"))
