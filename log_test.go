@@ -221,7 +221,7 @@ func TestDeprecationsAreToldOnce(t *testing.T) {
 func TestErrorsSayWhatSupportNeeds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := inProcess()
+		srv := inProcess(livemigrationtest.WithRequestIDs())
 		defer srv.Close()
 		client, err := srv.NewClient()
 		require.NoError(t, err)

@@ -96,5 +96,5 @@
 //
 //	srv.Inject(livemigrationtest.Cutover, livemigrationtest.RawStatus(202, "", "").CarriedOut(), 1)
 //
-// [WithNodes] makes several nodes, each with nonces of its own.
+// [WithRequestIDs] adds the header X-Request-Id. [WithNodes] makes several nodes, each with nonces of its own.
 package livemigrationtest

@@ -39,6 +39,10 @@ func WithAlgorithm(algorithm Algorithm) Option { return func(c *config) { c.algo
 // 2069. The server then requires that form.
 func WithDocumentedChallenge() Option { return func(c *config) { c.documented = true } }
 
+// WithRequestIDs makes each response have the header X-Request-Id, which a client reports to the support of Atlas. No
+// recording of Atlas has it.
+func WithRequestIDs() Option { return func(c *config) { c.withRequestIDs = true } }
+
 // WithDocumentedAnswers makes responses look as in the documentation, where Atlas itself sends something else. In v2
 // creating a link-token has the status 200. In v1.0 a link-token is an array of one string, and migrationHosts one
 // string if there is one host. A client has to read both forms.

@@ -27,11 +27,13 @@ type config struct {
 
 	algorithm  Algorithm
 	documented bool // the challenge in the form that the documentation prints
-	quirks     bool // the responses of v1.0 too
-	nodes      int
-	nonceLife  time.Duration
-	tokenLife  time.Duration
-	tokenSkew  time.Duration
+	// withRequestIDs: responses name their request
+	withRequestIDs bool
+	quirks         bool // the responses of v1.0 too
+	nodes          int
+	nonceLife      time.Duration
+	tokenLife      time.Duration
+	tokenSkew      time.Duration
 }
 
 func newConfig(opts []Option) config {

@@ -74,8 +74,8 @@ func (s *Server) rejectCredentials(c *call, err *apiError) *response {
 		c.header.Set("Content-Type", jsonMediaType+";charset=ISO-8859-1")
 	}
 	setHeaders(c.header,
-		"Server", serverName, "Vary", "Accept-Encoding", "Www-Authenticate", challenge, "X-Xgen-Up-Proto", "HTTP/2",
-		"X-Request-Id", s.requestIDs.next())
+		"Server", serverName, "Vary", "Accept-Encoding", "Www-Authenticate", challenge, "X-Xgen-Up-Proto", "HTTP/2")
+	s.nameRequest(c)
 	return &response{status: err.status, header: c.header, body: err.unauthorizedBody()}
 }
 
@@ -92,6 +92,12 @@ func (c *call) wrap(status int, content any) *response {
 		r.body = encode(content, c.pretty)
 	}
 	return r
+}
+
+func (s *Server) nameRequest(c *call) {
+	if s.config.withRequestIDs {
+		c.header.Set("X-Request-Id", s.requestIDs.next())
+	}
 }
 
 const serverName = "mdbws"
@@ -113,8 +119,8 @@ func (s *Server) identify(c *call, code string) {
 		"X-Java-Method", javaMethod,
 		"X-Java-Version", "17.0.19+10-LTS",
 		"X-Mongodb-Service-Version", "gitHash=0000000000000000000000000000000000000000; versionString=livemigrationtest",
-		"X-Permitted-Cross-Domain-Policies", "none",
-		"X-Request-Id", s.requestIDs.next())
+		"X-Permitted-Cross-Domain-Policies", "none")
+	s.nameRequest(c)
 	delete(c.header, "X-Error-Code") // of a response that this one replaces
 	if code != "" {
 		c.header.Set("X-Error-Code", code)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/response"
@@ -94,13 +95,21 @@ func NameTimeout(ctx context.Context, err error, started time.Time, limit time.D
 	return timeout
 }
 
-// WithoutURL drops the method and URL that http.Client puts before every error.
+// WithoutURL drops the method and URL that http.Client puts before every error. An error about the URL of a redirect shows
+// parts of it, in which a password may stand, so it is replaced.
 func WithoutURL(err error) error {
-	if wrapped, ok := err.(*url.Error); ok {
+	wrapped, ok := err.(*url.Error)
+	switch {
+	case !ok:
+		return err
+	case strings.HasPrefix(wrapped.Err.Error(), "failed to parse Location header"):
+		return errRedirect
+	default:
 		return wrapped.Err
 	}
-	return err
 }
+
+var errRedirect = errors.New("redirect to a malformed URL rejected")
 
 // ContextError is nil while the context goes on. It is what ended it, and always also the context's own error, which
 // net/http replaces by the cause where there is one.

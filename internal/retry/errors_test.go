@@ -137,4 +137,21 @@ func TestNamesOfTimeouts(t *testing.T) {
 		})
 	}
 	assert.Equal(t, io.EOF, WithoutURL(&url.Error{Err: io.EOF}))
+	assert.NotContains(t, redirectTo(t, "mongodb://user:pa%2Fss/pa%2Fss@vm001").Error(), "pa%2F")
 }
+
+// redirectTo is the error of net/http about a redirect.
+func redirectTo(t *testing.T, location string) error {
+	t.Helper()
+	client := http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 307, Header: http.Header{"Location": {location}}, Body: http.NoBody, Request: req}, nil
+	})}
+	resp, err := client.Get("https://a/")
+	require.Error(t, err)
+	require.Nil(t, resp)
+	return WithoutURL(err)
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
