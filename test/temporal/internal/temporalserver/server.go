@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/cluster"
@@ -106,13 +107,28 @@ func (s *Server) prepare(store *config.SQL) error {
 	return sqlite.CreateNamespaces(store, namespaces...)
 }
 
+// workflowsReady fails until the part of the server that has the workflows is up too, which takes longer than its entrance.
+func workflowsReady(ctx context.Context, c client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := c.DescribeWorkflowExecution(ctx, "there is no such workflow", "")
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return nil
+	}
+	return err
+}
+
 // Dial connects a client, and waits until the server is ready for it.
 func (s *Server) Dial(ctx context.Context, options client.Options) (client.Client, error) {
 	options.HostPort = s.Address()
 	for {
 		c, err := client.DialContext(ctx, options)
 		if err == nil {
-			return c, nil
+			if err = workflowsReady(ctx, c); err == nil {
+				return c, nil
+			}
+			c.Close()
 		}
 		select {
 		case <-ctx.Done():
