@@ -3,7 +3,6 @@ package durable
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -28,21 +27,13 @@ func (d *Driver) approve(ctx context.Context, r *Record) error {
 		return r.notApproved(ctx, err)
 	}
 	now := stamp(time.Now())
-	if r.asking() || !yes && r.rejectedCutover() { // now it is the approval that it waits for
+	if r.failedAt(askingApproval) || !yes && r.failedAt(cuttingOver) { // now it is the approval that it waits for
 		r.passes(now)
 	}
 	if yes {
 		r.grant(gate, now)
 	}
 	return nil
-}
-
-// asking reports whether the last question for the approval failed.
-func (r *Record) asking() bool { return strings.HasPrefix(r.Problem, string(askingApproval)) }
-
-// rejectedCutover reports whether the last cutover failed. That the migration is still ready for it tells nothing new.
-func (r *Record) rejectedCutover() bool {
-	return r.State == StateReady && strings.HasPrefix(r.Problem, string(cuttingOver))
 }
 
 func (r *Record) notApproved(ctx context.Context, err error) error {

@@ -9,10 +9,6 @@ import (
 )
 
 func (d *Driver) cutover(ctx context.Context, r *Record) error {
-	if r.MigrationID == "" {
-		r.unclear(stamp(time.Now()), noMigrationID)
-		return nil
-	}
 	err := d.client.Migrations.Cutover(ctx, r.Plan.ProjectID, r.MigrationID)
 	if err != nil && ctx.Err() != nil && unsent(err) {
 		return err

@@ -10,14 +10,7 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// noMigrationID is what a look finds in a record that somebody has edited.
-const noMigrationID = "the record has no migration id"
-
 func (d *Driver) look(ctx context.Context, r *Record) error {
-	if r.MigrationID == "" {
-		r.unclear(stamp(time.Now()), noMigrationID)
-		return nil
-	}
 	seen, err := d.client.Migrations.Get(ctx, r.Plan.ProjectID, r.MigrationID)
 	if err != nil && ctx.Err() != nil {
 		return err
@@ -86,7 +79,7 @@ func (r *Record) runningSeen(ready bool, now time.Time) {
 		r.lapse(now)
 		r.ReadySince = time.Time{}
 		r.enter(StateReplicating, now, "not ready for cutover any more")
-	case r.asking(), r.rejectedCutover(): // the next question or cutover tells
+	case r.failedAt(askingApproval), r.failedAt(cuttingOver): // the next question or cutover tells
 	default:
 		r.passes(now)
 	}
@@ -96,7 +89,7 @@ func (r *Record) runningSeen(ready bool, now time.Time) {
 func (r *Record) stillReady(now time.Time) {
 	switch {
 	case r.CutOverAt.IsZero():
-		if !strings.HasPrefix(r.Problem, string(cuttingOver)) {
+		if !r.failedAt(cuttingOver) {
 			r.trouble(string(cuttingOver)+" has not been carried out", "the migration is still ready for it", now)
 		}
 		r.State = StateReady

@@ -42,10 +42,6 @@ func (r *Record) validationCreated(created *livemigration.Validation, err error,
 }
 
 func (d *Driver) checkValidation(ctx context.Context, r *Record) error {
-	if r.ValidationID == "" { // somebody has edited it
-		r.enter(StatePlanned, stamp(time.Now()), "the record has no validation id")
-		return nil
-	}
 	seen, err := d.client.Validations.Get(ctx, r.Plan.ProjectID, r.ValidationID)
 	if err != nil && ctx.Err() != nil {
 		return err

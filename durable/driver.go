@@ -52,7 +52,10 @@ func (d *Driver) Do(ctx context.Context, r Record) (Record, error) {
 	}
 	done := r.clone()
 	done.Begun = ActionNone
-	failure := d.act(ctx, &done, r.Begun)
+	var failure error
+	if !done.lacksID(stamp(time.Now())) {
+		failure = d.act(ctx, &done, r.Begun)
+	}
 	now := stamp(time.Now())
 	cutShort := failure != nil && ctx.Err() != nil
 	if !cutShort {
@@ -104,6 +107,24 @@ func (d *Driver) check(r Record) error {
 	default:
 		return fmt.Errorf("it is %s", r.State)
 	}
+}
+
+// lacksID reports whether somebody has edited the id out of a record that needs it, and takes the record to where it can
+// continue.
+func (r *Record) lacksID(now time.Time) bool {
+	switch r.State {
+	case StateValidating:
+		if r.ValidationID == "" {
+			r.enter(StatePlanned, now, "the record has no validation id")
+			return true
+		}
+	case StateReplicating, StateReady, StateFinishing:
+		if r.MigrationID == "" {
+			r.unclear(now, "the record has no migration id")
+			return true
+		}
+	}
+	return false
 }
 
 // act does an action and returns what stopped the record, nil when it continues.

@@ -45,6 +45,9 @@ func (o operation) describe(err error) (head, detail string) {
 	}
 }
 
+// failedAt reports whether the last failure was that of an operation.
+func (r *Record) failedAt(o operation) bool { return strings.HasPrefix(r.Problem, string(o)) }
+
 const withoutPassword = " failed, without a password for the source user"
 
 // lacksPassword reports whether the last action has sent nothing, because there was no password.

@@ -41,7 +41,7 @@ func CheckIgnored(body []byte, err error, enveloped bool) error {
 	switch {
 	case err != nil && (enveloped || beginsAsJSON(body) && Member(body, "_id") == nil && !errors.Is(err, ErrTooLarge)):
 		return err
-	case isError(body) && inside.readAtlasError(body, redact.New(nil)):
+	case mayBeError(body) && inside.readAtlasError(body, redact.New(nil)):
 		return fmt.Errorf("it is an error: %s", cmp.Or(strings.Trim(inside.Code+": "+inside.Detail, ": "), "no code in it"))
 	case len(bytes.TrimSpace(body)) == 0 || json.Valid(body) || err != nil && beginsAsJSON(body):
 		return nil
@@ -50,8 +50,8 @@ func CheckIgnored(body []byte, err error, enveloped bool) error {
 	}
 }
 
-// isError is false for a job that only has members of its own with such names.
-func isError(body []byte) bool {
+// mayBeError is false for a job that only has members of its own with such names.
+func mayBeError(body []byte) bool {
 	status, _ := statusNumber(Member(body, "error"))
 	return Member(body, "_id") == nil || status >= http.StatusBadRequest && StringMember(body, "errorCode") != ""
 }
