@@ -89,7 +89,7 @@ func live(t *testing.T, server *livemigrationtest.Server, store *Memory, dieAt i
 // each. It returns the events of the first one.
 func liveOn(t *testing.T, dieAt ...int) (events int) {
 	inBubble(t, func(t *testing.T, _ *fixture) {
-		server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1),
+		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1),
 			livemigrationtest.WithTimings(livemigrationtest.Timings{InitialSync: time.Minute}))
 		defer server.Close()
 		f := &fixture{Server: server}

@@ -23,7 +23,7 @@ type fixture struct {
 func inBubble(t *testing.T, test func(*testing.T, *fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
+		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
 		defer server.Close()
 		client, err := server.NewClient()
 		require.NoError(t, err)
@@ -62,7 +62,7 @@ func (f *fixture) record(t *testing.T, state State) Record {
 
 // count is how many requests of the operation have arrived.
 func (f *fixture) count(op livemigrationtest.Operation) (n int) {
-	for _, r := range f.Requests() {
+	for _, r := range f.Recorded() {
 		if r.Operation == op {
 			n++
 		}
@@ -121,7 +121,7 @@ func TestDriverCannot(t *testing.T) {
 			assert.ErrorContains(t, err, test.want, name)
 			assert.Equal(t, test.record, done, name)
 		}
-		assert.Empty(t, f.Requests())
+		assert.Empty(t, f.Recorded())
 	})
 }
 
@@ -145,7 +145,7 @@ func TestDriverCreates(t *testing.T) {
 		"not with 400":             {livemigrationtest.Status(400), 100, want{StateFailed, 0, 1}},
 		"unclear with 500":         {livemigrationtest.Status(500), 100, want{StateUnclear, 0, 1}},
 		"unclear with 503":         {livemigrationtest.Status(503), 100, want{StateUnclear, 0, 1}},
-		"unclear with 504":         {livemigrationtest.RawStatus(504, "text/html", "<html>").CarriedOut(), 100, want{StateUnclear, 1, 1}},
+		"unclear with 504":         {livemigrationtest.RawStatus(504, "text/html", "<html>").Processed(), 100, want{StateUnclear, 1, 1}},
 		"unclear without response": {livemigrationtest.ResetAfterRequest(), 100, want{StateUnclear, 1, 1}},
 		"with half a response":     {livemigrationtest.TruncatedBody(), 100, want{StateReplicating, 1, 1}},
 	} {
@@ -174,7 +174,7 @@ func TestDriverCreatesWithOneRequest(t *testing.T) {
 		r.ValidationID = validationID // which Atlas does not know any more
 		f.ResetRequests()
 		assert.Equal(t, StateReplicating, do(t, NewDriver(f.client), r, ActionCreate).State)
-		assert.Len(t, f.Requests(), 1)
+		assert.Len(t, f.Recorded(), 1)
 		f.Inject(livemigrationtest.AnyOperation, livemigrationtest.Status(500), 100)
 		assert.Equal(t, StateUnclear, do(t, NewDriver(f.client), r, ActionCreate).State)
 	})
@@ -214,7 +214,7 @@ func TestDriverWhenTheContextEnds(t *testing.T) {
 				require.ErrorIs(t, err, context.Canceled)
 				assert.ErrorContains(t, err, "SIGTERM")
 				assert.False(t, done.News(r), "what was not sent comes back un-begun")
-				assert.Empty(t, f.Requests())
+				assert.Empty(t, f.Recorded())
 			})
 		})
 	}

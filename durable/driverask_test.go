@@ -48,7 +48,7 @@ func TestDriverPassword(t *testing.T) {
 				written, err := done.MarshalJSON()
 				require.NoError(t, err)
 				assert.NotContains(t, string(written), hunter)
-				requests := f.Requests()
+				requests := f.Recorded()
 				assert.Contains(t, requests[len(requests)-1].Body.Reveal(), hunter)
 			})
 		})

@@ -288,7 +288,7 @@ func TestFleetDoesNotBegin(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, NewFleet(nil, store, WithLimit(0)).Run(t.Context()), ErrRunning, "this comes first")
 		require.NoError(t, unlock())
-		assert.Empty(t, f.Requests())
+		assert.Empty(t, f.Recorded())
 
 		require.NoError(t, NewFleet(nil, store).Abandon(t.Context(), "scram"))
 		require.NoError(t, NewFleet(f.client, store).Run(t.Context()), "a final record needs no password")

@@ -61,7 +61,7 @@ func TestFleetOutlivesAnHourOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
+				server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
 				defer server.Close()
 				weather := &outage{fail: fail}
 				client, err := server.NewClient(livemigration.WithTransportWrapper(func(base http.RoundTripper) http.RoundTripper {
@@ -153,7 +153,7 @@ func TestFleetEndsWhenItsStoreFails(t *testing.T) {
 		store := f.storeWith(t, f.plan("a"))
 		store.failWith(func(r Record) error { return errFull })
 		require.ErrorIs(t, NewFleet(f.client, store).Run(t.Context()), errFull)
-		assert.Empty(t, f.Requests(), "nothing is sent of which the intent is not stored")
+		assert.Empty(t, f.Recorded(), "nothing is sent of which the intent is not stored")
 	})
 }
 
@@ -202,7 +202,7 @@ func TestFleetDoesNotBeginWithADamagedFile(t *testing.T) {
 		assert.Len(t, records, 1)
 		require.ErrorContains(t, fleet.Add(t.Context(), f.plan("new")), broken)
 		require.NoError(t, fleet.Approve(t.Context(), "m-0000", GateCutover), "the others can be used")
-		assert.Empty(t, f.Requests())
+		assert.Empty(t, f.Recorded())
 		require.NoError(t, os.WriteFile(broken, text, 0o600))
 		require.NoError(t, fleet.Run(t.Context()))
 	})
@@ -250,10 +250,10 @@ func TestLooksAreSpreadOutAfterARestart(t *testing.T) {
 		time.Sleep(7 * time.Second) // and no second look yet
 		require.ErrorIs(t, stop(), context.Canceled)
 		perSecond := make(map[time.Duration]int)
-		for _, r := range f.Requests() {
+		for _, r := range f.Recorded() {
 			perSecond[r.Time.Sub(begun).Truncate(time.Second)]++
 		}
-		assert.Equal(t, begun, f.Requests()[0].Time, "the first one comes at once")
+		assert.Equal(t, begun, f.Recorded()[0].Time, "the first one comes at once")
 		assert.Len(t, perSecond, 7)
 		for second, looks := range perSecond {
 			assert.InDelta(t, n/10, looks, 2, second)

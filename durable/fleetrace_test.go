@@ -127,7 +127,7 @@ func TestStoreThatAlwaysConflicts(t *testing.T) {
 		require.Error(t, err)
 		assert.False(t, errors.Is(err, context.DeadlineExceeded))
 		assert.Less(t, time.Since(begun), 10*time.Minute)
-		assert.Empty(t, f.Requests())
+		assert.Empty(t, f.Recorded())
 		require.ErrorIs(t, NewFleet(nil, store).Approve(t.Context(), "a", GateCutover), ErrConflict)
 	})
 }

@@ -68,7 +68,7 @@ func heapInUse() uint64 {
 func measure(tb testing.TB, path string) scaled {
 	tb.Helper()
 	look := &firstLook{make(chan struct{}, 1)}
-	server := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	server := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer server.Close()
 	client, err := server.NewClient(livemigration.WithTransportWrapper(func(http.RoundTripper) http.RoundTripper { return look }))
 	require.NoError(tb, err)
