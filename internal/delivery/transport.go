@@ -71,7 +71,7 @@ func (t *Transport) send(req *http.Request, s *State, base http.RoundTripper, w 
 	if w.authenticated && !standard {
 		s.handed.Store(true)
 	}
-	resp, err := base.RoundTrip(w.prepare(req))
+	resp, err := base.RoundTrip(w.prepare(req, standard))
 	looked, connections, ended := w.result()
 	if looked && !clone {
 		t.looks.Store(true)
@@ -122,11 +122,16 @@ func nameProxy(req *http.Request, base http.RoundTripper, err error) error {
 	return fmt.Errorf("through the proxy %s: %w", proxy.Host, err)
 }
 
-// prepare returns the request as net/http gets it. Without GetBody net/http cannot send a body twice, and without the
-// headers that call a request idempotent it has no reason to.
-func (w *watch) prepare(req *http.Request) *http.Request {
-	w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn}
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &w.trace))
+// prepare returns the request as the transport gets it. Without GetBody net/http cannot send a body twice, and without the
+// headers that call a request idempotent it has no reason to. Another transport may share the hooks with its own requests,
+// so it gets none.
+func (w *watch) prepare(req *http.Request, standard bool) *http.Request {
+	ctx := req.Context()
+	if standard {
+		w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn}
+		ctx = httptrace.WithClientTrace(ctx, &w.trace)
+	}
+	req = req.WithContext(ctx)
 	req.GetBody = nil
 	if !w.state.Change {
 		return req
