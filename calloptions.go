@@ -65,6 +65,16 @@ func WithGrace(d time.Duration) CallOption {
 	}
 }
 
+// WithMaxAttempts bounds the attempts of this call, in the place of [RetryPolicy].MaxAttempts.
+func WithMaxAttempts(n int) CallOption {
+	return func(s *callSettings) {
+		s.request.MaxAttempts = n
+		if n < 1 {
+			s.violations = append(s.violations, FieldViolation{"WithMaxAttempts", "must be at least 1"})
+		}
+	}
+}
+
 // CaptureResponse fills r when the call returns, also with an error.
 func CaptureResponse(r *Response) CallOption {
 	return func(s *callSettings) {
