@@ -38,26 +38,31 @@ type Changer interface {
 	Changed(ctx context.Context, known map[string]int64) (changed []Record, gone []string, err error)
 }
 
-func stale(r Record, why string) error {
-	return fmt.Errorf("durable: save %q: %s: %w", r.Plan.Name, why, ErrStale)
-}
-
-func notFound(name string) error {
-	return fmt.Errorf("durable: load %q: %w", name, ErrNotFound)
-}
-
-// checkRevision compares what is to be stored with what is.
+// checkRevision compares a record that is to be stored with the stored one.
 func checkRevision(r Record, stored Record, exists bool) error {
 	switch {
 	case !exists && r.Revision != 0:
-		return stale(r, "it is not stored")
+		return fmt.Errorf("it is not stored: %w", ErrStale)
 	case exists && stored.Plan.Name != r.Plan.Name:
-		return stale(r, fmt.Sprintf("there is a record %q", stored.Plan.Name))
-	case exists && stored.Revision != r.Revision:
-		return stale(r, fmt.Sprintf("its revision is %d, not %d", stored.Revision, r.Revision))
+		return fmt.Errorf("there is a record %q: %w", stored.Plan.Name, ErrStale)
 	default:
-		return nil
+		return sameRevision(r.Revision, stored, exists)
 	}
+}
+
+// checkDelete compares a revision that is to be deleted with the stored one.
+func checkDelete(revision int64, stored Record, exists bool) error {
+	if !exists {
+		return ErrNotFound
+	}
+	return sameRevision(revision, stored, exists)
+}
+
+func sameRevision(revision int64, stored Record, exists bool) error {
+	if exists && stored.Revision != revision {
+		return fmt.Errorf("its revision is %d, not %d: %w", stored.Revision, revision, ErrStale)
+	}
+	return nil
 }
 
 func sortByName(records []Record) {
