@@ -52,7 +52,7 @@ func (c clusters) take(plan Plan) error {
 // explainWaits says of the records that could start what they wait for, and sorts all by name.
 func explainWaits(records []Record) []Record {
 	now := time.Now()
-	sortRecords(records)
+	sortByName(records)
 	holders := make(map[string]*Record)
 	for i := range records {
 		for _, name := range records[i].held() {

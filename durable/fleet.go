@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/livemigration/livemigration-go"
@@ -77,10 +76,6 @@ func (f *Fleet) Record(ctx context.Context, name string) (Record, error) {
 
 func indexOf(records []Record, name string) int {
 	return slices.IndexFunc(records, func(r Record) bool { return key(r.Plan.Name) == key(name) })
-}
-
-func sortRecords(records []Record) {
-	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(key(a.Plan.Name), key(b.Plan.Name)) })
 }
 
 // Run works until nothing is left to do: each record is final, UNCLEAR, or waits for what such a record has. Then the error

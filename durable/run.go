@@ -105,7 +105,7 @@ func newRun(ctx context.Context, f *Fleet, driver *Driver, serve bool) *run {
 
 // begin takes the records that the store has. What has a Problem is tried at once: its cause may be gone.
 func (r *run) begin(records []Record, err error) {
-	sortRecords(records)
+	sortByName(records)
 	for _, record := range records {
 		r.take(record)
 	}
