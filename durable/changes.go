@@ -168,7 +168,7 @@ func (r *run) takeGone(name string, now time.Time) {
 	if e == nil || e.busy {
 		return
 	}
-	if e.owed == nil && e.record.checkRemove() == nil {
+	if e.owed == nil && e.record.checkRemove(now) == nil {
 		r.remove(e)
 		return
 	}

@@ -72,11 +72,8 @@ func (r *Record) startProblem(holders map[string]*Record, now time.Time) *Proble
 	if r.State != StatePlanned && r.State != StateValidated {
 		return nil
 	}
-	if r.Gate(now) == GateStart {
-		return &Problem{
-			Kind: ProblemWaitingForApproval, Since: r.UpdatedAt,
-			Text: "waits for the approval of the start: make sure that the data of the destination may be replaced, then approve it",
-		}
+	if p := r.gateProblem(now); p != nil {
+		return p
 	}
 	for _, name := range r.Plan.needs(r.startAction()) {
 		if holder := holders[name]; holder != nil && holder != r {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -134,16 +133,6 @@ func (e manyErrors) Error() string {
 
 // Unwrap returns all of them.
 func (e manyErrors) Unwrap() []error { return e }
-
-// pause waits, but not longer than the context.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
 
 // contextError is why a context has ended.
 func contextError(ctx context.Context) error {

@@ -118,7 +118,7 @@ func (f *Fleet) Serve(ctx context.Context, client *livemigration.Client) error {
 			f.settings.logger.WarnContext(ctx, "run ended, starting again", "error", text)
 			told = text
 		}
-		pause(ctx, tick)
+		wait(ctx, tick)
 	}
 }
 

@@ -145,7 +145,7 @@ func (f *Fleet) Remove(ctx context.Context, name string) error {
 	for range mostStale {
 		stored, err := f.store.Load(ctx, name)
 		if err == nil {
-			err = stored.checkRemove()
+			err = stored.checkRemove(time.Now())
 		}
 		if err == nil {
 			err = f.store.Delete(ctx, stored.Plan.Name, stored.Revision)
@@ -217,7 +217,7 @@ func (f *Fleet) tellRun(c change) {
 func (f *Fleet) lockedPlans(ctx context.Context, what string, do func([]Record) error) (err error) {
 	lost, unlock, err := f.store.Lock(ctx, lockPlans)
 	for errors.Is(err, ErrRunning) {
-		if pause(ctx, lockPause); ctx.Err() != nil {
+		if wait(ctx, lockPause); ctx.Err() != nil {
 			return fmt.Errorf("durable: %s: wait for the lock of the plans: %w", what, contextError(ctx))
 		}
 		lost, unlock, err = f.store.Lock(ctx, lockPlans)

@@ -68,9 +68,12 @@ func (r *run) pick(ctx context.Context) (finished bool) {
 func (r *run) startChanges(ctx context.Context, candidates []candidate, now time.Time) (holders map[string]*entry) {
 	holders, inProgress := r.holders(now)
 	for _, c := range candidates {
-		needs := c.entry.record.Plan.needs(c.action)
+		var needs []string
 		if c.action != ActionCutover {
-			if inProgress >= r.settings.limit || !free(needs, c.entry, holders) {
+			if inProgress >= r.settings.limit {
+				break // cutovers come first
+			}
+			if needs = c.entry.record.Plan.needs(c.action); !free(needs, c.entry, holders) {
 				continue
 			}
 			inProgress++
@@ -108,20 +111,22 @@ func (r *run) holders(now time.Time) (holders map[string]*entry, inProgress int)
 		for _, name := range held {
 			holders[name] = e
 		}
-		if len(held) > 0 && e.counts() && !r.stopped(e, now) {
+		if len(held) > 0 && e.counts(now) && !r.stopped(e, now) {
 			inProgress++
 		}
 	}
 	return holders, inProgress
 }
 
-// counts reports whether an entry that has resources counts to the limit.
-func (e *entry) counts() bool {
+// counts reports whether an entry that has resources counts to the limit. One that waits for an approval does so until its next
+// poll, which may find that it waits no longer.
+func (e *entry) counts(now time.Time) bool {
 	switch e.record.State {
 	case StateComplete, StateUnclear:
 		return false
 	case StateReady:
-		return e.record.Problem == nil || e.record.Problem.Kind != ProblemWaitingForApproval
+		waits := e.record.Problem != nil && e.record.Problem.Kind == ProblemWaitingForApproval
+		return !waits || !e.due(now).After(now)
 	default:
 		return true
 	}

@@ -26,6 +26,9 @@ type result struct {
 // step does one action of a record: begin, save, do, apply, save.
 func (r *run) step(ctx context.Context, record Record, action Action, lagDue bool) result {
 	begun := record.Begin(action, r.by, time.Now())
+	if begun.Begun == nil { // the time for it has passed
+		return result{record: record}
+	}
 	if !action.Changes() {
 		return r.keep(record, r.driver.Do(ctx, begun), lagDue)
 	}

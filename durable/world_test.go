@@ -27,6 +27,9 @@ type world struct {
 	meet func(*http.Request) (*http.Response, error)
 }
 
+// quick makes a migration last about ten minutes.
+var quick = livemigrationtest.Timings{InitialSync: 5 * time.Minute}
+
 // inWorld runs a test in a bubble. Jobs take about an hour.
 func inWorld(t *testing.T, test func(*testing.T, *world), timings ...livemigrationtest.Timings) {
 	t.Helper()
@@ -73,20 +76,21 @@ func (w *world) onRequest(meet func(*http.Request) (*http.Response, error)) {
 
 // plan is a plan that the server takes, with clusters, a host and a source project that no other plan has.
 func (w *world) plan(name string) Plan {
+	return Plan{Name: name, ProjectID: w.ProjectID(), Request: request(name)}
+}
+
+func request(name string) livemigration.MigrationRequest {
 	sum := 0
 	for _, c := range name {
 		sum = sum*31 + int(c)
 	}
-	return Plan{
-		Name: name, ProjectID: w.ProjectID(),
-		Request: livemigration.MigrationRequest{
-			Source: livemigration.Source{
-				ProjectID:   livemigration.ProjectID(fmt.Sprintf("5c7e8f90%016x", sum)),
-				ClusterName: "from-" + name, ManagedAuthentication: true, SSL: true,
-			},
-			Destination:    livemigration.Destination{ClusterName: "to-" + name},
-			MigrationHosts: []string{"vm-" + name + ".example.com"},
+	return livemigration.MigrationRequest{
+		Source: livemigration.Source{
+			ProjectID:   livemigration.ProjectID(fmt.Sprintf("5c7e8f90%016x", sum)),
+			ClusterName: "from-" + name, ManagedAuthentication: true, SSL: true,
 		},
+		Destination:    livemigration.Destination{ClusterName: "to-" + name},
+		MigrationHosts: []string{"vm-" + name + ".example.com"},
 	}
 }
 
