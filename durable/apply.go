@@ -151,7 +151,6 @@ func (r *Record) cutoverSent(res Result, now time.Time) {
 	switch {
 	case res.Outcome == OutcomeDone:
 		r.CutoverAt = now
-		r.Problem = nil
 		r.enter(StateFinishing, now, "Atlas accepted the cutover")
 		r.NextCheckAt = now.Add(res.Wait)
 	case res.Outcome != OutcomeNotDone && res.Outcome != OutcomeRejected:

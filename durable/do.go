@@ -129,7 +129,7 @@ func (a *attempt) askApproval() bool {
 	yes, err := ask(a.ctx, func(ctx context.Context) (bool, error) { return a.settings.approval(ctx, a.record.clone()) })
 	switch {
 	case err != nil:
-		a.fails(Problem{Kind: ProblemNeedsAttention, Text: "the function of WithCutoverApproval failed: " + clean(err.Error())}, nil)
+		a.fails(Problem{Kind: ProblemNeedsAttention, Operation: "WithCutoverApproval", Text: "the function of WithCutoverApproval failed: " + clean(err.Error())}, nil)
 	case !yes:
 		a.holds(approvalProblem("the cutover: the function of WithCutoverApproval says no"))
 	default:
@@ -177,7 +177,7 @@ func (a *attempt) request() (livemigration.MigrationRequest, bool) {
 	}
 	password, err := a.password()
 	if err != nil {
-		a.fails(Problem{Kind: ProblemNeedsAttention, Text: "there is no password for the source user: " + clean(err.Error())}, nil)
+		a.fails(Problem{Kind: ProblemNeedsAttention, Operation: "WithPassword", Text: "there is no password for the source user: " + clean(err.Error())}, nil)
 		return request, false
 	}
 	request.Source.Password = password

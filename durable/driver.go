@@ -103,8 +103,8 @@ func (d *Driver) attempt(ctx context.Context, r Record) *attempt {
 // unfit reports whether nothing is to be sent.
 func (a *attempt) unfit() bool {
 	intent := a.result.Intent
-	if intent.Action.Changes() {
-		wait(a.ctx, min(intent.At.Sub(time.Now()), clockTolerance))
+	if ahead := time.Until(intent.At); intent.Action.Changes() && ahead <= clockTolerance {
+		wait(a.ctx, ahead)
 	}
 	switch {
 	case a.ctx.Err() != nil:

@@ -17,7 +17,8 @@ type Problem struct {
 	Text string `json:"text"`
 	// Since is when the record stopped. It stays while one failure follows another.
 	Since time.Time `json:"since"`
-	// Operation is the call that failed, such as "Migrations.Create"; empty when none did.
+	// Operation is the call that failed, such as "Migrations.Create", or the option whose function failed; empty when none
+	// did.
 	Operation string `json:"operation,omitempty"`
 	// Status and Code are those of the response; 0 and empty when there was none.
 	Status int    `json:"status,omitempty"`

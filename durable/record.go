@@ -14,7 +14,7 @@ import (
 // Its methods are pure. They use neither the clock nor chance, change nothing in their receiver, share no slice with it,
 // and keep Revision. Times are in UTC.
 type Record struct {
-	Plan  Plan `json:"plan"`
+	Plan  Plan  `json:"plan"`
 	State State `json:"state"`
 	// Begun is the action in progress; nil when there is none. An action that only reads is begun in memory and never
 	// stored.
@@ -30,7 +30,7 @@ type Record struct {
 	FormerMigrationIDs []livemigration.MigrationID `json:"formerMigrationIds,omitempty"`
 	// Migration is the job as last seen; nil when it has not been seen yet. SeenAt is when that was.
 	Migration *livemigration.Migration `json:"migration,omitempty"`
-	SeenAt    time.Time `json:"seenAt,omitzero"`
+	SeenAt    time.Time                `json:"seenAt,omitzero"`
 	// Approved are the approvals: one for each gate, the newest.
 	Approved []Approval `json:"approved,omitempty"`
 	// Problem says why the record does not go on; nil when it does.
@@ -195,7 +195,7 @@ func NewRecord(plan Plan, now time.Time) Record {
 }
 
 // News reports whether the record differs from what it was in a way that is worth storing. The lag of a job, and the times
-// of the next and the last look, are not.
+// of the next and the last look, are not, nor is a look in progress.
 func (r Record) News(before Record) bool {
 	a, b := r, before
 	for _, record := range []*Record{&a, &b} {
@@ -203,6 +203,9 @@ func (r Record) News(before Record) bool {
 			seen := *record.Migration
 			seen.LagTimeSeconds = nil
 			record.Migration = &seen
+		}
+		if record.Begun != nil && !record.Begun.Action.Changes() {
+			record.Begun = nil
 		}
 		record.SeenAt, record.NextCheckAt, record.Revision = time.Time{}, time.Time{}, 0
 	}
