@@ -188,12 +188,12 @@ func (r *run) drain(endSaving context.CancelFunc) error {
 		if now.Sub(ended) > 2*patience {
 			endSaving()
 		}
-		unsaved := r.unsaved()
-		if r.busy == 0 && !r.asking && (len(unsaved) == 0 || now.Sub(last) >= patience) {
-			if len(unsaved) == 0 {
-				return nil
+		owing := slices.ContainsFunc(r.order, func(e *entry) bool { return e.owed != nil })
+		if r.busy == 0 && !r.asking && (!owing || now.Sub(last) >= patience) {
+			if unsaved := r.unsaved(); len(unsaved) > 0 {
+				return &UnsavedError{unsaved}
 			}
-			return &UnsavedError{unsaved}
+			return nil
 		}
 		select {
 		case done := <-r.results:
@@ -213,10 +213,10 @@ func (r *run) drain(endSaving context.CancelFunc) error {
 	}
 }
 
-// unsaved are the records with a result that the store does not contain.
+// unsaved are the records with a migration that the store does not know. What else the store does not know can be recovered.
 func (r *run) unsaved() (records []Record) {
 	for _, e := range r.order {
-		if e.owed != nil {
+		if e.owesID() {
 			records = append(records, e.view())
 		}
 	}
@@ -246,9 +246,12 @@ func (r *run) over(e *entry, now time.Time) bool {
 
 // stopped reports whether a record cannot be read, is gone, or cannot be stored for a minute while others can.
 func (r *run) stopped(e *entry, now time.Time) bool {
-	alone := e.err != nil && e.owed == nil && now.Sub(e.failing) >= storePatience && r.savedAt.After(e.failing)
+	alone := e.err != nil && !e.owesID() && now.Sub(e.failing) >= storePatience && r.savedAt.After(e.failing)
 	return e.lost || alone
 }
+
+// owesID reports whether the store does not know a migration of the entry.
+func (e *entry) owesID() bool { return e.owed != nil && e.owed.result.CreatedID != "" }
 
 // blocked reports whether an entry waits for what one has that is over.
 func (r *run) blocked(e *entry, holders map[string]*entry, now time.Time) bool {
