@@ -48,20 +48,23 @@ func inWorld(t *testing.T, test func(*testing.T, *world), timings ...livemigrati
 func (w *world) newClient(t *testing.T) *livemigration.Client {
 	t.Helper()
 	client, err := w.NewClient(livemigration.WithTransportWrapper(func(base http.RoundTripper) http.RoundTripper {
-		return roundTrip(func(req *http.Request) (*http.Response, error) {
-			w.mu.Lock()
-			meet := w.meet
-			w.mu.Unlock()
-			if meet != nil {
-				if resp, err := meet(req); resp != nil || err != nil {
-					return resp, err
-				}
-			}
-			return base.RoundTrip(req)
-		})
+		return roundTrip(func(req *http.Request) (*http.Response, error) { return w.through(base, req) })
 	}))
 	require.NoError(t, err)
 	return client
+}
+
+// through sends a request, unless something else responds.
+func (w *world) through(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	meet := w.meet
+	w.mu.Unlock()
+	if meet != nil {
+		if resp, err := meet(req); resp != nil || err != nil {
+			return resp, err
+		}
+	}
+	return base.RoundTrip(req)
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
