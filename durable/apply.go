@@ -30,10 +30,7 @@ const (
 func (r Record) Apply(res Result, now time.Time) Record {
 	r, now = r.clone(), stamp(now)
 	before := r.clone()
-	res.Wait = min(max(res.Wait, 0), longestWait)
-	if res.CreatedID.Validate() != nil {
-		res.CreatedID = ""
-	}
+	res = res.normal()
 	if res.Intent.Action.Changes() {
 		r.applyChange(res, now)
 	} else {

@@ -98,7 +98,7 @@ func (r *Record) explain(p Problem, now time.Time) {
 	if old != nil && (old.Kind == p.Kind || old.failing() && p.failing()) {
 		p.Since = old.Since
 	}
-	if old.sameFailure(p) && strings.HasSuffix(old.Text, note) {
+	if p.Operation != opCutover && old.sameFailure(p) && strings.HasSuffix(old.Text, note) {
 		p.Text = old.Text
 	} else {
 		p.Text += note
@@ -163,7 +163,7 @@ func (r *Record) waitEnds(now time.Time) {
 	case r.Problem == nil:
 	case r.Problem.Operation != opCutover:
 		r.passes(now)
-	case r.Problem.Kind.Waiting():
+	default:
 		p := *r.Problem
 		p.Kind, p.Text = kindOf(p.Status), p.cutoverText()
 		r.explain(p, now)

@@ -46,3 +46,16 @@ type Result struct {
 	// Wait is the time to the next action.
 	Wait time.Duration `json:"wait"`
 }
+
+// normal makes a result consistent: what does not say certainly how an action ended is unknown.
+func (res Result) normal() Result {
+	res.Wait = min(max(res.Wait, 0), longestWait)
+	if res.Intent.Action != ActionCreate || res.CreatedID.Validate() != nil {
+		res.CreatedID = ""
+	}
+	done := res.Outcome == OutcomeDone && (res.Intent.Action != ActionCreate || res.CreatedID != "")
+	if !done && res.Outcome != OutcomeNotDone && res.Outcome != OutcomeRejected {
+		res.Outcome = OutcomeUnknown
+	}
+	return res
+}
