@@ -3,8 +3,37 @@ package durable
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"github.com/livemigration/livemigration-go"
+)
+
+const (
+	// requestTime bounds a request.
+	requestTime = 30 * time.Second
+	// grace is for how long a creation that was handed to a connection outlives its context.
+	grace = 30 * time.Second
+	// functionTime bounds a call of the functions of WithPassword and WithCutoverApproval.
+	functionTime = 15 * time.Second
+	// approvalLife is for how long the yes of the function of WithCutoverApproval holds.
+	approvalLife = time.Minute
+	// clockTolerance is by how much the clocks of two machines that take their time from the network may differ. So long Do
+	// waits for an intent of the future.
+	clockTolerance = 500 * time.Millisecond
+
+	// maxBackoff is the longest time between two attempts during an outage.
+	maxBackoff = 5 * time.Minute
+	// conflictWait is the time to the next attempt after a 409: another migration has to end first.
+	conflictWait = 5 * time.Minute
+	// holdInterval is how often a READY record is read at the least.
+	holdInterval = time.Minute
+	// intervalGrowth is which part of the time since the last change lies between two looks, and backoffGrowth which part of
+	// an outage lies between two attempts.
+	intervalGrowth, backoffGrowth = 4, 2
+	// jitter is which part of an interval is left to chance.
+	jitter = 5
 )
 
 // Driver does the actions of records. It is the only part of an engine that talks to Atlas. It keeps nothing between
@@ -15,17 +44,187 @@ type Driver struct {
 }
 
 // NewDriver returns a driver. It uses the options [WithPassword], [WithCutoverApproval], [WithCutoverWindow], [WithMaxLag]
-// and [WithPollInterval].
+// and [WithPollInterval]. The error is [livemigration.ErrInvalidConfig] and names the options that can never work.
 func NewDriver(client *livemigration.Client, opts ...Option) (*Driver, error) {
 	s, err := newSettings(opts)
 	if err != nil {
 		return nil, err
 	}
 	if client == nil {
-		return nil, errors.New("durable: the client must not be nil")
+		return nil, fmt.Errorf("durable: %w: the client of the driver must not be nil", livemigration.ErrInvalidConfig)
 	}
 	return &Driver{client, s}, nil
 }
 
-// Do does one action of a record as begun. It changes no record.
-func (d *Driver) Do(ctx context.Context, r Record) Result { return Result{} }
+// Do does the action that r has begun, and changes no record: give its result to [Record.Apply]. An action that changes
+// something must be stored as begun before, and Do called once, by the run that stored it. It is one HTTP request, or two
+// for a cutover, which reads the migration first.
+//
+// Do sends nothing that changes something when the intent is older than a minute or lies in the future, and such a request
+// has ended 30 seconds after this minute. When the context ends, a creation that was handed to a connection may still take
+// up to 30 seconds, so that the ID of the job is not lost. Store the result with a context that has not ended.
+func (d *Driver) Do(ctx context.Context, r Record) Result {
+	a := d.attempt(ctx, r.clone())
+	if a.unfit() {
+		return a.result
+	}
+	switch a.result.Intent.Action {
+	case ActionValidate:
+		a.validate()
+	case ActionCheckValidation:
+		a.checkValidation()
+	case ActionCreate:
+		a.create()
+	case ActionCutover:
+		a.cutover()
+	default:
+		a.check()
+	}
+	return a.result
+}
+
+// attempt is one call of Do.
+type attempt struct {
+	*Driver
+	ctx    context.Context
+	record Record // without Begun
+	result Result
+}
+
+func (d *Driver) attempt(ctx context.Context, r Record) *attempt {
+	a := &attempt{d, ctx, r, Result{State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: OutcomeNotDone}}
+	if r.Begun != nil {
+		a.result.Intent = *r.Begun
+	}
+	a.record.Begun = nil
+	return a
+}
+
+// unfit reports whether nothing is to be sent.
+func (a *attempt) unfit() bool {
+	intent := a.result.Intent
+	if ahead := time.Until(intent.At); intent.Action.Changes() && ahead <= clockTolerance {
+		wait(a.ctx, ahead)
+	}
+	switch {
+	case a.ctx.Err() != nil:
+	case intent.Action == ActionNone:
+		a.fails(Problem{Kind: ProblemNeedsAttention, Text: "the record has not begun any action"}, nil)
+	case a.record.Next(intent.At) != intent.Action:
+		text := fmt.Sprintf("a record that is %s cannot do what it has begun: %s", a.record.State, intent.Action)
+		a.fails(Problem{Kind: ProblemNeedsAttention, Text: text}, nil)
+	default:
+		return intent.Action.Changes() && !a.intentHolds()
+	}
+	return true
+}
+
+// intentHolds reports whether the intent may still be carried out.
+func (a *attempt) intentHolds() bool {
+	age := time.Since(a.result.Intent.At)
+	if 0 <= age && age < intentLife {
+		return true
+	}
+	text := "the action began more than a minute ago: the clock of this machine is wrong, or the program was suspended"
+	if age < 0 {
+		text = "the action begins in the future: the clock of this machine is wrong"
+	}
+	a.fails(Problem{Kind: ProblemNeedsAttention, Text: text + "; nothing was sent"}, nil)
+	return false
+}
+
+// within returns the context of a request. One that changes something is not sent after the life of its intent.
+func (a *attempt) within() (context.Context, context.CancelFunc) {
+	end := time.Now().Add(requestTime)
+	if intent := a.result.Intent; intent.Action.Changes() {
+		if last := intent.At.Add(intentLife); last.Before(end) {
+			end = last
+		}
+	}
+	return context.WithDeadline(a.ctx, end)
+}
+
+// fails notes why the action was not done, unless the context has ended. err is nil without a request.
+func (a *attempt) fails(p Problem, err error) {
+	if a.ctx.Err() != nil && a.result.Outcome == OutcomeNotDone {
+		return
+	}
+	p.Since = stamp(time.Now())
+	a.result.Failure = &p
+	a.result.Wait = a.backoff(err)
+}
+
+// holds notes what holds a cutover back.
+func (a *attempt) holds(p Problem) {
+	p.Since = stamp(time.Now())
+	a.result.Hold = &p
+	a.result.Wait = min(a.interval(), spread(holdInterval))
+}
+
+// interval is the time to the next look. It grows with the time since the last change.
+func (a *attempt) interval() time.Duration {
+	since := a.record.PlannedAt
+	if n := len(a.record.Events); n > 0 {
+		since = a.record.Events[n-1].Time
+	}
+	return spread(min(max(time.Since(since)/intervalGrowth, a.settings.minInterval), a.settings.maxInterval))
+}
+
+// backoff grows with the outage, and is not below what Atlas asks for.
+func (a *attempt) backoff(err error) time.Duration {
+	outage := time.Duration(0)
+	if a.record.Problem.failing() {
+		outage = time.Since(a.record.Problem.Since)
+	}
+	pause := spread(min(max(outage/backoffGrowth, a.settings.minInterval), max(maxBackoff, a.settings.maxInterval)))
+	var api *livemigration.APIError
+	if errors.As(err, &api) {
+		pause = max(pause, api.RetryAfter)
+	}
+	if errors.Is(err, livemigration.ErrConflict) {
+		pause = max(pause, spread(conflictWait))
+	}
+	var paced *livemigration.PacingError
+	if errors.As(err, &paced) {
+		pause = max(pause, paced.Wait)
+	}
+	return min(pause, longestWait)
+}
+
+// spread keeps records that were read together from being read together again.
+func spread(d time.Duration) time.Duration { return d - rand.N(d/jitter+1) }
+
+// wait ends with the context.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// ask calls a function of the user, and leaves it when it takes too long.
+func ask[T any](ctx context.Context, function func(context.Context) (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, functionTime, fmt.Errorf("no answer within %s", functionTime))
+	defer cancel()
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := function(ctx)
+		answers <- answer{value, err}
+	}()
+	select {
+	case got := <-answers:
+		return got.value, got.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}

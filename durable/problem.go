@@ -1,6 +1,14 @@
 package durable
 
-import "time"
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+)
 
 // Problem says why a record does not go on.
 type Problem struct {
@@ -9,7 +17,8 @@ type Problem struct {
 	Text string `json:"text"`
 	// Since is when the record stopped. It stays while one failure follows another.
 	Since time.Time `json:"since"`
-	// Operation is the call that failed, such as "Migrations.Create"; empty when none did.
+	// Operation is the call that failed, such as "Migrations.Create", or the option whose function failed; empty when none
+	// did.
 	Operation string `json:"operation,omitempty"`
 	// Status and Code are those of the response; 0 and empty when there was none.
 	Status int    `json:"status,omitempty"`
@@ -46,4 +55,239 @@ func (k ProblemKind) Waiting() bool {
 
 func (k ProblemKind) known() bool {
 	return k.Waiting() || k == ProblemRetrying || k == ProblemNeedsAttention
+}
+
+// The operations of Problem.Operation, as the client names them.
+const (
+	opValidate        = "Validations.Create"
+	opCheckValidation = "Validations.Get"
+	opCreate          = "Migrations.Create"
+	opCheck           = "Migrations.Get"
+	opCutover         = "Migrations.Cutover"
+)
+
+// cutoverPeriod is how long Atlas keeps a migration that is ready for cutover in sync.
+const cutoverPeriod = 120 * time.Hour
+
+// worthAnEvent is how long a failure lasts that the history of a record mentions.
+const worthAnEvent = time.Minute
+
+const timeFormat = "2006-01-02 15:04 MST"
+
+func (p *Problem) failing() bool { return p != nil && !p.Kind.Waiting() }
+
+func (p *Problem) sameFailure(q Problem) bool {
+	return p.failing() && p.Kind == q.Kind && p.Operation == q.Operation && p.Status == q.Status && p.Code == q.Code
+}
+
+// explain sets the problem. Since stays while one failure follows another, and while the record waits for the same. The
+// text of a failure stays too, so that a port number in it is no news.
+func (r *Record) explain(p Problem, now time.Time) {
+	old, note := r.Problem, ""
+	if r.State == StateReady {
+		note = r.expiry(now)
+	}
+	if (r.State == StateReady || r.State == StateFinishing) && old != nil && old.Operation == opCutover && p.Operation != opCutover {
+		p.Text += "; before, " + old.cutoverText()
+		p.Operation, p.Status, p.Code = old.Operation, old.Status, old.Code
+	}
+	if p.Kind == "" {
+		p.Kind = ProblemNeedsAttention
+	}
+	p.Since = now
+	if old != nil && (old.Kind == p.Kind || old.failing() && p.failing()) {
+		p.Since = old.Since
+	}
+	if old.sameFailure(p) && strings.HasSuffix(old.Text, note) {
+		p.Text = old.Text
+	} else {
+		p.Text += note
+	}
+	r.Problem = &p
+}
+
+// cutoverText is what Operation, Status and Code tell about a cutover that was not accepted.
+func (p *Problem) cutoverText() string {
+	if p.Status == 0 {
+		return "the cutover was not accepted, without a response"
+	}
+	return "the cutover was not accepted: " + statusText(p.Status, p.Code)
+}
+
+// expiry is the end of the text of a READY record. It changes 48, 24, 6 and 1 hours before the migration expires.
+func (r *Record) expiry(now time.Time) string {
+	end := r.ReadyAt.Add(cutoverPeriod)
+	at := end.Format(timeFormat)
+	left := end.Sub(now)
+	for _, hours := range []int{0, 1, 6, 24, 48} {
+		switch {
+		case left > time.Duration(hours)*time.Hour:
+		case hours == 0:
+			return fmt.Sprintf("; the migration expired on %s, unless somebody has extended the time in the Atlas UI", at)
+		case hours == 1:
+			return fmt.Sprintf("; less than 1 hour is left until the migration expires on %s; only the Atlas UI can extend that", at)
+		default:
+			return fmt.Sprintf("; less than %d hours are left until the migration expires on %s; only the Atlas UI can extend that", hours, at)
+		}
+	}
+	return fmt.Sprintf("; the migration expires on %s", at)
+}
+
+// passes ends a problem.
+func (r *Record) passes(now time.Time) {
+	p := r.Problem
+	if p.failing() && now.Sub(p.Since) >= worthAnEvent {
+		r.event(now, fmt.Sprintf("continues after %s: %s", now.Sub(p.Since).Round(time.Second), p.Text))
+	}
+	r.Problem = nil
+}
+
+// wait sets what holds a cutover back.
+func (r *Record) wait(hold Problem, now time.Time) {
+	if hold.Kind == ProblemWaitingForApproval {
+		if r.approvedByPerson(GateCutover, now) { // since it was asked
+			r.waitEnds(now)
+			return
+		}
+		if r.approved(GateCutover, now) {
+			r.disapprove(GateCutover) // the function says no by now
+		}
+	}
+	r.explain(hold, now)
+}
+
+// waitEnds is a READY record that nothing holds back any more. A cutover that was not accepted stays the problem until one
+// is.
+func (r *Record) waitEnds(now time.Time) {
+	switch {
+	case r.Problem == nil:
+	case r.Problem.Operation != opCutover:
+		r.passes(now)
+	case r.Problem.Kind.Waiting():
+		p := *r.Problem
+		p.Kind, p.Text = kindOf(p.Status), p.cutoverText()
+		r.explain(p, now)
+	}
+}
+
+// waitAtGate says that a READY record waits for its approval, where it does.
+func (r *Record) waitAtGate(now time.Time) {
+	if r.Gate(now) == GateCutover && (r.Problem == nil || !r.Problem.Kind.Waiting()) {
+		r.explain(approvalProblem("the cutover"), now)
+	}
+}
+
+func approvalProblem(what string) Problem {
+	return Problem{Kind: ProblemWaitingForApproval, Text: "waits for the approval of " + what}
+}
+
+// gateProblem is what a VALIDATED record waits for when its start is not approved. It is worked out when a record is read,
+// and not stored.
+func (r *Record) gateProblem(now time.Time) *Problem {
+	if r.Gate(now) != GateStart {
+		return nil
+	}
+	what := "the start"
+	if r.Plan.Request.DropDestinationData {
+		what += ", which destroys the data of the " + r.Plan.destinationCluster()
+	}
+	p := approvalProblem(what)
+	p.Since = r.validatedAt()
+	return &p
+}
+
+// validatedAt is when the record came to its state.
+func (r *Record) validatedAt() time.Time {
+	for i := len(r.Events) - 1; i >= 0; i-- {
+		if r.Events[i].Text == string(StateValidated) {
+			return r.Events[i].Time
+		}
+	}
+	return r.UpdatedAt
+}
+
+// enter takes the record into a state in which it goes on.
+func (r *Record) enter(state State, now time.Time, text string) {
+	r.passes(now)
+	r.setState(state, now)
+	r.eventOnce(now, joinText(string(state), text))
+}
+
+// stop takes the record into a state in which it does not go on.
+func (r *Record) stop(state State, now time.Time, problem Problem) {
+	r.enter(state, now, problem.Text)
+	problem.Kind = ProblemNeedsAttention
+	r.explain(problem, now)
+}
+
+// unclear asks a person to look in Atlas.
+func (r *Record) unclear(now time.Time, problem Problem) {
+	source, destination := r.Plan.Request.Source, r.Plan.Request.Destination
+	problem.Text = fmt.Sprintf("%s. Look in the Atlas UI at project %s, cluster %s, for a live migration of the source cluster %s."+
+		" If it is there, adopt its ID; if it is not, restart the record",
+		problem.Text, r.Plan.ProjectID, destination.ClusterName, source.ClusterName)
+	r.stop(StateUnclear, now, problem)
+}
+
+func (r *Record) setState(state State, now time.Time) {
+	r.State = state
+	if state.Final() {
+		r.EndedAt = now
+	}
+	if state.Final() || state == StateUnclear {
+		r.NextCheckAt = time.Time{}
+	}
+	if state.Final() && state != StateAbandoned {
+		r.Unclear = nil
+	}
+}
+
+func joinText(state, text string) string {
+	if text == "" {
+		return state
+	}
+	return state + ": " + text
+}
+
+func orUnexplained(p *Problem) Problem {
+	if p == nil {
+		return Problem{Text: "Atlas rejected the request"}
+	}
+	return *p
+}
+
+// statusText is "403 IP_ADDRESS_NOT_ON_ACCESS_LIST", or "503 Service Unavailable" where Atlas gave no code.
+func statusText(status int, code string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", status, cmp.Or(code, http.StatusText(status))))
+}
+
+// kindOf says whether a person should act on a status: keys, roles, payment and access lists.
+func kindOf(status int) ProblemKind {
+	switch status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound:
+		return ProblemNeedsAttention
+	default:
+		return ProblemRetrying
+	}
+}
+
+// maxText is how long a text from elsewhere may be in a record.
+const maxText = 300
+
+// userinfo is the user and password in a URI.
+var userinfo = regexp.MustCompile(`://[^/?#\s"']*@`)
+
+// clean makes a text from elsewhere fit for a record: one line, not too long, and without the password of a URI.
+func clean(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == unicode.ReplacementChar {
+			return ' '
+		}
+		return c
+	}, userinfo.ReplaceAllString(text, "://[REDACTED]@"))
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > maxText {
+		return string(runes[:maxText]) + "…"
+	}
+	return text
 }

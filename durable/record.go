@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -13,46 +14,46 @@ import (
 // Its methods are pure. They use neither the clock nor chance, change nothing in their receiver, share no slice with it,
 // and keep Revision. Times are in UTC.
 type Record struct {
-	Plan  Plan
-	State State
+	Plan  Plan  `json:"plan"`
+	State State `json:"state"`
 	// Begun is the action in progress; nil when there is none. An action that only reads is begun in memory and never
 	// stored.
-	Begun *Intent
+	Begun *Intent `json:"begun,omitempty"`
 	// Unclear is the creation or the cutover whose outcome is unknown.
-	Unclear *Intent
+	Unclear *Intent `json:"unclear,omitempty"`
 	// ValidationID is the validation job, from StateValidating on.
-	ValidationID livemigration.ValidationID
+	ValidationID livemigration.ValidationID `json:"validationId,omitempty"`
 	// MigrationID is the migration job, from StateReplicating on.
-	MigrationID livemigration.MigrationID
+	MigrationID livemigration.MigrationID `json:"migrationId,omitempty"`
 	// FormerMigrationIDs are jobs that belonged to the record before it was restarted or another ID was adopted, and jobs
 	// whose creation was confirmed after that.
-	FormerMigrationIDs []livemigration.MigrationID
+	FormerMigrationIDs []livemigration.MigrationID `json:"formerMigrationIds,omitempty"`
 	// Migration is the job as last seen; nil when it has not been seen yet. SeenAt is when that was.
-	Migration *livemigration.Migration
-	SeenAt    time.Time
+	Migration *livemigration.Migration `json:"migration,omitempty"`
+	SeenAt    time.Time                `json:"seenAt,omitzero"`
 	// Approved are the approvals: one for each gate, the newest.
-	Approved []Approval
+	Approved []Approval `json:"approved,omitempty"`
 	// Problem says why the record does not go on; nil when it does.
-	Problem *Problem
+	Problem *Problem `json:"problem,omitempty"`
 	// PlannedAt is when the record was planned, also by a restart.
-	PlannedAt time.Time
+	PlannedAt time.Time `json:"plannedAt,omitzero"`
 	// StartedAt is when the creation of the migration began.
-	StartedAt time.Time
+	StartedAt time.Time `json:"startedAt,omitzero"`
 	// ReadyAt is when the migration was seen for the last time before it was ready for cutover. The 120 hours in which
 	// Atlas keeps it in sync begin at this time or later.
-	ReadyAt time.Time
+	ReadyAt time.Time `json:"readyAt,omitzero"`
 	// CutoverAt is when Atlas accepted the cutover; zero when it has not, or when that is unknown.
-	CutoverAt time.Time
+	CutoverAt time.Time `json:"cutoverAt,omitzero"`
 	// EndedAt is when the record came to a final state.
-	EndedAt time.Time
+	EndedAt time.Time `json:"endedAt,omitzero"`
 	// NextCheckAt is when the next action is due.
-	NextCheckAt time.Time
+	NextCheckAt time.Time `json:"nextCheckAt,omitzero"`
 	// UpdatedAt is when anything but Migration, SeenAt and NextCheckAt changed last.
-	UpdatedAt time.Time
+	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 	// Events are what happened, the oldest first: the last 100.
-	Events []Event
+	Events []Event `json:"events,omitempty"`
 	// Revision counts the changes in the store; 0: not stored yet.
-	Revision int64
+	Revision int64 `json:"revision"`
 }
 
 // Event is something that happened to a record.
@@ -194,7 +195,7 @@ func NewRecord(plan Plan, now time.Time) Record {
 }
 
 // News reports whether the record differs from what it was in a way that is worth storing. The lag of a job, and the times
-// of the next and the last look, are not.
+// of the next and the last look, are not, nor is a look in progress.
 func (r Record) News(before Record) bool {
 	a, b := r, before
 	for _, record := range []*Record{&a, &b} {
@@ -203,9 +204,12 @@ func (r Record) News(before Record) bool {
 			seen.LagTimeSeconds = nil
 			record.Migration = &seen
 		}
+		if record.Begun != nil && !record.Begun.Action.Changes() {
+			record.Begun = nil
+		}
 		record.SeenAt, record.NextCheckAt, record.Revision = time.Time{}, time.Time{}, 0
 	}
-	return !sameRecord(a, b)
+	return !reflect.DeepEqual(a, b)
 }
 
 // stamp makes a time that is the same after a way through JSON.

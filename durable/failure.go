@@ -1,0 +1,74 @@
+package durable
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http"
+
+	"github.com/livemigration/livemigration-go"
+)
+
+// rejected reports whether Atlas itself, or this library, will not take the request however often it is sent. Everything
+// else passes: keys and access lists are corrected, other migrations end, Atlas is upgraded, gateways come back.
+func rejected(err error) bool {
+	var api *livemigration.APIError
+	if errors.As(err, &api) {
+		return api.StatusCode == http.StatusBadRequest && api.Code != ""
+	}
+	return errors.Is(err, livemigration.ErrInvalidRequest)
+}
+
+// notCutOver reports whether a cutover was certainly not carried out: it was not sent, or it was rejected.
+func notCutOver(err error) bool {
+	var (
+		api   *livemigration.APIError
+		paced *livemigration.PacingError
+		call  *livemigration.CallError
+	)
+	switch {
+	case errors.Is(err, livemigration.ErrOutcomeUnknown):
+		return false
+	case errors.Is(err, livemigration.ErrInvalidRequest):
+		return true
+	case errors.As(err, &paced):
+		return paced.Attempts == 0
+	case errors.As(err, &api):
+		return rejection(api)
+	case errors.As(err, &call):
+		return call.Attempts == 0
+	default:
+		return false
+	}
+}
+
+// rejection reports whether a response says that nothing was carried out.
+func rejection(api *livemigration.APIError) bool {
+	fromAtlas := api.Code != ""
+	switch status := api.StatusCode; status {
+	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly, 460, 499:
+		return false
+	case http.StatusServiceUnavailable:
+		return fromAtlas && api.RetryAfter > 0
+	case http.StatusConflict:
+		return fromAtlas
+	case http.StatusGone, http.StatusLengthRequired, http.StatusUnprocessableEntity, http.StatusUpgradeRequired,
+		http.StatusPreconditionRequired, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge,
+		http.StatusUnavailableForLegalReasons:
+		return true
+	default:
+		known := 400 <= status && status <= 407 || 413 <= status && status <= 416
+		return known || fromAtlas && 400 <= status && status < 500
+	}
+}
+
+// certificateError reports whether the server's certificate was not accepted. A person has to look at that.
+func certificateError(err error) bool {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		host         x509.HostnameError
+		invalid      x509.CertificateInvalidError
+	)
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+}
