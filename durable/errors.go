@@ -1,23 +1,22 @@
 package durable
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
 
 var (
 	// ErrStale says that a store has another revision of the record: load it and try again.
-	ErrStale = errors.New("stale revision")
+	ErrStale error = &sentinel{"stale", "stale revision"}
 	// ErrConflict says that a change is not possible: the record is not in a state that allows it, or another record has
 	// the same name, cluster or job.
-	ErrConflict = errors.New("conflict")
+	ErrConflict error = &sentinel{"conflict", "conflict"}
 	// ErrNotFound says that a store has no record of that name.
-	ErrNotFound = errors.New("record not found")
+	ErrNotFound error = &sentinel{"not_found", "record not found"}
 	// ErrRunning says that another run works on the store.
-	ErrRunning = errors.New("another run works on this store")
+	ErrRunning error = &sentinel{"running", "another run works on this store"}
 	// ErrLockLost says that a run has lost its lock, so that another run may work on the store.
-	ErrLockLost = errors.New("the lock of the run was lost")
+	ErrLockLost error = &sentinel{"lock_lost", "the lock of the run was lost"}
 )
 
 // IncompleteError says that a run has ended with records that are neither COMPLETE nor ABANDONED.

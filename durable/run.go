@@ -1,0 +1,335 @@
+package durable
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// tick is how often a run asks for changes and picks what is due.
+	tick = time.Second
+	// listInterval is how often a run lists a store that is no Changer, and relistInterval one that fails.
+	listInterval   = 30 * time.Second
+	relistInterval = 10 * time.Second
+	// storePatience is how long a store, or a record in it, may fail.
+	storePatience = time.Minute
+	// poolSize bounds the actions in progress. Polls use three quarters of it, so that they do not delay changes.
+	poolSize = 64
+	poolPoll = poolSize * 3 / 4
+)
+
+// run is one Run. Its loop decides what is done when. Each action is done in a goroutine, one for each record at a time,
+// which sends back what the record has become. Only the loop changes entries.
+type run struct {
+	store    Store
+	driver   *Driver
+	settings *settings
+	notifier *notifier
+	ctx      context.Context // for values only: it does not end
+	saving   context.Context // of everything that is stored
+	serve    bool
+	by       string // names this run in intents
+
+	mu      sync.Mutex // guards what other goroutines read or write: entries, their records and errors, readErr, told
+	entries map[string]*entry
+	order   []*entry // by name
+	readErr error    // names records that cannot be read
+	told    []change
+
+	polls     []*entry // that are due
+	busy      int      // actions in progress
+	polling   int      // how many of them are polls
+	asking    bool     // for changes
+	listedAt  time.Time
+	failing   time.Time // since when the store cannot be listed
+	askFails  bool      // the last question for changes failed
+	saveFails bool      // the last save failed
+	savedAt   time.Time // the last save that succeeded
+
+	results chan result
+	answers chan answer
+	wake    chan struct{}
+}
+
+// entry is a record in a run.
+type entry struct {
+	record Record // as last read, saved or seen
+	held   []string
+	now    bool // it is due, whatever NextCheckAt says
+
+	busy    bool
+	doing   Action
+	savedAt time.Time // when it was last read or saved
+	owed    *owed
+	retryAt time.Time // nothing is done before, because the store failed
+
+	err     error // why it cannot be read or stored
+	failing time.Time
+	lost    bool // it cannot be read, or is gone
+
+	toldState   State
+	toldProblem Problem
+	warnAfter   time.Duration
+}
+
+// owed is a result that the store does not contain yet, and the record to which it applies.
+type owed struct {
+	record Record
+	result Result
+}
+
+// change is what a method of the same fleet has stored.
+type change struct {
+	record Record
+	gone   bool
+}
+
+func newRun(ctx context.Context, f *Fleet, driver *Driver, serve bool) *run {
+	host, _ := os.Hostname() // the random part is enough
+	ctx = context.WithoutCancel(ctx)
+	return &run{
+		store: f.store, driver: driver, settings: &f.settings, serve: serve, ctx: ctx,
+		notifier: newNotifier(ctx, f.settings.onChange),
+		by:       fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
+		entries:  make(map[string]*entry),
+		results:  make(chan result), answers: make(chan answer), wake: make(chan struct{}, 1),
+	}
+}
+
+// begin takes the records that the store has. What has a Problem is tried at once: its cause may be gone.
+func (r *run) begin(records []Record, err error) {
+	sortByName(records)
+	for _, record := range records {
+		r.take(record)
+	}
+	for _, e := range r.order {
+		e.now = e.record.Problem != nil
+	}
+	r.listedAt = time.Now()
+	r.setReadErr(err)
+}
+
+// loop runs until there is nothing more to do, the context ends, the lock is lost, or the store fails.
+func (r *run) loop(ctx context.Context, lost <-chan struct{}) error {
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	saving, endSaving := context.WithCancel(r.ctx)
+	defer endSaving()
+	r.saving = saving
+	go func() {
+		select {
+		case <-lost: // nil is never ready
+			stop(ErrLockLost)
+		case <-working.Done():
+		}
+	}()
+	err := r.work(working)
+	stop(nil)
+	unsaved := r.drain(endSaving)
+	if err == nil {
+		err = r.verdict()
+	}
+	if unsaved == nil {
+		return err
+	}
+	return errors.Join(err, unsaved)
+}
+
+// work is the loop itself: once a second, and sooner when told, it asks what has changed and picks what is due.
+func (r *run) work(ctx context.Context) error {
+	ticker := time.NewTicker(max(tick/100, min(tick, r.settings.minInterval)))
+	defer ticker.Stop()
+	finished := r.pick(ctx)
+	for ctx.Err() == nil {
+		if finished && !r.serve {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case done := <-r.results:
+			r.settle(done)
+			r.startPolls(ctx)
+		case found := <-r.answers:
+			if err := r.takeAnswer(found); err != nil {
+				return err
+			}
+			finished = r.pick(ctx)
+		case <-r.wake:
+			r.takeTold()
+			finished = r.pick(ctx)
+		case <-ticker.C:
+			r.ask(ctx)
+			finished = r.pick(ctx)
+		}
+	}
+	if errors.Is(context.Cause(ctx), ErrLockLost) {
+		return fmt.Errorf("durable: run: %w", ErrLockLost)
+	}
+	return fmt.Errorf("durable: run: %w", contextError(ctx))
+}
+
+// drain waits for the actions in progress, and saves what the store does not contain yet, for 30 seconds after the last
+// result.
+func (r *run) drain(endSaving context.CancelFunc) error {
+	const patience = 30 * time.Second
+	ended := time.Now()
+	last := ended
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		if now.Sub(ended) > 2*patience {
+			endSaving()
+		}
+		unsaved := r.unsaved()
+		if r.busy == 0 && !r.asking && (len(unsaved) == 0 || now.Sub(last) >= patience) {
+			if len(unsaved) == 0 {
+				return nil
+			}
+			return &UnsavedError{unsaved}
+		}
+		select {
+		case done := <-r.results:
+			if done.entry.doing != ActionNone {
+				last = time.Now()
+			}
+			r.settle(done)
+		case <-r.answers:
+			r.asking = false
+		case <-ticker.C:
+			for _, e := range r.order {
+				if e.owed != nil && !e.busy && now.Sub(last) < patience {
+					r.start(r.ctx, e, ActionNone)
+				}
+			}
+		}
+	}
+}
+
+// unsaved are the records with a result that the store does not contain.
+func (r *run) unsaved() (records []Record) {
+	for _, e := range r.order {
+		if e.owed != nil {
+			records = append(records, e.view())
+		}
+	}
+	return records
+}
+
+// finished reports whether nothing more happens by itself. holders are those of all resources.
+func (r *run) finished(holders map[string]*entry, now time.Time) bool {
+	if r.busy > 0 {
+		return false
+	}
+	for _, e := range r.order {
+		if !r.over(e, now) && !r.blocked(e, holders, now) {
+			return false
+		}
+	}
+	return true
+}
+
+// over reports whether nothing more happens to an entry by itself.
+func (r *run) over(e *entry, now time.Time) bool {
+	if r.stopped(e, now) {
+		return true
+	}
+	return (e.record.State.Final() || e.record.State == StateUnclear) && e.record.Begun == nil && e.owed == nil
+}
+
+// stopped reports whether a record cannot be read, is gone, or cannot be stored for a minute while others can.
+func (r *run) stopped(e *entry, now time.Time) bool {
+	alone := e.err != nil && e.owed == nil && now.Sub(e.failing) >= storePatience && r.savedAt.After(e.failing)
+	return e.lost || alone
+}
+
+// blocked reports whether an entry waits for what one has that is over.
+func (r *run) blocked(e *entry, holders map[string]*entry, now time.Time) bool {
+	if e.record.Begun != nil || e.owed != nil {
+		return false
+	}
+	for _, name := range e.record.Plan.needs(e.record.startAction()) {
+		if holder := holders[name]; holder != nil && holder != e && r.over(holder, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// verdict is the end of a run in which nothing is left to do.
+func (r *run) verdict() error {
+	records, err := r.snapshot()
+	left := slices.DeleteFunc(records, func(record Record) bool {
+		return record.State == StateComplete || record.State == StateAbandoned
+	})
+	switch {
+	case len(left) == 0 && err == nil:
+		return nil
+	case len(left) == 0:
+		return fmt.Errorf("durable: run: %w", err)
+	case err == nil:
+		return &IncompleteError{left}
+	default:
+		return errors.Join(&IncompleteError{left}, err)
+	}
+}
+
+// snapshot copies the records, by name. The error names those that cannot be read or stored.
+func (r *run) snapshot() ([]Record, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	records := make([]Record, len(r.order))
+	problems := []error{r.readErr}
+	for i, e := range r.order {
+		records[i] = e.view()
+		if e.err != nil && (!e.lost || r.readErr == nil) {
+			problems = append(problems, e.err)
+		}
+	}
+	return explainWaits(records), joined(problems)
+}
+
+// view is a record as others see it. That it cannot be read or stored is only known here.
+func (e *entry) view() Record {
+	record := e.record.clone()
+	if e.err != nil {
+		record.Problem = &Problem{Kind: ProblemNeedsAttention, Text: clean(e.err.Error()), Since: e.failing}
+	}
+	return record
+}
+
+// add takes a record into the run.
+func (r *run) add(record Record) {
+	e := &entry{}
+	name := key(record.Plan.Name)
+	at, _ := slices.BinarySearchFunc(r.order, name, func(e *entry, name string) int {
+		return cmp.Compare(key(e.record.Plan.Name), name)
+	})
+	e.toldState = record.State
+	if record.Problem != nil {
+		e.toldProblem = *record.Problem
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entries[name] = e
+	e.set(record)
+	r.order = slices.Insert(r.order, at, e)
+}
+
+func (e *entry) set(record Record) {
+	e.record, e.held = record, record.held()
+}
+
+func (r *run) remove(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.entries, key(e.record.Plan.Name))
+	r.order = slices.DeleteFunc(r.order, func(other *entry) bool { return other == e })
+}
