@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -123,9 +124,10 @@ func (d *Dir) settle(ctx context.Context) error {
 // highest returns the highest revision that a deleted record had. A clock that was set back makes no new record with a
 // lower one.
 func (d *Dir) highest() (revision int64, err error) {
+	path := filepath.Join(d.path, revisionsFile)
 	var text []byte
 	err = d.do("read", func() error {
-		text, err = readFile(filepath.Join(d.path, revisionsFile))
+		text, err = readFile(path)
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,7 +136,11 @@ func (d *Dir) highest() (revision int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	revision, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		err = fmt.Errorf("%s must contain the highest revision of the records that were deleted: %w", path, err)
+	}
+	return revision, err
 }
 
 // keepHighest stores the revision of a record that is to be deleted. It runs alone.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,24 +74,22 @@ func (d *Dir) Changed(ctx context.Context, known map[string]int64) (changed []Re
 	if err != nil {
 		return nil, nil, fmt.Errorf("durable: list the records in %s: %w", d.path, err)
 	}
-	missing := make(map[string]string, len(known)) // the known names by file
-	revisions := make(map[string]int64, len(known))
+	wanted := make(map[string]int64, len(known)) // the known revisions by file
 	for name, revision := range known {
-		missing[fileName(name)] = name
-		revisions[fileName(name)] = revision
+		wanted[fileName(name)] = revision
 	}
+	changed, err = d.readAll(ctx, files, wanted)
 	for _, file := range files {
-		delete(missing, file)
+		delete(wanted, file)
 	}
-	for _, name := range missing {
-		gone = append(gone, name)
-	}
-	d.forget(files)
-	changed, err = d.readAll(ctx, files, revisions)
-	if err == nil || changed != nil {
-		if failed := d.settle(ctx); failed != nil {
-			changed, gone, err = nil, nil, failed
+	for name := range known {
+		if _, missing := wanted[fileName(name)]; missing {
+			gone = append(gone, name)
 		}
+	}
+	slices.Sort(gone)
+	if failed := d.settle(ctx); failed != nil {
+		changed, gone, err = nil, nil, failed
 	}
 	if err != nil {
 		err = fmt.Errorf("durable: list the records in %s: %w", d.path, err)
@@ -116,14 +115,26 @@ func (d *Dir) forget(files []string) {
 
 // readAll reads the files whose revisions are not the known ones, several at a time: an estate has thousands.
 func (d *Dir) readAll(ctx context.Context, files []string, known map[string]int64) ([]Record, error) {
-	records := make([]Record, len(files))
-	errs := make([]error, len(files))
-	var readers sync.WaitGroup
-	n := min(len(files), runtime.GOMAXPROCS(0))
+	d.forget(files)
+	var (
+		mu      sync.Mutex
+		found   = []Record{}
+		failed  unreadable
+		readers sync.WaitGroup
+		n       = min(len(files), runtime.GOMAXPROCS(0))
+	)
 	for first := range n {
 		readers.Go(func() {
 			for i := first; i < len(files) && ctx.Err() == nil; i += n {
-				records[i], errs[i] = d.readChanged(files[i], known[files[i]])
+				r, err := d.readChanged(files[i], known[files[i]])
+				mu.Lock()
+				switch {
+				case err != nil:
+					failed = append(failed, err)
+				case r.Revision > 0:
+					found = append(found, r)
+				}
+				mu.Unlock()
 			}
 		})
 	}
@@ -131,18 +142,9 @@ func (d *Dir) readAll(ctx context.Context, files []string, known map[string]int6
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	found := records[:0]
-	var failed unreadable
-	for i, r := range records {
-		switch {
-		case errs[i] != nil:
-			failed = append(failed, errs[i])
-		case r.Revision > 0:
-			found = append(found, r)
-		}
-	}
 	sortByName(found)
 	if len(failed) > 0 {
+		slices.SortFunc(failed, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 		return found, failed
 	}
 	return found, nil

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,19 +25,12 @@ func TestDir(t *testing.T) {
 }
 
 func TestDirLosesItsLock(t *testing.T) {
-	for name, lose := range map[string]func(path string) error{
-		"removed":  os.Remove,
-		"replaced": func(path string) error { return os.Rename(path+".new", path) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			storetest.Lost(t, func(t *testing.T) (durable.Store, func()) {
-				path := t.TempDir()
-				dir, err := durable.OpenDir(path)
-				require.NoError(t, err)
-				file := filepath.Join(path, ".run.lock")
-				require.NoError(t, os.WriteFile(file+".new", nil, 0o600))
-				return dir, func() { require.NoError(t, lose(file)) }
-			})
+	synctest.Test(t, func(t *testing.T) {
+		storetest.Lost(t, func(t *testing.T) (durable.Store, func()) {
+			path := t.TempDir()
+			dir, err := durable.OpenDir(path)
+			require.NoError(t, err)
+			return dir, func() { require.NoError(t, os.Remove(filepath.Join(path, ".run.lock"))) }
 		})
-	}
+	})
 }
