@@ -108,7 +108,6 @@ func (c *chaos) live() {
 		})
 	}
 	all.Wait()
-	c.checkJobs()
 	c.settleDown()
 	c.checkJobs()
 }
@@ -287,9 +286,8 @@ func (c *chaos) decide(name string) {
 }
 
 func (c *chaos) runsInAtlas(name string) bool {
-	return slices.ContainsFunc(c.Migrations(), func(job livemigrationtest.Migration) bool {
-		return job.Destination.ClusterName == "to-"+name && !job.Status.Final()
-	})
+	runs := func(job livemigrationtest.Migration) bool { return job.Destination.ClusterName == "to-"+name && !job.Status.Final() }
+	return slices.ContainsFunc(c.Migrations(), runs)
 }
 
 // settleDown ends all that goes wrong, and has a person decide what is left, until everything is COMPLETE or ABANDONED.
@@ -325,7 +323,7 @@ func (c *chaos) settleDown() {
 }
 
 // checkJobs checks that no cluster is migrated twice at the same time, and that each job is named by its record, or by one that
-// says that it may exist.
+// is UNCLEAR or was abandoned so.
 func (c *chaos) checkJobs() {
 	ended := make(map[string]time.Time)
 	for _, job := range c.Migrations() {
@@ -349,6 +347,5 @@ func (c *chaos) named(name string, id livemigration.MigrationID) bool {
 	if err != nil {
 		return false
 	}
-	creating := r.Begun != nil && r.Begun.Action == ActionCreate
-	return r.MigrationID == id || slices.Contains(r.FormerMigrationIDs, id) || creating || r.Unclear != nil
+	return r.MigrationID == id || slices.Contains(r.FormerMigrationIDs, id) || r.Unclear != nil
 }
