@@ -1,93 +1,152 @@
 package durable
 
 import (
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
 
-// ErrConflict says that a change is not possible: the store has another revision of the record, the record is not in a
-// state that allows the change, or another record has the same name, cluster or job.
-var ErrConflict = errors.New("conflict")
+// restartPatience is for how long after an unclear creation began a record is not restarted. An intent is good for a minute,
+// and its request has ended 30 seconds later.
+const restartPatience = 2 * time.Minute
 
-// Approve returns the record with the gate open, also in advance. Unknown gates, and records that are final, stay as
-// they are.
-func (r Record) Approve(g Gate, now time.Time) Record {
+// Approve returns the record with the gate open, from now until the given time; zero: for good. A gate may be approved in
+// advance. by is who approves, for the record. The approval ends earlier when the migration is no longer ready.
+//
+// The error is [ErrConflict] once the action behind the gate has begun, and in a state from which it is never reached; it
+// is [livemigration.ErrInvalidRequest] for an unknown gate, a time that is over, and "policy", which stands for the function
+// of [WithCutoverApproval].
+func (r Record) Approve(g Gate, by string, until, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
-	granted := slices.Contains(r.Granted, g)
-	if !g.known() || r.State.Final() || r.approved(g) && !granted {
-		return r
+	what := "approve the " + string(g) + " of"
+	if err := checkApproval(g, by, until, now); err != nil {
+		return r, fmt.Errorf("durable: %s %q: %w", what, r.Plan.Name, err)
 	}
-	if granted { // from now on by a person, and for good
-		r.Granted = without(r.Granted, []Gate{g})
-		r.event(now, "approved by a person: "+string(g))
-		r.Updated = now
-		return r
+	if err := r.checkGate(what, g); err != nil {
+		return r, err
 	}
-	r.open(g, now)
-	r.event(now, "approved: "+string(g))
-	return r
-}
-
-// grant opens a gate for one attempt.
-func (r *Record) grant(g Gate, now time.Time) {
-	r.open(g, now)
-	r.Granted = append(r.Granted, g)
-	r.step(now, "approved by WithApproval: "+string(g))
-}
-
-func (r *Record) open(g Gate, now time.Time) {
-	lacked, troubled := r.Gate() == g, r.troubled()
-	r.Approved = append(r.Approved, g)
-	r.Updated = now
-	if lacked {
-		r.CheckAt = now
+	approval := Approval{Gate: g, By: by, At: now}
+	text := joinText(string(g)+" approved", by)
+	if !until.IsZero() {
+		approval.Until = stamp(until)
+		text += ", until " + approval.Until.Format(timeFormat)
 	}
-	if lacked && !troubled {
-		r.explain(r.note(), now)
+	r.approve(approval)
+	r.eventOnce(now, text)
+	r.UpdatedAt = now
+	switch {
+	case g == GateStart && r.State == StateValidated:
+		r.NextCheckAt = now
+	case g == GateCutover && r.State == StateReady:
+		r.NextCheckAt = now
+		if r.Problem != nil && r.Problem.Kind == ProblemWaitingForApproval {
+			r.waitEnds(now)
+		}
 	}
-}
-
-// Adopt returns an UNCLEAR record with the id of the job that a person has found in Atlas. It becomes REPLICATING. Its
-// first look makes sure that the job runs on the migration host of the plan. The error is
-// [livemigration.ErrInvalidRequest] for a malformed id, else [ErrConflict].
-func (r Record) Adopt(id livemigration.MigrationID, now time.Time) (Record, error) {
-	r, now = r.clone(), stamp(now)
-	if err := id.Validate(); err != nil {
-		return r, fmt.Errorf("durable: adopt a migration for %q: %w", r.Plan.Name, err)
-	}
-	if r.State != StateUnclear {
-		return r, r.wrongState("adopt a migration for", StateUnclear)
-	}
-	if r.MigrationID != id {
-		r.dropMigration()
-	}
-	r.MigrationID, r.Migration = id, nil
-	r.FormerMigrationIDs = without(r.FormerMigrationIDs, []livemigration.MigrationID{id})
-	r.ReadySince, r.CutOverAt = time.Time{}, time.Time{}
-	r.Begun, r.CheckAt, r.Updated = ActionNone, now, now
-	r.explain("", now)
-	r.enter(StateReplicating, now, "adopted migration "+string(id))
 	return r, nil
 }
 
-// Restart returns the record as PLANNED. It must be UNCLEAR, FAILED or EXPIRED. Ids, approvals and ReadySince are
-// cleared. Events stay, and the migration becomes one of FormerMigrationIDs. The error is [ErrConflict].
+// Revoke returns the record with the gate closed. When the error is nil, the action behind the gate does not follow, until
+// somebody approves again; the function of [WithCutoverApproval] may. The error is [ErrConflict] once the action has begun.
+func (r Record) Revoke(g Gate, by string, now time.Time) (Record, error) {
+	r, now = r.clone(), stamp(now)
+	what := "revoke the approval of the " + string(g) + " of"
+	if !g.known() {
+		return r, fmt.Errorf("durable: %s %q: %w", what, r.Plan.Name, invalid("gate", "must be start or cutover"))
+	}
+	if err := r.checkGate(what, g); err != nil {
+		return r, err
+	}
+	if !slices.ContainsFunc(r.Approved, func(a Approval) bool { return a.Gate == g }) {
+		return r, nil
+	}
+	r.disapprove(g)
+	r.event(now, joinText("approval of the "+string(g)+" revoked", by))
+	r.UpdatedAt = now
+	r.waitAtGate(now)
+	return r, nil
+}
+
+func checkApproval(g Gate, by string, until, now time.Time) error {
+	switch {
+	case !g.known():
+		return invalid("gate", "must be start or cutover")
+	case strings.EqualFold(by, policy):
+		return invalid("by", `must not be "policy": that is the function of WithCutoverApproval`)
+	case !until.IsZero() && !until.After(now):
+		return invalid("until", "must be in the future, or zero")
+	default:
+		return nil
+	}
+}
+
+func invalid(field, description string) error {
+	return &livemigration.InvalidRequestError{Violations: []livemigration.FieldViolation{{Field: field, Description: description}}}
+}
+
+// checkGate says why the approval of a gate cannot be changed: the action behind it has begun, or is never reached.
+func (r *Record) checkGate(what string, g Gate) error {
+	states, action := []State{StatePlanned, StateValidating, StateValidated}, ActionCreate
+	if g == GateCutover {
+		states, action = append(states, StateReplicating, StateReady, StateUnclear), ActionCutover
+	}
+	if r.Begun != nil && r.Begun.Action == action {
+		return fmt.Errorf("durable: %s %q: %s has begun: %w", what, r.Plan.Name, action, ErrConflict)
+	}
+	return r.mustBe(what, states...)
+}
+
+// Adopt returns an UNCLEAR record with the ID of the job that a person has found in Atlas. It becomes REPLICATING. Its
+// first look makes sure that the job runs on the migration host of the plan. An adopted ID that has never been seen can be
+// replaced in the same way. The error is [livemigration.ErrInvalidRequest] for a malformed ID, else [ErrConflict].
+func (r Record) Adopt(id livemigration.MigrationID, now time.Time) (Record, error) {
+	r, now = r.clone(), stamp(now)
+	const what = "adopt a migration for"
+	if err := id.Validate(); err != nil {
+		return r, fmt.Errorf("durable: %s %q: %w", what, r.Plan.Name, err)
+	}
+	if r.State != StateReplicating || r.Migration != nil {
+		if err := r.mustBe(what, StateUnclear); err != nil {
+			return r, err
+		}
+	}
+	r.dropMigration()
+	r.MigrationID = id
+	r.FormerMigrationIDs = slices.DeleteFunc(r.FormerMigrationIDs, func(former livemigration.MigrationID) bool { return former == id })
+	if len(r.FormerMigrationIDs) == 0 {
+		r.FormerMigrationIDs = nil
+	}
+	if r.Unclear != nil { // it stays until the job is seen: this may be the wrong one
+		r.StartedAt = r.Unclear.At
+	}
+	r.Problem = nil
+	r.setState(StateReplicating, now)
+	r.event(now, joinText(string(StateReplicating), "adopted migration "+string(id)))
+	r.NextCheckAt, r.UpdatedAt = now, now
+	return r, nil
+}
+
+// Restart returns the record as PLANNED. It must be UNCLEAR, FAILED, EXPIRED or ABANDONED, and nothing in progress. IDs,
+// approvals and times are cleared, events stay, and the migration becomes one of FormerMigrationIDs. The error is
+// [ErrConflict], also within two minutes of the time at which an unclear creation began: the request may still arrive.
 func (r Record) Restart(now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
-	if r.State != StateUnclear && r.State != StateFailed && r.State != StateExpired {
-		return r, r.wrongState("restart", StateUnclear, StateFailed, StateExpired)
+	if err := r.mustBe("restart", StateUnclear, StateFailed, StateExpired, StateAbandoned); err != nil {
+		return r, err
+	}
+	if err := r.mustRest("restart", now); err != nil {
+		return r, err
 	}
 	r.plan(now, "restarted")
 	return r, nil
 }
 
-// Replace returns the record with another plan of the same name, PLANNED. The record must be PLANNED, FAILED or
-// EXPIRED. It clears what [Record.Restart] clears. The error is [ErrConflict], or [livemigration.ErrInvalidRequest] for
-// a plan that is not valid.
+// Replace returns the record with another plan of the same name, PLANNED. The record must be PLANNED, FAILED or EXPIRED. It
+// clears what [Record.Restart] clears, and a validation in progress is ignored. The error is [ErrConflict], or
+// [livemigration.ErrInvalidRequest] for a plan that is not valid.
 func (r Record) Replace(plan Plan, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	if err := plan.Validate(); err != nil {
@@ -96,8 +155,8 @@ func (r Record) Replace(plan Plan, now time.Time) (Record, error) {
 	if plan.Name != r.Plan.Name {
 		return r, fmt.Errorf("durable: replace the plan %q by one with the name %q: %w", r.Plan.Name, plan.Name, ErrConflict)
 	}
-	if r.State != StatePlanned && r.State != StateFailed && r.State != StateExpired {
-		return r, r.wrongState("replace the plan of", StatePlanned, StateFailed, StateExpired)
+	if err := r.mustBe("replace the plan of", StatePlanned, StateFailed, StateExpired); err != nil {
+		return r, err
 	}
 	if r.State == StatePlanned && r.Plan.equal(plan) {
 		return r, nil
@@ -111,48 +170,57 @@ func (r Record) Replace(plan Plan, now time.Time) (Record, error) {
 func (r *Record) plan(now time.Time, text string) {
 	r.dropMigration()
 	r.ValidationID = ""
-	r.Begun, r.Approved, r.Granted = ActionNone, nil, nil
-	r.State, r.CheckAt, r.Updated = StatePlanned, now, now
-	r.explain("", now)
+	r.Begun, r.Unclear, r.Approved, r.Problem = nil, nil, nil, nil
+	r.State = StatePlanned
+	r.PlannedAt, r.NextCheckAt, r.UpdatedAt, r.EndedAt = now, now, now, time.Time{}
 	r.event(now, joinText(string(StatePlanned), text))
 }
 
-// Abandon returns the record as ABANDONED: it needs no attention any more. In Atlas nothing changes. An action that is
-// under way stays so, and its result is kept, see [Record.Merge].
-func (r Record) Abandon(now time.Time) Record {
+// Abandon returns the record as ABANDONED: it needs no attention any more, and gives back its clusters. In Atlas nothing
+// changes. An action in progress stays, and its result is kept, see [Record.Apply]. It is never an error: each state allows
+// it.
+func (r Record) Abandon(now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	if r.State == StateAbandoned {
-		return r
+		return r, nil
 	}
 	r.event(now, fmt.Sprintf("%s: it was %s", StateAbandoned, r.State))
-	r.State, r.Updated = StateAbandoned, now
-	r.explain("", now)
-	return r
+	r.Problem = nil
+	r.setState(StateAbandoned, now)
+	r.UpdatedAt = now
+	return r, nil
 }
 
-func (r *Record) wrongState(what string, allowed ...State) error {
-	return fmt.Errorf("durable: %s %q: it is %s, must be %s: %w", what, r.Plan.Name, r.State, enumerate(allowed), ErrConflict)
+// checkRemove says why a record must not be removed from its store: it is the only place that knows about jobs in Atlas.
+func (r *Record) checkRemove(now time.Time) error {
+	if err := r.mustBe("remove", StatePlanned, StateComplete, StateAbandoned); err != nil {
+		return err
+	}
+	if r.State == StatePlanned && len(r.FormerMigrationIDs) > 0 {
+		return fmt.Errorf("durable: remove %q: it has had migrations, abandon it first: %w", r.Plan.Name, ErrConflict)
+	}
+	return r.mustRest("remove", now)
 }
 
-// without returns the elements of list that are not among those.
-func without[T comparable](list, those []T) []T {
-	kept := slices.DeleteFunc(slices.Clone(list), func(one T) bool { return slices.Contains(those, one) })
-	if len(kept) == 0 {
+func (r *Record) mustBe(what string, allowed ...State) error {
+	if slices.Contains(allowed, r.State) {
 		return nil
 	}
-	return kept
+	texts := make([]string, len(allowed))
+	for i, state := range allowed {
+		texts[i] = string(state)
+	}
+	return fmt.Errorf("durable: %s %q: it is %s, must be one of %s: %w", what, r.Plan.Name, r.State, strings.Join(texts, ", "), ErrConflict)
 }
 
-// enumerate writes "A, B or C".
-func enumerate(states []State) (text string) {
-	for i, state := range states {
-		switch {
-		case i > 0 && i == len(states)-1:
-			text += " or "
-		case i > 0:
-			text += ", "
-		}
-		text += string(state)
+// mustRest is an error while a request may still reach Atlas.
+func (r *Record) mustRest(what string, now time.Time) error {
+	if r.Begun != nil {
+		return fmt.Errorf("durable: %s %q: %s has begun: %w", what, r.Plan.Name, r.Begun.Action, ErrConflict)
 	}
-	return text
+	if r.Unclear != nil && now.Before(r.Unclear.At.Add(restartPatience)) {
+		return fmt.Errorf("durable: %s %q: a request to %s may still arrive, try again after %s: %w", what, r.Plan.Name, r.Unclear.Action,
+			r.Unclear.At.Add(restartPatience).Format(time.RFC3339), ErrConflict)
+	}
+	return nil
 }

@@ -1,32 +1,46 @@
 package durable
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // clusters are those that records have, each with the name of its record.
 type clusters map[string]string
 
-func newClusters(records []Record) clusters {
+// takenClusters are the clusters that no other record may have. COMPLETE keeps its destination: a second migration could
+// destroy what the first one brought.
+func takenClusters(records []Record) clusters {
 	taken := make(clusters, 2*len(records))
 	for _, r := range records {
-		if r.keepsClusters() {
-			taken[r.Plan.sourceCluster()], taken[r.Plan.destinationCluster()] = r.Plan.Name, r.Plan.Name
+		over := r.State == StateFailed || r.State == StateExpired || r.State == StateAbandoned
+		if over && r.Begun == nil {
+			continue
+		}
+		taken[r.Plan.destinationCluster()] = r.Plan.Name
+		if r.State != StateComplete {
+			taken[r.Plan.sourceCluster()] = r.Plan.Name
 		}
 	}
 	return taken
 }
 
-// keepsClusters reports whether no other record may have the clusters. One that is COMPLETE keeps them: a second migration
-// could destroy what the first one brought.
-func (r *Record) keepsClusters() bool {
-	return r.State != StateFailed && r.State != StateExpired && r.State != StateAbandoned
+// except leaves out the clusters of one record.
+func (c clusters) except(name string) clusters {
+	for cluster, owner := range c {
+		if key(owner) == key(name) {
+			delete(c, cluster)
+		}
+	}
+	return c
 }
 
 // take gives a plan its clusters, unless another one has them.
-func (c clusters) take(what string, plan Plan) error {
-	names := []string{plan.sourceCluster(), plan.destinationCluster()}
+func (c clusters) take(plan Plan) error {
+	names := []string{plan.destinationCluster(), plan.sourceCluster()}
 	for _, cluster := range names {
 		if other, taken := c[cluster]; taken {
-			return fmt.Errorf("durable: %s %q: %q has the %s: %w", what, plan.Name, other, cluster, ErrConflict)
+			return fmt.Errorf("%q has the %s: %w", other, cluster, ErrConflict)
 		}
 	}
 	for _, cluster := range names {
@@ -35,59 +49,51 @@ func (c clusters) take(what string, plan Plan) error {
 	return nil
 }
 
-// explainWaits says of records that could go on which other one has what they need. It is not stored.
+// explainWaits says of the records that could start what they wait for, and sorts all by name.
 func explainWaits(records []Record) []Record {
+	now := time.Now()
+	sortByName(records)
 	holders := make(map[string]*Record)
 	for i := range records {
-		r := &records[i]
-		for _, name := range r.held() {
-			holders[name] = r
+		for _, name := range records[i].held() {
+			holders[name] = &records[i]
 		}
 	}
 	for i := range records {
-		r := &records[i]
-		if !r.wantsToStart() || r.Problem != "" {
-			continue
-		}
-		for _, name := range r.Plan.resources() {
-			if holder := holders[name]; holder != nil && holder != r {
-				r.Problem = fmt.Sprintf("waits for the %s, which %s has (%s)", name, holder.Plan.Name, holder.State)
-				break
-			}
+		if r := &records[i]; r.Problem == nil && r.Begun == nil {
+			r.Problem = r.startProblem(holders, now)
 		}
 	}
 	return records
 }
 
-// wantsToStart reports whether a record asks for what serves one migration at a time.
-func (r *Record) wantsToStart() bool {
-	return r.Begun == ActionNone && (r.State == StatePlanned || r.State == StateValidated)
-}
-
-// starts reports whether the next action of a record starts something in Atlas.
-func (r *Record) starts() bool {
-	next := r.Next()
-	return next == ActionValidate || next == ActionCreate
-}
-
-// mayRun reports whether something of the record runs, or may run, in Atlas.
-func (r *Record) mayRun() bool {
-	switch r.State {
-	case StateValidating, StateReplicating, StateReady, StateFinishing, StateUnclear:
-		return true
-	default:
-		return !r.State.Final() && r.Begun.Changes()
-	}
-}
-
-// held is what nobody else may have because of the record.
-func (r *Record) held() []string {
-	switch {
-	case r.mayRun():
-		return r.Plan.resources()
-	case r.State == StateComplete:
-		return []string{r.Plan.destinationCluster(), r.Plan.sourceCluster()}
-	default:
+// startProblem is what a PLANNED or VALIDATED record waits for; nil when that is nothing, or only its turn.
+func (r *Record) startProblem(holders map[string]*Record, now time.Time) *Problem {
+	if r.State != StatePlanned && r.State != StateValidated {
 		return nil
+	}
+	if p := r.gateProblem(now); p != nil {
+		return p
+	}
+	for _, name := range r.Plan.needs(r.startAction()) {
+		if holder := holders[name]; holder != nil && holder != r {
+			return &Problem{
+				Kind: ProblemWaitingForOther, Since: r.UpdatedAt,
+				Text: fmt.Sprintf("waits for the %s: %s has it and is %s", name, holder.Plan.Name, holder.State),
+			}
+		}
+	}
+	return nil
+}
+
+// startAction is the action by which a PLANNED or VALIDATED record goes on.
+func (r *Record) startAction() Action {
+	switch r.State {
+	case StatePlanned:
+		return ActionValidate
+	case StateValidated:
+		return ActionCreate
+	default:
+		return ActionNone
 	}
 }

@@ -7,222 +7,221 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
-// Dir is a [Store] in a directory, for any number of processes of one machine. Each record is a file, NAME.json, that
-// cat and jq read, and that only its owner may read. A file is replaced in one step and synced: after a crash it holds
-// the record before or the record after. Other files, and files that begin with a dot, are ignored.
+// Dir is a [Store] in a directory, for any number of processes of one machine. Each record is a file, the name of its plan
+// in lower case with ".json", indented, which only its owner may read. A file is replaced in one step and synced: after a
+// crash it contains the record before or the record after. It keeps its owner and mode, so root may approve what a service
+// of another user goes on with. Other files, and files whose names start with a dot, are ignored.
 //
-// The directory must be on a local file system. The locks of NFS and SMB cannot be trusted. On Windows replacing a file
-// is tried for a second while a reader has it open, and directories are not synced.
+// The directory must be on a local file system. The locks of NFS and SMB cannot be trusted. On Windows, a file is replaced
+// only when no reader has it open, which is tried for a second, and directories are not synced.
 //
-// A file may be edited by hand while nothing runs. A run replaces what was edited meanwhile.
+// After a failed sync, no method returns a record before a sync has succeeded. So nothing is sent that a crash could undo.
 //
-// A file that cannot be used is left alone: one that is damaged, whose name is not that of its plan, or that a newer
-// version of this package has written in another format. [Dir.List] names it and returns the other records.
+// A file may be edited by hand while nothing runs. A file that cannot be used is left alone: a damaged one, one with the
+// name of another record, or one that a newer version of this package has written in another format. [Dir.List] names it in
+// its error and returns the other records.
 type Dir struct {
-	path   string
-	saving chan struct{} // holds one element: whose turn it is in this process
-
-	mu   sync.Mutex
-	seen map[string]sight // by file name
+	path             string
+	try              func(operation string, do func() error) error // performs each file operation; tests replace it
+	locking, syncing turn
+	changes, synced  atomic.Int64 // how often names were changed, and how many of these changes have survived
+	mu               sync.Mutex
+	seen             map[string]sight // by file name
 }
 
-// sight is a file as it was when its revision was read.
-type sight struct {
-	modified time.Time
-	size     int64
-	revision int64
+// OpenDir returns the store in a directory. If the directory does not exist, OpenDir makes it with mode 0700.
+func OpenDir(path string) (*Dir, error) { return openDir(path, makeDir) }
+
+// OpenExistingDir is [OpenDir] for a directory that exists. If it does not, the error is [fs.ErrNotExist]: a command that
+// shows records should not make a store where the path is wrong.
+func OpenExistingDir(path string) (*Dir, error) {
+	return openDir(path, func(path string) error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		return isDir(path, info)
+	})
 }
 
-const (
-	suffix = ".json"
-	// The names of other files begin with a dot, which that of a record cannot.
-	runLock  = ".run.lock"
-	saveLock = ".save.lock"
-	tempFile = ".save.tmp"
-	// lockPatience is how long a Save waits for that of another process, which takes milliseconds.
-	lockPatience = 10 * time.Second
-	lockInterval = 2 * time.Millisecond
-	// settled is how old a file must be for its time to tell it from the one that replaces it; some file systems count in
-	// seconds.
-	settled = 3 * time.Second
-)
-
-// OpenDir returns the store in a directory. It makes the directory with mode 0700 if it does not exist.
-func OpenDir(path string) (*Dir, error) {
+func openDir(path string, prepare func(path string) error) (*Dir, error) {
 	if path == "" {
 		return nil, errors.New("durable: open a directory: the path must not be empty")
 	}
 	path, err := filepath.Abs(path)
 	if err == nil {
-		err = makeDir(path)
+		err = prepare(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("durable: open a directory: %w", err)
 	}
-	return &Dir{path: path, saving: make(chan struct{}, 1), seen: make(map[string]sight)}, nil
-}
-
-func makeDir(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil
+	d := &Dir{
+		path:    path,
+		try:     func(_ string, do func() error) error { return do() },
+		locking: make(turn, 1),
+		syncing: make(turn, 1),
+		seen:    make(map[string]sight),
 	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	d.clean()
+	return d, nil
 }
 
 // Load returns a record. The error is [ErrNotFound] when there is none of that name.
 func (d *Dir) Load(ctx context.Context, name string) (Record, error) {
-	if err := ctx.Err(); err != nil {
-		return Record{}, fmt.Errorf("durable: load %q: %w", name, err)
-	}
-	if checkName(name) != "" {
-		return Record{}, d.notFound(name)
-	}
-	file, err := d.find(name)
+	r, err := d.load(ctx, name)
 	if err != nil {
-		return Record{}, fmt.Errorf("durable: load %q: %w", name, err)
-	}
-	if file == "" {
-		return Record{}, d.notFound(name)
-	}
-	r, err := d.read(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Record{}, d.notFound(name)
-	}
-	return r, err
-}
-
-// notFound names the directory: another one may have been meant.
-func (d *Dir) notFound(name string) error {
-	return fmt.Errorf("durable: load %q from %s: %w", name, d.path, ErrNotFound)
-}
-
-// find returns the file of a record, also when its name is in another case; empty when there is none.
-func (d *Dir) find(name string) (string, error) {
-	file := name + suffix
-	if _, err := os.Lstat(filepath.Join(d.path, file)); err == nil {
-		return file, nil
-	}
-	files, err := d.files()
-	if err != nil {
-		return "", err
-	}
-	for _, other := range files {
-		if strings.EqualFold(other, file) {
-			return other, nil
-		}
-	}
-	return "", nil
-}
-
-// read reads a file. Its error names the file.
-func (d *Dir) read(file string) (Record, error) {
-	path := filepath.Join(d.path, file)
-	data, err := readFile(path)
-	if err != nil {
-		return Record{}, fmt.Errorf("durable: read a record: %w", err)
-	}
-	var r Record
-	if err := r.UnmarshalJSON(data); err != nil {
-		return Record{}, fmt.Errorf("durable: the record in %s cannot be read: %w", path, err)
-	}
-	if r.Plan.Name+suffix != file && !d.isNamed(r.Plan.Name, file) {
-		return Record{}, fmt.Errorf("durable: %s holds the record of %q: its name must be %s", path, r.Plan.Name, r.Plan.Name+suffix)
+		return Record{}, fmt.Errorf("durable: load %q from %s: %w", name, d.path, err)
 	}
 	return r, nil
 }
 
-// isNamed reports whether the file is that of the record, and was only found under a name in another case, as some file
-// systems have it.
-func (d *Dir) isNamed(name, file string) bool {
-	if !strings.EqualFold(name+suffix, file) {
-		return false
+func (d *Dir) load(ctx context.Context, name string) (Record, error) {
+	if err := ctx.Err(); err != nil {
+		return Record{}, err
 	}
-	files, err := d.files()
-	return err == nil && slices.Contains(files, name+suffix) && !slices.Contains(files, file)
+	if checkName(name) != "" {
+		return Record{}, ErrNotFound
+	}
+	r, exists, err := d.read(fileName(name))
+	if err == nil && !exists {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	return r, d.settle(ctx)
+}
+
+// read reads a file. Its error names the file.
+func (d *Dir) read(file string) (r Record, exists bool, err error) {
+	path := filepath.Join(d.path, file)
+	var text []byte
+	err = d.do("read", func() error {
+		text, err = readFile(path)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{}, false, nil
+	}
+	if err != nil {
+		return Record{}, true, err
+	}
+	if err := r.UnmarshalJSON(text); err != nil {
+		return Record{}, true, fmt.Errorf("the record in %s cannot be read: %w", path, err)
+	}
+	if wanted := fileName(r.Plan.Name); file != wanted {
+		return Record{}, true, fmt.Errorf("%s contains the record of %q: its name must be %s", path, r.Plan.Name, wanted)
+	}
+	return r, true, nil
 }
 
 // Save stores a record, see [Store].
 func (d *Dir) Save(ctx context.Context, r Record) (Record, error) {
-	if err := r.Validate(); err != nil {
-		return r, fmt.Errorf("durable: save a record: %w", err)
-	}
-	unlock, err := d.lockToSave(ctx)
+	saved, err := d.save(ctx, r)
 	if err != nil {
-		return r, fmt.Errorf("durable: save %q: %w", r.Plan.Name, err)
-	}
-	saved, err := d.save(r)
-	return saved, errors.Join(err, unlock())
-}
-
-func (d *Dir) lockToSave(ctx context.Context) (unlock func() error, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
-	defer cancel()
-	select {
-	case d.saving <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	lock := flock.New(filepath.Join(d.path, saveLock))
-	if _, err := lock.TryLockContext(ctx, lockInterval); err != nil {
-		<-d.saving
-		if errors.Is(err, context.DeadlineExceeded) {
-			return nil, fmt.Errorf("another process holds %s: %w", lock.Path(), err)
-		}
-		return nil, err
-	}
-	return func() error {
-		err := lock.Unlock()
-		<-d.saving
-		return err
-	}, nil
-}
-
-// save does so while nobody else does.
-func (d *Dir) save(r Record) (Record, error) {
-	file, err := d.find(r.Plan.Name)
-	if err != nil {
-		return r, fmt.Errorf("durable: save %q: %w", r.Plan.Name, err)
-	}
-	var stored Record
-	if file != "" {
-		if stored, err = d.read(file); err != nil {
-			return r, err
-		}
-	}
-	if err := checkRevision(r, stored, file != ""); err != nil {
-		return r, err
-	}
-	saved := r
-	saved.Revision++
-	if err := d.write(saved); err != nil {
-		return r, fmt.Errorf("durable: save %q: %w", r.Plan.Name, err)
+		return r, fmt.Errorf("durable: save %q in %s: %w", r.Plan.Name, d.path, err)
 	}
 	return saved, nil
 }
 
-// Lock takes the lock of a run. The operating system ends it with the process.
-func (d *Dir) Lock(ctx context.Context) (unlock func() error, err error) {
+func (d *Dir) save(ctx context.Context, r Record) (Record, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("durable: lock %s: %w", d.path, err)
+		return r, err
 	}
-	lock := flock.New(filepath.Join(d.path, runLock))
-	locked, err := lock.TryLock()
+	if err := r.Validate(); err != nil {
+		return r, err
+	}
+	saved, err := d.next(r)
 	if err != nil {
-		return nil, fmt.Errorf("durable: lock %s: %w", d.path, err)
+		return r, err
 	}
-	if !locked {
-		return nil, fmt.Errorf("durable: lock %s: %w", d.path, ErrRunning)
+	text, err := indented(saved)
+	if err != nil {
+		return r, err
 	}
-	return lock.Unlock, nil
+	file := fileName(r.Plan.Name)
+	temp, err := d.write(file, text)
+	if err != nil {
+		return r, err
+	}
+	err = d.alone(ctx, func() error {
+		if err := d.compare(r, saved); err != nil {
+			return err
+		}
+		return d.rename(temp, file)
+	})
+	if err != nil {
+		_ = os.Remove(temp)
+		return r, err
+	}
+	return saved, d.settle(ctx)
+}
+
+// next returns a record with its next revision. A new record starts with the time in microseconds, because no record of
+// its name that was removed by hand has got there.
+func (d *Dir) next(r Record) (Record, error) {
+	if r.Revision > 0 {
+		r.Revision++
+		return r, nil
+	}
+	highest, err := d.highest()
+	r.Revision = max(highest+1, time.Now().UnixMicro())
+	return r, err
+}
+
+// compare reports whether a record may be replaced. It runs alone.
+func (d *Dir) compare(r, saved Record) error {
+	stored, exists, err := d.read(fileName(r.Plan.Name))
+	if err != nil {
+		return err
+	}
+	if err := checkRevision(r, stored, exists); err != nil || exists {
+		return err
+	}
+	highest, err := d.highest()
+	if err == nil && saved.Revision <= highest {
+		return fmt.Errorf("a record was deleted meanwhile: %w", ErrStale)
+	}
+	return err
+}
+
+// Delete deletes a record, see [Store].
+func (d *Dir) Delete(ctx context.Context, name string, revision int64) error {
+	if err := d.delete(ctx, name, revision); err != nil {
+		return fmt.Errorf("durable: delete %q from %s: %w", name, d.path, err)
+	}
+	return nil
+}
+
+func (d *Dir) delete(ctx context.Context, name string, revision int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if checkName(name) != "" {
+		return ErrNotFound
+	}
+	err := d.alone(ctx, func() error {
+		file := fileName(name)
+		stored, exists, err := d.read(file)
+		if err != nil {
+			return err
+		}
+		if err := checkDelete(revision, stored, exists); err != nil {
+			return err
+		}
+		if err := d.keepHighest(ctx, stored.Revision); err != nil {
+			return err
+		}
+		defer d.changes.Add(1)
+		return d.do("remove", func() error { return os.Remove(filepath.Join(d.path, file)) })
+	})
+	if err != nil {
+		return err
+	}
+	return d.settle(ctx)
 }

@@ -1,7 +1,6 @@
 package durable
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,166 +8,195 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
 )
 
-// damageError is what of a store cannot be read, while the rest can.
-type damageError struct{ problems }
+const (
+	suffix = ".json"
+	// The names of all other files start with a dot, which the name of a record cannot.
+	temporary     = ".tmp"
+	revisionsFile = ".revisions"
+	// abandonedAfter is the age at which a temporary file belongs to a process that was killed.
+	abandonedAfter = time.Hour
+)
 
-// files returns the names of the files that are, or should be, records.
-func (d *Dir) files() ([]string, error) {
-	dir, err := os.Open(d.path)
-	if err != nil {
-		return nil, err
-	}
-	names, err := dir.Readdirnames(-1)
-	if err := errors.Join(err, dir.Close()); err != nil {
-		return nil, err
-	}
-	files := names[:0]
-	for _, name := range names {
-		if strings.HasSuffix(name, suffix) && !strings.HasPrefix(name, ".") {
-			files = append(files, name)
-		}
-	}
-	return files, nil
+// fileName is the file of a record. It is in lower case, because names are the same in any case.
+func fileName(name string) string { return strings.ToLower(name) + suffix }
+
+// indented returns a record as it is in its file.
+func indented(r Record) ([]byte, error) {
+	text, err := json.MarshalIndent(r, "", "  ")
+	return append(text, '\n'), err
 }
 
-// List returns all records, by name. With an error it returns those that could be read.
-func (d *Dir) List(ctx context.Context) ([]Record, error) {
-	files, err := d.files()
-	if err != nil {
-		return nil, fmt.Errorf("durable: list records: %w", err)
-	}
-	return d.readAll(ctx, files)
-}
-
-// Changed returns the records whose revision differs from what known returns. It looks at the times and sizes of the
-// files, and reads those that are new.
-func (d *Dir) Changed(ctx context.Context, known func(name string) int64) ([]Record, error) {
-	files, err := d.files()
-	if err != nil {
-		return nil, fmt.Errorf("durable: list records: %w", err)
-	}
-	d.mu.Lock()
-	if len(d.seen) > len(files) { // some are gone
-		d.seen = make(map[string]sight, len(files))
-	}
-	changed := files[:0]
-	for _, file := range files {
-		last, ok := d.seen[file]
-		info, err := os.Stat(filepath.Join(d.path, file))
-		same := ok && err == nil && info.ModTime().Equal(last.modified) && info.Size() == last.size
-		if !same || last.revision != known(strings.TrimSuffix(file, suffix)) {
-			changed = append(changed, file)
+// do performs a file operation, and again while a signal interrupts it.
+func (d *Dir) do(operation string, f func() error) error {
+	for {
+		err := d.try(operation, f)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
 		}
 	}
-	d.mu.Unlock()
-	records, err := d.readAll(ctx, changed)
-	news := records[:0]
-	for _, r := range records {
-		if r.Revision != known(r.Plan.Name) {
-			news = append(news, r)
-		}
-	}
-	return news, err
 }
 
-// readAll reads files, several at a time: an estate has thousands.
-func (d *Dir) readAll(ctx context.Context, files []string) ([]Record, error) {
-	records := make([]Record, len(files))
-	errs := make([]error, len(files))
-	var readers sync.WaitGroup
-	n := min(len(files), runtime.GOMAXPROCS(0))
-	for first := range n {
-		readers.Go(func() {
-			for i := first; i < len(files) && ctx.Err() == nil; i += n {
-				records[i], errs[i] = d.readAndNote(files[i])
-			}
+// write puts a new file with its content, synced, beside the one that it is to replace, whose owner and mode it gets.
+func (d *Dir) write(file string, content []byte) (temp string, err error) {
+	var f *os.File
+	err = d.do("create", func() error {
+		f, err = os.CreateTemp(d.path, ".*"+temporary)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	err = d.do("own", func() error { return d.own(f, file) })
+	if err == nil {
+		err = d.do("write", func() error {
+			_, err := f.WriteAt(content, 0)
+			return err
 		})
 	}
-	readers.Wait()
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("durable: list records: %w", err)
-	}
-	var damage problems
-	found := records[:0]
-	for i, err := range errs {
-		switch {
-		case err == nil:
-			found = append(found, records[i])
-		case !errors.Is(err, fs.ErrNotExist): // it has gone meanwhile
-			damage = append(damage, err)
-		}
-	}
-	sortByName(found)
-	if len(damage) > 0 {
-		return found, &damageError{damage}
-	}
-	return found, nil
-}
-
-// readAndNote reads a file and notes its revision, for the next look, once its time can tell it from a newer one.
-func (d *Dir) readAndNote(file string) (Record, error) {
-	info, err := os.Stat(filepath.Join(d.path, file))
-	if err != nil {
-		return Record{}, fmt.Errorf("durable: read a record: %w", err)
-	}
-	r, err := d.read(file)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err != nil || time.Since(info.ModTime()) < settled {
-		delete(d.seen, file)
-	} else {
-		d.seen[file] = sight{info.ModTime(), info.Size(), r.Revision}
-	}
-	return r, err
-}
-
-// write puts a record in the place of the one before, in one step. A crash in the middle leaves a temporary file, which the
-// next write replaces.
-func (d *Dir) write(r Record) error {
-	data, err := r.MarshalJSON()
-	if err != nil {
-		return err
-	}
-	var text bytes.Buffer
-	if err := json.Indent(&text, data, "", "  "); err != nil {
-		return err
-	}
-	text.WriteByte('\n')
-	temp := filepath.Join(d.path, tempFile)
-	if err := writeSynced(temp, text.Bytes()); err != nil {
-		return errors.Join(err, remove(temp))
-	}
-	if err := replace(temp, filepath.Join(d.path, r.Plan.Name+suffix)); err != nil {
-		return errors.Join(err, remove(temp))
-	}
-	return syncDir(d.path)
-}
-
-// writeSynced makes a new file that only its owner may read.
-func writeSynced(path string, data []byte) error {
-	if err := remove(path); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
 	if err == nil {
-		err = file.Sync()
+		err = d.do("sync", f.Sync)
 	}
-	return errors.Join(err, file.Close())
+	err = errors.Join(err, f.Close())
+	if err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
 
-func remove(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+// own gives a new file owner and mode of the one that it is to replace: root may approve what a service of another user
+// goes on with. Where there is none, root gives the file to the owner of the directory.
+func (d *Dir) own(f *os.File, file string) error {
+	info, err := os.Stat(filepath.Join(d.path, file))
+	if err == nil {
+		return errors.Join(giveOwner(f, info), f.Chmod(info.Mode().Perm()))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return d.ownAsDir(f)
+}
+
+func (d *Dir) ownAsDir(f *os.File) error {
+	info, err := os.Stat(d.path)
+	if err != nil {
+		return err
+	}
+	if err := giveOwner(f, info); !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	return nil
+}
+
+// rename lets a file replace another one. It runs alone. The change has not survived before settle.
+func (d *Dir) rename(temp, file string) error {
+	defer d.changes.Add(1) // after it, because a sync before it does not count
+	return d.do("rename", func() error { return replace(temp, filepath.Join(d.path, file)) })
+}
+
+// settle makes what was changed in the directory survive. Those who wait for a slow disk share a sync. A sync that failed is
+// repeated by the next settle, so that nothing passes for stored that a crash could undo.
+func (d *Dir) settle(ctx context.Context) error {
+	mine := d.changes.Load()
+	if d.synced.Load() >= mine {
+		return nil
+	}
+	if err := d.syncing.take(ctx); err != nil {
+		return err
+	}
+	defer d.syncing.give()
+	if d.synced.Load() >= mine {
+		return nil
+	}
+	changes := d.changes.Load()
+	if err := d.do("sync directory", func() error { return syncDir(d.path) }); err != nil {
+		return err
+	}
+	d.synced.Store(changes)
+	return nil
+}
+
+// highest returns the highest revision that a deleted record had. A clock that was set back makes no new record with a
+// lower one.
+func (d *Dir) highest() (revision int64, err error) {
+	path := filepath.Join(d.path, revisionsFile)
+	var text []byte
+	err = d.do("read", func() error {
+		text, err = readFile(path)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	revision, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		err = fmt.Errorf("%s must contain the highest revision of the records that were deleted: %w", path, err)
+	}
+	return revision, err
+}
+
+// keepHighest stores the revision of a record that is to be deleted. It runs alone.
+func (d *Dir) keepHighest(ctx context.Context, revision int64) error {
+	highest, err := d.highest()
+	if err != nil || highest >= revision {
+		return err
+	}
+	temp, err := d.write(revisionsFile, []byte(strconv.FormatInt(revision, 10)+"\n"))
+	if err != nil {
+		return err
+	}
+	if err := d.rename(temp, revisionsFile); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return d.settle(ctx)
+}
+
+// clean removes what processes that were killed have left.
+func (d *Dir) clean() {
+	names, err := d.names()
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, ".") || !strings.HasSuffix(name, temporary) {
+			continue
+		}
+		path := filepath.Join(d.path, name)
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > abandonedAfter {
+			_ = os.Remove(path) // a writer that is that slow reports that its file is gone
+		}
+	}
+}
+
+// makeDir makes a directory and those above it, and makes them survive a crash.
+func makeDir(path string) error {
+	info, err := os.Stat(path)
+	if err == nil {
+		return isDir(path, info)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func isDir(path string, info fs.FileInfo) error {
+	if info.IsDir() {
+		return nil
+	}
+	return &fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}
 }

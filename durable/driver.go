@@ -11,14 +11,26 @@ import (
 )
 
 const (
-	// grace is for how long a creation that is on its way is waited for when the context ends.
+	// requestTime bounds a request.
+	requestTime = 30 * time.Second
+	// grace is for how long a creation that was handed to a connection outlives its context.
 	grace = 30 * time.Second
-	// maxBackoff is the longest time between two looks during an outage.
+	// functionTime bounds a call of the functions of WithPassword and WithCutoverApproval.
+	functionTime = 15 * time.Second
+	// approvalLife is for how long the yes of the function of WithCutoverApproval holds.
+	approvalLife = time.Minute
+	// clockTolerance is by how much the clocks of two machines that take their time from the network may differ. So long Do
+	// waits for an intent of the future.
+	clockTolerance = 500 * time.Millisecond
+
+	// maxBackoff is the longest time between two attempts during an outage.
 	maxBackoff = 5 * time.Minute
-	// approvalInterval is how often an approval is asked for at the least.
-	approvalInterval = time.Minute
-	// growth is which part of the time since the last change lies between two looks, and which part of an outage between
-	// two attempts.
+	// conflictWait is the time to the next attempt after a 409: another migration has to end first.
+	conflictWait = 5 * time.Minute
+	// holdInterval is how often a READY record is read at the least.
+	holdInterval = time.Minute
+	// intervalGrowth is which part of the time since the last change lies between two looks, and backoffGrowth which part of
+	// an outage lies between two attempts.
 	intervalGrowth, backoffGrowth = 4, 2
 	// jitter is which part of an interval is left to chance.
 	jitter = 5
@@ -31,186 +43,188 @@ type Driver struct {
 	settings settings
 }
 
-// NewDriver returns a driver. It uses the options [WithPassword], [WithApproval] and [WithPollInterval].
-func NewDriver(client *livemigration.Client, opts ...Option) *Driver {
-	return &Driver{client, newSettings(opts)}
+// NewDriver returns a driver. It uses the options [WithPassword], [WithCutoverApproval], [WithCutoverWindow], [WithMaxLag]
+// and [WithPollInterval]. The error is [livemigration.ErrInvalidConfig] and names the options that can never work.
+func NewDriver(client *livemigration.Client, opts ...Option) (*Driver, error) {
+	s, err := newSettings(opts)
+	if err != nil {
+		return nil, err
+	}
+	if client == nil {
+		return nil, fmt.Errorf("durable: %w: the client of the driver must not be nil", livemigration.ErrInvalidConfig)
+	}
+	return &Driver{client, s}, nil
 }
 
-// Do does the action that r has begun, and returns the record to store, with an error too. An action that changes
-// something must be stored as begun before. Call Do once for each time that the action has begun. After a crash call
-// [Record.Recover] instead.
+// Do does the action that r has begun, and changes no record: give its result to [Record.Apply]. An action that changes
+// something must be stored as begun before, and Do called once, by the run that stored it. It is one HTTP request, or two
+// for a cutover, which reads the migration first.
 //
-// The error says that the context has ended, or that the record cannot do this: nothing has begun, the state is another
-// one, or the gate is not open. Then r is returned as it was. A failure in Atlas or on the way there is no error: the
-// record says so in Problem, and is due again.
-//
-// When the context ends, a creation that is on its way may still take up to 30 seconds, so that the id of the job is
-// not lost. Store the result with a context that has not ended.
-func (d *Driver) Do(ctx context.Context, r Record) (Record, error) {
-	if err := d.check(r); err != nil {
-		return r.clone(), fmt.Errorf("durable: record %q cannot %s: %w", r.Plan.Name, orNothing(r.Begun), err)
+// Do sends nothing that changes something when the intent is older than a minute or lies in the future, and such a request
+// has ended 30 seconds after this minute. When the context ends, a creation that was handed to a connection may still take
+// up to 30 seconds, so that the ID of the job is not lost. Store the result with a context that has not ended.
+func (d *Driver) Do(ctx context.Context, r Record) Result {
+	a := d.attempt(ctx, r.clone())
+	if a.unfit() {
+		return a.result
 	}
-	done := r.clone()
-	done.Begun = ActionNone
-	var failure error
-	if !done.lacksID(stamp(time.Now())) {
-		failure = d.act(ctx, &done, r.Begun)
-	}
-	now := stamp(time.Now())
-	cutShort := failure != nil && ctx.Err() != nil
-	if !cutShort {
-		done.CheckAt = d.due(r, &done, failure, now)
-	}
-	if r.Begun.Changes() || done.changed(r) {
-		done.Updated = now
-	}
-	if cutShort {
-		return done, fmt.Errorf("durable: %s for %q: %w", r.Begun, r.Plan.Name, contextError(ctx))
-	}
-	return done, nil
-}
-
-// contextError is what ended the context, and always also the context's own error.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}
-
-func orNothing(a Action) string {
-	if a == ActionNone {
-		return "do anything"
-	}
-	return string(a)
-}
-
-// check says why the record cannot do what it has begun.
-func (d *Driver) check(r Record) error {
-	begun := r.Begun
-	r.Begun = ActionNone
-	next := r.Next()
-	switch {
-	case begun == ActionNone:
-		return errors.New("nothing has begun")
-	case d.client == nil:
-		return errors.New("the driver has no client")
-	case d.settings.err() != nil:
-		return d.settings.err()
-	case begun == next:
-		return nil
-	case begun == ActionApprove && (next == ActionCreate || next == ActionCutover):
-		return nil // it has been approved meanwhile
-	case next == ActionApprove && (begun == ActionCreate || begun == ActionCutover):
-		return fmt.Errorf("the gate %q is not open", r.Gate())
+	switch a.result.Intent.Action {
+	case ActionValidate:
+		a.validate()
+	case ActionCheckValidation:
+		a.checkValidation()
+	case ActionCreate:
+		a.create()
+	case ActionCutover:
+		a.cutover()
 	default:
-		return fmt.Errorf("it is %s", r.State)
+		a.check()
 	}
+	return a.result
 }
 
-// lacksID reports whether somebody has edited the id out of a record that needs it, and takes the record to where it can
-// continue.
-func (r *Record) lacksID(now time.Time) bool {
-	switch r.State {
-	case StateValidating:
-		if r.ValidationID == "" {
-			r.enter(StatePlanned, now, "the record has no validation id")
-			return true
-		}
-	case StateReplicating, StateReady, StateFinishing:
-		if r.MigrationID == "" {
-			r.unclear(now, "the record has no migration id")
-			return true
-		}
+// attempt is one call of Do.
+type attempt struct {
+	*Driver
+	ctx    context.Context
+	record Record // without Begun
+	result Result
+}
+
+func (d *Driver) attempt(ctx context.Context, r Record) *attempt {
+	a := &attempt{d, ctx, r, Result{State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: OutcomeNotDone}}
+	if r.Begun != nil {
+		a.result.Intent = *r.Begun
 	}
+	a.record.Begun = nil
+	return a
+}
+
+// unfit reports whether nothing is to be sent.
+func (a *attempt) unfit() bool {
+	intent := a.result.Intent
+	if ahead := time.Until(intent.At); intent.Action.Changes() && ahead <= clockTolerance {
+		wait(a.ctx, ahead)
+	}
+	switch {
+	case a.ctx.Err() != nil:
+	case intent.Action == ActionNone:
+		a.fails(Problem{Kind: ProblemNeedsAttention, Text: "the record has not begun any action"}, nil)
+	case a.record.Next(intent.At) != intent.Action:
+		text := fmt.Sprintf("a record that is %s cannot do what it has begun: %s", a.record.State, intent.Action)
+		a.fails(Problem{Kind: ProblemNeedsAttention, Text: text}, nil)
+	default:
+		return intent.Action.Changes() && !a.intentHolds()
+	}
+	return true
+}
+
+// intentHolds reports whether the intent may still be carried out.
+func (a *attempt) intentHolds() bool {
+	age := time.Since(a.result.Intent.At)
+	if 0 <= age && age < intentLife {
+		return true
+	}
+	text := "the action began more than a minute ago: the clock of this machine is wrong, or the program was suspended"
+	if age < 0 {
+		text = "the action begins in the future: the clock of this machine is wrong"
+	}
+	a.fails(Problem{Kind: ProblemNeedsAttention, Text: text + "; nothing was sent"}, nil)
 	return false
 }
 
-// act does an action and returns what stopped the record, nil when it continues.
-func (d *Driver) act(ctx context.Context, r *Record, a Action) error {
-	switch a {
-	case ActionValidate:
-		return d.validate(ctx, r)
-	case ActionCheckValidation:
-		return d.checkValidation(ctx, r)
-	case ActionCreate:
-		return d.create(ctx, r)
-	case ActionCutover:
-		return d.cutover(ctx, r)
-	case ActionApprove:
-		return d.approve(ctx, r)
-	default:
-		return d.look(ctx, r)
+// within returns the context of a request. One that changes something is not sent after the life of its intent.
+func (a *attempt) within() (context.Context, context.CancelFunc) {
+	end := time.Now().Add(requestTime)
+	if intent := a.result.Intent; intent.Action.Changes() {
+		if last := intent.At.Add(intentLife); last.Before(end) {
+			end = last
+		}
 	}
+	return context.WithDeadline(a.ctx, end)
 }
 
-// due is when the next action is, of a record that was another one before.
-func (d *Driver) due(before Record, r *Record, failure error, now time.Time) time.Time {
-	switch next := r.Next(); {
-	case next == ActionNone:
-		return time.Time{}
-	case failure != nil:
-		return now.Add(d.backoff(r, failure, now))
-	case before.State == StateReady && next == ActionApprove && now.Before(before.CheckAt):
-		return before.CheckAt // it was only asked for the approval: that does not put off the look
-	case next.Changes() && len(r.Granted) > 0: // an approval of WithApproval is for now
-		return now
-	case next.Changes() && r.troubled(): // a cutover that Atlas has rejected
-		return now.Add(d.backoff(r, nil, now))
-	case next.Changes():
-		return now
-	case next == ActionApprove && r.State == StateValidated:
-		return now.Add(min(approvalInterval, d.settings.maxInterval))
-	default:
-		age := now.Sub(r.lastEvent())
-		return now.Add(spread(min(max(age/intervalGrowth, d.settings.minInterval), d.settings.maxInterval)))
+// fails notes why the action was not done, unless the context has ended. err is nil without a request.
+func (a *attempt) fails(p Problem, err error) {
+	if a.ctx.Err() != nil && a.result.Outcome == OutcomeNotDone {
+		return
 	}
+	p.Since = stamp(time.Now())
+	a.result.Failure = &p
+	a.result.Wait = a.backoff(err)
+}
+
+// holds notes what holds a cutover back.
+func (a *attempt) holds(p Problem) {
+	p.Since = stamp(time.Now())
+	a.result.Hold = &p
+	a.result.Wait = min(a.interval(), spread(holdInterval))
+}
+
+// interval is the time to the next look. It grows with the time since the last change.
+func (a *attempt) interval() time.Duration {
+	since := a.record.PlannedAt
+	if n := len(a.record.Events); n > 0 {
+		since = a.record.Events[n-1].Time
+	}
+	return spread(min(max(time.Since(since)/intervalGrowth, a.settings.minInterval), a.settings.maxInterval))
 }
 
 // backoff grows with the outage, and is not below what Atlas asks for.
-func (d *Driver) backoff(r *Record, failure error, now time.Time) time.Duration {
+func (a *attempt) backoff(err error) time.Duration {
 	outage := time.Duration(0)
-	if r.troubled() {
-		outage = now.Sub(r.ProblemSince)
+	if a.record.Problem.failing() {
+		outage = time.Since(a.record.Problem.Since)
 	}
-	wait := spread(min(max(outage/backoffGrowth, d.settings.minInterval), max(maxBackoff, d.settings.maxInterval)))
+	pause := spread(min(max(outage/backoffGrowth, a.settings.minInterval), max(maxBackoff, a.settings.maxInterval)))
 	var api *livemigration.APIError
-	if errors.As(failure, &api) {
-		wait = max(wait, api.RetryAfter)
+	if errors.As(err, &api) {
+		pause = max(pause, api.RetryAfter)
+	}
+	if errors.Is(err, livemigration.ErrConflict) {
+		pause = max(pause, spread(conflictWait))
 	}
 	var paced *livemigration.PacingError
-	if errors.As(failure, &paced) {
-		wait = max(wait, paced.Wait)
+	if errors.As(err, &paced) {
+		pause = max(pause, paced.Wait)
 	}
-	return wait
+	return min(pause, longestWait)
 }
 
-// spread keeps records that were looked at together from being looked at together again.
+// spread keeps records that were read together from being read together again.
 func spread(d time.Duration) time.Duration { return d - rand.N(d/jitter+1) }
 
-// request is the plan's, with the password.
-func (d *Driver) request(ctx context.Context, r *Record) (livemigration.MigrationRequest, error) {
-	request := r.Plan.Request
-	if !r.Plan.needsPassword() {
-		return request, nil
+// wait ends with the context.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
 	}
-	if d.settings.password == nil {
-		return request, &passwordError{errors.New("WithPassword is not given")}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
-	password, err := d.settings.password(ctx, r.Plan.clone())
-	if err == nil && password == "" {
-		err = errors.New("WithPassword has returned an empty one")
-	}
-	if err != nil {
-		return request, &passwordError{err}
-	}
-	request.Source.Password = password
-	return request, nil
 }
 
-// passwordError is a password that cannot be had now. It wraps nothing: whatever the function returns, Atlas has not said
-// it.
-type passwordError struct{ err error }
-
-func (e *passwordError) Error() string { return e.err.Error() }
+// ask calls a function of the user, and leaves it when it takes too long.
+func ask[T any](ctx context.Context, function func(context.Context) (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, functionTime, fmt.Errorf("no answer within %s", functionTime))
+	defer cancel()
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := function(ctx)
+		answers <- answer{value, err}
+	}()
+	select {
+	case got := <-answers:
+		return got.value, got.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}

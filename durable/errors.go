@@ -1,36 +1,23 @@
 package durable
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
 
 var (
+	// ErrStale says that a store has another revision of the record: load it and try again.
+	ErrStale error = &sentinel{"stale", "stale revision"}
+	// ErrConflict says that a change is not possible: the record is not in a state that allows it, or another record has
+	// the same name, cluster or job.
+	ErrConflict error = &sentinel{"conflict", "conflict"}
 	// ErrNotFound says that a store has no record of that name.
-	ErrNotFound = errors.New("record not found")
-	// ErrRunning says that another [Fleet.Run] works on the store.
-	ErrRunning = errors.New("another run works on this store")
+	ErrNotFound error = &sentinel{"not_found", "record not found"}
+	// ErrRunning says that another run works on the store.
+	ErrRunning error = &sentinel{"running", "another run works on this store"}
+	// ErrLockLost says that a run has lost its lock, so that another run may work on the store.
+	ErrLockLost error = &sentinel{"lock_lost", "the lock of the run was lost"}
 )
-
-// problems are several errors in one.
-type problems []error
-
-// Error names the first twenty.
-func (p problems) Error() string {
-	const most = 20
-	texts := make([]string, 0, most+1)
-	for _, problem := range p[:min(len(p), most)] {
-		texts = append(texts, problem.Error())
-	}
-	if more := len(p) - most; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(texts, "; ")
-}
-
-// Unwrap returns all of them.
-func (p problems) Unwrap() []error { return p }
 
 // IncompleteError says that a run has ended with records that are neither COMPLETE nor ABANDONED.
 type IncompleteError struct {
@@ -40,24 +27,36 @@ type IncompleteError struct {
 
 // Error names the first twenty records, with state and problem.
 func (e *IncompleteError) Error() string {
+	return fmt.Sprintf("durable: %s not complete: %s", count(e.Records, " is", "s are"), list(e.Records))
+}
+
+// UnsavedError says that a run has ended with records that could not be stored, although Atlas has done something for
+// them. Write down their migration IDs.
+type UnsavedError struct {
+	// Records are those records, as they should be stored.
+	Records []Record
+}
+
+// Error names the first twenty records, with state and migration.
+func (e *UnsavedError) Error() string {
+	return fmt.Sprintf("durable: %s not stored: %s", count(e.Records, " is", "s are"), list(e.Records))
+}
+
+func count(records []Record, one, more string) string {
+	if len(records) == 1 {
+		return "1 record" + one
+	}
+	return fmt.Sprintf("%d record%s", len(records), more)
+}
+
+func list(records []Record) string {
 	const most = 20
-	var b strings.Builder
-	if len(e.Records) == 1 {
-		b.WriteString("durable: 1 record is not complete: ")
-	} else {
-		fmt.Fprintf(&b, "durable: %d records are not complete: ", len(e.Records))
+	texts := make([]string, 0, most+1)
+	for _, r := range records[:min(len(records), most)] {
+		texts = append(texts, r.String())
 	}
-	for i, r := range e.Records[:min(len(e.Records), most)] {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		fmt.Fprintf(&b, "%s is %s", r.Plan.Name, r.State)
-		if r.Problem != "" {
-			b.WriteString(" (" + r.Problem + ")")
-		}
+	if more := len(records) - most; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
-	if more := len(e.Records) - most; more > 0 {
-		fmt.Fprintf(&b, "; and %d more", more)
-	}
-	return b.String()
+	return strings.Join(texts, "; ")
 }

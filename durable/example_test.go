@@ -12,7 +12,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// fast makes the hours of a migration pass in a moment, and looks as often.
+// fast makes the hours of a migration pass in a moment, and polls as often.
 func fast() (*livemigrationtest.Server, *livemigration.Client, durable.Option) {
 	server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(20_000))
 	client, err := server.NewClient()
@@ -39,23 +39,26 @@ func ExampleFleet() {
 	defer server.Close()
 	ctx := context.Background()
 
-	night := durable.Window{From: "22:00", To: "04:00", Location: time.UTC}
-	now := func() time.Time { return time.Date(2026, 3, 1, 23, 0, 0, 0, time.UTC) }
-	fleet := durable.NewFleet(client, durable.NewMemory(), poll,
+	fleet, err := durable.NewFleet(durable.NewMemory(), poll,
 		durable.WithPassword(readPassword),
-		durable.WithApproval(func(_ context.Context, r durable.Record, gate durable.Gate) (bool, error) {
-			return gate == durable.GateCutover && night.Open(now()), nil // writes to the source stop at 22:00
-		}),
-		durable.WithOnChange(func(r durable.Record) {
+		durable.WithMaxLag(time.Minute),
+		durable.WithOnChange(func(_ context.Context, r durable.Record) {
 			if r.State != durable.StateReady {
 				fmt.Println(r.Plan.Name, r.State)
 			}
 		}),
 	)
+	if err != nil {
+		log.Fatal(err)
+	}
 	if err := fleet.Add(ctx, examplePlan(server, "billing")); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(fleet.Run(ctx))
+	// Writes to the source have stopped. Approve may come from another process, and later.
+	if err := fleet.Approve(ctx, "billing", durable.GateCutover, "kim", time.Now().Add(time.Hour)); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(fleet.Run(ctx, client))
 	// Output:
 	// billing VALIDATING
 	// billing VALIDATED
@@ -65,27 +68,30 @@ func ExampleFleet() {
 	// <nil>
 }
 
-// A creation whose response is lost is never sent again by itself. A person looks in Atlas, and says what is there.
+// A creation whose response is lost is never sent again by itself. A person looks in the Atlas UI, and says what is there.
 func ExampleFleet_Adopt() {
 	server, client, poll := fast()
 	defer server.Close()
 	ctx := context.Background()
 	server.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
 
-	fleet := durable.NewFleet(client, durable.NewMemory(), poll, durable.WithPassword(readPassword),
-		durable.WithApproval(func(context.Context, durable.Record, durable.Gate) (bool, error) { return true, nil }))
+	fleet, err := durable.NewFleet(durable.NewMemory(), poll, durable.WithPassword(readPassword),
+		durable.WithCutoverApproval(func(context.Context, durable.Record) (bool, error) { return true, nil }))
+	if err != nil {
+		log.Fatal(err)
+	}
 	if err := fleet.Add(ctx, examplePlan(server, "billing")); err != nil {
 		fmt.Println(err)
 	}
 	var incomplete *durable.IncompleteError
-	if errors.As(fleet.Run(ctx), &incomplete) {
+	if errors.As(fleet.Run(ctx, client), &incomplete) {
 		for _, r := range incomplete.Records {
 			fmt.Println(r.Plan.Name, r.State)
 		}
 	}
-	found := server.Migrations()[0].ID // by a person, in the Atlas user interface
+	found := server.Migrations()[0].ID // by a person, in the Atlas UI
 	fmt.Println(fleet.Adopt(ctx, "billing", found))
-	fmt.Println(fleet.Run(ctx))
+	fmt.Println(fleet.Run(ctx, client))
 	fmt.Println(len(server.Migrations()), "migration")
 	// Output:
 	// billing UNCLEAR
@@ -94,67 +100,70 @@ func ExampleFleet_Adopt() {
 	// 1 migration
 }
 
-// An engine of one's own, here for one record and a store in memory.
+// Move is a whole engine. It moves the records of a store to their end, one after the other, until ctx ends. by names this run
+// and no other one.
+func Move(ctx context.Context, store durable.Store, driver *durable.Driver, by string) error {
+	for {
+		records, err := store.List(ctx)
+		if err != nil {
+			return err
+		}
+		for _, record := range records {
+			// ErrStale: the record was changed meanwhile, and is acted on a second later.
+			if err := step(ctx, store, driver, record, by); err != nil && !errors.Is(err, durable.ErrStale) {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// step does what is due for a record: begin, save, do, apply, save.
+func step(ctx context.Context, store durable.Store, driver *durable.Driver, record durable.Record, by string) (err error) {
+	if record.Begun != nil { // by a run that was killed, or whose result could not be stored
+		_, err = store.Save(ctx, record.Recover(time.Now()))
+		return err
+	}
+	action := record.Next(time.Now())
+	if action == durable.ActionNone || time.Now().Before(record.NextCheckAt) {
+		return nil
+	}
+	begun := record.Begin(action, by, time.Now())
+	if action.Changes() {
+		if begun, err = store.Save(ctx, begun); err != nil {
+			return err
+		}
+	}
+	result := driver.Do(ctx, begun)
+	for stored := begun; ; {
+		_, err = store.Save(context.WithoutCancel(ctx), stored.Apply(result, time.Now()))
+		if !errors.Is(err, durable.ErrStale) {
+			return err
+		}
+		if stored, err = store.Load(context.WithoutCancel(ctx), record.Plan.Name); err != nil {
+			return err
+		}
+	}
+}
+
+// An engine that you write: Move is all of it.
 func ExampleDriver() {
-	server, client, poll := fast()
-	defer server.Close()
-	ctx, store := context.Background(), durable.NewMemory()
-	driver := durable.NewDriver(client, poll, durable.WithPassword(readPassword))
-
-	record := durable.NewRecord(examplePlan(server, "billing"), time.Now()).Approve(durable.GateCutover, time.Now())
-	save := func(r durable.Record) durable.Record {
-		saved, err := store.Save(ctx, r)
-		if err != nil {
-			fmt.Println(err) // a conflict: load, merge, and save again
-		}
-		return saved
+	ctx := context.Background()
+	client, err := livemigration.NewClientFromEnv()
+	if err != nil {
+		log.Fatal(err)
 	}
-	for record = save(record); record.Next() != durable.ActionNone; {
-		time.Sleep(time.Until(record.CheckAt))
-		action := record.Next()
-		begun := record.Begin(action, time.Now())
-		if action.Changes() {
-			fmt.Println(action)
-			begun = save(begun)
-		}
-		done, err := driver.Do(ctx, begun)
-		if err != nil {
-			fmt.Println(err)
-		}
-		if action.Changes() || done.News(record) {
-			done = save(done)
-		}
-		record = done
+	store, err := durable.OpenDir("state")
+	if err != nil {
+		log.Fatal(err)
 	}
-	fmt.Println(record.State)
-	// Output:
-	// validate
-	// create
-	// cut over
-	// COMPLETE
-}
-
-// What becomes of a record whose program was killed while it created the migration.
-func ExampleRecord_Recover() {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	record := durable.NewRecord(durable.Plan{Name: "billing"}, now)
-	record.State = durable.StateValidated
-
-	begun := record.Begin(durable.ActionCreate, now)
-	fmt.Println(begun.Next() == durable.ActionNone)
-	fmt.Println(begun.Recover(now).State)
-	// Output:
-	// true
-	// UNCLEAR
-}
-
-func ExampleParseWindow() {
-	window, err := durable.ParseWindow("22:00-04:00", time.UTC)
-	fmt.Println(window, err)
-	fmt.Println(window.Open(time.Date(2026, 3, 1, 23, 30, 0, 0, time.UTC)))
-	fmt.Println(window.Open(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)))
-	// Output:
-	// 22:00-04:00 <nil>
-	// true
-	// false
+	driver, err := durable.NewDriver(client, durable.WithPassword(readPassword))
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(Move(ctx, store, driver, "2026-03-01 10:00 on vm7"))
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -13,218 +13,172 @@ import (
 // Fleet moves any number of migrations to their end, and can be stopped and started again at any moment. It is safe for
 // concurrent use.
 //
-// [Fleet.Run] does the work, in one process at a time. The other methods read the records and change them. They work at
-// the same time, also from other processes, and no change is lost.
+// [Fleet.Run] or [Fleet.Serve] does the work, in one process at a time. The other methods read the records and change them.
+// They work at the same time, from other processes too, and no change is lost.
 type Fleet struct {
-	client   *livemigration.Client
 	store    Store
 	settings settings
-	driver   *Driver
+	opts     []Option
 
 	mu      sync.Mutex
 	current *run // nil when this fleet does not run
 }
 
-// NewFleet returns a fleet of the records in the store. Only [Fleet.Run] needs the client; it may be nil for all other
-// methods.
-func NewFleet(client *livemigration.Client, store Store, opts ...Option) *Fleet {
+// NewFleet returns a fleet of the records in the store. The error is [livemigration.ErrInvalidConfig]. It names the options
+// that can never work.
+func NewFleet(store Store, opts ...Option) (*Fleet, error) {
 	if store == nil {
-		store = missingStore{}
+		return nil, fmt.Errorf("durable: %w: NewFleet needs a store: open one with OpenDir", livemigration.ErrInvalidConfig)
 	}
-	settings := newSettings(opts)
-	return &Fleet{client: client, store: store, settings: settings, driver: &Driver{client, settings}}
+	settings, err := newSettings(opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Fleet{store: store, settings: settings, opts: slices.Clone(opts)}, nil
 }
 
-// Records returns all records, by name. While this fleet runs, they are as it last saw them. Problem says when a record
-// waits for what another one has. With an error of the store it returns those that could be read.
+// Records returns all records, by name. While this fleet runs, they are as it last read, saved or saw them. The Problem of a
+// PLANNED or VALIDATED record says what it waits for; that is worked out here and is not stored.
+//
+// With an error it returns the records that could be read. The error names those that cannot be read or stored.
 func (f *Fleet) Records(ctx context.Context) ([]Record, error) {
-	if run := f.running(); run != nil {
-		return explainWaits(run.snapshot()), nil
+	if r := f.running(); r != nil {
+		return r.snapshot()
 	}
 	records, err := f.store.List(ctx)
-	sortByName(records)
+	if err != nil {
+		err = fmt.Errorf("durable: read the records: %w", err)
+	}
 	return explainWaits(records), err
+}
+
+// Record returns one record, as [Fleet.Records] does. The error is [ErrNotFound] when there is none of that name.
+func (f *Fleet) Record(ctx context.Context, name string) (Record, error) {
+	records, err := f.Records(ctx)
+	if i := indexOf(records, name); i >= 0 {
+		return records[i], nil
+	}
+	if err == nil {
+		err = recordError("read", name, ErrNotFound)
+	}
+	return Record{}, err
+}
+
+func indexOf(records []Record, name string) int {
+	return slices.IndexFunc(records, func(r Record) bool { return key(r.Plan.Name) == key(name) })
+}
+
+// Run works until nothing is left to do: each record is final, UNCLEAR, or waits for what such a record has. Then the error
+// is nil if all are COMPLETE or ABANDONED, else an [*IncompleteError]. Records that wait for an approval keep it running, and
+// so does what Atlas or the network refuses: that is tried again.
+//
+// Run takes the lock of the store. The error is [ErrRunning] while another run has it, and [ErrLockLost] when it is lost
+// later. Run does not begin when the store cannot be listed, or when a record needs a password and there is no
+// [WithPassword].
+//
+// A store that cannot be listed for a minute ends Run with the store's error. While the store cannot save, nothing begins. A
+// single record that cannot be read or stored, or that is gone although [Fleet.Remove] would not take it, stops alone. The
+// error of Run names it.
+//
+// When ctx ends, Run returns within a second, or when the response to a creation that was sent has arrived, 30 seconds at
+// the most. Everything can be resumed. What Atlas has done and the store does not know yet is saved for up to 30 seconds
+// more. An [*UnsavedError] names the records for which that failed.
+func (f *Fleet) Run(ctx context.Context, client *livemigration.Client) error {
+	return f.run(ctx, client, false)
+}
+
+// Serve works like [Fleet.Run], for a service: it waits while another run has the lock, takes it again after it was lost,
+// continues after errors of the store, which are logged, and ends with ctx only. The error is then that of ctx, joined with
+// an [*UnsavedError] if there is one. It does not begin without a client.
+func (f *Fleet) Serve(ctx context.Context, client *livemigration.Client) error {
+	if _, err := NewDriver(client, f.opts...); err != nil {
+		return err
+	}
+	var unsaved []error
+	told := ""
+	for {
+		err := f.run(ctx, client, true)
+		if lost := (*UnsavedError)(nil); errors.As(err, &lost) {
+			unsaved = append(unsaved, lost)
+		}
+		if ctx.Err() != nil {
+			return errors.Join(append(unsaved, fmt.Errorf("durable: serve: %w", contextError(ctx)))...)
+		}
+		if text := fmt.Sprint(err); text != told {
+			f.settings.logger.WarnContext(ctx, "run ended, starting again", "error", text)
+			told = text
+		}
+		wait(ctx, tick)
+	}
+}
+
+// run is one Run.
+func (f *Fleet) run(ctx context.Context, client *livemigration.Client, serve bool) (err error) {
+	driver, err := NewDriver(client, f.opts...)
+	if err != nil {
+		return err
+	}
+	lost, unlock, err := f.store.Lock(ctx, lockRun)
+	if err != nil {
+		return fmt.Errorf("durable: run: %w", err)
+	}
+	defer func() {
+		if unlockErr := unlock(); err == nil && unlockErr != nil {
+			err = fmt.Errorf("durable: unlock the store: %w", unlockErr)
+		}
+	}()
+	records, err := f.store.List(ctx)
+	if err != nil && len(records) == 0 {
+		return fmt.Errorf("durable: run: %w", err)
+	}
+	if !serve {
+		if missing := f.missingPasswords(records); missing != nil {
+			return missing
+		}
+	}
+	r := newRun(ctx, f, driver, serve)
+	r.begin(records, err)
+	f.mu.Lock()
+	if f.current != nil {
+		f.mu.Unlock()
+		return fmt.Errorf("durable: run: %w", ErrRunning)
+	}
+	f.current = r
+	f.mu.Unlock()
+	err = r.loop(ctx, lost)
+	f.mu.Lock()
+	f.current = nil
+	f.mu.Unlock()
+	r.notifier.close()
+	return err
+}
+
+// missingPasswords names the first record that nobody can ever start.
+func (f *Fleet) missingPasswords(records []Record) error {
+	if f.settings.password != nil {
+		return nil
+	}
+	for _, r := range records {
+		if !r.State.Final() && r.Plan.needsPassword() {
+			return fmt.Errorf("durable: %w: the plan %q has a source username but no password: pass WithPassword to NewFleet",
+				livemigration.ErrInvalidConfig, r.Plan.Name)
+		}
+	}
+	return nil
+}
+
+// wake makes the run of this fleet ask at once what was changed.
+func (f *Fleet) wake() {
+	if r := f.running(); r != nil {
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (f *Fleet) running() *run {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.current
-}
-
-// Add stores the records of plans. All plans are checked before one is stored. A plan that is known and equal changes
-// nothing.
-//
-// The error is [ErrConflict] when a plan is known and different, or when another record has its source or destination
-// cluster and is not FAILED, EXPIRED or ABANDONED. It is [livemigration.ErrInvalidRequest] when a plan is not valid.
-// Each call reads all records, so give it all plans at once.
-func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
-	records, err := f.store.List(ctx)
-	if err != nil {
-		return fmt.Errorf("durable: add plans: %w", err)
-	}
-	known, taken := make(map[string]Plan, len(records)), newClusters(records)
-	for _, r := range records {
-		known[key(r.Plan.Name)] = r.Plan
-	}
-	var fresh []Plan
-	given := make(map[string]bool, len(plans))
-	var problems problems
-	for _, plan := range plans {
-		other, exists := known[key(plan.Name)]
-		err := plan.Validate()
-		switch {
-		case err != nil:
-			err = fmt.Errorf("durable: add %q: %w", plan.Name, err)
-		case exists && plan.equal(other):
-			continue
-		case exists:
-			err = fmt.Errorf("durable: add %q: %w", plan.Name, anotherPlan(plan, other, given[key(plan.Name)]))
-		default:
-			err = taken.take("add", plan)
-		}
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		known[key(plan.Name)], given[key(plan.Name)] = plan, true
-		fresh = append(fresh, plan)
-	}
-	if len(problems) > 0 {
-		return problems
-	}
-	defer f.nudge()
-	for _, plan := range fresh {
-		if err := f.add(ctx, plan); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func anotherPlan(plan, other Plan, given bool) error {
-	where, differences := "there is another plan", plan.differences(other)
-	if given {
-		where = "the name is given twice, with another plan"
-	}
-	if plan.Name != other.Name {
-		return fmt.Errorf("%s %q: %w", where, other.Name, ErrConflict)
-	}
-	return fmt.Errorf("%s of that name, which differs in %s: %w", where, differences, ErrConflict)
-}
-
-// add stores a plan that was not known a moment ago.
-func (f *Fleet) add(ctx context.Context, plan Plan) error {
-	_, err := f.store.Save(ctx, NewRecord(plan, time.Now()))
-	if !errors.Is(err, ErrConflict) {
-		return err
-	}
-	if stored, loadErr := f.store.Load(ctx, plan.Name); loadErr == nil && stored.Plan.equal(plan) {
-		return nil // somebody else has added the same
-	}
-	return err
-}
-
-// Approve opens a gate of a record, now or in advance. An open gate stays open. The error is [ErrConflict] for a record
-// that is final.
-//
-// Before the cutover is approved, writes to the source must have stopped.
-func (f *Fleet) Approve(ctx context.Context, name string, gate Gate) error {
-	if !gate.known() {
-		return fmt.Errorf("durable: approve a gate of %q: %q is no gate, must be %q or %q: %w",
-			name, gate, GateStart, GateCutover, livemigration.ErrInvalidRequest)
-	}
-	return f.change(ctx, name, func(r Record, now time.Time) (Record, error) {
-		if r.State.Final() {
-			return r, fmt.Errorf("durable: approve the %s of %q: it is %s: %w", gate, r.Plan.Name, r.State, ErrConflict)
-		}
-		return r.Approve(gate, now), nil
-	})
-}
-
-// Adopt gives an UNCLEAR record the id of the job that a person has found in Atlas, see [Record.Adopt]. The error is
-// [ErrConflict] when another record has the id.
-func (f *Fleet) Adopt(ctx context.Context, name string, id livemigration.MigrationID) error {
-	others, err := f.store.List(ctx)
-	if err != nil {
-		return fmt.Errorf("durable: adopt a migration for %q: %w", name, err)
-	}
-	for _, other := range others {
-		if id != "" && other.MigrationID == id && key(other.Plan.Name) != key(name) {
-			return fmt.Errorf("durable: adopt migration %s for %q: %q has it: %w", id, name, other.Plan.Name, ErrConflict)
-		}
-	}
-	return f.change(ctx, name, func(r Record, now time.Time) (Record, error) { return r.Adopt(id, now) })
-}
-
-// Restart plans a record again. It must be UNCLEAR, FAILED or EXPIRED, see [Record.Restart]. If it is UNCLEAR, make
-// sure in Atlas first that its migration does not run. The error is [ErrConflict] in another state, or when another
-// record has one of the clusters by now.
-func (f *Fleet) Restart(ctx context.Context, name string) error {
-	return f.changeAmongOthers(ctx, name, "restart", func(r Record, now time.Time) (Record, error) { return r.Restart(now) })
-}
-
-// Replace gives a record another plan of the same name. The record must be PLANNED, FAILED or EXPIRED, see
-// [Record.Replace]. The clusters must be free, as for [Fleet.Add].
-func (f *Fleet) Replace(ctx context.Context, plan Plan) error {
-	return f.changeAmongOthers(ctx, plan.Name, "replace", func(r Record, now time.Time) (Record, error) { return r.Replace(plan, now) })
-}
-
-// Abandon takes a record out, in any state. It needs no attention any more and holds up no other record. In Atlas
-// nothing changes: a job that runs there continues.
-func (f *Fleet) Abandon(ctx context.Context, name string) error {
-	return f.change(ctx, name, func(r Record, now time.Time) (Record, error) { return r.Abandon(now), nil })
-}
-
-// change stores what do makes of a record, again if somebody else was faster.
-func (f *Fleet) change(ctx context.Context, name string, do func(Record, time.Time) (Record, error)) error {
-	const most = 100 // each time somebody else has stored something
-	var conflict error
-	for range most {
-		stored, err := f.store.Load(ctx, name)
-		if err != nil {
-			return err
-		}
-		changed, err := do(stored, time.Now())
-		if err != nil || !changed.News(stored) {
-			return err
-		}
-		if _, err = f.store.Save(ctx, changed); !errors.Is(err, ErrConflict) {
-			f.nudge()
-			return err
-		}
-		conflict = err
-	}
-	return conflict
-}
-
-// changeAmongOthers does so where the clusters of the result must be free.
-func (f *Fleet) changeAmongOthers(ctx context.Context, name, what string, do func(Record, time.Time) (Record, error)) error {
-	records, err := f.store.List(ctx)
-	if err != nil {
-		return fmt.Errorf("durable: %s %q: %w", what, name, err)
-	}
-	others := records[:0]
-	for _, r := range records {
-		if key(r.Plan.Name) != key(name) {
-			others = append(others, r)
-		}
-	}
-	return f.change(ctx, name, func(r Record, now time.Time) (Record, error) {
-		changed, err := do(r, now)
-		if err == nil {
-			err = newClusters(others).take(what, changed.Plan)
-		}
-		return changed, err
-	})
-}
-
-// nudge makes the run of this fleet look for changes at once.
-func (f *Fleet) nudge() {
-	if run := f.running(); run != nil {
-		select {
-		case run.nudged <- struct{}{}:
-		default:
-		}
-	}
 }

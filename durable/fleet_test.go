@@ -2,10 +2,10 @@ package durable
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,173 +16,94 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// spyStore sees what is saved, and fails when it is told to.
-type spyStore struct {
-	*Memory
-	mu    sync.Mutex
-	saved []Record
-	fail  func(Record) error
-}
-
-func newSpyStore() *spyStore { return &spyStore{Memory: NewMemory()} }
-
-func (s *spyStore) Save(ctx context.Context, r Record) (Record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fail != nil {
-		if err := s.fail(r); err != nil {
-			return r, err
-		}
-	}
-	saved, err := s.Memory.Save(ctx, r)
-	if err == nil {
-		s.saved = append(s.saved, saved)
-	}
-	return saved, err
-}
-
-func (s *spyStore) failWith(fail func(Record) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fail = fail
-}
-
-// writes is how often each state was stored, and how often as begun.
-func (s *spyStore) writes() (texts []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.saved {
-		text := string(r.State)
-		if r.Begun != ActionNone {
-			text += " begun " + string(r.Begun)
-		}
-		texts = append(texts, text)
-	}
-	return texts
-}
-
-// always approves everything.
-func always(context.Context, Record, Gate) (bool, error) { return true, nil }
-
-// storeWith is a store with plans in it.
-func (f *fixture) storeWith(t *testing.T, plans ...Plan) *spyStore {
-	t.Helper()
-	store := newSpyStore()
-	require.NoError(t, NewFleet(nil, store).Add(t.Context(), plans...))
-	store.saved = nil
-	return store
-}
-
-func (f *fixture) plans(n int) (plans []Plan) {
-	for i := range n {
-		plans = append(plans, f.plan(fmt.Sprintf("m-%04d", i)))
-	}
-	return plans
-}
-
-// background runs a fleet and returns what ends it, and its result.
-func background(t *testing.T, f *Fleet) (stop func() error, ended <-chan error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- f.Run(ctx) }()
-	return func() error {
-		cancel()
-		return <-done
-	}, done
-}
-
-func mustGet(t *testing.T, s Store, name string) Record {
-	t.Helper()
-	r, err := s.Load(t.Context(), name)
-	require.NoError(t, err)
-	return r
-}
-
-func statesOf(t *testing.T, s Store) map[State]int {
-	t.Helper()
-	records, err := s.List(t.Context())
-	require.NoError(t, err)
-	states := make(map[State]int)
-	for _, r := range records {
-		states[r.State]++
-	}
-	return states
-}
-
 func TestFleetMovesAnEstate(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		const n, hosts, limit = 40, 6, 4
-		plans := f.plans(n)
+	inWorld(t, func(t *testing.T, w *world) {
+		const n, hosts, limit = 24, 6, 4
+		plans := w.plans(n)
 		for i := range plans {
 			plans[i].Request.MigrationHosts = []string{fmt.Sprintf("vm%d.example.com", i%hosts)}
 		}
-		store := f.storeWith(t, plans...)
-		states, most := make(map[string]State), 0
-		fleet := NewFleet(f.client, store, WithApproval(always), WithLimit(limit), WithOnChange(func(r Record) {
-			states[r.Plan.Name] = r.State
+		w.add(t, plans...)
+		most := 0
+		w.store.onCall(func(op string, _ Record) error {
+			if op != "save" {
+				return nil
+			}
+			records, err := w.store.Memory.List(t.Context())
+			if err != nil {
+				return err
+			}
 			running, onHost := 0, make(map[string]int)
-			for name, state := range states {
-				if !state.Final() && state != StatePlanned && state != StateValidated {
+			for _, r := range records {
+				if len(r.held()) > 1 {
 					running++
-					onHost[mustGet(t, store, name).Plan.Request.MigrationHosts[0]]++
+					onHost[r.Plan.Request.MigrationHosts[0]]++
 				}
 			}
 			most = max(most, running)
 			for host, n := range onHost {
 				assert.Equal(t, 1, n, host)
 			}
-		}))
-		require.NoError(t, fleet.Run(t.Context()))
-		assert.Equal(t, map[State]int{StateComplete: n}, statesOf(t, store))
-		assert.Len(t, f.Migrations(), n)
+			return nil
+		})
+		require.NoError(t, w.fleet(t, yes(), WithLimit(limit)).Run(t.Context(), w.client))
+		assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
+		assert.Len(t, w.Migrations(), n)
 		assert.Equal(t, limit, most)
-	})
+	}, quick)
 }
 
+// What a migration costs in writes: two for each action that changes something, one for each other change of state, and a
+// lag every five minutes of the hour that it takes.
 func TestFleetWritesTwiceForAChange(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		require.NoError(t, NewFleet(f.client, store, WithApproval(always), WithPollInterval(time.Second, 10*time.Second)).Run(t.Context()))
-		writes := store.writes()
-		const lag = "REPLICATING" // at most every five minutes of the hour that it takes
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plan("a"))
+		require.NoError(t, w.fleet(t, yes()).Run(t.Context(), w.client))
+		var writes []string
+		for _, r := range w.store.saved() {
+			text := string(r.State)
+			if r.Begun != nil {
+				text += " begun " + string(r.Begun.Action)
+			}
+			writes = append(writes, text)
+		}
 		lags := len(writes)
 		writes = slices.Compact(writes)
 		lags -= len(writes)
-		assert.LessOrEqual(t, lags, 13)
-		assert.GreaterOrEqual(t, lags, 10)
 		assert.Equal(t, []string{
-			"PLANNED begun validate", "VALIDATING", "VALIDATED", "VALIDATED begun create", lag,
+			"PLANNED begun validate", "VALIDATING", "VALIDATED", "VALIDATED begun create", "REPLICATING",
 			"READY", "READY begun cut over", "FINISHING", "COMPLETE",
 		}, writes)
+		assert.GreaterOrEqual(t, lags, 10)
+		assert.LessOrEqual(t, lags, 17)
 	})
 }
 
-func TestFleetLooksWriteNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		stop, _ := background(t, NewFleet(f.client, store))
+func TestWaitingStoresNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plan("a"))
+		stop, _ := inBackground(t, w.fleet(t), w.client)
 		time.Sleep(2 * time.Hour)
-		require.Equal(t, StateReady, mustGet(t, store, "a").State)
-		before := len(store.writes())
-		f.ResetRequests()
+		require.Equal(t, StateReady, w.get(t, "a").State)
+		w.store.forget()
+		w.ResetRequests()
 		time.Sleep(10 * time.Hour)
-		assert.Len(t, store.writes(), before)
-		looks := f.count(livemigrationtest.GetMigration)
-		assert.Greater(t, looks, 10*60-1)
-		assert.Less(t, looks, 10*60*5/4)
+		assert.Empty(t, w.store.saved())
+		polls := w.sent(livemigrationtest.GetMigration)
+		assert.GreaterOrEqual(t, polls, 10*60-1)
+		assert.LessOrEqual(t, polls, 10*60*5/4)
 		require.ErrorIs(t, stop(), context.Canceled)
 	})
 }
 
 func TestFleetStopsAndGoesOn(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plans(5)...)
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plans(5)...)
 		stops := 0
 		for step := 37 * time.Second; ; step += 71 * time.Second {
 			ctx, cancel := context.WithTimeout(t.Context(), step)
 			begun := time.Now()
-			err := NewFleet(f.client, store, WithApproval(always)).Run(ctx)
+			err := w.fleet(t, yes()).Run(ctx, w.client)
 			cancel()
 			if err == nil {
 				break
@@ -192,8 +113,8 @@ func TestFleetStopsAndGoesOn(t *testing.T) {
 			stops++
 		}
 		assert.Greater(t, stops, 5)
-		assert.Equal(t, map[State]int{StateComplete: 5}, statesOf(t, store))
-		assert.Len(t, f.Migrations(), 5)
+		assert.Equal(t, map[State]int{StateComplete: 5}, w.states(t))
+		assert.Len(t, w.Migrations(), 5)
 	})
 }
 
@@ -202,12 +123,12 @@ func TestFleetStopsWithinASecond(t *testing.T) {
 		livemigrationtest.CreateValidation, livemigrationtest.GetValidation, livemigrationtest.GetMigration, livemigrationtest.Cutover,
 	} {
 		t.Run(string(op), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, f *fixture) {
-				f.Inject(op, livemigrationtest.SlowBody(24*time.Hour), 1<<30)
-				store := f.storeWith(t, f.plans(5)...)
-				stop, _ := background(t, NewFleet(f.client, store, WithApproval(always)))
-				for f.count(op) == 0 {
-					time.Sleep(20 * time.Second)
+			inWorld(t, func(t *testing.T, w *world) {
+				w.Inject(op, livemigrationtest.SlowBody(24*time.Hour), 1<<30)
+				w.add(t, w.plans(5)...)
+				stop, _ := inBackground(t, w.fleet(t, yes()), w.client)
+				for w.sent(op) == 0 {
+					time.Sleep(10 * time.Second)
 				}
 				begun := time.Now()
 				require.ErrorIs(t, stop(), context.Canceled)
@@ -215,125 +136,200 @@ func TestFleetStopsWithinASecond(t *testing.T) {
 			})
 		})
 	}
-	t.Run("a creation on its way", func(t *testing.T) {
-		inBubble(t, func(t *testing.T, f *fixture) {
-			f.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(10*time.Second), 1)
-			store := f.storeWith(t, f.plan("a"))
-			stop, _ := background(t, NewFleet(f.client, store))
-			for len(f.Migrations()) == 0 {
-				time.Sleep(time.Second)
+}
+
+// A creation that was sent when the context ends is waited for, and its ID is stored, although the first attempt fails.
+func TestACreationThatWasSentIsStored(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(10*time.Second), 1)
+		w.add(t, w.plan("a"))
+		stop, _ := inBackground(t, w.fleet(t), w.client)
+		for len(w.Migrations()) == 0 {
+			time.Sleep(time.Second)
+		}
+		failed := false
+		w.store.onCall(func(op string, _ Record) error {
+			if op == "save" && !failed {
+				failed = true
+				return errDisk
 			}
-			begun := time.Now()
-			require.ErrorIs(t, stop(), context.Canceled)
-			assert.LessOrEqual(t, time.Since(begun), 10*time.Second)
-			r := mustGet(t, store, "a")
-			assert.Equal(t, StateReplicating, r.State)
-			assert.Equal(t, f.Migrations()[0].ID, r.MigrationID)
+			return nil
 		})
+		begun := time.Now()
+		require.ErrorIs(t, stop(), context.Canceled)
+		assert.LessOrEqual(t, time.Since(begun), 15*time.Second)
+		assert.True(t, failed)
+		r := w.get(t, "a")
+		assert.Equal(t, StateReplicating, r.State)
+		assert.Equal(t, w.Migrations()[0].ID, r.MigrationID)
 	})
 }
 
 func TestFleetEndsWithWhatIsUnclear(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		plans := f.plans(4)
+	inWorld(t, func(t *testing.T, w *world) {
+		plans := w.plans(4)
 		plans[1].Request.MigrationHosts = plans[0].Request.MigrationHosts // behind the unclear one
-		plans[2].Exclusive = plans[0].Exclusive                           // as well
-		store := f.storeWith(t, plans...)
-		f.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
-		err := NewFleet(f.client, store, WithApproval(always), WithLimit(1)).Run(t.Context())
+		plans[0].Exclusive, plans[2].Exclusive = []string{"Org A"}, []string{"org b", " ORG a"}
+		w.add(t, plans...)
+		w.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
+		err := w.fleet(t, yes(), WithLimit(1)).Run(t.Context(), w.client)
 		var incomplete *IncompleteError
-		require.True(t, errors.As(err, &incomplete), err)
+		require.ErrorAs(t, err, &incomplete)
 		require.Len(t, incomplete.Records, 3)
 		assert.Equal(t, StateUnclear, incomplete.Records[0].State)
-		assert.Contains(t, incomplete.Records[1].Problem, "waits for the migration host vm-m-0000.example.com, which m-0000 has (UNCLEAR)")
-		assert.Contains(t, incomplete.Records[2].Problem, "waits for the exclusive name org-m-0000, which m-0000 has (UNCLEAR)")
-		assert.Contains(t, err.Error(), "m-0000 is UNCLEAR (nobody knows whether Atlas created the migration")
-		assert.Equal(t, StateComplete, mustGet(t, store, "m-0003").State)
-		assert.Empty(t, mustGet(t, store, "m-0001").Problem, "why it waits is not stored")
+		for i, what := range []string{"migration host vm-m-0000.example.com", "exclusive name org a"} {
+			p := incomplete.Records[1+i].Problem
+			require.NotNil(t, p)
+			assert.Equal(t, ProblemWaitingForOther, p.Kind)
+			assert.Equal(t, "waits for the "+what+": m-0000 has it and is UNCLEAR", p.Text)
+		}
+		assert.Equal(t, StateComplete, w.get(t, "m-0003").State)
+		assert.Nil(t, w.get(t, "m-0001").Problem, "why it waits is not stored")
 
 		// A person finds the job, and the next run finishes them all.
-		require.NoError(t, NewFleet(nil, store).Adopt(t.Context(), "M-0000", f.Migrations()[0].ID))
-		require.NoError(t, NewFleet(f.client, store, WithApproval(always)).Run(t.Context()))
-		assert.Equal(t, map[State]int{StateComplete: 4}, statesOf(t, store))
-		assert.Len(t, f.Migrations(), 4)
+		require.NoError(t, w.fleet(t).Adopt(t.Context(), "M-0000", w.Migrations()[0].ID))
+		require.NoError(t, w.fleet(t, yes()).Run(t.Context(), w.client))
+		assert.Equal(t, map[State]int{StateComplete: 4}, w.states(t))
+		assert.Len(t, w.Migrations(), 4)
 	})
-}
-
-func TestIncompleteErrorNamesTwenty(t *testing.T) {
-	err := &IncompleteError{slices.Repeat([]Record{recordIn(StateFailed)}, 25)}
-	assert.Contains(t, err.Error(), "25 records are not complete: a is FAILED; ")
-	assert.Contains(t, err.Error(), "; and 5 more")
 }
 
 func TestFleetDoesNotBegin(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		scram := f.plan("scram")
+	inWorld(t, func(t *testing.T, w *world) {
+		scram := w.plan("scram")
 		scram.Request.Source.ManagedAuthentication, scram.Request.Source.Username = false, "user"
-		store := f.storeWith(t, scram)
-		empty := NewMemory()
-		for name, test := range map[string]struct {
-			fleet *Fleet
-			want  string
-		}{
-			"without a client":     {NewFleet(nil, empty), "the client must not be nil"},
-			"without a store":      {NewFleet(f.client, nil), "the store must not be nil"},
-			"with a limit of 0":    {NewFleet(f.client, empty, WithLimit(0)), "WithLimit"},
-			"with a bad interval":  {NewFleet(f.client, empty, WithPollInterval(2, 1)), "WithPollInterval"},
-			"without the password": {NewFleet(f.client, store), "WithPassword"},
-		} {
-			err := test.fleet.Run(t.Context())
-			assert.ErrorContains(t, err, test.want, name)
-		}
-		unlock, err := store.Lock(t.Context())
+		w.add(t, scram)
+		_, err := NewFleet(nil)
+		require.ErrorIs(t, err, livemigration.ErrInvalidConfig)
+		_, err = NewFleet(w.store, WithLimit(0), WithPollInterval(2, 1))
+		require.ErrorIs(t, err, livemigration.ErrInvalidConfig)
+		assert.ErrorContains(t, err, "WithLimit")
+		assert.ErrorContains(t, err, "WithPollInterval")
+		require.ErrorIs(t, w.fleet(t).Run(t.Context(), nil), livemigration.ErrInvalidConfig)
+		require.ErrorIs(t, w.fleet(t).Serve(t.Context(), nil), livemigration.ErrInvalidConfig)
+		err = w.fleet(t).Run(t.Context(), w.client)
+		require.ErrorIs(t, err, livemigration.ErrInvalidConfig)
+		assert.ErrorContains(t, err, `the plan "scram" has a source username but no password: pass WithPassword to NewFleet`)
+		w.store.onCall(func(op string, _ Record) error { return map[string]error{"list": errDisk}[op] })
+		require.ErrorIs(t, w.fleet(t).Run(t.Context(), w.client), errDisk)
+		w.store.onCall(nil)
+		_, unlock, err := w.store.Lock(t.Context(), lockRun)
 		require.NoError(t, err)
-		require.ErrorIs(t, NewFleet(nil, store, WithLimit(0)).Run(t.Context()), ErrRunning, "this comes first")
+		require.ErrorIs(t, w.fleet(t).Run(t.Context(), w.client), ErrRunning)
 		require.NoError(t, unlock())
-		assert.Empty(t, f.Recorded())
+		assert.Empty(t, w.Recorded())
 
-		require.NoError(t, NewFleet(nil, store).Abandon(t.Context(), "scram"))
-		require.NoError(t, NewFleet(f.client, store).Run(t.Context()), "a final record needs no password")
-		require.NoError(t, NewFleet(f.client, empty).Run(t.Context()), "nothing is nothing to do")
+		require.NoError(t, w.fleet(t).Abandon(t.Context(), "scram"))
+		require.NoError(t, w.fleet(t).Run(t.Context(), w.client), "a final record needs no password")
+		require.NoError(t, fleetOn(t, NewMemory()).Run(t.Context(), w.client), "nothing is nothing to do")
 	})
 }
 
-func TestTwoFleetsOnOneStore(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		fleet := NewFleet(f.client, store)
-		stop, _ := background(t, fleet)
+func TestOneRunAtATime(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plan("a"))
+		fleet := w.fleet(t)
+		stop, _ := inBackground(t, fleet, w.client)
 		time.Sleep(time.Minute)
-		require.ErrorIs(t, fleet.Run(t.Context()), ErrRunning)
-		require.ErrorIs(t, NewFleet(f.client, store).Run(t.Context()), ErrRunning)
+		require.ErrorIs(t, fleet.Run(t.Context(), w.client), ErrRunning)
+		require.ErrorIs(t, w.fleet(t).Run(t.Context(), w.client), ErrRunning)
+		w.store.free = true
+		require.ErrorIs(t, fleet.Run(t.Context(), w.client), ErrRunning, "also without a lock, in one fleet")
+		w.store.free = false
 		require.ErrorIs(t, stop(), context.Canceled)
-		stop, _ = background(t, fleet)
+		stop, _ = inBackground(t, fleet, w.client)
 		require.ErrorIs(t, stop(), context.Canceled)
 	})
 }
 
-func TestFleetRecordsWhileItRuns(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		fleet := NewFleet(f.client, store)
-		stop, _ := background(t, fleet)
+func TestServe(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		_, unlock, err := w.store.Lock(t.Context(), lockRun)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- w.fleet(t, yes()).Serve(ctx, w.client) }()
+		require.NoError(t, w.fleet(t).Add(t.Context(), w.plan("a")))
+		time.Sleep(time.Hour)
+		assert.Empty(t, w.Recorded(), "it waits for the lock")
+		require.NoError(t, unlock())
+		time.Sleep(2 * time.Hour)
+		assert.Equal(t, StateComplete, w.get(t, "a").State)
+
+		require.NoError(t, w.fleet(t).Add(t.Context(), w.plan("b")))
+		time.Sleep(3 * time.Second)
+		assert.Equal(t, StateValidating, w.get(t, "b").State, "it did not end when nothing was left to do")
+		w.store.onCall(func(string, Record) error { return errDisk })
+		time.Sleep(time.Hour)
+		w.store.onCall(nil)
+		time.Sleep(2 * time.Hour)
+		assert.Equal(t, StateComplete, w.get(t, "b").State, "a store that failed for an hour did not end it")
+		cancel()
+		require.ErrorIs(t, <-served, context.Canceled)
+	})
+}
+
+func TestRecordsWhileAFleetRuns(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plan("a"))
+		fleet := w.fleet(t)
+		stop, _ := inBackground(t, fleet, w.client)
 		time.Sleep(30 * time.Minute)
-		seen := func(f *Fleet) *livemigration.Migration {
-			records, err := f.Records(t.Context())
-			require.NoError(t, err)
-			require.Len(t, records, 1)
-			return records[0].Migration
-		}
 		later := 0
 		for range 30 {
 			time.Sleep(20 * time.Second)
-			ours, theirs := seen(fleet), seen(NewFleet(nil, store))
-			assert.LessOrEqual(t, *ours.LagTimeSeconds, *theirs.LagTimeSeconds)
-			if *ours.LagTimeSeconds < *theirs.LagTimeSeconds {
+			ours, err := fleet.Record(t.Context(), "A")
+			require.NoError(t, err)
+			if theirs := w.get(t, "a"); *ours.Migration.LagTimeSeconds != *theirs.Migration.LagTimeSeconds {
+				assert.True(t, ours.SeenAt.After(theirs.SeenAt))
 				later++
 			}
+			ours.Migration.Status = "scribbled"
 		}
-		assert.Greater(t, later, 10, "the store learns it later")
-		seen(fleet).Status = "scribbled"
-		assert.Equal(t, livemigration.MigrationWorking, seen(fleet).Status)
+		assert.Greater(t, later, 10, "the store learns of a lag later")
+		records, err := fleet.Records(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, livemigration.MigrationWorking, records[0].Migration.Status)
+		_, err = fleet.Record(t.Context(), "b")
+		require.ErrorIs(t, err, ErrNotFound)
 		require.ErrorIs(t, stop(), context.Canceled)
 	})
+}
+
+func TestJSONOfErrors(t *testing.T) {
+	record := Record{Plan: Plan{Name: "a"}, State: StateFailed, MigrationID: "6560f2a49c1b7e03d5dddddd", Problem: &Problem{
+		Kind: ProblemNeedsAttention, Text: "it failed", Since: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
+	}}
+	const summary = `{"name":"a","state":"FAILED","migration_id":"6560f2a49c1b7e03d5dddddd",
+		"problem":{"kind":"needsAttention","text":"it failed","since":"2026-03-01T00:00:00Z"}}`
+	fleet := fleetOn(t, NewMemory())
+	require.NoError(t, fleet.Add(t.Context(), Plan{Name: "good", ProjectID: "6560f2a49c1b7e03d5aaaaaa", Request: request("good")}))
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a sentinel": {ErrRunning, `{"kind":"running","message":"another run works on this store"}`},
+		"incomplete": {&IncompleteError{[]Record{record}}, `{"kind":"incomplete","records":[` + summary + `],
+			"message":"durable: 1 record is not complete: a FAILED, migration 6560f2a49c1b7e03d5dddddd: it failed"}`},
+		"unsaved": {&UnsavedError{[]Record{record, record}}, `{"kind":"unsaved","records":[` + summary + `,` + summary + `],
+			"message":"durable: 2 records are not stored: a FAILED, migration 6560f2a49c1b7e03d5dddddd: it failed; ` +
+			`a FAILED, migration 6560f2a49c1b7e03d5dddddd: it failed"}`},
+		"not found":  {fleet.Abandon(t.Context(), "b"), `{"kind":"not_found","message":"record not found"}`},
+		"a conflict": {fleet.Restart(t.Context(), "good"), `{"kind":"conflict","message":"conflict"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var marshaler json.Marshaler
+			require.True(t, errors.As(c.err, &marshaler), "%T", c.err)
+			text, err := marshaler.MarshalJSON()
+			require.NoError(t, err)
+			assert.JSONEq(t, c.want, string(text))
+		})
+	}
+	require.EqualError(t, fleet.Restart(t.Context(), "good"),
+		`durable: restart "good": it is PLANNED, must be one of UNCLEAR, FAILED, EXPIRED, ABANDONED: conflict`)
+	require.EqualError(t, fleet.Abandon(t.Context(), "b"), `durable: abandon "b": load "b": record not found`)
+	many := joined(slices.Repeat([]error{ErrConflict}, 25))
+	assert.ErrorContains(t, many, "conflict; and 5 more")
+	require.ErrorIs(t, many, ErrConflict)
+	assert.ErrorContains(t, &IncompleteError{slices.Repeat([]Record{record}, 25)}, "; and 5 more")
 }

@@ -2,6 +2,8 @@ package durable
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,210 +14,226 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-func TestAdd(t *testing.T) {
-	with := func(name string, change func(*Plan)) Plan {
-		plan := planFor(name)
-		change(&plan)
-		return plan
-	}
-	source := func(name string) func(*Plan) { return func(p *Plan) { p.Request.Source.ClusterName = name } }
-	destination := func(name string) func(*Plan) { return func(p *Plan) { p.Request.Destination.ClusterName = name } }
-	for name, test := range map[string]struct {
-		state State // of the record a, which is there
-		plans []Plan
-		want  error
-		names []string // that are there afterwards
-	}{
-		"two new":                        {StatePlanned, []Plan{planFor("b"), planFor("c")}, nil, []string{"a", "b", "c"}},
-		"known and equal":                {StateReplicating, []Plan{planFor("a")}, nil, []string{"a"}},
-		"known, equal, twice":            {StatePlanned, []Plan{planFor("b"), planFor("b")}, nil, []string{"a", "b"}},
-		"known and different":            {StatePlanned, []Plan{planFor("b"), droppingPlan("a")}, ErrConflict, []string{"a"}},
-		"known in another case":          {StatePlanned, []Plan{with("A", source("x")), planFor("b")}, ErrConflict, []string{"a"}},
-		"different among themselves":     {StatePlanned, []Plan{planFor("b"), droppingPlan("b")}, ErrConflict, []string{"a"}},
-		"not valid":                      {StatePlanned, []Plan{planFor("b"), planFor("c/d")}, livemigration.ErrInvalidRequest, []string{"a"}},
-		"with a password":                {StatePlanned, []Plan{with("b", func(p *Plan) { p.Request.Source.Password = "hunter2" })}, livemigration.ErrInvalidRequest, []string{"a"}},
-		"the same source":                {StatePlanned, []Plan{with("b", source("FROM-A"))}, ErrConflict, []string{"a"}},
-		"the same destination":           {StatePlanned, []Plan{with("b", destination("To-a"))}, ErrConflict, []string{"a"}},
-		"the same, among themselves":     {StatePlanned, []Plan{planFor("b"), with("c", destination("to-b"))}, ErrConflict, []string{"a"}},
-		"the destination of a complete":  {StateComplete, []Plan{with("b", destination("to-a"))}, ErrConflict, []string{"a"}},
-		"the destination of an unclear":  {StateUnclear, []Plan{with("b", destination("to-a"))}, ErrConflict, []string{"a"}},
-		"the destination of a failed":    {StateFailed, []Plan{with("b", destination("to-a"))}, nil, []string{"a", "b"}},
-		"the destination of an expired":  {StateExpired, []Plan{with("b", destination("to-a"))}, nil, []string{"a", "b"}},
-		"the source of an abandoned":     {StateAbandoned, []Plan{with("b", source("from-a"))}, nil, []string{"a", "b"}},
-		"the same name, another project": {StatePlanned, []Plan{with("b", func(p *Plan) { destination("to-a")(p); p.ProjectID = sourceID })}, nil, []string{"a", "b"}},
-	} {
+// Once the cutover has begun it can neither be approved nor revoked: nil means that nothing follows.
+func TestRevokeWhileTheCutoverBegins(t *testing.T) {
+	for name, early := range map[string]bool{"before its intent is stored": true, "after": false} {
 		t.Run(name, func(t *testing.T) {
-			store := NewMemory()
-			mustSave(t, store, recordIn(test.state).with(func(r *Record) { r.Revision = 0 }))
-			err := NewFleet(nil, store).Add(t.Context(), test.plans...)
-			if test.want == nil {
-				require.NoError(t, err)
-			} else {
-				require.ErrorIs(t, err, test.want)
-				assert.NotContains(t, err.Error(), "hunter2")
-			}
-			records, err := NewFleet(nil, store).Records(t.Context())
-			require.NoError(t, err)
-			var names []string
-			for _, r := range records {
-				names = append(names, r.Plan.Name)
-			}
-			assert.Equal(t, test.names, names)
+			inWorld(t, func(t *testing.T, w *world) {
+				w.add(t, w.plan("a"))
+				person := w.fleet(t)
+				require.NoError(t, person.Approve(t.Context(), "a", GateCutover, "kim", time.Time{}))
+				var revoked error
+				once := sync.Once{}
+				revoke := func() {
+					once.Do(func() { revoked = fleetOn(t, w.store.Memory).Revoke(t.Context(), "a", GateCutover, "lee") })
+				}
+				begins := func(r Record) bool { return r.Begun != nil && r.Begun.Action == ActionCutover }
+				w.store.onCall(func(op string, r Record) error {
+					if early && op == "save" && begins(r) {
+						revoke()
+					}
+					return nil
+				})
+				w.store.after = func(r Record) error {
+					if !early && begins(r) {
+						revoke()
+					}
+					return nil
+				}
+				stop, ended := inBackground(t, w.fleet(t), w.client)
+				time.Sleep(3 * time.Hour)
+				if early {
+					require.NoError(t, revoked)
+					require.ErrorIs(t, stop(), context.Canceled)
+					assert.Zero(t, w.sent(livemigrationtest.Cutover))
+					assert.Equal(t, StateReady, w.get(t, "a").State)
+					return
+				}
+				require.ErrorIs(t, revoked, ErrConflict)
+				require.NoError(t, <-ended)
+				assert.Equal(t, 1, w.sent(livemigrationtest.Cutover))
+			})
 		})
 	}
 }
 
-func TestAddNamesAllProblems(t *testing.T) {
-	err := NewFleet(nil, NewMemory()).Add(t.Context(), planFor("a/b"), planFor("c/d"))
-	assert.ErrorContains(t, err, `"a/b"`)
-	assert.ErrorContains(t, err, `"c/d"`)
-}
-
-func TestFleetApprove(t *testing.T) {
-	store := NewMemory()
-	fleet := NewFleet(nil, store)
-	require.NoError(t, fleet.Add(t.Context(), planFor("a")))
-	require.NoError(t, fleet.Approve(t.Context(), "A", GateCutover))
-	require.NoError(t, fleet.Approve(t.Context(), "a", GateCutover))
-	assert.Equal(t, int64(2), mustGet(t, store, "a").Revision, "a second time stores nothing")
-	require.ErrorIs(t, fleet.Approve(t.Context(), "a", "sesame"), livemigration.ErrInvalidRequest)
-	require.ErrorIs(t, fleet.Approve(t.Context(), "b", GateStart), ErrNotFound)
-	require.NoError(t, fleet.Abandon(t.Context(), "a"))
-	require.NoError(t, fleet.Abandon(t.Context(), "a"))
-	require.ErrorIs(t, fleet.Approve(t.Context(), "a", GateStart), ErrConflict)
-}
-
-func TestFleetAdopt(t *testing.T) {
-	store := NewMemory()
-	for name, state := range map[string]State{"a": StateUnclear, "b": StateReplicating} {
-		mustSave(t, store, recordIn(state).with(func(r *Record) { r.Plan, r.Revision = planFor(name), 0 }))
+// Two processes do the same at the same moment: one gets ErrConflict.
+func TestTwoAtOneMoment(t *testing.T) {
+	path := t.TempDir()
+	processes := make([]*Fleet, 2)
+	for i := range processes {
+		dir, err := OpenDir(path)
+		require.NoError(t, err)
+		processes[i] = fleetOn(t, dir)
 	}
-	fleet := NewFleet(nil, store)
-	require.ErrorIs(t, fleet.Adopt(t.Context(), "a", migrationID), ErrConflict, "b has it")
-	require.ErrorIs(t, fleet.Adopt(t.Context(), "b", otherID), ErrConflict, "it is not unclear")
-	require.ErrorIs(t, fleet.Adopt(t.Context(), "a", "odd"), livemigration.ErrInvalidRequest)
-	require.ErrorIs(t, fleet.Adopt(t.Context(), "c", otherID), ErrNotFound)
-	require.NoError(t, fleet.Adopt(t.Context(), "a", otherID))
-	assert.Equal(t, StateReplicating, mustGet(t, store, "a").State)
-}
-
-func TestRestartAndReplaceNeedTheirClusters(t *testing.T) {
-	store := NewMemory()
-	fleet := NewFleet(nil, store)
-	mustSave(t, store, recordIn(StateFailed).with(func(r *Record) { r.Revision = 0 }))
-	taker := planFor("b")
-	taker.Request.Destination.ClusterName = "to-a"
-	require.NoError(t, fleet.Add(t.Context(), taker))
-	require.ErrorIs(t, fleet.Restart(t.Context(), "a"), ErrConflict, "b has its destination by now")
-	require.ErrorIs(t, fleet.Replace(t.Context(), droppingPlan("a")), ErrConflict)
-	require.ErrorIs(t, fleet.Restart(t.Context(), "c"), ErrNotFound)
-	elsewhere := planFor("a")
-	elsewhere.Request.Destination.ClusterName = "elsewhere"
-	require.NoError(t, fleet.Replace(t.Context(), elsewhere))
-	require.ErrorIs(t, fleet.Restart(t.Context(), "a"), ErrConflict, "it is PLANNED")
-	r := mustGet(t, store, "a")
-	assert.Equal(t, StatePlanned, r.State)
-	assert.Equal(t, "elsewhere", r.Plan.Request.Destination.ClusterName)
-}
-
-func TestChangesFromElsewhereWhileAFleetRuns(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		other := NewFleet(nil, store)
-		_, ended := background(t, NewFleet(f.client, store))
-		time.Sleep(2 * time.Hour)
-		require.Equal(t, StateReady, mustGet(t, store, "a").State)
-
-		require.NoError(t, other.Add(t.Context(), f.plan("b")))
-		time.Sleep(5 * time.Second)
-		assert.Equal(t, StateValidating, mustGet(t, store, "b").State, "it is noticed within seconds")
-
-		require.NoError(t, other.Approve(t.Context(), "a", GateCutover))
-		time.Sleep(5 * time.Second)
-		assert.Equal(t, StateFinishing, mustGet(t, store, "a").State)
-		time.Sleep(time.Hour)
-		assert.Equal(t, StateComplete, mustGet(t, store, "a").State)
-
-		require.NoError(t, f.FailMigration(mustGet(t, store, "b").MigrationID))
-		time.Sleep(2 * time.Minute)
-		select {
-		case err := <-ended:
-			var incomplete *IncompleteError
-			require.ErrorAs(t, err, &incomplete)
-		default:
-			require.Fail(t, "nothing is left to do")
+	both := func(do func(i int, f *Fleet) error) (failed int) {
+		errs := make([]error, len(processes))
+		var work sync.WaitGroup
+		for i, fleet := range processes {
+			work.Go(func() { errs[i] = do(i, fleet) })
 		}
-		require.NoError(t, other.Restart(t.Context(), "b"))
-		stop, _ := background(t, NewFleet(f.client, store))
-		time.Sleep(10 * time.Minute)
-		r := mustGet(t, store, "b")
-		assert.Equal(t, StateReplicating, r.State)
-		assert.Len(t, r.FormerMigrationIDs, 1)
-		require.NoError(t, other.Abandon(t.Context(), "b"))
-		time.Sleep(5 * time.Second)
-		require.NoError(t, stop(), "all are COMPLETE or ABANDONED")
+		work.Wait()
+		for _, err := range errs {
+			if err != nil {
+				require.ErrorIs(t, err, ErrConflict)
+				failed++
+			}
+		}
+		return failed
+	}
+	for n := range 20 {
+		name := func(i int) string { return fmt.Sprintf("m-%d-%d", n, i) }
+		assert.Equal(t, 1, both(func(i int, f *Fleet) error {
+			return f.Add(t.Context(), somePlan(name(i), func(p *Plan) { p.Request.Destination.ClusterName = fmt.Sprint("to-", n) }))
+		}), "one destination")
+		id := livemigration.MigrationID(fmt.Sprintf("6560f2a49c1b7e03d5%06x", n))
+		for i := range processes {
+			putIn(t, processes[0].store, somePlan(fmt.Sprint("unclear-", name(i))), StateUnclear)
+		}
+		assert.Equal(t, 1, both(func(i int, f *Fleet) error { return f.Adopt(t.Context(), "unclear-"+name(i), id) }), "one ID")
+	}
+}
+
+func TestWaitingForThePlans(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		_, unlock, err := w.store.Lock(t.Context(), lockPlans)
+		require.NoError(t, err)
+		time.AfterFunc(time.Minute, func() { _ = unlock() })
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, w.fleet(t).Add(ctx, w.plan("a")), context.DeadlineExceeded)
+		require.NoError(t, w.fleet(t).Add(t.Context(), w.plan("a")))
+		assert.GreaterOrEqual(t, time.Since(begun), time.Minute)
+		lost := make(chan struct{})
+		close(lost)
+		w.store.lost = lost
+		require.ErrorIs(t, w.fleet(t).Add(t.Context(), w.plan("b")), ErrLockLost)
 	})
 }
 
-func TestReplaceDuringAValidation(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		f.Inject(livemigrationtest.CreateValidation, livemigrationtest.SlowBody(10*time.Second), 1)
-		stop, _ := background(t, NewFleet(f.client, store))
-		time.Sleep(time.Second)
-		require.Equal(t, ActionValidate, mustGet(t, store, "a").Begun)
-		plan := f.plan("a")
+func TestAStoreThatIsAlwaysStale(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plan("a"))
+		w.store.onCall(func(op string, _ Record) error { return map[string]error{"save": ErrStale}[op] })
+		stop, _ := inBackground(t, w.fleet(t), w.client)
+		time.Sleep(time.Hour)
+		assert.Empty(t, w.Recorded())
+		require.ErrorIs(t, w.fleet(t).Abandon(t.Context(), "a"), ErrStale)
+		require.ErrorIs(t, stop(), context.Canceled)
+	})
+}
+
+// What people and other processes store while a fleet runs is noticed at once, and never lost.
+func TestChangesWhileAFleetRuns(t *testing.T) {
+	for _, kind := range []string{"the same fleet", "another process", "another process, a store that only lists"} {
+		t.Run(kind, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				store, noticed := Store(w.store), time.Second+100*time.Millisecond
+				if kind == "another process, a store that only lists" {
+					store, noticed = struct{ Store }{w.store}, 31*time.Second
+				}
+				fleet := fleetOn(t, store)
+				other := fleetOn(t, w.store.Memory)
+				if kind == "the same fleet" {
+					other, noticed = fleet, time.Millisecond
+				}
+				w.add(t, w.plans(3)...)
+				_, ended := inBackground(t, fleet, w.client)
+				time.Sleep(2*time.Hour + time.Second/2)
+				require.Equal(t, map[State]int{StateReady: 3}, w.states(t))
+
+				require.NoError(t, other.Add(t.Context(), w.plan("new")))
+				time.Sleep(noticed)
+				assert.Equal(t, StateValidating, w.get(t, "new").State)
+				require.NoError(t, other.Approve(t.Context(), "m-0000", GateCutover, "kim", time.Time{}))
+				time.Sleep(noticed)
+				assert.Equal(t, StateFinishing, w.get(t, "m-0000").State)
+				require.NoError(t, other.Abandon(t.Context(), "m-0001"))
+				require.NoError(t, w.FailMigration(w.get(t, "m-0002").MigrationID))
+				time.Sleep(2 * time.Hour)
+				require.Equal(t, StateFailed, w.get(t, "m-0002").State)
+				require.NoError(t, other.Restart(t.Context(), "m-0002"))
+				require.NoError(t, other.Remove(t.Context(), "m-0001"))
+				time.Sleep(2 * time.Hour)
+				records, err := fleet.Records(t.Context())
+				require.NoError(t, err)
+				assert.Len(t, records, 3, "what was removed is gone")
+				assert.Len(t, w.jobs("m-0002"), 2)
+				for _, name := range []string{"m-0002", "new"} {
+					require.NoError(t, other.Approve(t.Context(), name, GateCutover, "kim", time.Time{}))
+				}
+				require.NoError(t, <-ended)
+				assert.Equal(t, map[State]int{StateComplete: 3}, w.states(t))
+			})
+		})
+	}
+}
+
+// A person changes a record at the moment at which its intent is stored.
+func TestChangeWhileAnActionBegins(t *testing.T) {
+	abandon := func(r Record) (Record, error) { return r.Abandon(time.Now()) }
+	approve := func(r Record) (Record, error) { return r.Approve(GateCutover, "kim", time.Time{}, time.Now()) }
+	move := func(r Record) (Record, error) {
+		plan := r.Plan.clone()
 		plan.Request.MigrationHosts = []string{"elsewhere.example.com"}
-		require.NoError(t, NewFleet(nil, store).Replace(t.Context(), plan))
-		time.Sleep(30 * time.Minute)
-		r := mustGet(t, store, "a")
-		assert.Equal(t, StateReplicating, r.State)
-		assert.Equal(t, []string{"elsewhere.example.com"}, f.Migrations()[0].MigrationHosts)
-		assert.Len(t, f.Validations(), 2)
-		require.ErrorIs(t, stop(), context.Canceled)
-	})
-}
-
-func TestAbandonDuringACreationKeepsTheID(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		f.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(10*time.Second), 1)
-		_, ended := background(t, NewFleet(f.client, store))
-		for len(f.Migrations()) == 0 {
-			time.Sleep(time.Second)
-		}
-		require.NoError(t, NewFleet(nil, store).Abandon(t.Context(), "a"))
-		require.NoError(t, <-ended)
-		r := mustGet(t, store, "a")
-		assert.Equal(t, StateAbandoned, r.State)
-		assert.Equal(t, f.Migrations()[0].ID, r.MigrationID)
-		assert.Empty(t, r.Begun)
-	})
-}
-
-func TestStoreThatOnlyLists(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		bare := struct{ Store }{store} // hides Changed
-		stop, _ := background(t, NewFleet(f.client, bare))
-		time.Sleep(2 * time.Hour)
-		require.NoError(t, NewFleet(nil, store).Approve(t.Context(), "a", GateCutover))
-		time.Sleep(time.Minute)
-		assert.Equal(t, StateFinishing, mustGet(t, store, "a").State)
-		time.Sleep(time.Hour)
-		require.NoError(t, stop())
-	})
-}
-
-func TestFleetApprovesAtOnceInItsOwnProcess(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		fleet := NewFleet(f.client, struct{ Store }{store})
-		stop, _ := background(t, fleet)
-		time.Sleep(2*time.Hour + time.Second)
-		require.NoError(t, fleet.Approve(t.Context(), "a", GateCutover))
-		time.Sleep(time.Millisecond)
-		assert.Equal(t, 1, f.count(livemigrationtest.Cutover))
-		require.ErrorIs(t, stop(), context.Canceled)
-	})
+		return r.Replace(plan, time.Now())
+	}
+	for name, c := range map[string]struct {
+		begins Action
+		after  bool // the intent is stored
+		change func(Record) (Record, error)
+		state  State
+		sent   []int // validations, migrations, cutovers
+	}{
+		"approved before the creation":    {ActionCreate, false, approve, StateComplete, []int{1, 1, 1}},
+		"approved during the creation":    {ActionCreate, true, approve, StateComplete, []int{1, 1, 1}},
+		"abandoned before the validation": {ActionValidate, false, abandon, StateAbandoned, []int{0, 0, 0}},
+		"abandoned before the creation":   {ActionCreate, false, abandon, StateAbandoned, []int{1, 0, 0}},
+		"abandoned during the creation":   {ActionCreate, true, abandon, StateAbandoned, []int{1, 1, 0}},
+		"abandoned before the cutover":    {ActionCutover, false, abandon, StateAbandoned, []int{1, 1, 0}},
+		"replaced before the validation":  {ActionValidate, false, move, StateComplete, []int{1, 1, 1}},
+		"replaced during the validation":  {ActionValidate, true, move, StateComplete, []int{2, 1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.add(t, w.plan("a"))
+				done := false
+				interfere := func(r Record) {
+					if done || r.Begun == nil || r.Begun.Action != c.begins {
+						return
+					}
+					done = true
+					changed, err := c.change(w.get(t, "a"))
+					require.NoError(t, err)
+					_, err = w.store.Memory.Save(t.Context(), changed)
+					require.NoError(t, err)
+				}
+				w.store.onCall(func(op string, r Record) error {
+					if op == "save" && !c.after {
+						interfere(r)
+					}
+					return nil
+				})
+				w.store.after = func(r Record) error {
+					if c.after {
+						interfere(r)
+					}
+					return nil
+				}
+				require.NoError(t, w.fleet(t, yes()).Run(t.Context(), w.client))
+				require.True(t, done)
+				r := w.get(t, "a")
+				assert.Equal(t, c.state, r.State)
+				assert.Equal(t, c.sent, []int{
+					w.sent(livemigrationtest.CreateValidation), w.sent(livemigrationtest.CreateMigration), w.sent(livemigrationtest.Cutover),
+				})
+				assert.Nil(t, r.Begun)
+				for _, job := range w.Migrations() {
+					assert.Equal(t, job.ID, r.MigrationID)
+					assert.Equal(t, r.Plan.Request.MigrationHosts, job.MigrationHosts)
+				}
+			})
+		})
+	}
 }

@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -23,25 +21,12 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// outage makes all requests fail in a way for a time.
-type outage struct {
-	base   http.RoundTripper
-	active atomic.Bool
-	fail   func(*http.Request) (*http.Response, error)
-}
-
-func (o *outage) RoundTrip(req *http.Request) (*http.Response, error) {
-	if o.active.Load() {
-		return o.fail(req)
-	}
-	return o.base.RoundTrip(req)
-}
-
+// responding responds to every request. Without a code it is a gateway that does.
 func responding(status int, code string) func(*http.Request) (*http.Response, error) {
 	return func(req *http.Request) (*http.Response, error) {
-		body := "<html>" // of a gateway
+		body := "<html>"
 		if code != "" {
-			body = `{"error": 1, "errorCode": "` + code + `", "detail": "weather"}`
+			body = fmt.Sprintf(`{"error": %d, "errorCode": %q, "reason": "r", "detail": "a detail"}`, status, code)
 		}
 		return &http.Response{
 			StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Request: req,
@@ -54,230 +39,184 @@ func resetting(*http.Request) (*http.Response, error) {
 	return nil, &os.SyscallError{Syscall: "read", Err: syscall.ECONNRESET}
 }
 
+// exceptCreations lets creations pass: of one that gets no response, or a 5xx, nobody knows what became.
+func exceptCreations(fail func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		if req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/liveMigrations") {
+			return nil, nil
+		}
+		return fail(req)
+	}
+}
+
+// Whatever Atlas or the network answer for an hour, at whatever action: nothing ends, nothing is UNCLEAR, and it is never
+// silent.
 func TestFleetOutlivesAnHourOf(t *testing.T) {
-	for name, fail := range map[string]func(*http.Request) (*http.Response, error){
-		"401": responding(401, "UNEXPECTED_ERROR"), "403": responding(403, "IP_ADDRESS_NOT_ON_ACCESS_LIST"),
-		"503": responding(503, ""), "resets": resetting,
+	for name, c := range map[string]struct {
+		fail func(*http.Request) (*http.Response, error)
+		kind ProblemKind
+	}{
+		"401":         {responding(401, "UNEXPECTED_ERROR"), ProblemNeedsAttention},
+		"402":         {responding(402, "NO_PAYMENT_INFORMATION_FOUND"), ProblemNeedsAttention},
+		"403":         {responding(403, "IP_ADDRESS_NOT_ON_ACCESS_LIST"), ProblemNeedsAttention},
+		"foreign 404": {responding(404, "GROUP_NOT_FOUND"), ProblemNeedsAttention},
+		"an upgrade":  {responding(405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"), ProblemRetrying},
+		"409":         {responding(409, "CONFLICT"), ProblemRetrying},
+		"410":         {responding(410, "VERSION_GONE"), ProblemRetrying},
+		"429":         {responding(429, "RATE_LIMITED"), ProblemRetrying},
+		"503":         {exceptCreations(responding(503, "")), ProblemRetrying},
+		"resets":      {exceptCreations(resetting), ProblemRetrying},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
-				defer server.Close()
-				weather := &outage{fail: fail}
-				client, err := server.NewClient(livemigration.WithTransportWrapper(func(base http.RoundTripper) http.RoundTripper {
-					weather.base = base
-					return weather
-				}))
-				require.NoError(t, err)
-				f := &fixture{server, client}
-				const n = 30
-				store := f.storeWith(t, f.plans(n)...)
-				var log bytes.Buffer
-				fleet := NewFleet(client, store, WithApproval(always), WithLimit(7), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-				_, ended := background(t, fleet)
-				troubled, unclear := 0, 0
-				for range 5 { // migrations are in all states when it begins
-					time.Sleep(47 * time.Minute)
-					weather.active.Store(true)
+			inWorld(t, func(t *testing.T, w *world) {
+				const n = 8
+				w.add(t, w.plans(n)...)
+				fleet := w.fleet(t, yes(), WithLimit(3))
+				_, ended := inBackground(t, fleet, w.client)
+				seen := 0
+				for range 4 { // migrations are in all states when it begins
+					time.Sleep(19 * time.Minute)
+					w.onRequest(c.fail)
 					time.Sleep(time.Hour)
 					records, err := fleet.Records(t.Context())
 					require.NoError(t, err)
 					for _, r := range records {
-						assert.NotEqual(t, StateFailed, r.State)
-						if r.troubled() && r.State != StateUnclear {
-							troubled++
+						assert.NotContains(t, []State{StateFailed, StateUnclear, StateExpired}, r.State)
+						if r.Problem != nil && r.Problem.Kind == c.kind && r.Problem.Operation != "" {
+							seen++
 						}
 					}
-					weather.active.Store(false)
+					w.onRequest(nil)
 				}
-				err = <-ended
-				for state, count := range statesOf(t, store) {
-					if state == StateUnclear {
-						unclear = count
-					}
-				}
-				require.NoError(t, err)
-				assert.Zero(t, unclear)
-				assert.Equal(t, map[State]int{StateComplete: n}, statesOf(t, store))
-				assert.Len(t, f.Migrations(), n)
-				assert.Greater(t, troubled, 10, "it is never silent")
-				assert.Contains(t, log.String(), "level=WARN")
-			})
+				require.NoError(t, <-ended)
+				assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
+				assert.Len(t, w.Migrations(), n)
+				assert.GreaterOrEqual(t, seen, 4)
+			}, livemigrationtest.Timings{InitialSync: 30 * time.Minute})
 		})
 	}
 }
 
-func TestFleetOutlivesABriefFailureOfItsStore(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plans(3)...)
-		_, ended := background(t, NewFleet(f.client, store, WithApproval(always)))
-		for range 200 {
-			store.failWith(func(Record) error { return errors.New("disk full") })
-			time.Sleep(20 * time.Second)
-			store.failWith(nil)
-			time.Sleep(13 * time.Second)
-		}
-		require.NoError(t, <-ended)
-		assert.Len(t, f.Migrations(), 3)
-	})
-}
-
-func TestFleetEndsWhenItsStoreFails(t *testing.T) {
-	errFull := errors.New("disk full")
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		var log bytes.Buffer
-		fleet := NewFleet(f.client, store, WithApproval(always), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-		store.failWith(func(r Record) error {
-			if r.State == StateReplicating {
-				return errFull
-			}
-			return nil
-		})
-		begun := time.Now()
-		err := fleet.Run(t.Context())
-		require.ErrorIs(t, err, errFull)
-		assert.Less(t, time.Since(begun), 5*time.Minute)
-		stored := mustGet(t, store, "a")
-		assert.Equal(t, ActionCreate, stored.Begun, "the record stays begun")
-		assert.Contains(t, log.String(), "level=ERROR")
-		assert.Contains(t, log.String(), string(f.Migrations()[0].ID), "the id is at least in the log")
-
-		store.failWith(nil)
-		var incomplete *IncompleteError
-		require.ErrorAs(t, NewFleet(f.client, store).Run(t.Context()), &incomplete)
-		assert.Equal(t, StateUnclear, incomplete.Records[0].State)
-		assert.Len(t, f.Migrations(), 1)
-	})
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		store.failWith(func(r Record) error { return errFull })
-		require.ErrorIs(t, NewFleet(f.client, store).Run(t.Context()), errFull)
-		assert.Empty(t, f.Recorded(), "nothing is sent of which the intent is not stored")
-	})
-}
-
-func TestSaveThatWasCarriedOutAllTheSame(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		liar := &lyingStore{Memory: store.Memory}
-		require.NoError(t, NewFleet(f.client, liar, WithApproval(always)).Run(t.Context()))
-		assert.Equal(t, StateComplete, mustGet(t, store, "a").State)
-		assert.Len(t, f.Migrations(), 1)
-		assert.Equal(t, 1, f.count(livemigrationtest.CreateMigration))
-		assert.Greater(t, liar.lies, 5)
-	})
-}
-
-// lyingStore carries each Save out, and says the first time that it failed.
-type lyingStore struct {
-	*Memory
-	lies int
-	last int64
-}
-
-func (s *lyingStore) Save(ctx context.Context, r Record) (Record, error) {
-	saved, err := s.Memory.Save(ctx, r)
-	if err == nil && saved.Revision > s.last {
-		s.last = saved.Revision
-		s.lies++
-		return r, errors.New("the directory cannot be synced")
-	}
-	return saved, err
-}
-
-func TestFleetDoesNotBeginWithADamagedFile(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		path := t.TempDir()
-		dir := openDir(t, path)
-		require.NoError(t, NewFleet(nil, dir).Add(t.Context(), f.plans(2)...))
-		broken := filepath.Join(path, "m-0001.json")
-		text, err := os.ReadFile(broken)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(broken, text[:50], 0o600))
-		fleet := NewFleet(f.client, dir, WithApproval(always))
-		require.ErrorContains(t, fleet.Run(t.Context()), broken)
-		records, err := fleet.Records(t.Context())
-		require.ErrorContains(t, err, broken)
-		assert.Len(t, records, 1)
-		require.ErrorContains(t, fleet.Add(t.Context(), f.plan("new")), broken)
-		require.NoError(t, fleet.Approve(t.Context(), "m-0000", GateCutover), "the others can be used")
-		assert.Empty(t, f.Recorded())
-		require.NoError(t, os.WriteFile(broken, text, 0o600))
-		require.NoError(t, fleet.Run(t.Context()))
-	})
-}
-
-func TestFleetGoesOnBesideAFileThatIsDamagedMeanwhile(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		path := t.TempDir()
-		dir := openDir(t, path)
-		require.NoError(t, NewFleet(nil, dir).Add(t.Context(), f.plan("a")))
-		_, ended := background(t, NewFleet(f.client, dir, WithApproval(always)))
-		time.Sleep(time.Second)
-		require.NoError(t, os.WriteFile(filepath.Join(path, "b.json"), []byte("{"), 0o600))
-		require.NoError(t, <-ended)
-		assert.Equal(t, StateComplete, mustGet(t, dir, "a").State)
-	})
-}
-
-func TestClockThatIsSetBack(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		store := f.storeWith(t, f.plan("a"))
-		r := mustGet(t, store, "a")
-		r.CheckAt = time.Now().Add(1000 * time.Hour)
-		mustSave(t, store, r)
-		begun := time.Now()
-		require.NoError(t, NewFleet(f.client, store, WithApproval(always)).Run(t.Context()))
-		assert.Less(t, time.Since(begun), 2*time.Hour)
-	})
-}
-
-func TestLooksAreSpreadOutAfterARestart(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		const n = 600
-		store := NewMemory()
-		created, err := f.client.Migrations.Create(t.Context(), f.ProjectID(), planFor("a").Request)
-		require.NoError(t, err)
-		for _, plan := range f.plans(n) {
-			mustSave(t, store, recordIn(StateReplicating).with(func(r *Record) {
-				r.Plan, r.Revision, r.MigrationID, r.CheckAt = plan, 0, created.ID, time.Now().Add(-time.Hour)
-			}))
-		}
-		f.ResetRequests()
-		begun := time.Now()
-		stop, _ := background(t, NewFleet(f.client, store, WithPollInterval(10*time.Second, 10*time.Second)))
-		time.Sleep(7 * time.Second) // and no second look yet
+// After a corrected key and a restart everything with a Problem is tried at once.
+func TestProblemsAreTriedAtOnceByANewRun(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plans(30)...)
+		stop, _ := inBackground(t, w.fleet(t, WithLimit(30)), w.client)
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, map[State]int{StateReplicating: 30}, w.states(t))
+		w.onRequest(responding(401, "UNEXPECTED_ERROR"))
+		time.Sleep(2 * time.Hour)
 		require.ErrorIs(t, stop(), context.Canceled)
-		perSecond := make(map[time.Duration]int)
-		for _, r := range f.Recorded() {
-			perSecond[r.Time.Sub(begun).Truncate(time.Second)]++
+		w.onRequest(nil)
+		fleet := w.fleet(t, WithLimit(30))
+		stop, _ = inBackground(t, fleet, w.client)
+		time.Sleep(2 * time.Second)
+		records, err := fleet.Records(t.Context())
+		require.NoError(t, err)
+		for _, r := range records {
+			assert.False(t, r.Problem.failing(), r)
 		}
-		assert.Equal(t, begun, f.Recorded()[0].Time, "the first one comes at once")
-		assert.Len(t, perSecond, 7)
-		for second, looks := range perSecond {
-			assert.InDelta(t, n/10, looks, 2, second)
-		}
+		require.ErrorIs(t, stop(), context.Canceled)
 	})
 }
 
-func TestPasswordFailureHoldsNobodyUp(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fixture) {
-		plans := f.plans(20)
+// A network that swallows requests: the first attempt says so after its 30 seconds, and none waits for the others.
+func TestAProblemShowsAfterTheFirstAttempt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plans(10)...)
+		w.onRequest(func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		})
+		fleet := w.fleet(t)
+		stop, _ := inBackground(t, fleet, w.client)
+		time.Sleep(35 * time.Second)
+		records, err := fleet.Records(t.Context())
+		require.NoError(t, err)
+		for _, r := range records {
+			require.NotNil(t, r.Problem, r)
+			assert.Equal(t, ProblemRetrying, r.Problem.Kind)
+		}
+		require.ErrorIs(t, stop(), context.Canceled)
+	})
+}
+
+// What Atlas asks to wait for is waited for, and no longer.
+func TestRetryAfter(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plans(2)...)
+		const pause = 4 * time.Minute
+		w.ForCluster("to-m-0000").Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(429).WithRetryAfter(pause), 1)
+		var refused, created time.Time
+		w.onRequest(func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/liveMigrations") {
+				if refused.IsZero() {
+					refused = time.Now()
+				}
+				created = time.Now()
+			}
+			return nil, nil
+		})
+		stop, _ := inBackground(t, w.fleet(t, WithLimit(1)), w.client)
+		time.Sleep(10 * time.Minute)
+		require.ErrorIs(t, stop(), context.Canceled)
+		require.Equal(t, StateReplicating, w.get(t, "m-0000").State)
+		waited := w.get(t, "m-0000").StartedAt.Sub(refused)
+		assert.GreaterOrEqual(t, waited, pause)
+		assert.LessOrEqual(t, waited, pause+3*time.Second)
+		assert.False(t, created.IsZero())
+	})
+}
+
+// Many that fail do not keep others from being tried.
+func TestManyFailuresStarveNobody(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		const bad = 100
+		plans := w.plans(bad + 1)
 		for i := range plans {
 			plans[i].Request.Source.ManagedAuthentication, plans[i].Request.Source.Username = false, "user"
 		}
-		store := f.storeWith(t, plans...)
-		stop, _ := background(t, NewFleet(f.client, store, WithApproval(always), WithLimit(2),
-			WithPassword(func(_ context.Context, plan Plan) (livemigration.Secret, error) {
-				if plan.Name < "m-0010" {
-					return "", errors.New("the vault does not know it")
-				}
+		last := plans[bad].Name
+		w.add(t, plans...)
+		stop, _ := inBackground(t, w.fleet(t, WithPassword(func(_ context.Context, plan Plan) (livemigration.Secret, error) {
+			if plan.Name == last {
 				return "hunter2", nil
-			})))
-		time.Sleep(8 * time.Hour)
+			}
+			return "", errors.New("the vault does not know it")
+		})), w.client)
+		time.Sleep(3 * time.Minute)
 		require.ErrorIs(t, stop(), context.Canceled)
-		assert.Equal(t, map[State]int{StatePlanned: 10, StateComplete: 10}, statesOf(t, store))
-		assert.Contains(t, mustGet(t, store, "m-0000").Problem, "the vault does not know it")
+		assert.NotEqual(t, StatePlanned, w.get(t, last).State)
+	})
+}
+
+// The log tells what is tried again from what needs a person, with the keys of the client.
+func TestLog(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var log bytes.Buffer
+		w.add(t, w.plan("a"))
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		stop, _ := inBackground(t, w.fleet(t, WithLogger(logger)), w.client)
+		time.Sleep(10 * time.Minute)
+		w.onRequest(responding(503, ""))
+		time.Sleep(time.Hour)
+		w.onRequest(responding(403, "IP_ADDRESS_NOT_ON_ACCESS_LIST"))
+		time.Sleep(time.Hour)
+		w.onRequest(nil)
+		time.Sleep(10 * time.Minute)
+		require.ErrorIs(t, stop(), context.Canceled)
+		text := log.String()
+		id := string(w.get(t, "a").MigrationID)
+		for _, want := range []string{
+			`level=INFO msg=state record=a state=VALIDATING project_id=` + string(w.ProjectID()) + ` validation_id=`,
+			`level=INFO msg=state record=a state=REPLICATING`,
+			`level=WARN msg=retrying record=a state=REPLICATING`, `problem=retrying`, `operation=Migrations.Get status=503`,
+			`level=ERROR msg="needs attention" record=a state=REPLICATING`, `status=403 code=IP_ADDRESS_NOT_ON_ACCESS_LIST`,
+			`level=INFO msg=waiting record=a state=READY`, `migration_id=` + id, `outage=`,
+		} {
+			assert.Contains(t, text, want)
+		}
+		assert.Less(t, strings.Count(text, "msg=retrying"), 10, "it is told again when the time has doubled")
+		assert.GreaterOrEqual(t, strings.Count(text, "msg=retrying"), 4)
 	})
 }

@@ -14,41 +14,22 @@ import (
 // could do harm with it.
 const format = 1
 
-// wireRecord is a record in JSON.
-type wireRecord struct {
-	Format             int                         `json:"format"`
-	Plan               Plan                        `json:"plan"`
-	State              State                       `json:"state"`
-	Begun              Action                      `json:"begun,omitempty"`
-	ValidationID       livemigration.ValidationID  `json:"validationId,omitempty"`
-	MigrationID        livemigration.MigrationID   `json:"migrationId,omitempty"`
-	FormerMigrationIDs []livemigration.MigrationID `json:"formerMigrationIds,omitempty"`
-	Migration          *livemigration.Migration    `json:"migration,omitempty"`
-	ReadySince         time.Time                   `json:"readySince,omitzero"`
-	CutOverAt          time.Time                   `json:"cutOverAt,omitzero"`
-	CheckAt            time.Time                   `json:"checkAt,omitzero"`
-	Updated            time.Time                   `json:"updated,omitzero"`
-	Approved           []Gate                      `json:"approved,omitempty"`
-	Granted            []Gate                      `json:"granted,omitempty"`
-	Problem            string                      `json:"problem,omitempty"`
-	ProblemSince       time.Time                   `json:"problemSince,omitzero"`
-	Events             []Event                     `json:"events,omitempty"`
-	Revision           int64                       `json:"revision"`
-}
+// plainRecord is a record without its methods, for package json.
+type plainRecord Record
 
 // MarshalJSON writes the record with the number of its format. A record with a password is an error.
 func (r Record) MarshalJSON() ([]byte, error) {
 	if err := r.checkPassword(); err != nil {
 		return nil, err
 	}
-	return json.Marshal(wireRecord{
-		format, r.Plan, r.State, r.Begun, r.ValidationID, r.MigrationID, r.FormerMigrationIDs, r.Migration,
-		r.ReadySince, r.CutOverAt, r.CheckAt, r.Updated, r.Approved, r.Granted, r.Problem, r.ProblemSince, r.Events, r.Revision,
-	})
+	return json.Marshal(struct {
+		Format int `json:"format"`
+		plainRecord
+	}{format, plainRecord(r)})
 }
 
 // UnmarshalJSON reads a record. It is an error when the record is not valid, when it has a newer format, and when it
-// holds a field that this version does not know, because that may say what must not be ignored.
+// contains a field that this version does not know, because the field may say what must not be ignored.
 func (r *Record) UnmarshalJSON(data []byte) error {
 	var head struct {
 		Format *int `json:"format"`
@@ -62,30 +43,51 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	case *head.Format > format:
 		return fmt.Errorf("the record has format %d, written by a newer version of this library; this one knows format %d", *head.Format, format)
 	}
-	var w wireRecord
+	var read struct {
+		Format int `json:"format"`
+		plainRecord
+	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&w); err != nil {
+	if err := decoder.Decode(&read); err != nil {
 		return err
 	}
-	read := Record{
-		w.Plan, w.State, w.Begun, w.ValidationID, w.MigrationID, w.FormerMigrationIDs, w.Migration,
-		stamp(w.ReadySince), stamp(w.CutOverAt), stamp(w.CheckAt), stamp(w.Updated), w.Approved, w.Granted,
-		w.Problem, stamp(w.ProblemSince), w.Events, w.Revision,
-	}
-	for i := range read.Events {
-		read.Events[i].Time = stamp(read.Events[i].Time)
-	}
-	if err := read.Validate(); err != nil {
+	record := Record(read.plainRecord)
+	record.stampAll()
+	if err := record.Validate(); err != nil {
 		return err
 	}
-	*r = read
+	*r = record
 	return nil
 }
 
-// Validate reports what makes a record unfit to be stored: a malformed name, a password, or an unknown state, action or
-// gate. A [Store] calls it in Save. The error is a [*livemigration.InvalidRequestError]. Its fields are paths in the JSON
-// of the record.
+// stampAll makes times comparable that were edited by hand, in other time zones.
+func (r *Record) stampAll() {
+	times := []*time.Time{
+		&r.SeenAt, &r.PlannedAt, &r.StartedAt, &r.ReadyAt, &r.CutoverAt, &r.EndedAt, &r.NextCheckAt, &r.UpdatedAt,
+	}
+	for _, intent := range []*Intent{r.Begun, r.Unclear} {
+		if intent != nil {
+			times = append(times, &intent.At)
+		}
+	}
+	if r.Problem != nil {
+		times = append(times, &r.Problem.Since)
+	}
+	for i := range r.Approved {
+		times = append(times, &r.Approved[i].At, &r.Approved[i].Until)
+	}
+	for i := range r.Events {
+		times = append(times, &r.Events[i].Time)
+	}
+	for _, t := range times {
+		*t = stamp(*t)
+	}
+}
+
+// Validate reports what makes a record unfit to be stored: a malformed name, a password, an unknown state, gate or kind, an
+// action in progress that does not belong to the state, or a missing ID. A [Store] calls it in Save. The error is a
+// [*livemigration.InvalidRequestError]. Its fields are paths in the JSON of the record.
 func (r Record) Validate() error {
 	if err := r.checkPassword(); err != nil {
 		return err
@@ -100,13 +102,19 @@ func (r Record) Validate() error {
 		reject(true, "plan.name", problem)
 	}
 	reject(!r.State.known(), "state", "is not known")
-	reject(!r.Begun.known(), "begun", "is not known")
-	for _, gate := range r.Approved {
-		reject(!gate.known(), "approved", "holds a gate that is not known")
+	reject(r.Begun != nil && !r.mayHaveBegun(r.Begun.Action), "begun.action",
+		"must be validate for PLANNED, create for VALIDATED, cut over for READY, and none for other states but ABANDONED")
+	reject(r.Unclear != nil && r.Unclear.Action != ActionCreate && r.Unclear.Action != ActionCutover, "unclear.action", "must be create or cut over")
+	reject(r.State == StateValidating && r.ValidationID == "", "validationId", "must not be empty while VALIDATING")
+	reject(r.State.hasJob() && r.MigrationID == "", "migrationId", "must not be empty while "+string(r.State))
+	seen := make(map[Gate]bool)
+	for i, approval := range r.Approved {
+		field := fmt.Sprintf("approved[%d].gate", i)
+		reject(!approval.Gate.known(), field, "is not known")
+		reject(seen[approval.Gate], field, "must not be there twice")
+		seen[approval.Gate] = true
 	}
-	for _, gate := range r.Granted {
-		reject(!r.approved(gate), "granted", "holds a gate that is not approved")
-	}
+	reject(r.Problem != nil && !r.Problem.Kind.known(), "problem.kind", "is not known")
 	reject(r.Revision < 0, "revision", "must not be negative")
 	if len(found) == 0 {
 		return nil
@@ -114,12 +122,24 @@ func (r Record) Validate() error {
 	return &livemigration.InvalidRequestError{Violations: found}
 }
 
+// mayHaveBegun reports whether a record in this state may be stored with the action as begun.
+func (r *Record) mayHaveBegun(a Action) bool {
+	switch r.State {
+	case StatePlanned:
+		return a == ActionValidate
+	case StateValidated:
+		return a == ActionCreate
+	case StateReady:
+		return a == ActionCutover
+	default:
+		return r.State == StateAbandoned && a.Changes()
+	}
+}
+
 // checkPassword comes before everything that could write the record.
 func (r *Record) checkPassword() error {
 	if r.Plan.Request.Source.Password == "" {
 		return nil
 	}
-	return &livemigration.InvalidRequestError{Violations: []livemigration.FieldViolation{{
-		Field: "plan.request.source.password", Description: "must be empty: WithPassword gives it when it is needed",
-	}}}
+	return invalid("plan.request.source.password", "must be empty: WithPassword gives it when it is needed")
 }

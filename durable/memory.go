@@ -9,33 +9,45 @@ import (
 // Memory is a [Store] for tests. It ends with its program.
 type Memory struct {
 	mu      sync.Mutex
-	records map[string]Record
-	locked  bool
+	records map[string]Record // by key
+	highest int64             // the highest revision so far, of any record
+	locks   map[string]bool
 }
 
 // NewMemory returns an empty store.
-func NewMemory() *Memory { return &Memory{records: make(map[string]Record)} }
+func NewMemory() *Memory {
+	return &Memory{records: make(map[string]Record), locks: make(map[string]bool)}
+}
 
 // List returns all records, by name.
 func (m *Memory) List(ctx context.Context) ([]Record, error) {
-	return m.Changed(ctx, func(string) int64 { return 0 })
+	records, _, err := m.Changed(ctx, nil)
+	return records, err
 }
 
-// Changed returns the records whose revision differs from what known returns.
-func (m *Memory) Changed(ctx context.Context, known func(name string) int64) ([]Record, error) {
+// Changed returns the records whose revisions are not the known ones, and the names of the known ones that are gone.
+func (m *Memory) Changed(ctx context.Context, known map[string]int64) (changed []Record, gone []string, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("durable: list records: %w", err)
+		return nil, nil, fmt.Errorf("durable: list records: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var records []Record
-	for _, r := range m.records {
-		if r.Revision != known(r.Plan.Name) {
-			records = append(records, r.clone())
+	same := make(map[string]bool, len(known))
+	for name, revision := range known {
+		r, exists := m.records[key(name)]
+		if !exists {
+			gone = append(gone, name)
+		}
+		same[key(name)] = exists && r.Revision == revision
+	}
+	changed = make([]Record, 0, len(m.records)-min(len(same), len(m.records)))
+	for name, r := range m.records {
+		if !same[name] {
+			changed = append(changed, r.clone())
 		}
 	}
-	sortByName(records)
-	return records, nil
+	sortByName(changed)
+	return changed, gone, nil
 }
 
 // Load returns a record.
@@ -47,18 +59,26 @@ func (m *Memory) Load(ctx context.Context, name string) (Record, error) {
 	defer m.mu.Unlock()
 	r, ok := m.records[key(name)]
 	if !ok {
-		return Record{}, notFound(name)
+		return Record{}, fmt.Errorf("durable: load %q: %w", name, ErrNotFound)
 	}
 	return r.clone(), nil
 }
 
 // Save stores a record.
 func (m *Memory) Save(ctx context.Context, r Record) (Record, error) {
-	if err := ctx.Err(); err != nil {
+	saved, err := m.save(ctx, r)
+	if err != nil {
 		return r, fmt.Errorf("durable: save %q: %w", r.Plan.Name, err)
 	}
+	return saved, nil
+}
+
+func (m *Memory) save(ctx context.Context, r Record) (Record, error) {
+	if err := ctx.Err(); err != nil {
+		return r, err
+	}
 	if err := r.Validate(); err != nil {
-		return r, fmt.Errorf("durable: save a record: %w", err)
+		return r, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -66,29 +86,45 @@ func (m *Memory) Save(ctx context.Context, r Record) (Record, error) {
 	if err := checkRevision(r, stored, exists); err != nil {
 		return r, err
 	}
+	if !exists {
+		r.Revision = m.highest
+	}
 	r.Revision++
+	m.highest = max(m.highest, r.Revision)
 	m.records[key(r.Plan.Name)] = r.clone()
 	return r, nil
 }
 
-// Lock takes the lock of a run.
-func (m *Memory) Lock(ctx context.Context) (unlock func() error, err error) {
+// Delete deletes a record.
+func (m *Memory) Delete(ctx context.Context, name string, revision int64) error {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("durable: lock the store: %w", err)
+		return fmt.Errorf("durable: delete %q: %w", name, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.locked {
-		return nil, fmt.Errorf("durable: lock the store: %w", ErrRunning)
+	stored, exists := m.records[key(name)]
+	if err := checkDelete(revision, stored, exists); err != nil {
+		return fmt.Errorf("durable: delete %q: %w", name, err)
 	}
-	m.locked = true
-	var once sync.Once
-	return func() error {
-		once.Do(func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.locked = false
-		})
+	delete(m.records, key(name))
+	return nil
+}
+
+// Lock takes a lock. It cannot be lost.
+func (m *Memory) Lock(ctx context.Context, what string) (lost <-chan struct{}, unlock func() error, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, fmt.Errorf("durable: lock the store: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.locks[what] {
+		return nil, nil, fmt.Errorf("durable: lock the store: %w", ErrRunning)
+	}
+	m.locks[what] = true
+	return nil, sync.OnceValue(func() error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.locks, what)
 		return nil
-	}, nil
+	}), nil
 }

@@ -1,14 +1,25 @@
 package durable
 
 import (
-	"fmt"
+	"slices"
 	"time"
 )
 
-// Next returns what is to be done, due at CheckAt. It is [ActionNone] when a record is final or UNCLEAR, and while an
-// action is under way. Then [Driver.Do] or [Record.Recover] is next.
-func (r Record) Next() Action {
-	if r.Begun != ActionNone {
+const (
+	// intentLife is for how long an intent may be carried out.
+	intentLife = time.Minute
+	// approvalMargin is for how long an approval and a window must last, so that they have not ended when Atlas gets the
+	// request.
+	approvalMargin = 30 * time.Second
+	// policy is By of an approval of the function of WithCutoverApproval.
+	policy = "policy"
+)
+
+// Next returns what is to be done, due at NextCheckAt. It is [ActionNone] when a record is final or UNCLEAR, while its
+// start waits for an approval, and while an action is in progress. Then [Driver.Do] or [Record.Recover] is next. Next knows
+// no windows and no lag: a check asks for them, and leaves a Problem that waits.
+func (r Record) Next(now time.Time) Action {
+	if r.Begun != nil {
 		return ActionNone
 	}
 	switch r.State {
@@ -17,91 +28,88 @@ func (r Record) Next() Action {
 	case StateValidating:
 		return ActionCheckValidation
 	case StateValidated:
-		return r.behindGate(ActionCreate)
+		if r.Gate(now) != "" {
+			return ActionNone
+		}
+		return ActionCreate
+	case StateReady:
+		if r.Gate(now) != "" || r.Problem != nil && r.Problem.Kind.Waiting() {
+			return ActionCheck
+		}
+		return ActionCutover
 	case StateReplicating, StateFinishing:
 		return ActionCheck
-	case StateReady:
-		return r.behindGate(ActionCutover)
 	default:
 		return ActionNone
 	}
 }
 
-func (r *Record) behindGate(a Action) Action {
-	if r.Gate() != "" {
-		return ActionApprove
-	}
-	return a
-}
-
-// Gate returns the approval that the record lacks now, empty when there is none: [GateStart] when it is VALIDATED and
-// its request drops the data of the destination, [GateCutover] when it is READY.
-func (r Record) Gate() Gate {
+// Gate returns the approval that the record lacks now, empty when there is none: [GateStart] when it is VALIDATED and has
+// that gate, [GateCutover] when it is READY. An approval that ends within 30 seconds does not count.
+func (r Record) Gate(now time.Time) Gate {
 	switch {
-	case r.State == StateValidated && r.Plan.Request.DropDestinationData && !r.approved(GateStart):
+	case r.State == StateValidated && r.Plan.hasStartGate() && !r.approved(GateStart, now):
 		return GateStart
-	case r.State == StateReady && !r.approved(GateCutover):
+	case r.State == StateReady && !r.approved(GateCutover, now):
 		return GateCutover
 	default:
 		return ""
 	}
 }
 
-// Begin returns the record with the action under way. When the action changes something (see [Action.Changes]), store
-// the result before you call [Driver.Do] with it. Only the action that [Record.Next] returns can begin; for another one
-// the record stays as it is.
-func (r Record) Begin(a Action, now time.Time) Record {
-	r = r.clone()
-	if a == ActionNone || a != r.Next() {
+func (p Plan) hasStartGate() bool { return p.HoldStart || p.Request.DropDestinationData }
+
+func (r *Record) approved(g Gate, now time.Time) bool {
+	return slices.ContainsFunc(r.Approved, func(a Approval) bool { return a.Gate == g && a.holds(now) })
+}
+
+// approvedByPerson is approved without the function of WithCutoverApproval.
+func (r *Record) approvedByPerson(g Gate, now time.Time) bool {
+	return slices.ContainsFunc(r.Approved, func(a Approval) bool { return a.Gate == g && a.By != policy && a.holds(now) })
+}
+
+func (a Approval) holds(now time.Time) bool {
+	return a.Until.IsZero() || !a.Until.Before(now.Add(approvalMargin))
+}
+
+// Begin returns the record with the action in progress. by names the run, and must be different for each run. When the
+// action changes something (see [Action.Changes]), store the result before you call [Driver.Do] with it, and call Do only
+// when it was you who stored it. Only the action that [Record.Next] returns can begin; for another one the record stays as
+// it is.
+func (r Record) Begin(a Action, by string, now time.Time) Record {
+	r, now = r.clone(), stamp(now)
+	if a == ActionNone || a != r.Next(now) {
 		return r
 	}
-	r.Begun = a
+	r.Begun = &Intent{a, now, r.Revision + 1, by}
 	if a.Changes() {
-		r.Updated = stamp(now)
+		r.UpdatedAt = now
 	}
 	return r
 }
 
-// Recover returns what becomes of a record whose program ended while an action was under way, so that nobody knows how
-// the action ended:
+// Recover returns what becomes of a record that has begun when it is unknown how that ended, because the program was killed
+// or its result is lost:
 //
 //   - A look or a validation is due again.
-//   - A cutover may have been carried out. The record becomes FINISHING, and looks first.
-//   - A creation may have been carried out. The record becomes UNCLEAR, because a second one would start a second
-//     job.
+//   - A cutover may have been carried out. The record becomes FINISHING, and the next look tells.
+//   - A creation may have been carried out. The record becomes UNCLEAR, because a second one would start a second job.
 //
-// What [WithApproval] has granted is asked for again. A record with nothing under way otherwise stays as it is.
+// A result that arrives later still counts, see [Record.Apply]. A record with nothing in progress stays as it is.
 func (r Record) Recover(now time.Time) Record {
 	r, now = r.clone(), stamp(now)
-	begun, since := r.Begun, r.Updated
-	r.Begun = ActionNone
-	if begun != ActionNone {
-		r.CheckAt, r.Updated = now, now
+	if r.Begun == nil {
+		return r
 	}
-	r.lapse(now)
-	switch {
-	case begun == ActionCreate && r.MigrationID == "" && !r.State.Final():
-		r.unclear(now, fmt.Sprintf("nobody knows whether Atlas created the migration: the program ended after it began to create it at %s",
-			since.UTC().Format(timeFormat)))
-	case begun == ActionCreate && r.State == StateAbandoned:
-		r.event(now, "the creation that had begun may have been carried out")
-	case begun == ActionCreate && r.State == StateValidated:
-		r.enter(StateReplicating, now, "migration "+string(r.MigrationID))
-	case begun == ActionCutover && r.State == StateReady:
-		r.enter(StateFinishing, now, "the program ended after it began to cut over")
+	begun := *r.Begun
+	r.Begun = nil
+	if !begun.Action.Changes() {
+		return r
 	}
+	r.NextCheckAt, r.UpdatedAt = now, now
+	if r.State.Final() {
+		r.NextCheckAt = time.Time{}
+	}
+	r.outcomeUnknown(begun, nil, now)
 	return r
-}
-
-// lapse takes back what WithApproval has granted.
-func (r *Record) lapse(now time.Time) {
-	if len(r.Granted) == 0 {
-		return
-	}
-	troubled := r.troubled()
-	r.Approved = without(r.Approved, r.Granted)
-	r.Granted = nil
-	if !troubled {
-		r.explain(r.note(), now)
-	}
 }

@@ -2,137 +2,137 @@ package durable
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func TestNextAndGate(t *testing.T) {
+func TestNextInEachState(t *testing.T) {
+	holdStart := recordIn(StateValidated).with(func(r *Record) { r.Plan.HoldStart = true })
+	drops := recordIn(StateValidated).with(func(r *Record) { r.Plan.Request.DropDestinationData = true })
+	startApproved := func(r *Record) { r.Approved = []Approval{{Gate: GateStart, By: "ann", At: t0}} }
+	until := func(end time.Time) func(*Record) { return func(r *Record) { r.Approved[0].Until = end } }
 	for name, test := range map[string]struct {
 		record Record
-		next   Action
+		want   Action
 		gate   Gate
 	}{
-		"planned":                            {recordIn(StatePlanned), ActionValidate, ""},
-		"planned, drops":                     {NewRecord(droppingPlan("a"), t0), ActionValidate, ""},
-		"validating":                         {recordIn(StateValidating), ActionCheckValidation, ""},
-		"validated":                          {recordIn(StateValidated), ActionCreate, ""},
-		"validated, drops":                   {recordIn(StateValidated).with(drops), ActionApprove, GateStart},
-		"validated, drops, approved":         {recordIn(StateValidated).with(drops).with(approve(GateStart)), ActionCreate, ""},
-		"validated, drops, another approved": {recordIn(StateValidated).with(drops).with(approve(GateCutover)), ActionApprove, GateStart},
-		"replicating":                        {recordIn(StateReplicating), ActionCheck, ""},
-		"ready":                              {recordIn(StateReady), ActionApprove, GateCutover},
-		"ready, approved":                    {recordIn(StateReady).with(approve(GateCutover)), ActionCutover, ""},
-		"ready, another approved":            {recordIn(StateReady).with(approve(GateStart)), ActionApprove, GateCutover},
-		"finishing":                          {recordIn(StateFinishing), ActionCheck, ""},
-		"unclear":                            {recordIn(StateUnclear), ActionNone, ""},
-		"complete":                           {recordIn(StateComplete), ActionNone, ""},
-		"failed":                             {recordIn(StateFailed), ActionNone, ""},
-		"expired":                            {recordIn(StateExpired), ActionNone, ""},
-		"abandoned":                          {recordIn(StateAbandoned), ActionNone, ""},
-		"nothing":                            {Record{}, ActionNone, ""},
-		"under way":                          {recordIn(StateValidated).Begin(ActionCreate, t1), ActionNone, ""},
+		"PLANNED":     {recordIn(StatePlanned), ActionValidate, ""},
+		"VALIDATING":  {recordIn(StateValidating), ActionCheckValidation, ""},
+		"VALIDATED":   {recordIn(StateValidated), ActionCreate, ""},
+		"REPLICATING": {recordIn(StateReplicating), ActionCheck, ""},
+		"FINISHING":   {recordIn(StateFinishing), ActionCheck, ""},
+		"UNCLEAR":     {recordIn(StateUnclear), ActionNone, ""},
+		"COMPLETE":    {recordIn(StateComplete), ActionNone, ""},
+		"FAILED":      {recordIn(StateFailed), ActionNone, ""},
+		"EXPIRED":     {recordIn(StateExpired), ActionNone, ""},
+		"ABANDONED":   {recordIn(StateAbandoned), ActionNone, ""},
+
+		"a start that is held":                     {holdStart, ActionNone, GateStart},
+		"a start that drops data":                  {drops, ActionNone, GateStart},
+		"a start that is held, approved":           {holdStart.with(startApproved), ActionCreate, ""},
+		"a start that drops data, approved":        {drops.with(startApproved), ActionCreate, ""},
+		"a start whose approval ends too soon":     {holdStart.with(startApproved).with(until(t1.Add(29 * time.Second))), ActionNone, GateStart},
+		"ready, not approved":                      {recordIn(StateReady), ActionCheck, GateCutover},
+		"ready, approved":                          {approvedCutover(), ActionCutover, ""},
+		"ready, approved for 30 seconds more":      {approvedCutover().with(until(t1.Add(30 * time.Second))), ActionCutover, ""},
+		"ready, approved for less than 30 seconds": {approvedCutover().with(until(t1.Add(30*time.Second - 1))), ActionCheck, GateCutover},
+		"ready, the approval has ended":            {approvedCutover().with(until(t0)), ActionCheck, GateCutover},
+		"ready, only the start is approved":        {recordIn(StateReady).with(startApproved), ActionCheck, GateCutover},
+		"ready, approved, waits for the window":    {approvedCutover().with(waits(ProblemWaitingForWindow)), ActionCheck, ""},
+		"ready, approved, waits for the lag":       {approvedCutover().with(waits(ProblemWaitingForLag)), ActionCheck, ""},
+		"ready, approved, a failure passes":        {approvedCutover().with(waits(ProblemRetrying)), ActionCutover, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, test.next, test.record.Next())
-			assert.Equal(t, test.gate, test.record.Gate())
+			assert.Equal(t, test.want, test.record.Next(t1))
+			assert.Equal(t, test.gate, test.record.Gate(t1))
+			inProgress := test.record.with(func(r *Record) { r.Begun = &Intent{Action: ActionCheck} })
+			assert.Equal(t, ActionNone, inProgress.Next(t1), "one action at a time")
 		})
 	}
 }
 
-func drops(r *Record) {
-	r.Plan.Request.DropDestinationData = true
-	r.explain(r.note(), t0)
+func waits(kind ProblemKind) func(*Record) {
+	return func(r *Record) { r.Problem = &Problem{Kind: kind, Since: t0} }
 }
 
-func TestBeginAndRecoverAreTotal(t *testing.T) {
+func TestBeginTakesOnlyWhatIsNext(t *testing.T) {
 	for _, state := range allStates {
 		for _, action := range allActions {
-			t.Run(string(state)+"/"+string(action), func(t *testing.T) {
-				r := recordIn(state)
-				begun := r.Begin(action, t1)
-				if action != ActionNone && action == r.Next() {
-					assert.Equal(t, action, begun.Begun)
-					assert.Equal(t, begun, begun.Begin(action, t2), "what is under way does not begin again")
-				} else {
-					assert.Equal(t, r, begun)
-				}
-				requireUntouched(t, r, func(r Record) Record { return r.Begin(action, t1) })
-
-				r.Begun = action // also where that cannot be
-				recovered := r.Recover(t2)
-				assert.Empty(t, recovered.Begun)
-				assert.NoError(t, recovered.Validate())
-				if state.Final() {
-					assert.Equal(t, state, recovered.State)
-				}
-				requireUntouched(t, r, func(r Record) Record { return r.Recover(t1) })
-			})
+			r := recordIn(state)
+			began := r.Begin(action, "run-1", t1)
+			if action == ActionNone || action != r.Next(t1) {
+				require.Equal(t, r, began, "%s %s", state, action)
+				continue
+			}
+			require.Equal(t, &Intent{action, t1, 8, "run-1"}, began.Begun, "%s %s", state, action)
+			require.Equal(t, action.Changes(), began.UpdatedAt.Equal(t1))
+			requireUntouched(t, r, func(r Record) Record { return r.Begin(action, "run-1", t1) })
 		}
+	}
+}
+
+func TestIntentsDifferInEachField(t *testing.T) {
+	intent := Intent{ActionCreate, t0, 7, "run-1"}
+	assert.True(t, intent.Equal(Intent{ActionCreate, t0.In(time.FixedZone("", 3600)), 7, "run-1"}))
+	for _, other := range []Intent{
+		{ActionCutover, t0, 7, "run-1"}, {ActionCreate, t0.Add(1), 7, "run-1"}, {ActionCreate, t0, 8, "run-1"}, {ActionCreate, t0, 7, "run-2"},
+	} {
+		assert.False(t, intent.Equal(other), "%+v", other)
 	}
 }
 
 func TestRecover(t *testing.T) {
 	for name, test := range map[string]struct {
-		record Record
-		begun  Action
-		state  State
+		record  Record
+		want    State
+		unclear bool
+		kind    ProblemKind
 	}{
-		"a validation is due again":     {recordIn(StatePlanned), ActionValidate, StatePlanned},
-		"a look at a validation":        {recordIn(StateValidating), ActionCheckValidation, StateValidating},
-		"a creation is unclear":         {recordIn(StateValidated), ActionCreate, StateUnclear},
-		"a look":                        {recordIn(StateReplicating), ActionCheck, StateReplicating},
-		"a question":                    {recordIn(StateReady), ActionApprove, StateReady},
-		"a cutover is looked at":        {recordIn(StateReady), ActionCutover, StateFinishing},
-		"a look at what finishes":       {recordIn(StateFinishing), ActionCheck, StateFinishing},
-		"a creation that was abandoned": {recordIn(StateAbandoned), ActionCreate, StateAbandoned},
-		"nothing":                       {recordIn(StateReplicating), ActionNone, StateReplicating},
+		"a validation":                 {recordIn(StatePlanned), StatePlanned, false, ""},
+		"a check of the validation":    {recordIn(StateValidating), StateValidating, false, ""},
+		"a creation":                   {recordIn(StateValidated), StateUnclear, true, ProblemNeedsAttention},
+		"a check":                      {recordIn(StateReplicating), StateReplicating, false, ""},
+		"a cutover":                    {approvedCutover(), StateFinishing, true, ProblemRetrying},
+		"a check of a READY record":    {recordIn(StateReady), StateReady, false, ProblemWaitingForApproval},
+		"a check after the cutover":    {recordIn(StateFinishing), StateFinishing, false, ""},
+		"nothing":                      {recordIn(StateComplete), StateComplete, false, ""},
+		"a creation that is abandoned": {abandoned(t, recordIn(StateValidated)), StateAbandoned, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			test.record.Begun = test.begun
-			recovered := test.record.Recover(t1)
-			assert.Equal(t, test.state, recovered.State)
-			assert.Zero(t, recovered.CutOverAt)
-			if test.begun != ActionNone && test.state != StateUnclear {
-				assert.Equal(t, t1, recovered.CheckAt)
+			r := test.record
+			if r.Begun == nil {
+				r = r.Begin(r.Next(t1), "run-1", t1)
 			}
-			assert.Equal(t, recovered.State, recovered.Recover(t2).State, "a second time changes nothing")
+			recovered := r.Recover(t1.Add(time.Second))
+			assert.Equal(t, test.want, recovered.State)
+			assert.Nil(t, recovered.Begun)
+			assert.Equal(t, test.kind, kind(recovered))
+			assert.True(t, recovered.CutoverAt.IsZero() || r.State == StateFinishing)
+			if assert.Equal(t, test.unclear, recovered.Unclear != nil); test.unclear {
+				assert.Equal(t, r.Begun, recovered.Unclear)
+			}
+			require.NoError(t, recovered.Validate())
+			assert.Equal(t, recovered, recovered.Recover(t1.Add(time.Hour)), "it has recovered")
+			requireUntouched(t, r, func(r Record) Record { return r.Recover(t1) })
 		})
 	}
 }
 
-func TestRecoverOfACreationWhoseJobIsKnown(t *testing.T) {
-	r := recordIn(StateValidated).Begin(ActionCreate, t0).with(func(r *Record) { r.MigrationID = migrationID }).Recover(t1)
-	assert.Equal(t, StateReplicating, r.State)
-	assert.Equal(t, ActionCheck, r.Next())
-	assert.Equal(t, migrationID, r.MigrationID)
+// abandoned is a record that a person has abandoned while its next action was in progress.
+func abandoned(t *testing.T, r Record) Record {
+	t.Helper()
+	r, err := r.Begin(r.Next(t1), "run-1", t1).Abandon(t1)
+	require.NoError(t, err)
+	require.NotNil(t, r.Begun)
+	return r
 }
 
-func TestRecoverSaysWhatToLookFor(t *testing.T) {
-	r := recordIn(StateValidated).Begin(ActionCreate, t1).Recover(t2)
-	for _, text := range []string{string(projectID), "to-a", "from-a", "2026-03-01 11:00 UTC", "adopt", "restart"} {
-		assert.Contains(t, r.Problem, text)
+func TestUnclearNamesWhatToLookFor(t *testing.T) {
+	r, _ := begun(recordIn(StateValidated), OutcomeUnknown)
+	text := r.Recover(t1).Problem.Text
+	for _, want := range []string{string(projectID), "cluster to-a", "source cluster from-a", "adopt", "restart", "2026-03-01 11:00 UTC"} {
+		assert.Contains(t, text, want)
 	}
-	assert.Equal(t, t2, r.ProblemSince)
-}
-
-func TestGrantsLapse(t *testing.T) {
-	granted := recordIn(StateReady).with(func(r *Record) { r.grant(GateCutover, t1) })
-	require.Equal(t, ActionCutover, granted.Next())
-	starting := recordIn(StateValidated).with(func(r *Record) {
-		r.Plan = droppingPlan("a")
-		r.grant(GateStart, t1)
-	})
-	for name, r := range map[string]Record{
-		"with the program":                 granted.Recover(t2),
-		"with the program, in the cutover": granted.Begin(ActionCutover, t1).Recover(t2),
-		"with an attempt that failed":      outcome(granted.Begin(ActionCutover, t1), func(r *Record) { _ = r.cutOver(apiError(401, ""), t2) }),
-		"with a creation that failed":      outcome(starting.Begin(ActionCreate, t1), func(r *Record) { _ = r.migrationCreated(nil, apiError(403, ""), t2) }),
-		"when it is not ready any more":    outcome(granted, func(r *Record) { _ = r.migrationSeen(working(false), nil, t2) }),
-	} {
-		assert.Empty(t, r.Granted, name)
-		assert.Empty(t, r.Approved, name)
-	}
-	kept := granted.Approve(GateCutover, t2).Recover(t2)
-	assert.Equal(t, []Gate{GateCutover}, kept.Approved, "a person's approval stays")
 }

@@ -18,19 +18,26 @@ const (
 	defaultLimit       = 10
 	defaultMinInterval = 5 * time.Second
 	defaultMaxInterval = time.Minute
+	// longestWait is the longest time to the next action.
+	longestWait = time.Hour
 )
 
 type settings struct {
 	password    func(context.Context, Plan) (livemigration.Secret, error)
-	approval    func(context.Context, Record, Gate) (bool, error)
+	approval    func(context.Context, Record) (bool, error)
+	windows     []Window
+	hasWindows  bool
+	maxLag      time.Duration
+	hasMaxLag   bool
 	limit       int
-	onChange    func(Record)
+	onChange    func(context.Context, Record)
 	logger      *slog.Logger
 	minInterval time.Duration
 	maxInterval time.Duration
 }
 
-func newSettings(opts []Option) settings {
+// newSettings names the options that can never work.
+func newSettings(opts []Option) (settings, error) {
 	s := settings{limit: defaultLimit, minInterval: defaultMinInterval, maxInterval: defaultMaxInterval}
 	for _, opt := range opts {
 		if opt != nil {
@@ -40,17 +47,23 @@ func newSettings(opts []Option) settings {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	return s
+	return s, s.check()
 }
 
-// err names the options that can never work.
-func (s *settings) err() error {
+func (s *settings) check() error {
 	var problems []error
-	if s.limit < 1 {
-		problems = append(problems, errors.New("WithLimit: the limit must be at least 1"))
+	reject := func(violated bool, text string) {
+		if violated {
+			problems = append(problems, errors.New(text))
+		}
 	}
-	if s.minInterval <= 0 || s.maxInterval < s.minInterval {
-		problems = append(problems, errors.New("WithPollInterval: must have 0 < min <= max"))
+	reject(s.limit < 1, "WithLimit: the limit must be at least 1")
+	reject(s.minInterval <= 0 || s.maxInterval < s.minInterval || s.maxInterval > longestWait,
+		"WithPollInterval: must have 0 < minimum <= maximum <= 1h")
+	reject(s.maxLag < 0, "WithMaxLag: the lag must not be negative")
+	reject(s.hasWindows && len(s.windows) == 0, "WithCutoverWindow: give at least one window")
+	for _, window := range s.windows {
+		reject(window.location == nil, "WithCutoverWindow: a window is empty: make it with ParseWindow")
 	}
 	if len(problems) == 0 {
 		return nil
@@ -59,44 +72,51 @@ func (s *settings) err() error {
 }
 
 // WithPassword sets the function that gives the password of a plan's source user. It is called each time that a request
-// needs it, from several goroutines. The password is never stored. When the function fails, Problem says so, and the
-// function is called again later. [Fleet.Run] fails at once when a record needs a password and there is no such
-// function.
+// needs it, from several goroutines, and has 15 seconds. The password is never stored. When the function fails, Problem
+// says so, and the function is called again later.
 func WithPassword(password func(context.Context, Plan) (livemigration.Secret, error)) Option {
 	return func(s *settings) { s.password = password }
 }
 
-// WithApproval sets the function that opens gates. It is called for both gates: [GateStart], before the data of a
-// destination is destroyed, and [GateCutover]. Look at the gate before you return true.
+// WithCutoverApproval sets a function that approves cutovers. Its approval holds for a minute, as that of "policy". It is
+// asked with a READY record for which no approval of a person holds, when a window is open and the lag is small enough:
+// at each look, at least once a minute, and again directly before the cutover is sent. It is called from several
+// goroutines, and has 15 seconds. When it fails, Problem says so, and it is called again later. Default: only
+// [Fleet.Approve] approves.
 //
-// Before a cutover is approved, writes to the source must have stopped. What is written later is not in the
-// destination.
-//
-// The function is called with a record that lacks the gate, at each look, and at least once a minute while nothing else
-// stops the record. It is called from several goroutines. Its approval holds for one attempt, which follows at once.
-// When that attempt fails, or the program ends before it, the function is asked again. Default: only [Fleet.Approve]
-// opens gates.
-func WithApproval(approval func(context.Context, Record, Gate) (bool, error)) Option {
+// Before a cutover is approved, writes to the source must have stopped. What is written later is not in the destination.
+func WithCutoverApproval(approval func(context.Context, Record) (bool, error)) Option {
 	return func(s *settings) { s.approval = approval }
 }
 
-// WithLimit sets how many migrations are under way at a time, from the validation to the end. Those that wait for an
-// approval do not count. One that runs in Atlas already continues, whatever the limit is. Default: 10.
+// WithCutoverWindow lets cutovers be sent only while one of the windows is open, and stays open for 30 seconds more. An
+// approval is needed as well. Default: at any time.
+func WithCutoverWindow(windows ...Window) Option {
+	return func(s *settings) { s.windows, s.hasWindows = windows, true }
+}
+
+// WithMaxLag lets cutovers be sent only while the lag of the destination is known and at most d. An approval is needed as
+// well. Default: with any lag.
+func WithMaxLag(d time.Duration) Option {
+	return func(s *settings) { s.maxLag, s.hasMaxLag = d, true }
+}
+
+// WithLimit sets how many migrations are in progress at a time, from the validation to the end. READY ones that wait for
+// an approval do not count. A migration that runs in Atlas already continues, whatever the limit is. Default: 10.
 func WithLimit(n int) Option { return func(s *settings) { s.limit = n } }
 
 // WithOnChange sets a function that is called with each record whose State or Problem has changed, after it was stored.
-// It is called for one change at a time, in order for each record. [Fleet.Run] returns after the last call.
-func WithOnChange(onChange func(Record)) Option { return func(s *settings) { s.onChange = onChange } }
+// It is called for one change at a time, in order for each record. A call that does not return is left after 30 seconds.
+func WithOnChange(onChange func(context.Context, Record)) Option {
+	return func(s *settings) { s.onChange = onChange }
+}
 
-// WithLogger sets the logger. Default: silent. No log record holds a secret. The keys stay the same: record (the name
-// of the plan), state, problem, migration (its id), outage (its duration), error.
-//
-// Levels: info for each change of state; warn when a record stops, and at each doubling of that time; error when the
-// store fails.
+// WithLogger sets the logger. Default: silent. No log record contains a secret.
 func WithLogger(logger *slog.Logger) Option { return func(s *settings) { s.logger = logger } }
 
 // WithPollInterval sets the time between two looks at a job. It begins at minimum after each change of state, and grows
-// to maximum. After failures it grows to 5 minutes, or to maximum if that is more. Default: 5 seconds to 1 minute.
+// to maximum, which is an hour at the most. After failures it grows to 5 minutes, or to maximum if that is more. Default:
+// 5 seconds to 1 minute.
 func WithPollInterval(minimum, maximum time.Duration) Option {
 	return func(s *settings) { s.minInterval, s.maxInterval = minimum, maximum }
 }

@@ -19,9 +19,15 @@ type Plan struct {
 	ProjectID livemigration.ProjectID `json:"projectId"`
 	// Request is the request to Atlas. Its password must be empty: [WithPassword] gives it when it is needed.
 	Request livemigration.MigrationRequest `json:"request"`
-	// Exclusive names what serves one migration at a time, such as the source organization. Migration hosts and
-	// clusters always count, and need not be named. Case does not matter.
+	// Exclusive names what else serves one migration at a time, such as the source organization where it has several
+	// projects. Clusters, migration hosts and the source project count by themselves. A set: case and order do not matter.
 	Exclusive []string `json:"exclusive,omitempty"`
+	// HoldStart lets the migration start only after a person has approved [GateStart], so that an estate can be validated
+	// in one night and started in waves.
+	HoldStart bool `json:"holdStart,omitempty"`
+	// Parallel lets other migrations of the source project run at the same time. MongoDB says that a source organization
+	// migrates one deployment at a time.
+	Parallel bool `json:"parallel,omitempty"`
 }
 
 const maxNameLength = 100
@@ -110,30 +116,6 @@ func fold(s string) string { return strings.ToLower(strings.ToUpper(strings.Trim
 
 func foldHost(host string) string { return strings.TrimSuffix(fold(host), ".") }
 
-// sourceCluster and destinationCluster name the clusters, for comparison and for messages.
-func (p Plan) sourceCluster() string {
-	return fmt.Sprintf("source cluster %s of project %s", fold(p.Request.Source.ClusterName), p.Request.Source.ProjectID)
-}
-
-func (p Plan) destinationCluster() string {
-	return fmt.Sprintf("destination cluster %s of project %s", fold(p.Request.Destination.ClusterName), p.ProjectID)
-}
-
-// clusterResources is how many of the resources are clusters. They come first.
-const clusterResources = 2
-
-// resources are what serves one migration at a time.
-func (p Plan) resources() []string {
-	names := append(make([]string, 0, clusterResources+len(p.Request.MigrationHosts)+len(p.Exclusive)), p.destinationCluster(), p.sourceCluster())
-	for _, host := range p.Request.MigrationHosts {
-		names = append(names, "migration host "+foldHost(host))
-	}
-	for _, name := range p.Exclusive {
-		names = append(names, "exclusive name "+fold(name))
-	}
-	return names
-}
-
 // equal compares what Atlas would be asked for.
 func (p Plan) equal(other Plan) bool { return p.Name == other.Name && p.differences(other) == "" }
 
@@ -151,13 +133,25 @@ func (p Plan) differences(other Plan) string {
 		{"request.migrationHosts", slices.Equal(a.MigrationHosts, b.MigrationHosts)},
 		{"request.dropDestinationData", a.DropDestinationData == b.DropDestinationData},
 		{"request.sharding", reflect.DeepEqual(a.Sharding, b.Sharding)},
-		{"exclusive", slices.Equal(p.Exclusive, other.Exclusive)},
+		{"exclusive", slices.Equal(p.exclusiveSet(), other.exclusiveSet())},
+		{"holdStart", p.HoldStart == other.HoldStart},
+		{"parallel", p.Parallel == other.Parallel},
 	} {
 		if !field.same {
 			differ = append(differ, field.path)
 		}
 	}
 	return strings.Join(differ, ", ")
+}
+
+// exclusiveSet is Exclusive without case, order and repetitions.
+func (p Plan) exclusiveSet() []string {
+	names := make([]string, len(p.Exclusive))
+	for i, name := range p.Exclusive {
+		names[i] = fold(name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // normal fills in what has a default, and leaves out the project, which the plan names.

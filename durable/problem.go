@@ -1,114 +1,245 @@
 package durable
 
 import (
+	"cmp"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
 	"unicode"
 )
 
+// Problem says why a record does not go on.
+type Problem struct {
+	Kind ProblemKind `json:"kind"`
+	// Text is for people, and changes from version to version. A program asks for Kind.
+	Text string `json:"text"`
+	// Since is when the record stopped. It stays while one failure follows another.
+	Since time.Time `json:"since"`
+	// Operation is the call that failed, such as "Migrations.Create", or the option whose function failed; empty when none
+	// did.
+	Operation string `json:"operation,omitempty"`
+	// Status and Code are those of the response; 0 and empty when there was none.
+	Status int    `json:"status,omitempty"`
+	Code   string `json:"code,omitempty"`
+}
+
+// ProblemKind says what has to happen before a record goes on.
+type ProblemKind string
+
 const (
-	// cutoverWindow is how long Atlas keeps a migration that is ready for cutover in sync.
-	cutoverWindow = 120 * time.Hour
-	// finishingPatience is how long a migration may look ready after Atlas has accepted its cutover.
-	finishingPatience = 15 * time.Minute
-	// worthAnEvent is how long an outage lasts that the history of a record tells of.
-	worthAnEvent = time.Minute
+	// ProblemWaitingForApproval: a person, or the function of [WithCutoverApproval], has not approved a gate.
+	ProblemWaitingForApproval ProblemKind = "waitingForApproval"
+	// ProblemWaitingForWindow: no cutover window is open for long enough.
+	ProblemWaitingForWindow ProblemKind = "waitingForWindow"
+	// ProblemWaitingForLag: the lag is unknown, or larger than [WithMaxLag] allows.
+	ProblemWaitingForLag ProblemKind = "waitingForLag"
+	// ProblemWaitingForOther: another record has a host, cluster or name that this one needs. Text names it.
+	ProblemWaitingForOther ProblemKind = "waitingForOther"
+	// ProblemRetrying: something failed that passes by itself. It is tried again.
+	ProblemRetrying ProblemKind = "retrying"
+	// ProblemNeedsAttention: a person should act. What can be tried again is tried again all the same.
+	ProblemNeedsAttention ProblemKind = "needsAttention"
 )
+
+// Waiting reports whether nothing is wrong: the record waits for an approval, a window, the lag, or another record.
+func (k ProblemKind) Waiting() bool {
+	switch k {
+	case ProblemWaitingForApproval, ProblemWaitingForWindow, ProblemWaitingForLag, ProblemWaitingForOther:
+		return true
+	default:
+		return false
+	}
+}
+
+func (k ProblemKind) known() bool {
+	return k.Waiting() || k == ProblemRetrying || k == ProblemNeedsAttention
+}
+
+// The operations of Problem.Operation, as the client names them.
+const (
+	opValidate        = "Validations.Create"
+	opCheckValidation = "Validations.Get"
+	opCreate          = "Migrations.Create"
+	opCheck           = "Migrations.Get"
+	opCutover         = "Migrations.Cutover"
+)
+
+// cutoverPeriod is how long Atlas keeps a migration that is ready for cutover in sync.
+const cutoverPeriod = 120 * time.Hour
+
+// worthAnEvent is how long a failure lasts that the history of a record mentions.
+const worthAnEvent = time.Minute
 
 const timeFormat = "2006-01-02 15:04 MST"
 
-// note is what Problem says while nothing is wrong: which approval the record waits for.
-func (r *Record) note() string {
-	switch r.Gate() {
-	case GateStart:
-		return "waits for the approval of the start, which destroys the data of the " + r.Plan.destinationCluster()
-	case GateCutover:
-		return fmt.Sprintf("waits for the approval of the cutover; the migration expires on %s, and only the Atlas user interface can extend that",
-			r.ReadySince.Add(cutoverWindow).UTC().Format(timeFormat))
-	default:
-		return ""
-	}
+func (p *Problem) failing() bool { return p != nil && !p.Kind.Waiting() }
+
+func (p *Problem) sameFailure(q Problem) bool {
+	return p.failing() && p.Kind == q.Kind && p.Operation == q.Operation && p.Status == q.Status && p.Code == q.Code
 }
 
-// troubled reports whether something stops the record that is not a missing approval.
-func (r *Record) troubled() bool { return r.Problem != "" && r.Problem != r.note() }
-
-// failsForLong reports whether it has been tried for long, and has failed each time. The time for which it only waits does
-// not count.
-func (r *Record) failsForLong() bool {
-	return r.troubled() && r.CheckAt.Sub(r.ProblemSince) > maxBackoff
+// explain sets the problem. Since stays while one failure follows another, and while the record waits for the same. The
+// text of a failure stays too, so that a port number in it is no news.
+func (r *Record) explain(p Problem, now time.Time) {
+	old, note := r.Problem, ""
+	if r.State == StateReady {
+		note = r.expiry(now)
+	}
+	if (r.State == StateReady || r.State == StateFinishing) && old != nil && old.Operation == opCutover && p.Operation != opCutover {
+		p.Text += "; before, " + old.cutoverText()
+		p.Operation, p.Status, p.Code = old.Operation, old.Status, old.Code
+	}
+	if p.Kind == "" {
+		p.Kind = ProblemNeedsAttention
+	}
+	p.Since = now
+	if old != nil && (old.Kind == p.Kind || old.failing() && p.failing()) {
+		p.Since = old.Since
+	}
+	if p.Operation != opCutover && old.sameFailure(p) && strings.HasSuffix(old.Text, note) {
+		p.Text = old.Text
+	} else {
+		p.Text += note
+	}
+	r.Problem = &p
 }
 
-// trouble records a failure. head is the same for failures that are the same to a person, so that a failure that lasts
-// changes nothing. It holds no ": ".
-func (r *Record) trouble(head, detail string, now time.Time) {
-	troubled := r.troubled()
-	head = strings.ReplaceAll(head, ": ", " ")
-	text := head
-	if detail = clean(detail); detail != "" {
-		text += ": " + detail
+// cutoverText is what Operation, Status and Code tell about a cutover that was not accepted.
+func (p *Problem) cutoverText() string {
+	if p.Status == 0 {
+		return "the cutover was not accepted, without a response"
 	}
-	if before, _, _ := strings.Cut(r.Problem, ": "); troubled && before == head {
-		return
-	}
-	r.Problem = text
-	if !troubled {
-		r.ProblemSince = now
-	}
+	return "the cutover was not accepted: " + statusText(p.Status, p.Code)
 }
 
-// passes ends trouble.
-func (r *Record) passes(now time.Time) {
-	if !r.troubled() {
-		if r.Problem == "" {
-			r.explain(r.note(), now)
+// expiry is the end of the text of a READY record. It changes 48, 24, 6 and 1 hours before the migration expires.
+func (r *Record) expiry(now time.Time) string {
+	end := r.ReadyAt.Add(cutoverPeriod)
+	at := end.Format(timeFormat)
+	left := end.Sub(now)
+	for _, hours := range []int{0, 1, 6, 24, 48} {
+		switch {
+		case left > time.Duration(hours)*time.Hour:
+		case hours == 0:
+			return fmt.Sprintf("; the migration expired on %s, unless somebody has extended the time in the Atlas UI", at)
+		case hours == 1:
+			return fmt.Sprintf("; less than 1 hour is left until the migration expires on %s; only the Atlas UI can extend that", at)
+		default:
+			return fmt.Sprintf("; less than %d hours are left until the migration expires on %s; only the Atlas UI can extend that", hours, at)
 		}
-		return
 	}
-	if lasted := now.Sub(r.ProblemSince); lasted >= worthAnEvent {
-		head, _, _ := strings.Cut(r.Problem, ": ")
-		r.event(now, fmt.Sprintf("continues after %s: %s", lasted.Round(time.Second), head))
-	}
-	r.Problem, r.ProblemSince = "", time.Time{}
-	r.explain(r.note(), now)
+	return fmt.Sprintf("; the migration expires on %s", at)
 }
 
-// explain sets Problem.
-func (r *Record) explain(problem string, now time.Time) {
+// passes ends a problem.
+func (r *Record) passes(now time.Time) {
+	p := r.Problem
+	if p.failing() && now.Sub(p.Since) >= worthAnEvent {
+		r.event(now, fmt.Sprintf("continues after %s: %s", now.Sub(p.Since).Round(time.Second), p.Text))
+	}
+	r.Problem = nil
+}
+
+// wait sets what holds a cutover back.
+func (r *Record) wait(hold Problem, now time.Time) {
+	if hold.Kind == ProblemWaitingForApproval {
+		if r.approvedByPerson(GateCutover, now) { // since it was asked
+			r.waitEnds(now)
+			return
+		}
+		if r.approved(GateCutover, now) {
+			r.disapprove(GateCutover) // the function says no by now
+		}
+	}
+	r.explain(hold, now)
+}
+
+// waitEnds is a READY record that nothing holds back any more. A cutover that was not accepted stays the problem until one
+// is.
+func (r *Record) waitEnds(now time.Time) {
 	switch {
-	case problem == r.Problem:
-	case problem == "":
-		r.Problem, r.ProblemSince = "", time.Time{}
+	case r.Problem == nil:
+	case r.Problem.Operation != opCutover:
+		r.passes(now)
 	default:
-		r.Problem, r.ProblemSince = problem, now
+		p := *r.Problem
+		p.Kind, p.Text = kindOf(p.Status), p.cutoverText()
+		r.explain(p, now)
 	}
 }
 
-// enter takes the record into a state in which it continues.
+// waitAtGate says that a READY record waits for its approval, where it does.
+func (r *Record) waitAtGate(now time.Time) {
+	if r.Gate(now) == GateCutover && (r.Problem == nil || !r.Problem.Kind.Waiting()) {
+		r.explain(approvalProblem("the cutover"), now)
+	}
+}
+
+func approvalProblem(what string) Problem {
+	return Problem{Kind: ProblemWaitingForApproval, Text: "waits for the approval of " + what}
+}
+
+// gateProblem is what a VALIDATED record waits for when its start is not approved. It is worked out when a record is read,
+// and not stored.
+func (r *Record) gateProblem(now time.Time) *Problem {
+	if r.Gate(now) != GateStart {
+		return nil
+	}
+	what := "the start"
+	if r.Plan.Request.DropDestinationData {
+		what += ", which destroys the data of the " + r.Plan.destinationCluster()
+	}
+	p := approvalProblem(what)
+	p.Since = r.validatedAt()
+	return &p
+}
+
+// validatedAt is when the record came to its state.
+func (r *Record) validatedAt() time.Time {
+	for i := len(r.Events) - 1; i >= 0; i-- {
+		if r.Events[i].Text == string(StateValidated) {
+			return r.Events[i].Time
+		}
+	}
+	return r.UpdatedAt
+}
+
+// enter takes the record into a state in which it goes on.
 func (r *Record) enter(state State, now time.Time, text string) {
 	r.passes(now)
-	r.State = state
-	r.step(now, joinText(string(state), text))
-	r.explain(r.note(), now)
+	r.setState(state, now)
+	r.eventOnce(now, joinText(string(state), text))
 }
 
 // stop takes the record into a state in which it does not go on.
-func (r *Record) stop(state State, now time.Time, problem string) {
-	r.passes(now)
-	r.lapse(now)
-	r.State = state
-	r.event(now, joinText(string(state), problem))
+func (r *Record) stop(state State, now time.Time, problem Problem) {
+	r.enter(state, now, problem.Text)
+	problem.Kind = ProblemNeedsAttention
 	r.explain(problem, now)
 }
 
 // unclear asks a person to look in Atlas.
-func (r *Record) unclear(now time.Time, what string) {
+func (r *Record) unclear(now time.Time, problem Problem) {
 	source, destination := r.Plan.Request.Source, r.Plan.Request.Destination
-	r.stop(StateUnclear, now, fmt.Sprintf(
-		"%s. Look in the Atlas user interface at project %s, cluster %s, for a live migration of the source cluster %s. If it is there, adopt its id; if it is not, restart the record",
-		what, r.Plan.ProjectID, destination.ClusterName, source.ClusterName))
+	problem.Text = fmt.Sprintf("%s. Look in the Atlas UI at project %s, cluster %s, for a live migration of the source cluster %s."+
+		" If it is there, adopt its ID; if it is not, restart the record",
+		problem.Text, r.Plan.ProjectID, destination.ClusterName, source.ClusterName)
+	r.stop(StateUnclear, now, problem)
+}
+
+func (r *Record) setState(state State, now time.Time) {
+	r.State = state
+	if state.Final() {
+		r.EndedAt = now
+	}
+	if state.Final() || state == StateUnclear {
+		r.NextCheckAt = time.Time{}
+	}
+	if state.Final() && state != StateAbandoned {
+		r.Unclear = nil
+	}
 }
 
 func joinText(state, text string) string {
@@ -118,13 +249,35 @@ func joinText(state, text string) string {
 	return state + ": " + text
 }
 
-// maxText is how long a text of somebody else may be in a record.
+func orUnexplained(p *Problem) Problem {
+	if p == nil {
+		return Problem{Text: "Atlas rejected the request"}
+	}
+	return *p
+}
+
+// statusText is "403 IP_ADDRESS_NOT_ON_ACCESS_LIST", or "503 Service Unavailable" where Atlas gave no code.
+func statusText(status int, code string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", status, cmp.Or(code, http.StatusText(status))))
+}
+
+// kindOf says whether a person should act on a status: keys, roles, payment and access lists.
+func kindOf(status int) ProblemKind {
+	switch status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound:
+		return ProblemNeedsAttention
+	default:
+		return ProblemRetrying
+	}
+}
+
+// maxText is how long a text from elsewhere may be in a record.
 const maxText = 300
 
 // userinfo is the user and password in a URI.
 var userinfo = regexp.MustCompile(`://[^/?#\s"']*@`)
 
-// clean makes a text of somebody else fit for a record: one line, not too long, and without the password of a URI.
+// clean makes a text from elsewhere fit for a record: one line, not too long, and without the password of a URI.
 func clean(text string) string {
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || c == unicode.ReplacementChar {

@@ -1,58 +1,92 @@
 package durable
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
 
-// Record is everything about one migration that must survive its program. In JSON it has the names of its fields in
-// camelCase, and the number of its format.
+// Record is one migration as a document: everything about it that must survive the program. In JSON it has the names of
+// its fields in camelCase, and the number of its format.
 //
-// Its methods are pure. They use neither the clock nor chance, change nothing in their receiver, share no slice with
-// it, and keep Revision. Times are in UTC.
+// Its methods are pure. They use neither the clock nor chance, change nothing in their receiver, share no slice with it,
+// and keep Revision. Times are in UTC.
 type Record struct {
-	Plan  Plan
-	State State
-	// Begun is the action that is under way; empty when there is none.
-	Begun Action
+	Plan  Plan  `json:"plan"`
+	State State `json:"state"`
+	// Begun is the action in progress; nil when there is none. An action that only reads is begun in memory and never
+	// stored.
+	Begun *Intent `json:"begun,omitempty"`
+	// Unclear is the creation or the cutover whose outcome is unknown.
+	Unclear *Intent `json:"unclear,omitempty"`
 	// ValidationID is the validation job, from StateValidating on.
-	ValidationID livemigration.ValidationID
+	ValidationID livemigration.ValidationID `json:"validationId,omitempty"`
 	// MigrationID is the migration job, from StateReplicating on.
-	MigrationID livemigration.MigrationID
-	// FormerMigrationIDs are jobs that the record had before it was restarted, or before another id was adopted.
-	FormerMigrationIDs []livemigration.MigrationID
-	// Migration is the job as it was last seen; nil when it has not been seen yet.
-	Migration *livemigration.Migration
-	// ReadySince is when the job was first seen ready for cutover; zero when it is not.
-	ReadySince time.Time
-	// CutOverAt is when Atlas accepted the cutover; zero when it has not, or when that is unknown.
-	CutOverAt time.Time
-	// CheckAt is when the next action is due.
-	CheckAt time.Time
-	// Updated is when anything but CheckAt changed last.
-	Updated time.Time
-	// Approved are the gates that are open.
-	Approved []Gate
-	// Granted are those of Approved that WithApproval has opened. They hold for one attempt. When it fails, or the
-	// program ends before it, WithApproval is asked again.
-	Granted []Gate
-	// Problem says why the record does not continue, in words for a person. It is empty when it does. It holds no
-	// number that changes all the time.
-	Problem string
-	// ProblemSince is when the record stopped. It stays when one failure follows another.
-	ProblemSince time.Time
+	MigrationID livemigration.MigrationID `json:"migrationId,omitempty"`
+	// FormerMigrationIDs are jobs that belonged to the record before it was restarted or another ID was adopted, and jobs
+	// whose creation was confirmed after that.
+	FormerMigrationIDs []livemigration.MigrationID `json:"formerMigrationIds,omitempty"`
+	// Migration is the job as last seen; nil when it has not been seen yet. SeenAt is when that was.
+	Migration *livemigration.Migration `json:"migration,omitempty"`
+	SeenAt    time.Time                `json:"seenAt,omitzero"`
+	// Approved are the approvals: one for each gate, the newest.
+	Approved []Approval `json:"approved,omitempty"`
+	// Problem says why the record does not go on; nil when it does.
+	Problem *Problem `json:"problem,omitempty"`
+	// PlannedAt is when the record was planned, also by a restart.
+	PlannedAt time.Time `json:"plannedAt,omitzero"`
+	// StartedAt is when the creation of the migration began.
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	// ReadyAt is when the migration was seen for the last time before it was ready for cutover. The 120 hours in which
+	// Atlas keeps it in sync begin at this time or later.
+	ReadyAt time.Time `json:"readyAt,omitzero"`
+	// CutoverAt is when Atlas accepted the cutover; zero when it has not, or when that is unknown.
+	CutoverAt time.Time `json:"cutoverAt,omitzero"`
+	// EndedAt is when the record came to a final state.
+	EndedAt time.Time `json:"endedAt,omitzero"`
+	// NextCheckAt is when the next action is due.
+	NextCheckAt time.Time `json:"nextCheckAt,omitzero"`
+	// UpdatedAt is when anything but Migration, SeenAt and NextCheckAt changed last.
+	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 	// Events are what happened, the oldest first: the last 100.
-	Events []Event
+	Events []Event `json:"events,omitempty"`
 	// Revision counts the changes in the store; 0: not stored yet.
-	Revision int64
+	Revision int64 `json:"revision"`
 }
 
 // Event is something that happened to a record.
 type Event struct {
 	Time time.Time `json:"time"`
 	Text string    `json:"text"`
+}
+
+// Approval is the permission of a person, or of the function of [WithCutoverApproval], to pass a gate.
+type Approval struct {
+	Gate Gate `json:"gate"`
+	// By is who approved; "policy" is the function of [WithCutoverApproval].
+	By string `json:"by"`
+	// At is when that was.
+	At time.Time `json:"at"`
+	// Until is when the approval ends; zero: it does not.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Intent is an action that has begun.
+type Intent struct {
+	Action Action    `json:"action"`
+	At     time.Time `json:"at"`
+	// Number is the revision that stores the intent.
+	Number int64 `json:"number"`
+	// By names the run that began the action. Each run has another name, so no run takes the intent of another one for its
+	// own.
+	By string `json:"by"`
+}
+
+// Equal reports whether both are the same intent. After a Save that failed, an equal intent in the store is your own.
+func (i Intent) Equal(other Intent) bool {
+	return i.Action == other.Action && i.At.Equal(other.At) && i.Number == other.Number && i.By == other.By
 }
 
 // State is where a record stands.
@@ -73,7 +107,7 @@ const (
 	StateFinishing State = "FINISHING"
 	// StateComplete: the migration has finished. Final.
 	StateComplete State = "COMPLETE"
-	// StateFailed: the validation or the migration has failed, or Atlas rejected a request. Final.
+	// StateFailed: the validation or the migration has failed, or Atlas rejected the request. Final.
 	StateFailed State = "FAILED"
 	// StateExpired: the migration was not cut over in time. Final.
 	StateExpired State = "EXPIRED"
@@ -97,6 +131,9 @@ func (s State) known() bool {
 	}
 }
 
+// hasJob reports whether a record in this state has a migration job that is read.
+func (s State) hasJob() bool { return s == StateReplicating || s == StateReady || s == StateFinishing }
+
 // Action is something that is done for a record.
 type Action string
 
@@ -109,12 +146,10 @@ const (
 	ActionCheckValidation Action = "check validation"
 	// ActionCreate creates the migration.
 	ActionCreate Action = "create"
-	// ActionCheck reads the migration.
+	// ActionCheck reads the migration. Of a READY record it asks whether the cutover may be sent, too.
 	ActionCheck Action = "check"
 	// ActionCutover cuts over.
 	ActionCutover Action = "cut over"
-	// ActionApprove asks WithApproval, and reads the migration when that is due.
-	ActionApprove Action = "approve"
 )
 
 // Changes reports whether the action changes something in Atlas: validate, create, cut over. Such an action is stored as
@@ -123,21 +158,12 @@ func (a Action) Changes() bool {
 	return a == ActionValidate || a == ActionCreate || a == ActionCutover
 }
 
-func (a Action) known() bool {
-	switch a {
-	case ActionNone, ActionCheckValidation, ActionCheck, ActionApprove:
-		return true
-	default:
-		return a.Changes()
-	}
-}
-
-// Gate is something that needs an approval. A gate may be approved in advance.
+// Gate is a step that needs an approval. A gate may be approved in advance.
 type Gate string
 
 const (
-	// GateStart is the gate before a migration that destroys the data of its destination (DropDestinationData). Other
-	// migrations do not have it.
+	// GateStart is the gate before the creation of a migration with Plan.HoldStart, or of one that destroys the data of its
+	// destination (DropDestinationData). Other migrations do not have it. Only a person opens it.
 	GateStart Gate = "start"
 	// GateCutover is the gate before the cutover.
 	GateCutover Gate = "cutover"
@@ -154,8 +180,8 @@ func (r Record) String() string {
 	if r.MigrationID != "" {
 		text += ", migration " + string(r.MigrationID)
 	}
-	if r.Problem != "" {
-		text += ": " + r.Problem
+	if r.Problem != nil {
+		text += ": " + r.Problem.Text
 	}
 	return text
 }
@@ -163,9 +189,27 @@ func (r Record) String() string {
 // NewRecord returns the record of a plan, PLANNED.
 func NewRecord(plan Plan, now time.Time) Record {
 	now = stamp(now)
-	r := Record{Plan: plan, State: StatePlanned, CheckAt: now, Updated: now}.clone()
+	r := Record{Plan: plan, State: StatePlanned, PlannedAt: now, NextCheckAt: now, UpdatedAt: now}.clone()
 	r.event(now, "planned")
 	return r
+}
+
+// News reports whether the record differs from what it was in a way that is worth storing. The lag of a job, and the times
+// of the next and the last look, are not, nor is a look in progress.
+func (r Record) News(before Record) bool {
+	a, b := r, before
+	for _, record := range []*Record{&a, &b} {
+		if record.Migration != nil {
+			seen := *record.Migration
+			seen.LagTimeSeconds = nil
+			record.Migration = &seen
+		}
+		if record.Begun != nil && !record.Begun.Action.Changes() {
+			record.Begun = nil
+		}
+		record.SeenAt, record.NextCheckAt, record.Revision = time.Time{}, time.Time{}, 0
+	}
+	return !reflect.DeepEqual(a, b)
 }
 
 // stamp makes a time that is the same after a way through JSON.
@@ -174,12 +218,20 @@ func stamp(t time.Time) time.Time { return t.Round(0).UTC() }
 // clone returns a copy that shares nothing that can change.
 func (r Record) clone() Record {
 	r.Plan = r.Plan.clone()
+	r.Begun, r.Unclear, r.Problem = clonePointer(r.Begun), clonePointer(r.Unclear), clonePointer(r.Problem)
 	r.FormerMigrationIDs = slices.Clone(r.FormerMigrationIDs)
 	r.Approved = slices.Clone(r.Approved)
-	r.Granted = slices.Clone(r.Granted)
 	r.Events = slices.Clone(r.Events)
 	r.Migration = cloneMigration(r.Migration)
 	return r
+}
+
+func clonePointer[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	copied := *p
+	return &copied
 }
 
 func (p Plan) clone() Plan {
@@ -204,10 +256,7 @@ func cloneMigration(m *livemigration.Migration) *livemigration.Migration {
 	}
 	copied := *m
 	copied.MigrationHosts = slices.Clone(m.MigrationHosts)
-	if m.LagTimeSeconds != nil {
-		lag := *m.LagTimeSeconds
-		copied.LagTimeSeconds = &lag
-	}
+	copied.LagTimeSeconds = clonePointer(m.LagTimeSeconds)
 	return &copied
 }
 
@@ -219,32 +268,13 @@ func (r *Record) event(now time.Time, text string) {
 	}
 }
 
-// step adds an event of a record that may go round by itself, such as from READY over an approval to FINISHING and back. It
-// does not push its history out with it.
-func (r *Record) step(now time.Time, text string) {
-	for _, last := range r.Events[max(0, len(r.Events)-3):] {
+// eventOnce adds an event that may come again and again by itself, such as a rejected cutover. It does not push the rest
+// of the history out.
+func (r *Record) eventOnce(now time.Time, text string) {
+	for _, last := range r.Events[max(0, len(r.Events)-4):] {
 		if last.Text == text {
 			return
 		}
 	}
 	r.event(now, text)
-}
-
-// lastEvent is when the record changed last in a way that its history knows.
-func (r *Record) lastEvent() time.Time {
-	if len(r.Events) == 0 {
-		return r.Updated
-	}
-	return r.Events[len(r.Events)-1].Time
-}
-
-func (r *Record) approved(g Gate) bool { return slices.Contains(r.Approved, g) }
-
-// dropMigration moves the job to the former ones.
-func (r *Record) dropMigration() {
-	if r.MigrationID != "" && !slices.Contains(r.FormerMigrationIDs, r.MigrationID) {
-		r.FormerMigrationIDs = append(r.FormerMigrationIDs, r.MigrationID)
-	}
-	r.MigrationID, r.Migration = "", nil
-	r.ReadySince, r.CutOverAt = time.Time{}, time.Time{}
 }

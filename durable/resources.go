@@ -1,146 +1,57 @@
 package durable
 
-import (
-	"slices"
-	"time"
-)
+import "fmt"
 
-// resources is who has what serves one migration at a time.
-type resources struct {
-	known   map[string]int
-	holders [][]*entry // by id; usually one
-}
+// Resources names what serves one migration at a time: the destination cluster, the source cluster, the migration hosts,
+// the source project (unless Parallel is set) and the names in Exclusive, in this order. Names of the same thing are the
+// same text. Clusters and hosts are held from the validation to the end, but not by a VALIDATED record that waits; the
+// rest from the creation on.
+func (p Plan) Resources() []string { return p.needs(ActionCreate) }
 
-func newResources() resources { return resources{known: make(map[string]int)} }
-
-// ids numbers the resources of a plan: an estate of thousands shares few names.
-func (s *resources) ids(plan Plan) []int {
-	names := plan.resources()
-	ids := make([]int, len(names))
-	for i, name := range names {
-		id, ok := s.known[name]
-		if !ok {
-			id = len(s.holders)
-			s.known[name] = id
-			s.holders = append(s.holders, nil)
-		}
-		ids[i] = id
+// needs are the resources that an action needs.
+func (p Plan) needs(a Action) []string {
+	if a != ActionValidate && a != ActionCreate {
+		return nil
 	}
-	return ids
-}
-
-// free reports whether nobody else has what an entry needs.
-func (s *resources) free(e *entry) bool {
-	for _, id := range e.needs {
-		for _, holder := range s.holders[id] {
-			if holder != e {
-				return false
-			}
-		}
+	names := make([]string, 0, 3+len(p.Request.MigrationHosts)+len(p.Exclusive))
+	names = append(names, p.destinationCluster(), p.sourceCluster())
+	for _, host := range p.Request.MigrationHosts {
+		names = append(names, "migration host "+foldHost(host))
 	}
-	return true
-}
-
-// stuck reports whether somebody has what an entry needs and does not give it back by itself.
-func (s *resources) stuck(e *entry) bool {
-	for _, id := range e.needs {
-		for _, holder := range s.holders[id] {
-			if holder != e && (holder.record.State == StateUnclear || holder.record.State == StateComplete) {
-				return true
-			}
-		}
+	if a == ActionValidate {
+		return names
 	}
-	return false
-}
-
-func (s *resources) hold(e *entry, ids []int) {
-	for _, id := range ids {
-		s.holders[id] = append(s.holders[id], e)
+	if !p.Parallel {
+		names = append(names, "source project "+string(p.Request.Source.ProjectID))
 	}
-}
-
-func (s *resources) release(e *entry, ids []int) {
-	for _, id := range ids {
-		s.holders[id] = without(s.holders[id], []*entry{e})
+	for _, name := range p.exclusiveSet() {
+		names = append(names, "exclusive name "+name)
 	}
+	return names
 }
 
-// account gives an entry what belongs to the state of its record, and takes from it what does not.
-func (r *run) account(e *entry) {
-	record := &e.record
-	lacks := record.Gate() != ""
-	e.asked = e.asked && lacks
-	waits := lacks && (e.asked || r.settings.approval == nil)
-	// One that continues at once from the validation to the creation keeps what it has.
-	goesOn := len(e.held) > 0 && record.State == StateValidated && !waits && !record.troubled()
-	runs := record.mayRun() || goesOn
+// sourceCluster and destinationCluster name the clusters, for comparison and for messages.
+func (p Plan) sourceCluster() string {
+	return fmt.Sprintf("source cluster %s of project %s", fold(p.Request.Source.ClusterName), p.Request.Source.ProjectID)
+}
+
+func (p Plan) destinationCluster() string {
+	return fmt.Sprintf("destination cluster %s of project %s", fold(p.Request.Destination.ClusterName), p.ProjectID)
+}
+
+// held are the resources that no other record may have because of this one. COMPLETE keeps the destination: a second
+// migration could destroy what the first one brought. A VALIDATED record that waits holds nothing.
+func (r *Record) held() []string {
 	switch {
-	case runs:
-		r.hold(e, e.needs)
-	case record.State == StateComplete:
-		r.hold(e, e.needs[:clusterResources])
+	case r.State == StateComplete:
+		return []string{r.Plan.destinationCluster()}
+	case r.State == StateUnclear || r.State.hasJob():
+		return r.Plan.needs(ActionCreate)
+	case r.State == StateValidating:
+		return r.Plan.needs(ActionValidate)
+	case r.State.Final() || r.Begun == nil:
+		return nil
 	default:
-		r.hold(e, nil)
+		return r.Plan.needs(r.Begun.Action)
 	}
-	r.count(e, runs && !waits && record.State != StateUnclear)
-	r.moved = true
-}
-
-// hold gives an entry resources, and takes those that it had.
-func (r *run) hold(e *entry, ids []int) {
-	if slices.Equal(e.held, ids) {
-		return
-	}
-	r.resources.release(e, e.held)
-	e.held = ids
-	r.resources.hold(e, ids)
-	r.rescan = true
-}
-
-func (r *run) count(e *entry, underWay bool) {
-	if e.underWay == underWay {
-		return
-	}
-	e.underWay = underWay
-	if underWay {
-		r.starts.underWay++
-	} else {
-		r.starts.underWay--
-		r.rescan = true
-	}
-}
-
-// starts is what decides when another migration may start.
-type starts struct {
-	limit    int
-	underWay int
-	waiting  int // entries that wait to start
-
-	// During an outage they start one after the other, ever more slowly: a fleet of thousands would else try them all.
-	next    time.Time
-	pause   time.Duration
-	wasHeld bool
-}
-
-const (
-	firstPause   = time.Second
-	longestPause = 30 * time.Second
-)
-
-func (s *starts) held(now time.Time) bool { return now.Before(s.next) }
-
-// allow reports whether an entry may start now. One that continues does not ask twice.
-func (s *starts) allow(e *entry, now time.Time) bool {
-	return e.underWay || s.underWay < s.limit && !s.held(now)
-}
-
-// note learns from how a start went.
-func (s *starts) note(failed bool, now time.Time) {
-	if !failed {
-		s.next, s.pause = time.Time{}, 0
-		return
-	}
-	s.pause = min(max(2*s.pause, firstPause), longestPause)
-	s.next = now.Add(s.pause)
-	s.wasHeld = true
 }

@@ -1,264 +1,334 @@
 package durable
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
+	"os"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/livemigration/livemigration-go"
 )
 
 const (
-	// changesInterval is how often a run looks for what other processes have stored, where that is cheap, and where not.
-	changesInterval = 2 * time.Second
-	listInterval    = 30 * time.Second
-	// spreadStep is the time between two looks of a run that begins, while there are few.
-	spreadStep = 20 * time.Millisecond
-	// longestWait bounds a wait whatever the clock says, which may have been set back.
-	longestWait = time.Hour
+	// tick is how often a run asks for changes and picks what is due.
+	tick = time.Second
+	// listInterval is how often a run lists a store that is no Changer, or that cannot tell changes.
+	listInterval = 30 * time.Second
+	// storePatience is how long a store, or a record in it, may fail.
+	storePatience = time.Minute
+	// poolSize bounds the actions in progress. Polls use three quarters of it, so that they do not delay changes.
+	poolSize = 64
+	poolPoll = poolSize * 3 / 4
 )
 
-// Run works until nothing is left to do: every record is final, UNCLEAR, or waits for what an UNCLEAR record has, or
-// for a cluster that a COMPLETE one has. Then the error is nil if all are COMPLETE or ABANDONED, else an
-// [*IncompleteError]. Records that wait for an approval keep it running.
-//
-// Run first takes the lock of the store. The error is [ErrRunning] while another run has it. Run does not begin when a
-// record cannot be read, when an option can never work, or when a password is needed and there is no [WithPassword].
-//
-// Failures in Atlas or on the way there do not end it. A store that fails for a minute ends it, with the store's error.
-// A record whose action was under way is then stored as begun, and the next run finds out what happened. When the
-// context ends, Run stops within a second, or when the response to a creation on its way has arrived, 30 seconds at the
-// most. Everything can be resumed, and no goroutine is left.
-func (f *Fleet) Run(ctx context.Context) (err error) {
-	unlock, err := f.store.Lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if unlockErr := unlock(); err == nil && unlockErr != nil {
-			err = fmt.Errorf("durable: unlock the store: %w", unlockErr)
-		}
-	}()
-	r, err := f.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer f.end()
-	defer r.notifier.close()
-	return r.loop(ctx)
-}
-
-// begin reads the store and makes sure that the run can do what it has to.
-func (f *Fleet) begin(ctx context.Context) (*run, error) {
-	if err := f.settings.err(); err != nil {
-		return nil, err
-	}
-	if f.client == nil {
-		return nil, fmt.Errorf("durable: %w: NewFleet: the client must not be nil", livemigration.ErrInvalidConfig)
-	}
-	records, err := f.store.List(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("durable: run: %w", err)
-	}
-	r := newRun(f)
-	for _, record := range records {
-		if other := r.entries[key(record.Plan.Name)]; other != nil {
-			return nil, fmt.Errorf("durable: run: the names of the records %q and %q differ in case only", other.record.Plan.Name, record.Plan.Name)
-		}
-		if f.settings.password == nil && !record.State.Final() && record.Plan.needsPassword() {
-			return nil, fmt.Errorf("durable: run: %q needs the password of its source user: %w: WithPassword is not given",
-				record.Plan.Name, livemigration.ErrInvalidConfig)
-		}
-		r.add(record)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.current != nil {
-		return nil, fmt.Errorf("durable: run: %w", ErrRunning)
-	}
-	r.notifier = newNotifier(f.settings.onChange)
-	f.current = r
-	return r, nil
-}
-
-func (f *Fleet) end() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.current = nil
-}
-
-// run is one Run. Its loop decides what is done when; actions are done in goroutines, one for each record at a time, that
-// send back what the record has become. Only the loop changes entries.
+// run is one Run. Its loop decides what is done when. Each action is done in a goroutine, one for each record at a time,
+// which sends back what the record has become. Only the loop changes entries.
 type run struct {
-	*performer
+	store    Store
+	driver   *Driver
 	settings *settings
 	notifier *notifier
+	ctx      context.Context // for values only: it does not end
+	saving   context.Context // of everything that is stored
+	serve    bool
+	by       string // names this run in intents
 
-	mu      sync.Mutex // guards what Records reads: entries, and the record of each
+	mu      sync.Mutex // guards what Records reads: entries, their records and errors, readErr
 	entries map[string]*entry
 	order   []*entry // by name
+	readErr error    // names records that cannot be read
 
-	queue     dueQueue
-	resources resources
-	starts    starts
-	busy      int  // actions under way
-	rescan    bool // something has changed by which others may start
-	moved     bool // something has changed by which the run may end
+	polls     []*entry // that are due
+	busy      int      // actions in progress
+	polling   int      // how many of them are polls
+	asking    bool     // for changes
+	askAgain  bool     // something has changed since
+	listedAt  time.Time
+	failing   time.Time // since when the store cannot be listed
+	askFails  bool      // the last question for changes failed
+	saveFails bool      // the last save failed
+	savedAt   time.Time // the last save that succeeded
 
 	results chan result
-	changes chan changes
-	nudged  chan struct{}
-	looking bool // for changes
-	again   bool // something may have changed since that look began
-	failing time.Time
-	// since when something cannot be read, and after how long that is logged again
-	unreadable     time.Time
-	unreadableWarn time.Duration
+	news    chan news
+	wake    chan struct{}
 }
 
 // entry is a record in a run.
 type entry struct {
+	record Record // as last read, saved or seen
+	held   []string
+	now    bool // it is due, whatever NextCheckAt says
+
+	busy    bool
+	doing   Action
+	savedAt time.Time // when it was last read or saved
+	owed    *owed
+	retryAt time.Time // nothing is done before, because the store failed
+
+	err     error // why it cannot be read or stored
+	failing time.Time
+	lost    bool // it cannot be read, or is gone
+
+	toldState   State
+	toldProblem Problem
+	warnAfter   time.Duration
+}
+
+// owed is a result that the store does not contain yet, and the record to which it applies.
+type owed struct {
 	record Record
-	needs  []int // its resources
-
-	due     time.Time // of the next action
-	lookDue time.Time // of the next look, where the next action asks for an approval
-	index   int       // in the queue, -1: it is not there
-
-	busy      bool
-	waiting   bool  // it is due, and waits for resources
-	held      []int // what it has of its resources
-	underWay  bool  // it counts to the limit
-	asked     bool  // for the approval that it lacks
-	unsaved   bool  // it says something that the store does not know
-	savedAt   time.Time
-	grantedAt time.Time
-
-	told      told
-	warnAfter time.Duration
+	result Result
 }
 
-// told is what is known outside of a record.
-type told struct {
-	state   State
-	problem string
-}
-
-type result struct {
-	entry  *entry
-	action Action
-	record Record
-	saved  bool
-	err    error
-}
-
-type changes struct {
-	records []Record
-	err     error
-}
-
-func newRun(f *Fleet) *run {
+func newRun(ctx context.Context, f *Fleet, driver *Driver, serve bool) *run {
+	host, _ := os.Hostname() // the random part is enough
+	ctx = context.WithoutCancel(ctx)
 	return &run{
-		performer: &performer{f.driver, f.store, f.settings.logger}, settings: &f.settings,
-		entries: make(map[string]*entry), resources: newResources(), starts: starts{limit: f.settings.limit},
-		results: make(chan result), changes: make(chan changes), nudged: make(chan struct{}, 1), moved: true,
+		store: f.store, driver: driver, settings: &f.settings, serve: serve, ctx: ctx,
+		notifier: newNotifier(ctx, f.settings.onChange),
+		by:       fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
+		entries:  make(map[string]*entry),
+		results:  make(chan result), news: make(chan news), wake: make(chan struct{}, 1),
 	}
 }
 
-// loop runs until there is nothing more to do, the context ends, or the store fails.
-func (r *run) loop(ctx context.Context) error {
-	working, stop := context.WithCancel(ctx)
-	defer stop()
-	err := r.work(working)
-	stop()
-	for r.busy > 0 || r.looking { // what is under way is brought to a point from which it can be resumed
-		select {
-		case done := <-r.results:
-			if failed := r.settle(done); failed != nil {
-				err = errors.Join(err, failed)
-			}
-		case <-r.changes:
-			r.looking = false
-		}
+// begin takes the records that the store has. What has a Problem is tried at once: its cause may be gone.
+func (r *run) begin(records []Record, err error) {
+	sortByName(records)
+	for _, record := range records {
+		r.take(record)
 	}
-	if err != nil {
+	for _, e := range r.order {
+		e.now = e.record.Problem != nil
+	}
+	r.listedAt = time.Now()
+	r.setReadErr(err)
+}
+
+// loop runs until there is nothing more to do, the context ends, the lock is lost, or the store fails.
+func (r *run) loop(ctx context.Context, lost <-chan struct{}) error {
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	saving, endSaving := context.WithCancel(r.ctx)
+	defer endSaving()
+	r.saving = saving
+	go func() {
+		select {
+		case <-lost: // nil is never ready
+			stop(ErrLockLost)
+		case <-working.Done():
+		}
+	}()
+	err := r.work(working)
+	stop(nil)
+	unsaved := r.drain(endSaving)
+	if err == nil {
+		err = r.verdict()
+	}
+	if unsaved == nil {
 		return err
 	}
-	return r.verdict()
+	return errors.Join(err, unsaved)
 }
 
-// work is the loop itself.
+// work is the loop itself: once a second, and sooner when told, it asks what has changed and picks what is due.
 func (r *run) work(ctx context.Context) error {
-	r.spreadOut(time.Now())
-	interval := listInterval
-	if _, cheap := r.store.(Changer); cheap {
-		interval = changesInterval
-	}
-	ticker := time.NewTicker(interval)
+	ticker := time.NewTicker(max(tick/100, min(tick, r.settings.minInterval)))
 	defer ticker.Stop()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		r.startDue(ctx, time.Now())
-		if r.finished() {
+	finished := r.pick(ctx)
+	for ctx.Err() == nil {
+		if finished && !r.serve {
 			return nil
 		}
-		timer.Reset(r.nextDue(time.Now()))
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("durable: run: %w", contextError(ctx))
 		case done := <-r.results:
-			if err := r.settle(done); err != nil {
+			r.settle(done)
+			r.startPolls(ctx)
+		case found := <-r.news:
+			if err := r.takeNews(found); err != nil {
 				return err
 			}
-		case <-timer.C:
+			if r.askAgain {
+				r.ask(ctx)
+			}
+			finished = r.pick(ctx)
+		case <-r.wake:
+			r.askAgain = true
+			r.ask(ctx)
 		case <-ticker.C:
-			r.lookForChanges(ctx)
-		case <-r.nudged:
-			r.lookForChanges(ctx)
-		case found := <-r.changes:
-			if err := r.takeChanges(found); err != nil {
-				return err
+			r.ask(ctx)
+			finished = r.pick(ctx)
+		}
+	}
+	if errors.Is(context.Cause(ctx), ErrLockLost) {
+		return fmt.Errorf("durable: run: %w", ErrLockLost)
+	}
+	return fmt.Errorf("durable: run: %w", contextError(ctx))
+}
+
+// drain waits for the actions in progress, and saves what the store does not contain yet, for 30 seconds after the last
+// result.
+func (r *run) drain(endSaving context.CancelFunc) error {
+	const patience = 30 * time.Second
+	ended := time.Now()
+	last := ended
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		if now.Sub(ended) > 2*patience {
+			endSaving()
+		}
+		owing := slices.ContainsFunc(r.order, func(e *entry) bool { return e.owed != nil })
+		if r.busy == 0 && !r.asking && (!owing || now.Sub(last) >= patience) {
+			if unsaved := r.unsaved(); len(unsaved) > 0 {
+				return &UnsavedError{unsaved}
 			}
-			if r.again {
-				r.lookForChanges(ctx)
+			return nil
+		}
+		select {
+		case done := <-r.results:
+			if done.entry.doing != ActionNone {
+				last = time.Now()
+			}
+			r.settle(done)
+		case <-r.news:
+			r.asking = false
+		case <-ticker.C:
+			for _, e := range r.order {
+				if e.owed != nil && !e.busy && now.Sub(last) < patience {
+					r.start(r.ctx, e, ActionNone)
+				}
 			}
 		}
 	}
 }
 
-// verdict is the end of a run in which nothing is left to do.
-func (r *run) verdict() error {
-	var left []Record
-	for _, record := range explainWaits(r.snapshot()) {
-		if record.State != StateComplete && record.State != StateAbandoned {
-			left = append(left, record)
+// unsaved are the records with a migration that the store does not know. What else the store does not know can be recovered.
+func (r *run) unsaved() (records []Record) {
+	for _, e := range r.order {
+		if e.owesID() {
+			records = append(records, e.view())
 		}
-	}
-	if len(left) == 0 {
-		return nil
-	}
-	return &IncompleteError{left}
-}
-
-// snapshot copies the records, by name.
-func (r *run) snapshot() []Record {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	records := make([]Record, len(r.order))
-	for i, e := range r.order {
-		records[i] = e.record.clone()
 	}
 	return records
 }
 
-func (r *run) log(level slog.Level, message string, record *Record, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("record", record.Plan.Name), slog.String("state", string(record.State))}, attrs...)
-	if record.MigrationID != "" {
-		attrs = append(attrs, slog.String("migration", string(record.MigrationID)))
+// finished reports whether nothing more happens by itself. holders are those of all resources.
+func (r *run) finished(holders map[string]*entry, now time.Time) bool {
+	if r.busy > 0 {
+		return false
 	}
-	r.settings.logger.LogAttrs(context.Background(), level, message, attrs...)
+	for _, e := range r.order {
+		if !r.over(e, now) && !r.blocked(e, holders, now) {
+			return false
+		}
+	}
+	return true
+}
+
+// over reports whether nothing more happens to an entry by itself.
+func (r *run) over(e *entry, now time.Time) bool {
+	if r.stopped(e, now) {
+		return true
+	}
+	return (e.record.State.Final() || e.record.State == StateUnclear) && e.record.Begun == nil && e.owed == nil
+}
+
+// stopped reports whether a record cannot be read, is gone, or cannot be stored for a minute while others can.
+func (r *run) stopped(e *entry, now time.Time) bool {
+	alone := e.err != nil && !e.owesID() && now.Sub(e.failing) >= storePatience && r.savedAt.After(e.failing)
+	return e.lost || alone
+}
+
+// owesID reports whether the store does not know a migration of the entry.
+func (e *entry) owesID() bool { return e.owed != nil && e.owed.result.CreatedID != "" }
+
+// blocked reports whether an entry waits for what one has that is over.
+func (r *run) blocked(e *entry, holders map[string]*entry, now time.Time) bool {
+	if e.record.Begun != nil || e.owed != nil {
+		return false
+	}
+	for _, name := range e.record.Plan.needs(e.record.startAction()) {
+		if holder := holders[name]; holder != nil && holder != e && r.over(holder, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// verdict is the end of a run in which nothing is left to do.
+func (r *run) verdict() error {
+	records, err := r.snapshot()
+	left := slices.DeleteFunc(records, func(record Record) bool {
+		return record.State == StateComplete || record.State == StateAbandoned
+	})
+	switch {
+	case len(left) == 0 && err == nil:
+		return nil
+	case len(left) == 0:
+		return fmt.Errorf("durable: run: %w", err)
+	case err == nil:
+		return &IncompleteError{left}
+	default:
+		return errors.Join(&IncompleteError{left}, err)
+	}
+}
+
+// snapshot copies the records, by name. The error names those that cannot be read or stored.
+func (r *run) snapshot() ([]Record, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	records := make([]Record, len(r.order))
+	problems := []error{r.readErr}
+	for i, e := range r.order {
+		records[i] = e.view()
+		if e.err != nil && (!e.lost || r.readErr == nil) {
+			problems = append(problems, e.err)
+		}
+	}
+	return explainWaits(records), joined(problems)
+}
+
+// view is a record as others see it. That it cannot be read or stored is only known here.
+func (e *entry) view() Record {
+	record := e.record.clone()
+	if e.err != nil {
+		record.Problem = &Problem{Kind: ProblemNeedsAttention, Text: clean(e.err.Error()), Since: e.failing}
+	}
+	return record
+}
+
+// add takes a record into the run.
+func (r *run) add(record Record) {
+	e := &entry{}
+	name := key(record.Plan.Name)
+	at, _ := slices.BinarySearchFunc(r.order, name, func(e *entry, name string) int {
+		return cmp.Compare(key(e.record.Plan.Name), name)
+	})
+	e.toldState = record.State
+	if record.Problem != nil {
+		e.toldProblem = *record.Problem
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entries[name] = e
+	e.set(record)
+	r.order = slices.Insert(r.order, at, e)
+}
+
+func (e *entry) set(record Record) {
+	e.record, e.held = record, record.held()
+}
+
+func (r *run) remove(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.entries, key(e.record.Plan.Name))
+	r.order = slices.DeleteFunc(r.order, func(other *entry) bool { return other == e })
 }

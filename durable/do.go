@@ -1,0 +1,239 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/livemigration/livemigration-go"
+)
+
+func (a *attempt) validate() {
+	request, ok := a.request()
+	if !ok {
+		return
+	}
+	ctx, cancel := a.within()
+	defer cancel()
+	created, err := a.client.Validations.Create(ctx, a.record.Plan.ProjectID, request, livemigration.WithMaxAttempts(1))
+	if err != nil {
+		a.failed(opValidate, err)
+		return
+	}
+	a.result.Outcome, a.result.Validation = OutcomeDone, created
+	a.result.Wait = spread(a.settings.minInterval)
+}
+
+func (a *attempt) checkValidation() {
+	ctx, cancel := a.within()
+	defer cancel()
+	seen, err := a.client.Validations.Get(ctx, a.record.Plan.ProjectID, a.record.ValidationID, livemigration.WithMaxAttempts(1))
+	if err != nil {
+		a.lookFailed(opCheckValidation, err)
+		return
+	}
+	a.result.Outcome, a.result.Validation = OutcomeDone, seen
+	a.result.Wait = a.interval()
+}
+
+func (a *attempt) create() {
+	request, ok := a.request()
+	if !ok {
+		return
+	}
+	if a.record.Gate(time.Now()) != "" {
+		a.holds(approvalProblem("the start"))
+		return
+	}
+	ctx, cancel := context.WithDeadline(a.ctx, a.result.Intent.At.Add(intentLife)) // the client bounds the request itself
+	defer cancel()
+	created, err := a.client.Migrations.Create(ctx, a.record.Plan.ProjectID, request, livemigration.WithMaxAttempts(1), livemigration.WithGrace(grace))
+	switch {
+	case err == nil:
+		a.result.Outcome, a.result.CreatedID, a.result.Migration = OutcomeDone, created.ID, created
+		a.result.Wait = spread(a.settings.minInterval)
+	case livemigration.MayHaveCreated(err): // before any other test: it can be a rejection of another attempt, too
+		a.result.Outcome = OutcomeUnknown
+		var unknown *livemigration.OutcomeUnknownError
+		if errors.As(err, &unknown) && unknown.MigrationID().Validate() == nil {
+			a.result.CreatedID = unknown.MigrationID()
+		}
+		a.fails(problemOf(opCreate, err), err)
+	default:
+		a.failed(opCreate, err)
+	}
+}
+
+// check reads the migration. Of one that is ready it asks whether the cutover may be sent.
+func (a *attempt) check() {
+	if !a.look() {
+		return
+	}
+	a.result.Outcome = OutcomeDone
+	a.result.Wait = a.interval()
+	if a.record.State == StateReady && ready(a.result.Migration) {
+		a.mayCutOver()
+	}
+}
+
+// look reads the migration, for the result and for the functions of the user.
+func (a *attempt) look() bool {
+	ctx, cancel := a.within()
+	defer cancel()
+	seen, err := a.client.Migrations.Get(ctx, a.record.Plan.ProjectID, a.record.MigrationID, livemigration.WithMaxAttempts(1))
+	if err != nil {
+		a.lookFailed(opCheck, err)
+		return false
+	}
+	a.result.Migration = seen
+	a.record.Migration, a.record.SeenAt = cloneMigration(seen), a.result.Intent.At
+	return true
+}
+
+func ready(m *livemigration.Migration) bool { return m.ReadyForCutover && !m.Status.Final() }
+
+// mayCutOver asks for everything that a cutover needs: an approval, an open window, a small lag.
+func (a *attempt) mayCutOver() bool {
+	person := a.record.approvedByPerson(GateCutover, time.Now())
+	switch {
+	case !person && a.settings.approval == nil:
+		a.holds(approvalProblem("the cutover"))
+	case !allow(a.settings.windows, time.Now()):
+		a.holds(windowProblem(a.settings.windows))
+	case !a.lagIsSmall():
+		a.holds(Problem{Kind: ProblemWaitingForLag, Text: fmt.Sprintf("waits for a lag of at most %s", a.settings.maxLag)})
+	case !person:
+		return a.askApproval()
+	default:
+		return true
+	}
+	return false
+}
+
+func windowProblem(windows []Window) Problem {
+	return Problem{Kind: ProblemWaitingForWindow, Text: "waits for the cutover window " + windowTexts(windows)}
+}
+
+func (a *attempt) lagIsSmall() bool {
+	if !a.settings.hasMaxLag {
+		return true
+	}
+	lag, known := a.record.Migration.Lag()
+	return known && lag <= a.settings.maxLag
+}
+
+// askApproval asks the function of WithCutoverApproval.
+func (a *attempt) askApproval() bool {
+	yes, err := ask(a.ctx, func(ctx context.Context) (bool, error) { return a.settings.approval(ctx, a.record.clone()) })
+	switch {
+	case err != nil:
+		a.fails(Problem{Kind: ProblemNeedsAttention, Operation: "WithCutoverApproval", Text: "the function of WithCutoverApproval failed: " + clean(err.Error())}, nil)
+	case !yes:
+		a.holds(approvalProblem("the cutover: the function of WithCutoverApproval says no"))
+	default:
+		a.result.ApprovedUntil = stamp(time.Now()).Add(approvalLife)
+	}
+	return err == nil && yes
+}
+
+// cutover looks first.
+func (a *attempt) cutover() {
+	if !a.look() || !ready(a.result.Migration) || !a.mayCutOver() {
+		return
+	}
+	switch now := time.Now(); { // the function may have taken its time
+	case a.ctx.Err() != nil || !a.intentHolds():
+		return
+	case !a.record.approvedByPerson(GateCutover, now) && a.result.ApprovedUntil.IsZero():
+		a.holds(approvalProblem("the cutover"))
+		return
+	case !allow(a.settings.windows, now):
+		a.holds(windowProblem(a.settings.windows))
+		return
+	}
+	ctx, cancel := a.within()
+	defer cancel()
+	err := a.client.Migrations.Cutover(ctx, a.record.Plan.ProjectID, a.record.MigrationID, livemigration.WithMaxAttempts(1))
+	switch {
+	case err == nil:
+		a.result.Outcome = OutcomeDone
+		a.result.Wait = spread(a.settings.minInterval)
+	case notCutOver(err):
+		a.failed(opCutover, err)
+	default:
+		a.result.Outcome = OutcomeUnknown
+		a.fails(problemOf(opCutover, err), err)
+		a.result.Wait = spread(a.settings.minInterval)
+	}
+}
+
+// request is the plan's, with the password.
+func (a *attempt) request() (livemigration.MigrationRequest, bool) {
+	request := a.record.Plan.Request
+	if !a.record.Plan.needsPassword() {
+		return request, true
+	}
+	password, err := a.password()
+	if err != nil {
+		a.fails(Problem{Kind: ProblemNeedsAttention, Operation: "WithPassword", Text: "there is no password for the source user: " + clean(err.Error())}, nil)
+		return request, false
+	}
+	request.Source.Password = password
+	return request, a.intentHolds()
+}
+
+func (a *attempt) password() (livemigration.Secret, error) {
+	if a.settings.password == nil {
+		return "", errors.New("WithPassword is not given")
+	}
+	password, err := ask(a.ctx, func(ctx context.Context) (livemigration.Secret, error) {
+		return a.settings.password(ctx, a.record.Plan.clone())
+	})
+	if err == nil && password == "" {
+		err = errors.New("the function of WithPassword returned an empty one")
+	}
+	return password, err
+}
+
+// failed is a request that certainly changed nothing.
+func (a *attempt) failed(operation string, err error) {
+	if rejected(err) {
+		a.result.Outcome = OutcomeRejected
+	}
+	a.fails(problemOf(operation, err), err)
+}
+
+// lookFailed is a look that failed. Whatever the response was, it says nothing about the job.
+func (a *attempt) lookFailed(operation string, err error) {
+	a.fails(problemOf(operation, err), err)
+}
+
+// problemOf puts a failure into data and words.
+func problemOf(operation string, err error) Problem {
+	p := Problem{Kind: ProblemRetrying, Operation: operation}
+	var api *livemigration.APIError
+	if errors.As(err, &api) {
+		p.Status, p.Code, p.Kind = api.StatusCode, api.Code, kindOf(api.StatusCode)
+		p.Text = joinText(operation+" failed with "+statusText(api.StatusCode, api.Code), clean(apiDetail(api)))
+		return p
+	}
+	if errors.Is(err, livemigration.ErrInvalidRequest) || certificateError(err) {
+		p.Kind = ProblemNeedsAttention
+	}
+	text := strings.TrimPrefix(err.Error(), "livemigration: ")
+	p.Text = operation + " failed: " + clean(strings.TrimPrefix(text, operation+": "))
+	return p
+}
+
+func apiDetail(api *livemigration.APIError) string {
+	parts := make([]string, 0, 1+len(api.Fields))
+	if api.Detail != "" {
+		parts = append(parts, api.Detail)
+	}
+	for _, field := range api.Fields {
+		parts = append(parts, field.String())
+	}
+	return strings.Join(parts, "; ")
+}

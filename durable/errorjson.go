@@ -1,0 +1,116 @@
+package durable
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/livemigration/livemigration-go"
+)
+
+// sentinel is an error that programs compare with errors.Is. It marshals to JSON as its kind.
+type sentinel struct{ kind, text string }
+
+// Error is the text.
+func (e *sentinel) Error() string { return e.text }
+
+// MarshalJSON writes kind and message.
+func (e *sentinel) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wireError{Kind: e.kind, Message: e.text})
+}
+
+// recordError says with which record what failed, once.
+func recordError(what, name string, err error) error {
+	return &changeError{fmt.Sprintf("%s %q: ", what, name), err}
+}
+
+type changeError struct {
+	head string
+	err  error
+}
+
+// Error leaves out what the reason repeats.
+func (e *changeError) Error() string {
+	text := strings.TrimPrefix(e.err.Error(), "durable: ")
+	return "durable: " + e.head + strings.TrimPrefix(text, e.head)
+}
+
+// Unwrap returns the reason.
+func (e *changeError) Unwrap() error { return e.err }
+
+// MarshalJSON writes kind, message and records.
+func (e *IncompleteError) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wireError{Kind: "incomplete", Message: e.Error(), Records: summaries(e.Records)})
+}
+
+// MarshalJSON writes kind, message and records.
+func (e *UnsavedError) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wireError{Kind: "unsaved", Message: e.Error(), Records: summaries(e.Records)})
+}
+
+// wireError is the form in which the errors of this package marshal to JSON, as those of the client do.
+type wireError struct {
+	Kind    string    `json:"kind"`
+	Message string    `json:"message"`
+	Records []summary `json:"records,omitempty"`
+}
+
+// summary is a record in an error.
+type summary struct {
+	Name        string                    `json:"name"`
+	State       State                     `json:"state"`
+	MigrationID livemigration.MigrationID `json:"migration_id,omitempty"`
+	Problem     *Problem                  `json:"problem,omitempty"`
+}
+
+func summaries(records []Record) []summary {
+	all := make([]summary, len(records))
+	for i, r := range records {
+		all[i] = summary{r.Plan.Name, r.State, r.MigrationID, r.Problem}
+	}
+	return all
+}
+
+// manyErrors are several errors in one line.
+type manyErrors []error
+
+// joined is all errors that are not nil, as one.
+func joined(errs []error) error {
+	all := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	default:
+		return manyErrors(all)
+	}
+}
+
+// Error names the first twenty.
+func (e manyErrors) Error() string {
+	const most = 20
+	texts := make([]string, 0, most+1)
+	for _, err := range e[:min(len(e), most)] {
+		texts = append(texts, err.Error())
+	}
+	if more := len(e) - most; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns all of them.
+func (e manyErrors) Unwrap() []error { return e }
+
+// contextError is why a context has ended.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

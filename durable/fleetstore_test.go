@@ -1,0 +1,322 @@
+package durable
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+// Two runs work on one store at the same time, because its lock was lost and neither knows: no cluster is migrated twice.
+func TestTwoRunsCreateOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		const n = 200
+		w.store.free = true
+		w.store.onCall(func(op string, _ Record) error {
+			if op == "save" {
+				time.Sleep(10 * time.Millisecond)
+			}
+			return nil
+		})
+		for _, plan := range w.plans(n) {
+			w.put(t, plan, func(r *Record) { r.State = StateValidated })
+		}
+		w.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(time.Second), 1_000_000)
+		stops := make([]func() error, 2)
+		for i := range stops {
+			stops[i], _ = inBackground(t, w.fleet(t, WithLimit(n)), w.newClient(t))
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Hour)
+		for _, stop := range stops {
+			require.ErrorIs(t, stop(), context.Canceled)
+		}
+		assert.Len(t, w.Migrations(), n)
+		assert.Zero(t, w.states(t)[StateValidated])
+		noIDIsLost(t, w)
+	})
+}
+
+// noIDIsLost checks that the records name each job.
+func noIDIsLost(t *testing.T, w *world) {
+	t.Helper()
+	records, err := w.store.Memory.List(t.Context())
+	require.NoError(t, err)
+	named := make(map[livemigration.MigrationID]bool)
+	for _, r := range records {
+		named[r.MigrationID] = true
+		for _, id := range r.FormerMigrationIDs {
+			named[id] = true
+		}
+	}
+	for _, job := range w.Migrations() {
+		assert.True(t, named[job.ID], "job %s of %s is lost", job.ID, job.Destination.ClusterName)
+	}
+}
+
+// A run that loses its lock ends. What it has sent is stored, although another one has begun.
+func TestALostLockEndsTheRun(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		const n = 200
+		for _, plan := range w.plans(n) {
+			w.put(t, plan, func(r *Record) { r.State = StateValidated })
+		}
+		w.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(20*time.Second), 100)
+		lost := make(chan struct{})
+		w.store.free, w.store.lost = true, lost
+		_, first := inBackground(t, w.fleet(t, yes(), WithLimit(n)), w.client)
+		for len(w.Migrations()) < 60 {
+			time.Sleep(time.Second)
+		}
+		close(lost)
+		w.store.mu.Lock()
+		w.store.lost = nil
+		w.store.mu.Unlock()
+		_, second := inBackground(t, w.fleet(t, yes(), WithLimit(n)), w.newClient(t))
+		begun := time.Now()
+		err := <-first
+		require.ErrorIs(t, err, ErrLockLost)
+		require.NotErrorIs(t, err, context.Canceled)
+		assert.LessOrEqual(t, time.Since(begun), 31*time.Second)
+		require.NoError(t, <-second)
+		assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
+		assert.Len(t, w.Migrations(), n)
+	})
+}
+
+// An approval does not outlive its window: Atlas refuses the cutover with Retry-After until it has closed.
+func TestACutoverStaysInItsWindow(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plan("a"))
+		until := time.Date(2000, 1, 1, 1, 3, 0, 0, time.UTC) // a bubble begins at midnight
+		window, err := ParseWindow("00:30-01:03", time.UTC)
+		require.NoError(t, err)
+		w.Inject(livemigrationtest.Cutover, livemigrationtest.Status(429).WithRetryAfter(295*time.Second), 4)
+		stop, _ := inBackground(t, w.fleet(t, WithCutoverWindow(window), WithCutoverApproval(func(_ context.Context, r Record) (bool, error) {
+			return time.Now().Before(until), nil
+		})), w.client)
+		time.Sleep(20 * time.Hour)
+		require.ErrorIs(t, stop(), context.Canceled)
+		assert.Equal(t, StateReady, w.get(t, "a").State)
+		p := w.get(t, "a").Problem
+		require.NotNil(t, p)
+		assert.Equal(t, ProblemWaitingForWindow, p.Kind)
+		assert.Equal(t, 429, p.Status, "that the cutover was refused is not forgotten")
+		for _, r := range w.Recorded() {
+			if r.Operation == livemigrationtest.Cutover {
+				assert.True(t, r.Time.Before(until))
+			}
+		}
+		assert.Positive(t, w.sent(livemigrationtest.Cutover))
+	}, livemigrationtest.Timings{InitialSync: 50 * time.Minute})
+}
+
+// dirWorld is a fleet on a directory, in virtual time.
+func dirWorld(t *testing.T, test func(t *testing.T, w *world, path string, dir *Dir)) {
+	t.Helper()
+	inWorld(t, func(t *testing.T, w *world) {
+		path := t.TempDir()
+		dir, err := OpenDir(path)
+		require.NoError(t, err)
+		test(t, w, path, dir)
+	}, quick)
+}
+
+// One record is damaged, gone or unreadable while a fleet runs: the others are moved to their end, and it is in the errors.
+func TestOneBrokenRecord(t *testing.T) {
+	for name, breakFile := range map[string]func(path string) error{
+		"damaged": func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) },
+		"gone":    os.Remove,
+		"a directory": func(path string) error {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			return os.Mkdir(path, 0o700)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dirWorld(t, func(t *testing.T, w *world, path string, dir *Dir) {
+				fleet := fleetOn(t, dir, yes())
+				require.NoError(t, fleet.Add(t.Context(), w.plans(3)...))
+				_, ended := inBackground(t, fleet, w.client)
+				time.Sleep(4 * time.Minute)
+				require.Equal(t, StateReplicating, mustLoad(t, dir, "m-0001").State)
+				require.NoError(t, breakFile(filepath.Join(path, "m-0001.json")))
+				time.Sleep(35 * time.Second)
+				records, err := fleet.Records(t.Context())
+				require.ErrorContains(t, err, "m-0001")
+				require.Len(t, records, 3)
+				require.NotNil(t, records[1].Problem)
+				assert.Equal(t, ProblemNeedsAttention, records[1].Problem.Kind)
+				err = <-ended
+				require.ErrorContains(t, err, "m-0001")
+				var incomplete *IncompleteError
+				require.ErrorAs(t, err, &incomplete)
+				assert.Equal(t, w.jobs("m-0001")[0], incomplete.Records[0].MigrationID)
+				for _, name := range []string{"m-0000", "m-0002"} {
+					assert.Equal(t, StateComplete, mustLoad(t, dir, name).State)
+				}
+			})
+		})
+	}
+	t.Run("and repaired", func(t *testing.T) {
+		dirWorld(t, func(t *testing.T, w *world, path string, dir *Dir) {
+			fleet := fleetOn(t, dir, yes())
+			require.NoError(t, fleet.Add(t.Context(), w.plans(2)...))
+			_, ended := inBackground(t, fleet, w.client)
+			time.Sleep(4 * time.Minute)
+			file := filepath.Join(path, "m-0001.json")
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, os.Remove(file))
+			time.Sleep(10 * time.Second)
+			_, err = fleet.Records(t.Context())
+			require.ErrorContains(t, err, "m-0001")
+			require.NoError(t, os.WriteFile(file, text, 0o600))
+			require.NoError(t, <-ended)
+		})
+	})
+	t.Run("before the run begins", func(t *testing.T) {
+		dirWorld(t, func(t *testing.T, w *world, path string, dir *Dir) {
+			fleet := fleetOn(t, dir, yes())
+			require.NoError(t, fleet.Add(t.Context(), w.plans(2)...))
+			require.NoError(t, os.WriteFile(filepath.Join(path, "m-0001.json"), []byte("{"), 0o600))
+			require.ErrorContains(t, fleet.Run(t.Context(), w.client), "m-0001")
+			assert.Equal(t, StateComplete, mustLoad(t, dir, "m-0000").State)
+			require.ErrorContains(t, fleet.Add(t.Context(), w.plan("new")), "m-0001", "its clusters are unknown")
+		})
+	})
+}
+
+// One record cannot be stored, while others can: it stops alone.
+func TestOneRecordThatCannotBeStored(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plans(12)...)
+		w.store.onCall(func(op string, r Record) error {
+			if op == "save" && r.Plan.Name == "m-0001" && r.State != StatePlanned {
+				return errDisk
+			}
+			return nil
+		})
+		begun := time.Now()
+		err := w.fleet(t, yes(), WithLimit(2)).Run(t.Context(), w.client)
+		require.ErrorIs(t, err, errDisk)
+		assert.ErrorContains(t, err, "m-0001")
+		assert.Equal(t, map[State]int{StateComplete: 11, StatePlanned: 1}, w.states(t))
+		assert.Less(t, time.Since(begun), 3*time.Hour)
+	}, quick)
+}
+
+// The lock file of a run is removed: it ends.
+func TestARemovedLockFileEndsTheRun(t *testing.T) {
+	dirWorld(t, func(t *testing.T, w *world, path string, dir *Dir) {
+		fleet := fleetOn(t, dir)
+		require.NoError(t, fleet.Add(t.Context(), w.plan("a")))
+		_, ended := inBackground(t, fleet, w.client)
+		time.Sleep(time.Minute)
+		locks, err := filepath.Glob(filepath.Join(path, ".run*"))
+		require.NoError(t, err)
+		require.Len(t, locks, 1)
+		text, err := os.ReadFile(locks[0])
+		require.NoError(t, err)
+		assert.Contains(t, strings.ToLower(string(text)), "do not delete")
+		require.NoError(t, os.Remove(locks[0]))
+		begun := time.Now()
+		require.ErrorIs(t, <-ended, ErrLockLost)
+		assert.LessOrEqual(t, time.Since(begun), 3*time.Second)
+	})
+}
+
+// A disk that takes 100 ms for each save, one after the other, and 200 records that start at once: no save fails.
+func TestASlowDisk(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		const n = 200
+		w.add(t, w.plans(n)...)
+		disk := make(chan struct{}, 1)
+		w.store.onCall(func(op string, _ Record) error {
+			if op == "save" {
+				disk <- struct{}{}
+				defer func() { <-disk }()
+				time.Sleep(100 * time.Millisecond)
+			}
+			return nil
+		})
+		fleet := w.fleet(t, yes(), WithLimit(n))
+		_, ended := inBackground(t, fleet, w.client)
+		for range 30 {
+			time.Sleep(10 * time.Second)
+			records, err := fleet.Records(t.Context())
+			require.NoError(t, err)
+			for _, r := range records {
+				require.False(t, r.Problem.failing(), r)
+			}
+		}
+		require.NoError(t, <-ended)
+		assert.Len(t, w.Validations(), n)
+		assert.Len(t, w.Migrations(), n)
+	}, quick)
+}
+
+// A poll that was answered before a person's change does not take it back.
+func TestAnOlderRecordReplacesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plan("a"))
+		stop, _ := inBackground(t, w.fleet(t), w.client)
+		time.Sleep(10 * time.Minute)
+		w.Inject(livemigrationtest.GetMigration, livemigrationtest.SlowBody(20*time.Second), 1000)
+		for i := range 20 {
+			person := fmt.Sprint("person ", i)
+			require.NoError(t, w.fleet(t).Approve(t.Context(), "a", GateCutover, person, time.Time{}))
+			time.Sleep(time.Duration(i) * 7 * time.Second)
+			require.Len(t, w.get(t, "a").Approved, 1)
+			assert.Equal(t, person, w.get(t, "a").Approved[0].By)
+		}
+		require.ErrorIs(t, stop(), context.Canceled)
+	})
+}
+
+// Approvals that people store beside the writes of a run are never lost.
+func TestApprovalsAreNeverLost(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		const n = 40
+		w.add(t, w.plans(n)...)
+		_, ended := inBackground(t, w.fleet(t, WithLimit(n)), w.client)
+		var people sync.WaitGroup
+		for i := range n {
+			people.Go(func() {
+				time.Sleep(time.Duration(i) * 11 * time.Second)
+				assert.NoError(t, w.fleet(t).Approve(t.Context(), fmt.Sprintf("m-%04d", i), GateCutover, "kim", time.Time{}))
+			})
+		}
+		people.Wait()
+		require.NoError(t, <-ended)
+		assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
+	}, quick)
+}
+
+// A service that ends leaves no goroutine behind.
+func TestAFleetThatEndsLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // a goroutine that is left fails the test
+		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
+		defer server.Close()
+		client, err := server.NewClient()
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- fleetOn(t, NewMemory()).Serve(ctx, client) }()
+		time.Sleep(time.Minute)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}

@@ -1,0 +1,214 @@
+package durable
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// due is since when an entry is due, or from when on. What is due in more than an hour is due: the clock was set.
+func (e *entry) due(now time.Time) time.Time {
+	if e.now || e.record.NextCheckAt.Sub(now) > longestWait {
+		return time.Time{}
+	}
+	return e.record.NextCheckAt
+}
+
+// ready reports whether an entry may be acted on.
+func (e *entry) ready(now time.Time) bool {
+	if e.busy || e.lost && e.owed == nil || now.Before(e.retryAt) {
+		return false
+	}
+	return e.unsettled() || !e.due(now).After(now)
+}
+
+// unsettled reports whether the store has to learn how an action ended before anything else is done.
+func (e *entry) unsettled() bool { return e.owed != nil || e.record.Begun != nil }
+
+// candidate is an entry, and the action that it would begin.
+type candidate struct {
+	entry  *entry
+	action Action
+}
+
+// pick starts what is due: what must be settled, then cutovers, creations and validations by name, where resources and
+// limit allow, then polls, the longest due first. It reports whether nothing is left to do.
+func (r *run) pick(ctx context.Context) (finished bool) {
+	if ctx.Err() != nil {
+		return false
+	}
+	now := time.Now()
+	var candidates []candidate
+	r.polls = r.polls[:0]
+	for _, e := range r.order {
+		if !e.ready(now) {
+			continue
+		}
+		if e.unsettled() {
+			r.start(ctx, e, ActionNone)
+			continue
+		}
+		switch action := e.record.Next(now); {
+		case action.Changes():
+			candidates = append(candidates, candidate{e, action})
+		case action != ActionNone:
+			r.polls = append(r.polls, e)
+		}
+	}
+	order := map[Action]int{ActionCutover: 0, ActionCreate: 1, ActionValidate: 2}
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return order[a.action] - order[b.action] })
+	holders := r.startChanges(ctx, candidates, now)
+	slices.SortStableFunc(r.polls, func(a, b *entry) int { return a.due(now).Compare(b.due(now)) })
+	r.startPolls(ctx)
+	return r.finished(holders, now)
+}
+
+// startChanges starts candidates where resources and limit allow, and returns who has which resource. While the store cannot
+// save, one of them tries whether it can again: nothing is sent before its intent is stored.
+func (r *run) startChanges(ctx context.Context, candidates []candidate, now time.Time) (holders map[string]*entry) {
+	holders, inProgress := r.holders(now)
+	for _, c := range candidates {
+		var needs []string
+		if c.action != ActionCutover {
+			if inProgress >= r.settings.limit {
+				break // cutovers come first
+			}
+			if needs = c.entry.record.Plan.needs(c.action); !free(needs, c.entry, holders) {
+				continue
+			}
+			inProgress++
+		}
+		if !r.start(ctx, c.entry, c.action) {
+			break
+		}
+		for _, name := range needs {
+			holders[name] = c.entry
+		}
+		if r.saveFails {
+			break
+		}
+	}
+	return holders
+}
+
+func free(names []string, e *entry, holders map[string]*entry) bool {
+	for _, name := range names {
+		if holder := holders[name]; holder != nil && holder != e {
+			return false
+		}
+	}
+	return true
+}
+
+// holders says who has which resource, and how many migrations are in progress, as WithLimit counts them.
+func (r *run) holders(now time.Time) (holders map[string]*entry, inProgress int) {
+	holders = make(map[string]*entry)
+	for _, e := range r.order {
+		held := e.held
+		if e.busy && len(held) == 0 {
+			held = e.record.Plan.needs(e.doing)
+		}
+		for _, name := range held {
+			holders[name] = e
+		}
+		if len(held) > 0 && e.counts(now) && !r.stopped(e, now) {
+			inProgress++
+		}
+	}
+	return holders, inProgress
+}
+
+// counts reports whether an entry that has resources counts to the limit. One that waits for an approval does so until its next
+// poll, which may find that it waits no longer.
+func (e *entry) counts(now time.Time) bool {
+	switch e.record.State {
+	case StateComplete, StateUnclear:
+		return false
+	case StateReady:
+		waits := e.record.Problem != nil && e.record.Problem.Kind == ProblemWaitingForApproval
+		return !waits || !e.due(now).After(now)
+	default:
+		return true
+	}
+}
+
+// startPolls starts polls that are due while there is room for them.
+func (r *run) startPolls(ctx context.Context) {
+	now := time.Now()
+	for len(r.polls) > 0 && r.polling < poolPoll && r.busy < poolSize && ctx.Err() == nil {
+		e := r.polls[0]
+		r.polls = r.polls[1:]
+		if !e.ready(now) || e.unsettled() {
+			continue
+		}
+		if action := e.record.Next(now); action != ActionNone && !action.Changes() {
+			r.start(ctx, e, action)
+		}
+	}
+}
+
+// start does an action of an entry in a goroutine. It reports whether there was room for it. Without an action it settles how
+// the last one ended.
+func (r *run) start(ctx context.Context, e *entry, action Action) bool {
+	if r.busy >= poolSize {
+		return false
+	}
+	e.busy, e.doing = true, action
+	r.busy++
+	if action != ActionNone && !action.Changes() {
+		r.polling++
+	}
+	record, owed, lagDue := e.record, e.owed, time.Since(e.savedAt) >= lagInterval
+	go func() {
+		var done result
+		switch {
+		case owed != nil:
+			done = r.keep(owed.record, owed.result, false)
+		case action == ActionNone:
+			done = r.conclude(record)
+		default:
+			done = r.step(ctx, record, action, lagDue)
+		}
+		done.entry = e
+		r.results <- done
+	}()
+	return true
+}
+
+// settle takes what an action has made of a record.
+func (r *run) settle(done result) {
+	e, now := done.entry, time.Now()
+	e.busy = false
+	r.busy--
+	if e.doing != ActionNone && !e.doing.Changes() {
+		r.polling--
+	}
+	e.now = false
+	r.mu.Lock()
+	e.owed = done.owed
+	e.set(done.record)
+	if done.stored || done.err != nil {
+		r.noteStore(e, done.err, now)
+	}
+	r.mu.Unlock()
+	if done.saved {
+		e.savedAt, r.savedAt, r.saveFails = now, now, false
+	}
+	if done.err != nil {
+		r.saveFails = true
+		e.retryAt = now.Add(storeRetry)
+	}
+	r.tell(e, now)
+}
+
+// noteStore notes that the store failed for an entry, or no longer does.
+func (r *run) noteStore(e *entry, err error, now time.Time) {
+	switch {
+	case err == nil:
+		e.err, e.failing, e.lost = nil, time.Time{}, false
+	case e.err == nil:
+		e.err, e.failing = err, now
+	default:
+		e.err = err
+	}
+}

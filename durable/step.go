@@ -1,0 +1,117 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// lagInterval is how often a new lag is stored.
+	lagInterval = 5 * time.Minute
+	// storeRetry is the time between two attempts to store a record.
+	storeRetry = 2 * time.Second
+)
+
+// result is what an action has made of a record.
+type result struct {
+	entry  *entry
+	record Record
+	stored bool // the record is as the store has it
+	saved  bool // by this action
+	owed   *owed
+	err    error // of the store
+}
+
+// step does one action of a record: begin, save, do, apply, save.
+func (r *run) step(ctx context.Context, record Record, action Action, lagDue bool) result {
+	begun := record.Begin(action, r.by, time.Now())
+	if begun.Begun == nil { // the time for it has passed
+		return result{record: record}
+	}
+	if !action.Changes() {
+		return r.keep(record, r.driver.Do(ctx, begun), lagDue)
+	}
+	stored, mine, err := r.saveIntent(record, begun)
+	if !mine {
+		return result{record: stored, stored: err == nil, err: err}
+	}
+	return r.keep(stored, r.driver.Do(ctx, stored), false)
+}
+
+// saveIntent stores an intent. It is mine when the store contains it: a save that failed may have been carried out all the
+// same. Else record is what is stored by now, as far as that is known.
+func (r *run) saveIntent(record, begun Record) (stored Record, mine bool, err error) {
+	stored, err = r.store.Save(r.saving, begun)
+	if err == nil {
+		return stored, true, nil
+	}
+	loaded, loadErr := r.store.Load(r.saving, record.Plan.Name)
+	switch {
+	case loadErr != nil:
+		return record, false, errors.Join(err, loadErr)
+	case loaded.Begun != nil && loaded.Begun.Equal(*begun.Begun):
+		return loaded, true, nil
+	case errors.Is(err, ErrStale):
+		return loaded, false, nil
+	default:
+		return loaded, false, err
+	}
+}
+
+// keep applies a result to a record as it is stored by now, and stores what is news, or a new lag when it is due. What came
+// of an action that changes something stays owed until it is stored. A poll is done again.
+func (r *run) keep(record Record, res Result, lagDue bool) result {
+	base := record
+	for tries := 1; ; tries++ {
+		applied := base.Apply(res, time.Now())
+		if !applied.News(base) && !(lagDue && newLag(applied, base)) {
+			return result{record: applied}
+		}
+		saved, err := r.store.Save(r.saving, applied)
+		if err == nil {
+			return result{record: saved, stored: true, saved: true}
+		}
+		if errors.Is(err, ErrStale) && tries < mostStale {
+			var loaded Record
+			if loaded, err = r.store.Load(r.saving, record.Plan.Name); err == nil {
+				base = loaded
+				continue
+			}
+		}
+		if res.Intent.Action.Changes() {
+			return result{record: applied, owed: &owed{record, res}, err: err}
+		}
+		return result{record: record, err: err}
+	}
+}
+
+func newLag(a, b Record) bool {
+	if a.Migration == nil || a.Migration.LagTimeSeconds == nil {
+		return false
+	}
+	return b.Migration == nil || b.Migration.LagTimeSeconds == nil || *a.Migration.LagTimeSeconds != *b.Migration.LagTimeSeconds
+}
+
+// conclude stores what becomes of a record whose action had begun and is not in progress in this run. It was begun by another
+// run, or its intent was stored by a save that seemed to fail: then it was not sent.
+func (r *run) conclude(record Record) result {
+	after := record.Recover(time.Now())
+	if intent := *record.Begun; intent.By == r.by {
+		after = record.Apply(Result{
+			Intent: intent, State: record.State, ValidationID: record.ValidationID, MigrationID: record.MigrationID,
+			Outcome: OutcomeNotDone,
+		}, time.Now())
+	}
+	saved, err := r.store.Save(r.saving, after)
+	if err == nil {
+		return result{record: saved, stored: true, saved: true}
+	}
+	if errors.Is(err, ErrStale) {
+		var loaded Record
+		if loaded, err = r.store.Load(r.saving, record.Plan.Name); err == nil {
+			return result{record: loaded, stored: true}
+		}
+	}
+	return result{record: record, err: err}
+}
