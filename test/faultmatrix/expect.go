@@ -19,6 +19,7 @@ func Expect(c Cell) Expectation {
 		return e
 	default:
 		f.effect, f.result = x.effect, x.result
+		f.beforehand = f.beforehand || f.spoil != nil && x.effect == outcomeLost // its credentials do not hold
 	}
 	e := f.expect(c.Operation, c.Strikes)
 	e.exception = x

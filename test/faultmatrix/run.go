@@ -153,12 +153,6 @@ func (c Cell) run(ctx context.Context, v venue) *report {
 			return r
 		}
 	}
-	if c.Fault.shifted {
-		if err := s.shift(ctx); err != nil {
-			r.problem("shift: %v", err)
-			return r
-		}
-	}
 	s.ResetRequests()
 	if !way.arm(c, s, v) {
 		r.problem("the client has not noticed that its idle connection was closed")
@@ -192,9 +186,6 @@ func (c Cell) serverOptions(v venue) []lmtest.Option {
 	if c.Operation.onSource() {
 		opts = append(opts, lmtest.WithAutoConnect(false))
 	}
-	if c.Fault.nodes {
-		opts = append(opts, lmtest.WithNodes(2))
-	}
 	switch {
 	case v.inProcess:
 		opts = append(opts, lmtest.WithInProcess())
@@ -214,7 +205,7 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 	ctx, ended, cancel := c.context(ctx, v)
 	defer cancel()
 	var response lm.Response
-	opts := []lm.CallOption{lm.CaptureResponse(&response)}
+	opts := []lm.CallOption{lm.CaptureResponse(&response), lm.WithGrace(0)} // a grace is tested elsewhere
 	if c.Fault.envelope {
 		opts = append(opts, lm.WithEnvelope())
 	}
@@ -282,7 +273,7 @@ func (c Cell) clientOptions(way *way, v venue) []lm.Option {
 		lm.WithBaseURL(way.url), lm.WithHTTPClient(&http.Client{Transport: way.client(v)}), lm.WithRetryPolicy(c.policy(v)),
 	}
 	if c.Fault.impatient {
-		opts = append(opts, lm.WithTimeout(v.attempt))
+		opts = append(opts, lm.WithAttemptTimeout(v.attempt))
 	}
 	return opts
 }
