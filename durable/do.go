@@ -182,7 +182,7 @@ func (a *attempt) request() (livemigration.MigrationRequest, bool) {
 		return request, false
 	}
 	request.Source.Password = password
-	return request, a.intentHolds()
+	return request, true
 }
 
 func (a *attempt) password() (livemigration.Secret, error) {
