@@ -54,7 +54,7 @@ func putIn(t *testing.T, store Store, plan Plan, state State, changes ...func(*R
 	require.NoError(t, err)
 }
 
-func TestAdd(t *testing.T) {
+func TestFleetAdd(t *testing.T) {
 	destination := func(name string) func(*Plan) { return func(p *Plan) { p.Request.Destination.ClusterName = name } }
 	source := func(p *Plan) {
 		p.Request.Source.ClusterName, p.Request.Source.ProjectID = "FROM-a", somePlan("a").Request.Source.ProjectID
@@ -108,7 +108,7 @@ func mustLoad(t *testing.T, store Store, name string) Record {
 	return r
 }
 
-func TestApproveAndRevoke(t *testing.T) {
+func TestFleetApproveAndRevoke(t *testing.T) {
 	store := storeWith(t, somePlan("a"), StateReplicating)
 	fleet := fleetOn(t, store)
 	until := time.Now().Add(time.Hour)
@@ -169,7 +169,7 @@ func TestRevokeWhileTheCutoverBegins(t *testing.T) {
 	}
 }
 
-func TestAdopt(t *testing.T) {
+func TestFleetAdopt(t *testing.T) {
 	store := storeWith(t, somePlan("a"), StateUnclear)
 	putIn(t, store, somePlan("b"), StateReplicating, func(r *Record) { r.MigrationID = jobA })
 	fleet := fleetOn(t, store)
@@ -215,7 +215,7 @@ func TestReplaceNeedsItsClusters(t *testing.T) {
 	require.NoError(t, fleet.Replace(t.Context(), somePlan("a", to("elsewhere"), drop)), "its own clusters are free")
 }
 
-func TestRemove(t *testing.T) {
+func TestFleetRemove(t *testing.T) {
 	begun := func(r *Record) { r.Begun = &Intent{Action: ActionCreate, At: time.Now(), Number: 1, By: "x"} }
 	former := func(r *Record) { r.FormerMigrationIDs = []livemigration.MigrationID{jobA} }
 	for name, c := range map[string]struct {
