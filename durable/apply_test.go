@@ -147,7 +147,7 @@ func TestApplyLook(t *testing.T) {
 		"ready, and the function agrees": {recordIn(StateReady), job(true), func(r *Result) { r.ApprovedUntil = t1.Add(time.Minute) }, StateReady, "", ""},
 		"accepted, and finishes":         {recordIn(StateFinishing), job(false), nil, StateFinishing, "", ""},
 		"accepted, and looks ready":      {recordIn(StateFinishing).with(func(r *Record) { r.CutoverAt = t1.Add(-15*time.Minute + 1) }), job(true), nil, StateFinishing, "", ""},
-		"accepted 15 minutes ago":        {recordIn(StateFinishing).with(func(r *Record) { r.CutoverAt = t1.Add(-15 * time.Minute) }), job(true), nil, StateFinishing, ProblemNeedsAttention, "still looks ready"},
+		"accepted 15 minutes ago":        {recordIn(StateFinishing).with(func(r *Record) { r.CutoverAt = t1.Add(-15 * time.Minute) }), job(true), nil, StateFinishing, ProblemNeedsAttention, "still is ready"},
 		"unclear for a minute":           {unclear, job(true), nil, StateReady, "", ""},
 		"unclear for less than a minute": {unclear.with(func(r *Record) { r.Unclear.At = t1.Add(-time.Minute + 1) }), job(true), nil, StateFinishing, "", ""},
 		"unclear, and it finishes":       {unclear, job(false), nil, StateFinishing, "", ""},

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -53,36 +52,11 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	record := Record(read.plainRecord)
-	record.stampAll()
 	if err := record.Validate(); err != nil {
 		return err
 	}
 	*r = record
 	return nil
-}
-
-// stampAll makes times comparable that were edited by hand, in other time zones.
-func (r *Record) stampAll() {
-	times := []*time.Time{
-		&r.SeenAt, &r.PlannedAt, &r.StartedAt, &r.ReadyAt, &r.CutoverAt, &r.EndedAt, &r.NextCheckAt, &r.UpdatedAt,
-	}
-	for _, intent := range []*Intent{r.Begun, r.Unclear} {
-		if intent != nil {
-			times = append(times, &intent.At)
-		}
-	}
-	if r.Problem != nil {
-		times = append(times, &r.Problem.Since)
-	}
-	for i := range r.Approved {
-		times = append(times, &r.Approved[i].At, &r.Approved[i].Until)
-	}
-	for i := range r.Events {
-		times = append(times, &r.Events[i].Time)
-	}
-	for _, t := range times {
-		*t = stamp(*t)
-	}
 }
 
 // Validate reports what makes a record unfit to be stored: a malformed name, a password, an unknown state, gate or kind, an
