@@ -26,9 +26,10 @@ import (
 func TestARetryAfterAboveTheLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		start, failing := time.Now(), true
+		start := time.Now()
+		var repaired atomic.Bool
 		client := answering(t, func(w http.ResponseWriter, _ *http.Request) {
-			if failing {
+			if !repaired.Load() {
 				atlasError(w, 503, "X", "Retry-After", "86400")
 				return
 			}
@@ -45,7 +46,7 @@ func TestARetryAfterAboveTheLimit(t *testing.T) {
 		require.ErrorAs(t, err, &late)
 		assert.InDelta(t, 5*time.Minute, late.Wait, float64(time.Second))
 
-		time.AfterFunc(7*time.Minute, func() { failing = false })
+		time.AfterFunc(7*time.Minute, func() { repaired.Store(true) })
 		_, err = client.Migrations.WaitComplete(t.Context(), projectID, jobID)
 		require.NoError(t, err)
 		assert.Less(t, time.Since(start), 16*time.Minute, "the scope is held for no longer than MaxRetryAfter")

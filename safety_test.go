@@ -83,30 +83,6 @@ func TestACreateRequestIsNotRepeatedOverHTTP2(t *testing.T) {
 	}
 }
 
-// Digest's challenge and the request go over one connection of their own.
-func TestAChangeWithDigestHasItsOwnConnection(t *testing.T) {
-	t.Parallel()
-	const challenge = `Digest realm="MMS Public API", domain="", nonce="SlgYP7Tv3FS/BuCj/x4WQRIV1bNKdpJg", algorithm=MD5, qop="auth", stale=false`
-	srv := newRawServer(t, nil, func(c *rawConn, stream uint32, n int) {
-		switch n {
-		case 1:
-			c.respond(stream, "401", []byte("{}"), "www-authenticate", challenge)
-		default:
-			c.reset(stream, refusedStream)
-		}
-	})
-	transport := h2Transports(srv.client)["TLS settings"]
-	for what, create := range creations(t, livemigration.APIKey("public", "private-key"), srv.url, transport) {
-		for range 2 {
-			requests, connections := srv.requests.Load(), srv.connections.Load()
-			err := create(t.Context())
-			assert.True(t, livemigration.MayHaveCreated(err), "%s: %v", what, err)
-			assert.Equal(t, requests+2, srv.requests.Load(), what)
-			assert.Equal(t, connections+1, srv.connections.Load(), what)
-		}
-	}
-}
-
 // sendsOnce makes each create request. Its outcome is unknown, and it costs a number of requests.
 func sendsOnce(t *testing.T, requests *atomic.Int32, number int32, creates map[string]func(context.Context) error) {
 	t.Helper()
@@ -244,7 +220,7 @@ func TestASwitchOfProtocolsEndsACall(t *testing.T) {
 				livemigration.WithHTTPClient(&http.Client{Transport: transport}))
 			require.NoError(t, err)
 			_, err = client.Migrations.Get(t.Context(), projectID, jobID)
-			require.ErrorContains(t, err, "101")
+			require.ErrorContains(t, err, "101 Switching Protocols (after 4 attempts)")
 			_, err = client.Migrations.WaitComplete(t.Context(), projectID, jobID, livemigration.WithMaxOutage(0))
 			require.ErrorContains(t, err, "101")
 			for what, create := range creations(t, credentials, srv.URL, transport) {

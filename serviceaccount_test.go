@@ -86,7 +86,8 @@ func TestWrongServiceAccounts(t *testing.T) {
 
 	member := newClient(t, srv.ServiceAccountCredentialsFor(livemigrationtest.OrgMember), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
 	_, err = member.AvailableProjects.List(t.Context(), srv.OrgID())
-	require.ErrorIs(t, err, livemigration.ErrForbidden)
+	require.ErrorIs(t, err, livemigration.ErrUnauthorized)
+	require.ErrorContains(t, err, "role")
 }
 
 // A request for a token is retried for every operation, because the operation itself has not been sent.

@@ -220,8 +220,8 @@ func TestRolesAndKeys(t *testing.T) {
 		read, list  error
 	}{
 		"owner":       {a.CredentialsFor(livemigrationtest.OrgOwner), nil, nil},
-		"member":      {a.CredentialsFor(livemigrationtest.OrgMember), nil, livemigration.ErrForbidden},
-		"no role":     {a.CredentialsFor(livemigrationtest.NoRole), livemigration.ErrForbidden, livemigration.ErrForbidden},
+		"member":      {a.CredentialsFor(livemigrationtest.OrgMember), nil, livemigration.ErrUnauthorized},
+		"no role":     {a.CredentialsFor(livemigrationtest.NoRole), livemigration.ErrUnauthorized, livemigration.ErrUnauthorized},
 		"wrong keys":  {livemigration.APIKey("public", "private"), livemigration.ErrUnauthorized, livemigration.ErrUnauthorized},
 		"open to all": {bearer("made-up"), livemigration.ErrUnauthorized, livemigration.ErrUnauthorized},
 	} {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -127,17 +128,20 @@ func TestWhatAtlasSaysOfItselfIsRetried(t *testing.T) {
 	for name, tc := range map[string]struct {
 		respond func(http.ResponseWriter)
 		retried bool
+		after   time.Duration
 	}{
-		"503 with Retry-After":              {func(w http.ResponseWriter) { atlasError(w, 503, "X", "Retry-After", "1.5") }, true},
-		"503 of another status":             {func(w http.ResponseWriter) { http.Error(w, `{"error":500,"errorCode":"X"}`, 503) }, false},
-		"503 without Retry-After":           {func(w http.ResponseWriter) { atlasError(w, 503, "X") }, false},
-		"405 while Atlas is being upgraded": {func(w http.ResponseWriter) { atlasError(w, 405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES") }, true},
-		"405 with another code":             {func(w http.ResponseWriter) { atlasError(w, 405, "X") }, false},
+		"503 with Retry-After": {func(w http.ResponseWriter) { atlasError(w, 503, "X", "Retry-After", "1.5") }, true, 3 * time.Second / 2},
+		"503 of another status": {func(w http.ResponseWriter) {
+			http.Error(w, `{"error":500,"errorCode":"X"}`, http.StatusServiceUnavailable)
+		}, false, 0},
+		"503 without Retry-After":           {func(w http.ResponseWriter) { atlasError(w, 503, "X") }, false, 0},
+		"405 while Atlas is being upgraded": {func(w http.ResponseWriter) { atlasError(w, 405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES") }, true, 0},
+		"405 with another code":             {func(w http.ResponseWriter) { atlasError(w, 405, "X") }, false, 0},
 		"429 of a gateway, RateLimit-Limit 0": {func(w http.ResponseWriter) {
 			w.Header().Set("RateLimit-Limit", "0")
 			w.Header().Set("RateLimit-Remaining", "0")
-			http.Error(w, "<p>slow down</p>", 429)
-		}, true},
+			http.Error(w, "<p>slow down</p>", http.StatusTooManyRequests)
+		}, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,10 +153,12 @@ func TestWhatAtlasSaysOfItselfIsRetried(t *testing.T) {
 						return
 					}
 					_, _ = io.WriteString(w, workingBody)
-				})
+				}, livemigration.WithoutPacing())
+				start := time.Now()
 				_, err := client.Migrations.Create(t.Context(), projectID, request())
 				if tc.retried {
 					require.NoError(t, err)
+					assert.GreaterOrEqual(t, time.Since(start), tc.after)
 					assert.Equal(t, 2, requests)
 					return
 				}

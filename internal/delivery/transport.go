@@ -71,7 +71,7 @@ func (t *Transport) send(req *http.Request, s *State, base http.RoundTripper, w 
 	if w.authenticated && !standard {
 		s.handed.Store(true)
 	}
-	resp, err := base.RoundTrip(w.prepare(req, standard))
+	resp, err := base.RoundTrip(w.prepare(req, standard, clone))
 	looked, connections, ended := w.result()
 	if looked && !clone {
 		t.looks.Store(true)
@@ -125,7 +125,7 @@ func nameProxy(req *http.Request, base http.RoundTripper, err error) error {
 // prepare returns the request as the transport gets it. Without GetBody net/http cannot send a body twice, and without the
 // headers that call a request idempotent it has no reason to. Another transport may share the hooks with its own requests,
 // so it gets none.
-func (w *watch) prepare(req *http.Request, standard bool) *http.Request {
+func (w *watch) prepare(req *http.Request, standard, clone bool) *http.Request {
 	ctx := req.Context()
 	if standard {
 		w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn}
@@ -136,7 +136,7 @@ func (w *watch) prepare(req *http.Request, standard bool) *http.Request {
 	if !w.state.Change {
 		return req
 	}
-	req.Close = w.authenticated // its connection ends with it
+	req.Close = clone && w.authenticated // its own connection ends with it
 	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if _, has := req.Header[name]; has {
 			req.Header = req.Header.Clone()
@@ -208,10 +208,10 @@ func (t *Transport) askProxy(req *http.Request, s *State, clone bool) error {
 // flight stay where they are.
 func (t *Transport) Leave(s *State) {
 	s.mu.Lock()
-	shared := s.shared
+	shared, own := s.shared, s.own
 	s.mu.Unlock()
 	switch {
-	case s.Change: // its connection has ended
+	case own != nil: // its connection has ended
 	case shared != nil:
 		if t.pool.CompareAndSwap(shared, copyOfPool(shared)) {
 			shared.CloseIdleConnections()
