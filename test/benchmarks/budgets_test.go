@@ -45,9 +45,11 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	records := parseRecords("cpu: x\nBenchmarkFleet/memory-2 1 853273960 ns/op 10.70 heap-MB 0.3243 s-to-add 0.09371 s-to-first-poll\n" +
+		"BenchmarkFleet/directory-2 1 7767334572 ns/op 12.34 heap-MB 3.279 s-to-add 2.492 s-to-first-poll\nPASS\n")
 	for i := range budgets {
 		b := &budgets[i]
-		report := Report{calls, Sizes{peerOurs: {10, 7}, programRequired: {9.5, 6.5}}, 90, 65}
+		report := Report{calls, Sizes{peerOurs: {10, 7}, programRequired: {9.5, 6.5}}, 90, 65, records}
 		if got := b.measured(report); math.IsNaN(got) || got <= 0 || got > 100*b.limit {
 			t.Errorf("%s: %v", b.what, got)
 		}
