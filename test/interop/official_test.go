@@ -208,7 +208,8 @@ func TestSameRequests(t *testing.T) {
 			assert.Equal(t, arrived[1].Body.Reveal(), arrived[0].Body.Reveal(), "sent to any server that asks for credentials")
 			assert.Empty(t, arrived[2].Body.Reveal())
 			their, our := arrived[1], arrived[3]
-			assert.Equal(t, their.Method+" "+their.Host+their.Path+"?"+their.Query.Encode(), our.Method+" "+our.Host+our.Path+"?"+our.Query.Encode())
+			assert.Equal(t, their.Method+" "+their.Host+their.Path, our.Method+" "+our.Host+our.Path)
+			assert.Equal(t, their.Query, our.Query)
 			assert.JSONEq(t, their.Body.Reveal(), strings.Replace(our.Body.Reveal(), `,"hostnameSchemaType":"PUBLIC"`, "", 1))
 			for _, header := range []http.Header{their.Header, our.Header} {
 				assert.NotEmpty(t, header.Get("User-Agent"))
