@@ -203,12 +203,13 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 // end returns the error of the call.
 func (c *call) end() error {
 	f, e := &c.failure, c.endpoint
+	if f.err == nil {
+		return nil
+	}
 	var api *APIError
 	var paced *PacingError
 	isAPI, isPaced := errors.As(f.err, &api), errors.As(f.err, &paced)
 	switch {
-	case f.err == nil:
-		return nil
 	case c.waiting: // the context ended before the next attempt
 		c.before = f.err
 		return c.interrupted()

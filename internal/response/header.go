@@ -19,6 +19,9 @@ func Limits(h http.Header) (limit, remaining int) {
 }
 
 func count(value string) int {
+	if value == "" {
+		return -1
+	}
 	if n, err := strconv.Atoi(strings.TrimSpace(value)); err == nil && n >= 0 {
 		return n
 	}
