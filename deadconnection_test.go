@@ -119,7 +119,7 @@ func TestADeadConnectionIsLeft(t *testing.T) {
 				before := r.accepts.Load()
 				r.kill()
 				require.NoError(t, call())
-				if i == 2 {
+				if i == 2 && !tc.hidden {
 					assert.Equal(t, 1, resp.Attempts, "a change has its own connection")
 				} else if tc.hidden { // its HTTP/2 connection may still be in use for a moment after the attempt
 					assert.LessOrEqual(t, resp.Attempts, 3)

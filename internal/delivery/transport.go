@@ -151,17 +151,7 @@ func (t *Transport) choose(s *State) (base http.RoundTripper, clone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pool := t.pool.Load()
-	if !s.Change {
-		s.shared = pool
-		if pool != nil {
-			return pool, false
-		}
-		if t.leaving.CompareAndSwap(true, false) {
-			t.closeUsers()
-		}
-		return t.base, false
-	}
-	if !s.chosen {
+	if s.Change && !s.chosen {
 		s.chosen = true
 		switch {
 		case pool != nil:
@@ -170,10 +160,16 @@ func (t *Transport) choose(s *State) (base http.RoundTripper, clone bool) {
 			s.own = copyOf(t.user)
 		}
 	}
-	if s.own == nil {
-		return t.base, false
+	switch {
+	case s.own != nil:
+		return s.own, true
+	case pool != nil:
+		s.shared = pool
+		return pool, false
+	case t.leaving.CompareAndSwap(true, false):
+		t.closeUsers()
 	}
-	return s.own, true
+	return t.base, false
 }
 
 // copyOf copies a transport without its connections. A function for HTTP/2 in TLSNextProto would lead back to the
