@@ -32,17 +32,17 @@ func TestWhereTheClientSecretGoes(t *testing.T) {
 		case strings.HasPrefix(value, "Bearer "):
 			bearer = append(bearer, target)
 		}
-		assert.NotContains(t, fmt.Sprint(req.URL, req.Header), secret.Reveal())
+		assert.NotContains(t, fmt.Sprint(req.URL, req.Header), secret)
 		return base.RoundTrip(req)
 	})}
-	client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(hc))
+	client := newClient(t, livemigration.ServiceAccount(id, secret), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(hc))
 	srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Redirect("https://evil.example/"), 1)
 	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
 	require.ErrorContains(t, err, "redirect to evil.example rejected")
-	require.NoError(t, client.Close(t.Context()))
+	require.NoError(t, client.RevokeToken(t.Context()))
 	assert.Equal(t, []string{"POST https://atlas.test/api/oauth/token", "POST https://atlas.test/api/oauth/revoke"}, basic)
 	assert.Equal(t, []string{"GET https://atlas.test/api/atlas/v2/orgs/" + string(srv.OrgID()) + "/liveMigrations/availableProjects"}, bearer)
-	_, err = livemigration.NewClient(livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL("http://atlas.example"))
+	_, err = livemigration.NewClient(livemigration.ServiceAccount(id, secret), livemigration.WithBaseURL("http://atlas.example"))
 	require.ErrorContains(t, err, "plain http is for loopback addresses only")
 }
 
@@ -105,7 +105,7 @@ func TestNoErrorLeadsToWhatAServerEchoed(t *testing.T) {
 	id, secret := srv.ServiceAccount()
 	var proofs []string
 	base := srv.HTTPClient().Transport
-	client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), quick, livemigration.WithBaseURL(srv.URL()),
+	client := newClient(t, livemigration.ServiceAccount(id, secret), quick, livemigration.WithBaseURL(srv.URL()),
 		livemigration.WithHTTPClient(&http.Client{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(req.URL.Path, "/token") {
 				return base.RoundTrip(req)
@@ -115,7 +115,7 @@ func TestNoErrorLeadsToWhatAServerEchoed(t *testing.T) {
 			return nil, fmt.Errorf("read: %w", fmt.Errorf("malformed HTTP response %q: %w", "your "+proof, io.ErrUnexpectedEOF))
 		})}))
 	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
-	for _, err := range []error{err, client.Close(t.Context())} {
+	for _, err := range []error{err, client.RevokeToken(t.Context())} {
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		require.ErrorContains(t, err, "malformed HTTP response")
 		for ; err != nil; err = errors.Unwrap(err) {
@@ -144,14 +144,14 @@ func FuzzTokenResponses(f *testing.F) {
 	id, secret := srv.ServiceAccount()
 	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
 		status = 200 + (status%400+400)%400 // a final one of HTTP
-		client := newClient(t, livemigration.ServiceAccount(id, secret.Reveal()), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()),
+		client := newClient(t, livemigration.ServiceAccount(id, secret), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()),
 			livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 1}))
 		srv.ClearFaults()
 		srv.Inject(livemigrationtest.IssueToken, livemigrationtest.RawStatus(status, contentType, strings.ReplaceAll(body, "SECRET", secret.Reveal())), 2)
 		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
 		require.Error(t, err, "no token of a made-up response is good")
 		require.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
-		require.NotContains(t, err.Error(), secret.Reveal())
+		require.NotContains(t, err.Error(), secret)
 		require.NotContains(t, err.Error(), "\n")
 	})
 }

@@ -12,94 +12,103 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/livemigration/livemigration-go/internal/auth"
 	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 	"github.com/livemigration/livemigration-go/internal/auth/digest"
 )
 
-// Credentials authenticate requests. [APIKey], [ServiceAccount], [TokenSource] and [CredentialsFromEnv] make the usual
+// Credentials authenticate requests. [APIKey], [ServiceAccount], [TokenSource] and [CredentialsFromEnv] return the usual
 // ones.
 type Credentials interface {
 	// Transport returns a transport that authenticates requests to origin and sends them through base. [NewClient]
 	// calls it once.
 	//
 	// The transport must be safe for concurrent use, and must not show its credentials to another origin. It must send
-	// each request through base: a request that was not seen there counts as one that may have been carried out.
+	// each request through base: a request that base has not seen counts as one that may have been sent.
 	Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error)
 }
 
 // APIKey returns the credentials of a programmatic API key. They authenticate with HTTP Digest (RFC 7616).
-func APIKey(publicKey, privateKey string) Credentials {
-	return &builtIn{"APIKey", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
-		if problems := append(checkKey("public key", publicKey), checkKey("private key", privateKey)...); len(problems) > 0 {
-			return nil, errors.New(strings.Join(problems, "; "))
-		}
-		return digest.NewTransport(origin, publicKey, privateKey, base)
-	}}
+func APIKey(publicKey string, privateKey Secret) Credentials {
+	key := privateKey.Reveal()
+	problems := append(checkKey("public key", publicKey), checkKey("private key", key)...)
+	return newBuiltIn("APIKey", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
+		return digest.New(publicKey, key, auth.OriginOf(origin), base)
+	})
 }
 
-// checkKey finds what comes of copying. No key or secret of Atlas has white space or a colon in it.
+// checkKey finds mistakes of copying. No key or secret of Atlas contains whitespace or a colon.
 func checkKey(name, key string) []string {
 	switch {
 	case key == "":
 		return []string{"the " + name + " is empty"}
 	case strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == ':' }):
-		return []string{"the " + name + " has white space, a control character or a colon in it"}
+		return []string{"the " + name + " contains whitespace, a control character or a colon"}
 	default:
 		return nil
 	}
 }
 
-// builtIn are credentials of this package. The closure keeps their values: no printer and no dump looks into one.
+// builtIn are credentials of this package. The closure keeps their values from being printed.
 type builtIn struct {
 	name      string
 	transport func(*url.URL, http.RoundTripper) (http.RoundTripper, error)
 }
 
+func newBuiltIn(name string, problems []string, transport func(*url.URL, http.RoundTripper) http.RoundTripper) *builtIn {
+	return &builtIn{name, func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
+		if len(problems) > 0 {
+			return nil, errors.New(strings.Join(problems, "; "))
+		}
+		return transport(origin, base), nil
+	}}
+}
+
+// Transport implements [Credentials].
 func (b *builtIn) Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
 	return b.transport(origin, base)
 }
 
+// Format writes the name of the function that made the credentials, for every verb.
 func (b *builtIn) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "livemigration."+b.name+"("+redacted+")")
 }
 
 // ServiceAccount returns the credentials of a service account. The client fetches an access token (OAuth 2.0 client
-// credentials) when a call needs one, shares it between calls and renews it. [Client.Close] revokes it.
+// credentials) when a call needs one, shares it between calls and renews it. [Client.RevokeToken] revokes it.
 //
 // A call that gets no token has not been sent. Its error is an [*APIError] whose Path is /api/oauth/token, or a
 // [*CallError].
 //
 // https://www.mongodb.com/docs/atlas/api/service-accounts-overview/
-func ServiceAccount(clientID, clientSecret string) Credentials {
-	return &builtIn{"ServiceAccount", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
-		if problems := append(checkKey("client id", clientID), checkKey("client secret", clientSecret)...); len(problems) > 0 {
-			return nil, errors.New(strings.Join(problems, "; "))
-		}
-		return bearer.NewAccount(origin, clientID, clientSecret, base), nil
-	}}
+func ServiceAccount(clientID string, clientSecret Secret) Credentials {
+	secret := clientSecret.Reveal()
+	problems := append(checkKey("client ID", clientID), checkKey("client secret", secret)...)
+	return newBuiltIn("ServiceAccount", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
+		return bearer.NewAccount(origin, clientID, secret, base)
+	})
 }
 
 // TokenSource returns credentials with the access tokens of source, which must be safe for concurrent use. A token is
-// kept until shortly before its Expiry (for ever without one), and replaced when Atlas rejects it. [Client.Close] revokes
-// nothing.
+// used until shortly before its Expiry, or without one until Atlas rejects it. Then source is called again, once for each
+// rejected token. A source that caches, such as [oauth2.ReuseTokenSource], returns the rejected token again until it
+// expires: calls fail with Atlas's 401 until then. [Client.RevokeToken] does nothing.
 func TokenSource(source oauth2.TokenSource) Credentials {
-	return &builtIn{"TokenSource", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
-		if source == nil {
-			return nil, errors.New("the token source must not be nil")
-		}
-		return bearer.NewSourceTransport(origin, source, base), nil
-	}}
+	var problems []string
+	if source == nil {
+		problems = []string{"the token source must not be nil"}
+	}
+	return newBuiltIn("TokenSource", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
+		return bearer.NewSource(origin, source, base)
+	})
 }
 
 // accessToken returns credentials with one token.
 func accessToken(token string) Credentials {
-	static := TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token}))
-	return &builtIn{"TokenSource", func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
-		if problems := checkKey("access token", token); len(problems) > 0 {
-			return nil, errors.New(problems[0])
-		}
-		return static.Transport(origin, base)
-	}}
+	static := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
+	return newBuiltIn("TokenSource", checkKey("access token", token), func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
+		return bearer.NewSource(origin, static, base)
+	})
 }
 
 // The environment variables of Atlas's own tools; of several names the first that is set counts.
@@ -112,36 +121,67 @@ var (
 	baseURLVariables      = []string{"MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_OPS_MANAGER_URL"}
 )
 
-// NewClientFromEnv is [NewClient] with the credentials of [CredentialsFromEnv] and the base URL in
-// MONGODB_ATLAS_BASE_URL, else MONGODB_ATLAS_OPS_MANAGER_URL, else the default. With [WithBaseURL] these are not read.
-// A malformed base URL is an error, so that keys of Atlas for Government never reach the public Atlas.
+const (
+	serviceVariable   = "MONGODB_ATLAS_SERVICE"
+	governmentBaseURL = "https://cloud.mongodbgov.com"
+)
+
+// NewClientFromEnv is [NewClient] with the credentials of [CredentialsFromEnv] and the base URL of the environment:
+// MONGODB_ATLAS_BASE_URL or MONGODB_ATLAS_OPS_MANAGER_URL, which must not differ, else the URL of MONGODB_ATLAS_SERVICE
+// ("cloud", or "cloudgov" for Atlas for Government). [WithBaseURL] takes precedence. Malformed or contradictory variables
+// are an error, so that a secret of Atlas for Government never reaches the public Atlas.
 func NewClientFromEnv(opts ...Option) (*Client, error) {
+	cfg := newConfig("NewClientFromEnv", opts)
 	credentials, missing := credentialsFromEnv()
 	if missing != nil { // named with everything else that is wrong
-		credentials = &builtIn{"CredentialsFromEnv", func(*url.URL, http.RoundTripper) (http.RoundTripper, error) { return nil, missing }}
+		cfg.problems = append(cfg.problems, missing)
+		credentials = APIKey("missing", "missing")
 	}
-	cfg := newConfig("NewClientFromEnv", opts)
-	for _, name := range baseURLVariables {
-		if value := os.Getenv(name); value != "" && cfg.baseURLName == "" {
-			cfg.baseURL, cfg.baseURLName = strings.TrimSpace(value), name
-		}
+	if cfg.baseURLName == "" {
+		cfg.baseURLFromEnv()
 	}
 	return newClient(cfg, credentials)
 }
 
-// CredentialsFromEnv returns the first of these credentials that the environment holds:
+// baseURLFromEnv reads the base URL from the environment.
+func (c *config) baseURLFromEnv() {
+	for _, name := range baseURLVariables {
+		text := os.Getenv(name)
+		value := strings.TrimSuffix(strings.TrimSpace(text), "/")
+		switch {
+		case text == "":
+		case c.baseURLName == "":
+			c.baseURL, c.baseURLName = value, name
+		default:
+			c.reject(value != c.baseURL, name+" and "+c.baseURLName+" differ; set one of them")
+		}
+	}
+	service := strings.TrimSpace(os.Getenv(serviceVariable))
+	switch {
+	case service != "" && service != "cloud" && service != "cloudgov":
+		c.reject(true, serviceVariable+` must be "cloud" or "cloudgov"`)
+	case service == "cloudgov" && c.baseURLName == "":
+		c.baseURL, c.baseURLName = governmentBaseURL, serviceVariable
+	case service == "cloudgov":
+		u, err := url.Parse(c.baseURL)
+		c.reject(err == nil && strings.EqualFold(u.Hostname(), "cloud.mongodb.com"),
+			serviceVariable+" is cloudgov, but "+c.baseURLName+" is the URL of the public Atlas; unset one of them")
+	}
+}
+
+// CredentialsFromEnv returns the first of these credentials that the environment contains:
 //
 //   - MONGODB_ATLAS_ACCESS_TOKEN, as a [TokenSource];
 //   - MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, as a [ServiceAccount];
 //   - MONGODB_ATLAS_PUBLIC_API_KEY or MONGODB_ATLAS_PUBLIC_KEY, and MONGODB_ATLAS_PRIVATE_API_KEY or
 //     MONGODB_ATLAS_PRIVATE_KEY, as an [APIKey].
 //
-// White space around a value is dropped. One half of a service account is an error, also beside a complete key. The
-// error is [ErrInvalidConfig]. It names what is missing, never a value.
+// Whitespace around a value is dropped. One half of a service account is an error, even if there is a complete key. The
+// error is [ErrInvalidConfig]. It names the variables that are missing, never a value.
 func CredentialsFromEnv() (Credentials, error) {
 	credentials, missing := credentialsFromEnv()
 	if missing != nil {
-		return nil, &configError{"credentials from the environment", []error{missing}}
+		return nil, &configError{"CredentialsFromEnv", []error{missing}}
 	}
 	return credentials, nil
 }
@@ -151,43 +191,32 @@ func credentialsFromEnv() (Credentials, error) {
 	if token := firstVariable(accessTokenVariables); token != "" {
 		return accessToken(token), nil
 	}
-	account, accountErr := pairFromEnv(clientIDVariables, clientSecretVariables)
-	key, keyErr := pairFromEnv(publicKeyVariables, privateKeyVariables)
+	account, missingOfAccount := pairFromEnv(clientIDVariables, clientSecretVariables)
+	key, missingOfKey := pairFromEnv(publicKeyVariables, privateKeyVariables)
 	switch {
-	case accountErr == nil:
-		return ServiceAccount(account[0], account[1]), nil
-	case keyErr == nil && !accountErr.half:
-		return APIKey(key[0], key[1]), nil
-	case accountErr.half:
-		return nil, accountErr
-	case keyErr.half:
-		return nil, keyErr
+	case len(missingOfAccount) == 0:
+		return ServiceAccount(account[0], Secret(account[1])), nil
+	case len(missingOfAccount) == 1:
+		return nil, errors.New(missingOfAccount[0] + " is not set")
+	case len(missingOfKey) == 0:
+		return APIKey(key[0], Secret(key[1])), nil
+	case len(missingOfKey) == 1:
+		return nil, errors.New(missingOfKey[0] + " is not set")
 	default:
-		return nil, &missingVariables{text: keyErr.text + ", or for a service account: " + accountErr.text +
-			", or for an access token: " + strings.Join(accessTokenVariables, " or ")}
+		return nil, errors.New("no credentials in the environment; set one of: " +
+			"MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET (service account); " +
+			"MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY (API key); MONGODB_ATLAS_ACCESS_TOKEN")
 	}
 }
 
-// missingVariables are those that the environment lacks for one kind of credentials.
-type missingVariables struct {
-	text string
-	half bool // of the two, one is there
-}
-
-func (m *missingVariables) Error() string { return "not set: " + m.text }
-
-// pairFromEnv reads two values that belong together.
-func pairFromEnv(first, second []string) (pair [2]string, missing *missingVariables) {
-	var names []string
+// pairFromEnv reads two values that belong together, and names those that are not set.
+func pairFromEnv(first, second []string) (pair [2]string, missing []string) {
 	for i, variables := range [][]string{first, second} {
 		if pair[i] = firstVariable(variables); pair[i] == "" {
-			names = append(names, strings.Join(variables, " or "))
+			missing = append(missing, strings.Join(variables, " or "))
 		}
 	}
-	if len(names) == 0 {
-		return pair, nil
-	}
-	return pair, &missingVariables{strings.Join(names, ", and "), len(names) == 1}
+	return pair, missing
 }
 
 func firstVariable(names []string) string {

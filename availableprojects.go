@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/redact"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // AvailableProjectsService lists what can be migrated.
@@ -19,7 +19,7 @@ type AvailableProject struct {
 	Name string `json:"name"`
 	// ProjectID is for [Source.ProjectID].
 	ProjectID ProjectID `json:"projectId"`
-	// MigrationHosts run a migration agent. A [MigrationRequest] takes one of them.
+	// MigrationHosts are the hosts that run the MongoDB Agent. A [MigrationRequest] takes one of them.
 	MigrationHosts []string     `json:"migrationHosts"`
 	Deployments    []Deployment `json:"deployments"`
 }
@@ -32,7 +32,7 @@ type Deployment struct {
 	MongoDBVersion              string `json:"mongoDBVersion"`
 	FeatureCompatibilityVersion string `json:"featureCompatibilityVersion"`
 	AgentVersion                string `json:"agentVersion"`
-	// Managed: Cloud Manager or Ops Manager automates the cluster.
+	// Managed: the cluster is managed by Automation.
 	Managed     bool  `json:"managed"`
 	Sharded     bool  `json:"sharded"`
 	ShardsSize  int   `json:"shardsSize"` // number of shards
@@ -64,12 +64,9 @@ func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-listorglivemigrationavailableprojects
 func (s *AvailableProjectsService) List(ctx context.Context, orgID OrgID, opts ...CallOption) ([]AvailableProject, error) {
-	projects, err := send[[]AvailableProject](ctx, s.core, &endpoint.ListAvailableProjects, []identifier{orgID}, nil, opts)
+	projects, err := send[response.List[AvailableProject]](ctx, s.core, &listAvailableProjects, []identifier{orgID}, nil, opts)
 	if err != nil {
 		return nil, err
-	}
-	if *projects == nil {
-		return []AvailableProject{}, nil
 	}
 	return *projects, nil
 }

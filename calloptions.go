@@ -1,25 +1,35 @@
 package livemigration
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/textproto"
 	"time"
 
-	"github.com/livemigration/livemigration-go/internal/exchange"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // CallOption changes one call of a method.
 type CallOption func(*callSettings)
 
-// callSettings are a call: the request that its options change, and what came of it.
+// callQuery are the parameters that every endpoint takes.
+type callQuery struct {
+	Pretty   bool `url:"pretty,omitempty"`
+	Envelope bool `url:"envelope,omitempty"`
+}
+
+// callSettings are what the options of a call say.
 type callSettings struct {
-	request    exchange.Request
-	captures   []*Response
-	violations []FieldViolation
-	outcome    exchange.Outcome
+	query       callQuery
+	header      http.Header
+	grace       time.Duration
+	graceSet    bool
+	maxAttempts int
+	captures    []*Response
+	violations  []FieldViolation
+
+	poll  bool // the call is a poll of a wait
+	paced bool // the wait has waited for the turn of the first attempt
 }
 
 func newCallSettings(opts []CallOption) *callSettings {
@@ -33,12 +43,14 @@ func newCallSettings(opts []CallOption) *callSettings {
 }
 
 // WithPretty asks for an indented response.
-func WithPretty() CallOption { return func(s *callSettings) { s.request.Query.Pretty = true } }
+func WithPretty() CallOption { return func(s *callSettings) { s.query.Pretty = true } }
 
 // WithEnvelope asks for the status inside the response's body, for a proxy that changes statuses.
-func WithEnvelope() CallOption { return func(s *callSettings) { s.request.Query.Envelope = true } }
+func WithEnvelope() CallOption { return func(s *callSettings) { s.query.Envelope = true } }
 
-// WithHeader sets a request header. Those that the client sets itself are rejected with an [*InvalidRequestError].
+// WithHeader sets a request header. The error is an [*InvalidRequestError] for headers that the client or the transport
+// sets: Accept, Accept-Encoding, Authorization, Connection, Content-Encoding, Content-Length, Content-Type, Expect, Host,
+// Proxy-Authorization, TE, Trailer, Transfer-Encoding, Upgrade; and for Idempotency-Key, which Atlas ignores.
 func WithHeader(key, value string) CallOption {
 	return func(s *callSettings) {
 		canonical := textproto.CanonicalMIMEHeaderKey(key)
@@ -46,36 +58,50 @@ func WithHeader(key, value string) CallOption {
 			s.violations = append(s.violations, FieldViolation{fmt.Sprintf("header %q", key), description})
 			return
 		}
-		if s.request.Header == nil {
-			s.request.Header = http.Header{}
+		if s.header == nil {
+			s.header = http.Header{}
 		}
-		s.request.Header.Set(canonical, value)
+		s.header.Set(canonical, value)
 	}
 }
 
-// WithGrace lets a request that is on its way outlive the context by up to d, so that a program that is told to stop
-// does not lose the id of a new job. If the response arrives in that time, the call succeeds. A request that has not
-// been sent yet ends with the context. Default: 0.
+// WithGrace lets a request in flight outlive the context by up to d, so that a program that is told to stop does not lose
+// the ID of a new job. If the response arrives in that time, the call succeeds. A request that has not been sent yet ends
+// with the context. Default: 30 seconds for [MigrationsService.Create], [LinkTokensService.Create] and
+// [MigrationLinkService.Create], 0 for all other calls.
 func WithGrace(d time.Duration) CallOption {
 	return func(s *callSettings) {
-		s.request.Grace = d
+		s.grace, s.graceSet = d, true
 		if d < 0 {
 			s.violations = append(s.violations, FieldViolation{"WithGrace", "must not be negative"})
 		}
 	}
 }
 
-// WithMaxAttempts bounds the attempts of this call, in the place of [RetryPolicy].MaxAttempts.
+const defaultGrace = 30 * time.Second
+
+func (s *callSettings) graceOf(e *endpoint) time.Duration {
+	switch {
+	case s.graceSet:
+		return s.grace
+	case e.creates:
+		return defaultGrace
+	default:
+		return 0
+	}
+}
+
+// WithMaxAttempts sets the most attempts of one call in place of [RetryPolicy].MaxAttempts. With 1 nothing is retried.
 func WithMaxAttempts(n int) CallOption {
 	return func(s *callSettings) {
-		s.request.MaxAttempts = n
+		s.maxAttempts = n
 		if n < 1 {
 			s.violations = append(s.violations, FieldViolation{"WithMaxAttempts", "must be at least 1"})
 		}
 	}
 }
 
-// CaptureResponse fills r when the call returns, also with an error.
+// CaptureResponse fills r when the call returns, even if it returns an error.
 func CaptureResponse(r *Response) CallOption {
 	return func(s *callSettings) {
 		if r != nil {
@@ -96,40 +122,23 @@ type Response struct {
 	RateLimit RateLimit
 }
 
-// RateLimit is a token bucket of Atlas.
+// RateLimit is a token bucket of Atlas. Each request takes one token.
 type RateLimit struct {
-	// Limit is its capacity; -1 if unknown.
+	// Limit is the most tokens that the bucket contains; -1 if unknown.
 	Limit int
-	// Remaining is what is left in it; -1 if unknown.
+	// Remaining is the number of tokens left; -1 if unknown.
 	Remaining int
 }
 
-// capture tells the caller about the last response.
-func (s *callSettings) capture() {
-	o := &s.outcome
-	for _, into := range s.captures {
-		*into = Response{Attempts: o.Attempts, RateLimit: RateLimit{Limit: -1, Remaining: -1}}
-		if o.Header != nil {
-			*into = Response{o.Status, response.PublicHeader(o.Header), o.Attempts, RateLimit(response.RateLimitOf(o.Header))}
+// capture fills the responses of [CaptureResponse] with the last response.
+func (c *call) capture() {
+	for _, into := range c.settings.captures {
+		*into = Response{Attempts: c.attempts, RateLimit: RateLimit{Limit: -1, Remaining: -1}}
+		if r := c.received; r != nil {
+			into.StatusCode, into.Header = r.Status, response.PublicHeader(r.Header)
+			into.RateLimit.Limit, into.RateLimit.Remaining = response.Limits(r.Header)
 		}
 	}
-}
-
-// Attempt is one HTTP request of a call.
-type Attempt struct {
-	// Operation is the method that makes the call, such as "Migrations.Get", also in a wait.
-	Operation string
-	// Scope is the id of the organization or project.
-	Scope string
-	// Number counts from 1.
-	Number int
-}
-
-// AttemptFromContext returns the attempt to which the context of a request belongs, for transports given to
-// [WithTransportWrapper] or [WithHTTPClient].
-func AttemptFromContext(ctx context.Context) (Attempt, bool) {
-	a, ok := exchange.AttemptOf(ctx)
-	return Attempt(a), ok
 }
 
 func rejectedHeader(canonical, value string) string {
@@ -139,7 +148,7 @@ func rejectedHeader(canonical, value string) string {
 	case "Accept-Encoding", "Connection", "Expect", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
 		return "is left to the HTTP transport"
 	case "Idempotency-Key", "X-Idempotency-Key":
-		// net/http retries requests that carry one of these, also those that created something.
+		// net/http retries requests that carry one of these, even if they created something.
 		return "is not supported: Atlas ignores it, and the HTTP transport would retry the request"
 	}
 	switch {

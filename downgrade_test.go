@@ -49,7 +49,7 @@ func newHostile(t *testing.T, change func(http.ResponseWriter, *http.Request) (r
 func (h *hostile) create(t *testing.T, opts ...livemigration.Option) error {
 	t.Helper()
 	client := newClient(t, h.Credentials(), append(opts, quick, livemigration.WithBaseURL(h.url))...)
-	_, err := client.Migrations.Create(t.Context(), h.ProjectID(), h.Request())
+	_, err := client.Migrations.Create(t.Context(), h.ProjectID(), h.SampleRequest())
 	_, private := h.APIKey()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -150,7 +150,9 @@ func TestDowngradeAndRedirection(t *testing.T) {
 		h := newHostile(t, func(w http.ResponseWriter, _ *http.Request) bool {
 			return unauthorized(w, `Digest realm="x", nonce="n", qop="auth", stale=true`)
 		})
-		require.ErrorIs(t, h.create(t), livemigration.ErrUnauthorized)
-		assert.Len(t, h.seen, 3+2+2+2, "for four attempts")
+		err := h.create(t)
+		require.ErrorIs(t, err, livemigration.ErrUnauthorized)
+		assert.True(t, livemigration.MayHaveCreated(err), "a proxy may have sent it twice")
+		assert.Len(t, h.seen, 2)
 	})
 }

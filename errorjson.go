@@ -1,15 +1,57 @@
 package livemigration
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
-// errorJSON is the form in which every error of this package marshals to JSON, for tools that print it.
+// ErrorJSON returns the JSON of any error, for tools that print it: an object with kind, message and what the error
+// contains, an array for errors of [errors.Join], null for nil. It looks through wrapped errors: the message is the whole
+// one, the rest is from the first error inside that marshals itself, as those of this module do. Other errors have kind
+// "other".
+func ErrorJSON(err error) []byte {
+	if err == nil {
+		return []byte("null")
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		if marshaler, ok := inner.(json.Marshaler); ok {
+			if data, failed := json.Marshal(marshaler); failed == nil {
+				return withMessage(data, err, inner)
+			}
+		}
+		if joined, ok := inner.(interface{ Unwrap() []error }); ok {
+			parts := [][]byte{}
+			for _, one := range joined.Unwrap() {
+				parts = append(parts, ErrorJSON(one))
+			}
+			return append(append([]byte("["), bytes.Join(parts, []byte(","))...), ']')
+		}
+	}
+	data, _ := json.Marshal(errorJSON{Kind: "other", Message: summaryOf(err)})
+	return data
+}
+
+// withMessage puts the message of the whole error into the JSON of one inside it.
+func withMessage(data []byte, whole, inner error) []byte {
+	var members map[string]json.RawMessage
+	if whole == inner || json.Unmarshal(data, &members) != nil {
+		return data
+	}
+	message, _ := json.Marshal(redact.Line(whole.Error()))
+	members["message"] = message
+	changed, _ := json.Marshal(members)
+	return changed
+}
+
+// errorJSON is the form in which every error of this package marshals to JSON.
 type errorJSON struct {
 	Kind       string           `json:"kind"`
 	Message    string           `json:"message"`
+	Operation  string           `json:"operation,omitempty"`
 	Status     int              `json:"status,omitempty"`
 	Code       string           `json:"code,omitempty"`
 	RequestID  string           `json:"request_id,omitempty"`
@@ -22,24 +64,13 @@ type errorJSON struct {
 	Wait       float64          `json:"wait_seconds,omitempty"`
 	Outage     float64          `json:"outage_seconds,omitempty"`
 	MayExist   bool             `json:"may_have_created,omitempty"`
-	Fields     []fieldViolation `json:"fields,omitempty"`
-}
-
-type fieldViolation struct {
-	Field       string `json:"field"`
-	Description string `json:"description"`
-}
-
-func violationsJSON(violations []FieldViolation) (out []fieldViolation) {
-	for _, v := range violations {
-		out = append(out, fieldViolation(v))
-	}
-	return out
+	Retryable  bool             `json:"retryable,omitempty"`
+	Fields     []FieldViolation `json:"fields,omitempty"`
 }
 
 // marshal fills in what every error has, and what the APIError within it says.
 func (j errorJSON) marshal(kind string, err error) ([]byte, error) {
-	j.Kind, j.Message, j.MayExist = kind, err.Error(), MayHaveCreated(err)
+	j.Kind, j.Message, j.MayExist, j.Retryable = kind, err.Error(), MayHaveCreated(err), Retryable(err)
 	var api *APIError
 	if errors.As(err, &api) {
 		j.Status, j.Code, j.RetryAfter = api.StatusCode, api.Code, api.RetryAfter.Seconds()
@@ -47,47 +78,47 @@ func (j errorJSON) marshal(kind string, err error) ([]byte, error) {
 			j.RequestID = api.RequestID
 		}
 		if j.Fields == nil {
-			j.Fields = violationsJSON(api.Fields)
+			j.Fields = api.Fields
 		}
 	}
 	return json.Marshal(j)
 }
 
-func callJSON(method, path string, attempts int, took time.Duration) errorJSON {
-	return errorJSON{Method: method, Path: path, Attempts: attempts, Duration: took.Seconds()}
+func callJSON(operation, method, path string, attempts int, took time.Duration) errorJSON {
+	return errorJSON{Operation: operation, Method: method, Path: path, Attempts: attempts, Duration: took.Seconds()}
 }
 
-// MarshalJSON writes kind, message, status, code, request_id, method, path, attempts, fields, duration_seconds and
-// retry_after_seconds.
+// MarshalJSON writes kind, message, operation, status, code, request_id, method, path, attempts, fields, retryable,
+// duration_seconds and retry_after_seconds.
 func (e *APIError) MarshalJSON() ([]byte, error) {
-	return callJSON(e.Method, e.Path, e.Attempts, e.Duration).marshal("api", e)
+	return callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration).marshal("api", e)
 }
 
 // MarshalJSON writes kind, message and fields.
 func (e *InvalidRequestError) MarshalJSON() ([]byte, error) {
-	return errorJSON{Fields: violationsJSON(e.Violations)}.marshal("invalid_request", e)
+	return errorJSON{Fields: e.Violations}.marshal("invalid_request", e)
 }
 
-// MarshalJSON writes what that of an [APIError] does, may_have_created and id.
+// MarshalJSON writes the members of an [APIError], may_have_created and id.
 func (e *OutcomeUnknownError) MarshalJSON() ([]byte, error) {
-	j := callJSON(e.Method, e.Path, e.Attempts, e.Duration)
+	j := callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
 	j.ID, j.RequestID = e.ID, e.RequestID
 	return j.marshal("outcome_unknown", e)
 }
 
-// MarshalJSON writes kind, message, method, path, attempts, duration_seconds and wait_seconds.
+// MarshalJSON writes kind, message, operation, method, path, attempts, retryable, duration_seconds and wait_seconds.
 func (e *PacingError) MarshalJSON() ([]byte, error) {
-	j := callJSON(e.Method, e.Path, e.Attempts, e.Duration)
+	j := callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
 	j.Wait = e.Wait.Seconds()
 	return j.marshal("pacing", e)
 }
 
-// MarshalJSON writes kind, message, method, path, attempts and duration_seconds.
+// MarshalJSON writes kind, message, operation, method, path, attempts, retryable and duration_seconds.
 func (e *CallError) MarshalJSON() ([]byte, error) {
-	return callJSON(e.Method, e.Path, e.Attempts, e.Duration).marshal("call", e)
+	return callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration).marshal("call", e)
 }
 
-// MarshalJSON writes kind, message, outage_seconds, and what there is of an [APIError].
+// MarshalJSON writes kind, message, outage_seconds, retryable, and the members of an [APIError] inside.
 func (e *WaitError) MarshalJSON() ([]byte, error) {
 	return errorJSON{Outage: e.Outage.Seconds()}.marshal("wait", e)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,18 +23,18 @@ func TestErrorsMarshalToUsefulJSON(t *testing.T) {
 	migration := &Migration{ID: validID, Status: MigrationExpired}
 	_, config := NewClient(nil)
 	for want, err := range map[string]error{
-		`{"kind":"api","message":"","method":"POST","path":"/p","attempts":2,"duration_seconds":2,` + inside + `}`: api,
-		`{"kind":"invalid_request","message":"","fields":[{"field":"a","description":"b"}]}`:                       &InvalidRequestError{[]FieldViolation{{"a", "b"}}},
+		`{"kind":"api","message":"","method":"POST","path":"/p","attempts":2,"duration_seconds":2,"retryable":true,` + inside + `}`: api,
+		`{"kind":"invalid_request","message":"","fields":[{"field":"a","description":"b"}]}`:                                        &InvalidRequestError{[]FieldViolation{{"a", "b"}}},
 		`{"kind":"outcome_unknown","message":"","method":"POST","path":"/p","id":"i","attempts":1,"duration_seconds":3,"may_have_created":true,` + inside + `}`: &OutcomeUnknownError{
 			Method: "POST", Path: "/p", Err: api, ID: "i", Attempts: 1, Duration: 3 * time.Second},
-		`{"kind":"outcome_unknown","message":"","method":"PUT","path":"/p"}`:                     &OutcomeUnknownError{Method: "PUT", Path: "/p", Err: errors.New("x")},
-		`{"kind":"pacing","message":"","method":"GET","path":"/p","wait_seconds":60}`:            &PacingError{Method: "GET", Path: "/p", Wait: time.Minute},
-		`{"kind":"call","message":"","method":"GET","path":"/p","attempts":1}`:                   &CallError{Method: "GET", Path: "/p", Attempts: 1, Err: errors.New("x")},
-		`{"kind":"wait","message":"","outage_seconds":900,"method":"","path":"",` + inside + `}`: &WaitError{Job: "migration 1", Outage: 15 * time.Minute, Err: api},
-		`{"kind":"validation_failed","message":"","id":"` + validID + `"}`:                       &ValidationFailedError{&Validation{ID: validID}},
-		`{"kind":"migration_expired","message":"","id":"` + validID + `"}`:                       &MigrationFailedError{migration},
-		`{"kind":"migration_failed","message":""}`:                                               &MigrationFailedError{},
-		`{"kind":"invalid_config","message":""}`:                                                 config,
+		`{"kind":"outcome_unknown","message":"","method":"PUT","path":"/p"}`:                                      &OutcomeUnknownError{Method: "PUT", Path: "/p", Err: errors.New("x")},
+		`{"kind":"pacing","message":"","method":"GET","path":"/p","wait_seconds":60,"retryable":true}`:            &PacingError{Method: "GET", Path: "/p", Wait: time.Minute},
+		`{"kind":"call","message":"","method":"GET","path":"/p","attempts":1,"retryable":true}`:                   &CallError{Method: "GET", Path: "/p", Attempts: 1, Err: errors.New("x")},
+		`{"kind":"wait","message":"","outage_seconds":900,"method":"","path":"","retryable":true,` + inside + `}`: &WaitError{Job: "migration 1", Outage: 15 * time.Minute, Err: api},
+		`{"kind":"validation_failed","message":"","id":"` + validID + `"}`:                                        &ValidationFailedError{&Validation{ID: validID}},
+		`{"kind":"migration_expired","message":"","id":"` + validID + `"}`:                                        &MigrationFailedError{migration},
+		`{"kind":"migration_failed","message":""}`:                                                                &MigrationFailedError{},
+		`{"kind":"invalid_config","message":""}`:                                                                  config,
 	} {
 		data, marshalErr := json.Marshal(err)
 		require.NoError(t, marshalErr)
@@ -102,14 +103,20 @@ func TestTheSourceOfADeployment(t *testing.T) {
 	require.EqualError(t, err, `livemigration: invalid request: cluster name is unknown: project Payments has no cluster "c"; it has none`)
 }
 
-func TestWhyAWaitIsGivenUp(t *testing.T) {
+func TestARetryAfterAboveTheLimitIsExplained(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		limited := reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "3600")
-		_, err := script(limited).client(t).Migrations.Get(t.Context(), destinationID, validID)
-		assert.EqualError(t, err, "livemigration: GET "+getPath+": 429 RATE_LIMITED (retry after 1h0m0s): Atlas asks to wait 1h, calls wait 5m at the most")
+		limited := reply(429, `{"error":429,"errorCode":"RATE_LIMITED"}`, "Retry-After", "3600")
+		const message = "429 RATE_LIMITED; Atlas asked to wait 1h, longer than this client's limit of 5m (RetryPolicy.MaxRetryAfter)"
+		s := script(limited)
+		_, err := s.client(t).Migrations.Get(t.Context(), destinationID, validID)
+		assert.EqualError(t, err, "livemigration: Migrations.Get: GET "+getPath+": "+message)
+		assert.Len(t, s.requests, 1)
+		var api *APIError
+		require.ErrorAs(t, err, &api)
+		assert.Equal(t, time.Hour, api.RetryAfter)
 		_, err = waits["ready"](script(limited).client(t), t.Context())
-		assert.ErrorContains(t, err, "livemigration: waiting for migration "+validID+": Atlas asks to wait 1h, this wait outlives 15m at the most: 429 RATE_LIMITED")
+		assert.Regexp(t, `^livemigration: waiting for migration `+validID+`: no success for 1[56]m\d+s; last error: `+regexp.QuoteMeta(message)+`$`, err.Error())
 		var wait *WaitError
 		require.ErrorAs(t, err, &wait)
 		assert.Equal(t, "migration "+validID, wait.Job)
@@ -133,7 +140,7 @@ func TestSourceSide(t *testing.T) {
 		_, err := client.MigrationLink.Create(t.Context(), validID, "t0k3n")
 		require.ErrorIs(t, err, ErrOutcomeUnknown, "it may be connected")
 		assert.True(t, MayHaveCreated(err))
-		assert.ErrorContains(t, err, "organization "+validID+" may have been connected, look with Status before you connect it again")
+		assert.ErrorContains(t, err, "outcome unknown: organization "+validID+" may have been connected; call MigrationLink.Status before you connect it again: 503 Service Unavailable")
 		link, err := client.MigrationLink.Create(t.Context(), validID, "t0k3n")
 		require.NoError(t, err)
 		assert.Equal(t, MigrationLinkSynced, link.Status)
@@ -147,15 +154,15 @@ func TestSourceSide(t *testing.T) {
 		assert.Equal(t, MigrationLinkNotSynced, link.Status)
 		assert.Len(t, s.requests, 2)
 
-		client, _ = make(t, reply(500, ""), reply(404, ""))
-		require.NoError(t, client.MigrationLink.Delete(t.Context(), validID), "the attempt before has deleted it")
-		client, _ = make(t, reply(400, `{"errorCode":"X","detail":"bad token t0k3n"}`))
+		client, _ = make(t, reply(500, ""), reply(404, `{"error":404,"errorCode":"X"}`))
+		require.NoError(t, client.MigrationLink.Delete(t.Context(), validID), "the attempt before deleted it")
+		client, _ = make(t, reply(400, `{"error":400,"errorCode":"X","detail":"bad token t0k3n"}`))
 		_, err = client.MigrationLink.Create(t.Context(), validID, "t0k3n")
 		require.ErrorIs(t, err, ErrBadRequest)
 		assert.NotContains(t, err.Error(), "t0k3n")
 		_, err = client.MigrationLink.Create(t.Context(), validID, " ")
 		assert.ErrorContains(t, err, "linkToken is required")
-		require.NoError(t, client.Close(t.Context()))
+		require.NoError(t, client.RevokeToken(t.Context()))
 	})
 	_, err := NewSourceClient(noCredentials, WithAPIVersion(APIv1))
 	require.ErrorIs(t, err, ErrInvalidConfig)

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/livemigration/livemigration-go/internal/exchange"
-	"github.com/livemigration/livemigration-go/internal/pacing"
 	"github.com/livemigration/livemigration-go/internal/redact"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
@@ -19,13 +17,13 @@ import (
 var (
 	// ErrBadRequest is status 400.
 	ErrBadRequest = errors.New("bad request")
-	// ErrUnauthorized is status 401: the credentials are wrong.
+	// ErrUnauthorized is status 401: the credentials are wrong, or lack a role.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden is status 403: a role is missing, or the address is not on the access list.
+	// ErrForbidden is status 403: the address is not on the IP access list, or a role is missing.
 	ErrForbidden = errors.New("forbidden")
 	// ErrNotFound is status 404.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict is status 409: not in a state that allows the operation.
+	// ErrConflict is status 409: the state of the resource does not allow the operation.
 	ErrConflict = errors.New("conflict")
 	// ErrVersionGone is status 410: Atlas has removed this version of the API. Update this package.
 	ErrVersionGone = errors.New("version gone")
@@ -55,6 +53,8 @@ const messagePrefix = "livemigration: "
 
 // APIError is a failure with which Atlas, or a gateway before it, responded.
 type APIError struct {
+	// Operation is the method that was called, such as "Migrations.Create".
+	Operation string
 	// StatusCode is the HTTP status, or the one inside an envelope or a body.
 	StatusCode int
 	// Code is Atlas's error code, such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty from a gateway.
@@ -67,39 +67,55 @@ type APIError struct {
 	Parameters []any
 	// Fields are those of the request that Atlas rejected.
 	Fields []FieldViolation
-	// Path is below the prefix of the API version, or that of a token endpoint.
+	// Method and Path are of the HTTP request. Path is below the prefix of the API version, such as
+	// "/groups/6560f2a49c1b7e03d5000001/liveMigrations", or the path of a token endpoint.
 	Method, Path string
 	// Attempts is how many times the request was made.
 	Attempts int
 	// RetryAfter is how long Atlas asked to wait; 0 if it did not.
 	RetryAfter time.Duration
-	// RequestID is for Atlas's support; empty if Atlas gave none.
+	// RequestID is for Atlas's support; empty if Atlas sent none.
 	RequestID string
-	// Duration is that of the call, all attempts and waits included.
+	// Duration is how long the call took, with all attempts and waits.
 	Duration time.Duration
 
-	// limit is set when Atlas asks for a longer wait than a call makes.
+	// limit is set when Atlas asks for a longer wait than the call makes.
 	limit time.Duration
 }
 
 // Error is one line.
-func (e *APIError) Error() string {
-	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
+func (e *APIError) Error() string { return message(e.Operation, e.Method, e.Path) + e.summary() }
+
+// message is the start of each message of a call.
+func message(operation, method, path string) string {
+	if operation != "" {
+		operation += ": "
+	}
+	return messagePrefix + operation + method + " " + path + ": "
 }
 
 // summary is the message without the operation, for messages that name it themselves.
-func (e *APIError) summary() string {
-	r := response.Error{
-		StatusCode: e.StatusCode, Code: e.Code, Reason: e.Reason, Detail: e.Detail, RetryAfter: e.RetryAfter,
+func (e *APIError) summary() string { return e.cause() + afterAttempts(e.Attempts) }
+
+// cause is the message of one attempt.
+func (e *APIError) cause() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d", e.StatusCode)
+	if name := cmp.Or(e.Code, e.Reason); name != "" {
+		b.WriteString(" " + redact.Line(name))
 	}
-	for _, f := range e.Fields {
-		r.Fields = append(r.Fields, response.Field{Name: f.Field, Description: f.Description})
+	if e.Detail != "" {
+		b.WriteString(": " + redact.Line(e.Detail))
 	}
-	text := r.Summary() + afterAttempts(e.Attempts)
+	if len(e.Fields) > 0 {
+		b.WriteString(": " + redact.Line(joinViolations(e.Fields)))
+	}
 	if e.limit > 0 {
-		text += ": Atlas asks to wait " + short(e.RetryAfter) + ", calls wait " + short(e.limit) + " at the most"
+		fmt.Fprintf(&b, "; Atlas asked to wait %s, longer than this client's limit of %s (RetryPolicy.MaxRetryAfter)", short(e.RetryAfter), short(e.limit))
+	} else if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, " (retry after %s)", e.RetryAfter)
 	}
-	return text
+	return b.String()
 }
 
 func afterAttempts(n int) string {
@@ -131,40 +147,46 @@ func (e *APIError) Is(target error) bool {
 	}
 }
 
-// OutcomeUnknownError says that a request may have been carried out, and that sending it again is not safe. The message
-// says what to look for in Atlas, and where. After a cutover, [MigrationsService.Get] tells.
+// bucketOf is the token bucket that the parameters of a 429 describe.
+func bucketOf(api *APIError) (capacity int, per time.Duration) {
+	return (&response.AtlasError{Code: api.Code, Parameters: api.Parameters}).Bucket()
+}
+
+// OutcomeUnknownError says that a request may have taken effect, and that sending it again is not safe. The message says
+// what to check. After a cutover, [MigrationsService.Get] shows whether it took effect.
 type OutcomeUnknownError struct {
+	// Operation is the method that was called, such as "Migrations.Create".
+	Operation string
 	// Path is below the prefix of the API version.
 	Method, Path string
-	// Err is how the last attempt ended: an [*APIError] or a [*CallError].
+	// Err is how the last attempt ended: an [*APIError], a [*CallError] or a [*PacingError].
 	Err error
-	// ID is that of the job that was created, if a part of the response showed it.
+	// ID is the ID of the job that was created, if a part of the response showed it.
 	ID string
 	// Attempts is how many times the request was made.
 	Attempts int
-	// Duration is that of the call.
+	// Duration is how long the call took.
 	Duration time.Duration
 	// RequestID is for Atlas's support; often empty.
 	RequestID string
 
-	lookFor string
+	check string
 }
 
 // Error is one line.
 func (e *OutcomeUnknownError) Error() string {
-	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
+	return message(e.Operation, e.Method, e.Path) + e.summary()
 }
 
 func (e *OutcomeUnknownError) summary() string {
-	known := ""
+	text := "outcome unknown: " + cmp.Or(e.check, "the request may have taken effect; check the Atlas UI before you send it again")
 	if e.ID != "" {
-		known = ", the id is " + e.ID
+		text += "; its ID is " + e.ID
 	}
-	lookFor := cmp.Or(e.lookFor, "the request may have been carried out, look in Atlas before you send it again")
-	return lookFor + known + ": " + summaryOf(e.Err)
+	return text + ": " + summaryOf(e.Err)
 }
 
-// MigrationID returns ID as that of a migration.
+// MigrationID returns ID as the ID of a migration.
 func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.ID) }
 
 // Unwrap returns Err.
@@ -172,16 +194,16 @@ func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
 
 // Is matches [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool {
-	return target == ErrOutcomeUnknown || target == errMayHaveCreated && e.Method != http.MethodPut // that is a cutover
+	return target == ErrOutcomeUnknown || target == errMayHaveCreated && e.Method != http.MethodPut // a cutover creates nothing
 }
 
 // MayHaveCreated reports whether a migration, a link-token or a migration link may have been created. It is false for a
-// cutover. Ask it before any other question: err may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
+// cutover. Check it before anything else: err may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
 func MayHaveCreated(err error) bool {
 	return errors.Is(err, errMayHaveCreated)
 }
 
-// errMayHaveCreated is matched by what may have created something. [errors.Is] looks at all errors that are joined.
+// errMayHaveCreated is matched by what may have created something. [errors.Is] follows all errors that are joined.
 var errMayHaveCreated = errors.New("may have created")
 
 // summaryOf is an error's message without what the message around it says already.
@@ -192,16 +214,26 @@ func summaryOf(err error) string {
 	if own, ok := err.(interface{ summary() string }); ok {
 		return own.summary()
 	}
-	return strings.TrimPrefix(err.Error(), messagePrefix)
+	return redact.Line(strings.TrimPrefix(err.Error(), messagePrefix))
+}
+
+// causeOf is the message of one attempt.
+func causeOf(err error) string {
+	if own, ok := err.(interface{ cause() string }); ok {
+		return own.cause()
+	}
+	return summaryOf(err)
 }
 
 // CallError is a call without a usable response: because of the network, a timeout, or a context that has ended.
 type CallError struct {
+	// Operation is the method that was called, such as "Migrations.Create".
+	Operation string
 	// Path is below the prefix of the API version.
 	Method, Path string
 	// Attempts is how many times the request was made.
 	Attempts int
-	// Duration is that of the call.
+	// Duration is how long the call took.
 	Duration time.Duration
 	// Err is what happened last.
 	Err error
@@ -210,31 +242,28 @@ type CallError struct {
 }
 
 // Error is one line.
-func (e *CallError) Error() string {
-	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
-}
+func (e *CallError) Error() string { return message(e.Operation, e.Method, e.Path) + e.summary() }
 
 // Unwrap returns Err.
 func (e *CallError) Unwrap() error { return e.Err }
 
-func (e *CallError) summary() string {
-	if e.text == "" && e.Err != nil { // one that somebody else has made
-		return redact.Line(e.Err.Error())
-	}
-	return e.text
-}
+func (e *CallError) summary() string { return e.cause() + afterAttempts(e.Attempts) }
+
+func (e *CallError) cause() string { return cmp.Or(e.text, summaryOf(e.Err)) }
 
 // PacingError says that a request was not sent, because its turn within the rate limit would have come after the
 // context's deadline, or because Atlas asked for a longer wait than the client makes. It is [ErrRateLimited], and with
 // a deadline [context.DeadlineExceeded]. See [WithoutPacing].
 type PacingError struct {
+	// Operation is the method that was called, such as "Migrations.Create".
+	Operation string
 	// Path is below the prefix of the API version.
 	Method, Path string
 	// Attempts is how many times the request was made before.
 	Attempts int
 	// Wait is about how long the request would have waited.
 	Wait time.Duration
-	// Duration is that of the call.
+	// Duration is how long the call took.
 	Duration time.Duration
 	// Err is how the attempt before ended; nil without one.
 	Err error
@@ -243,14 +272,15 @@ type PacingError struct {
 }
 
 // Error is one line.
-func (e *PacingError) Error() string {
-	return messagePrefix + e.Method + " " + e.Path + ": " + e.summary()
-}
+func (e *PacingError) Error() string { return message(e.Operation, e.Method, e.Path) + e.summary() }
 
 func (e *PacingError) summary() string {
-	text := (&pacing.TooLate{Wait: e.Wait, Deadline: e.deadline}).Error()
+	text := "not sent: rate limited for another " + short(e.Wait)
+	if e.deadline {
+		text += ", past the context's deadline"
+	}
 	if e.Err != nil {
-		text += "; the attempt before: " + summaryOf(e.Err)
+		text += "; last error: " + summaryOf(e.Err)
 	}
 	return text
 }
@@ -263,81 +293,11 @@ func (e *PacingError) Is(target error) bool {
 // Unwrap returns Err.
 func (e *PacingError) Unwrap() error { return e.Err }
 
-// publicError turns what came of a call into its error, nil when it succeeded. lookFor says what to look for when nobody
-// knows.
-func publicError(r *exchange.Request, o *exchange.Outcome, lookFor string) error {
-	if o.Verdict == exchange.Done {
-		return nil
-	}
-	e := ending{r, o}
-	f := &o.Failure
-	var err error
-	switch {
-	case o.Waiting:
-		err = e.interrupted("while waiting to retry after", f)
-	case f.TooLate != nil:
-		err = &PacingError{r.Endpoint.Method, r.Path, o.Attempts, f.TooLate.Wait, o.Duration, e.attempt(&o.Before), f.TooLate.Deadline}
-	case o.Ended != nil && unusable(f.Err): // in a grace, and that is not what made it so
-		err = e.interrupted("in an attempt that failed", f)
-	case f.Response == nil && o.Ended != nil && !o.Before.None():
-		err = e.interrupted("in an attempt after", &o.Before)
-	case f.Response == nil && o.Ended != nil: // in whatever words the transport has put it
-		err = e.call(o.Ended, redact.Line(o.Ended.Error()))
-	default:
-		err = e.attempt(f)
-	}
-	if o.Verdict == exchange.Failed {
-		return err
-	}
-	return &OutcomeUnknownError{
-		Method: r.Endpoint.Method, Path: r.Path, Err: err, ID: f.ID, Attempts: o.Attempts, Duration: o.Duration,
-		RequestID: o.RequestID, lookFor: lookFor,
-	}
-}
-
-// ending makes the errors of a call that did not succeed.
-type ending struct {
-	r *exchange.Request
-	o *exchange.Outcome
-}
-
-func (e ending) call(err error, text string) error {
-	return &CallError{e.r.Endpoint.Method, e.r.Path, e.o.Attempts, e.o.Duration, err, text + afterAttempts(e.o.Attempts)}
-}
-
-// attempt is the error of one attempt, nil when there was none.
-func (e ending) attempt(f *exchange.Failure) error {
-	switch {
-	case f.None():
-		return nil
-	case f.Response != nil:
-		api := newAPIError(f.Response, e.o.Duration)
-		api.limit = f.Limit
-		return api
-	default:
-		return e.call(f.Err, f.Text)
-	}
-}
-
-func (e ending) interrupted(when string, before *exchange.Failure) error {
-	ended := &interruptedError{e.o.Ended, when, before.Text, e.attempt(before)}
-	return e.call(ended, ended.Error())
-}
-
-func unusable(err error) bool {
-	return errors.As(err, new(*response.Unusable)) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
-}
-
 // interruptedError is a context that ended, and the failure before that.
-type interruptedError struct {
-	ended  error
-	when   string
-	text   string // of before
-	before error
-}
+type interruptedError struct{ ended, before error }
 
 func (e *interruptedError) Error() string {
-	return redact.Line(summaryOf(e.ended)) + " " + e.when + ": " + e.text
+	return summaryOf(e.ended) + "; last error: " + causeOf(e.before)
 }
 
 func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.before} }

@@ -1,13 +1,10 @@
 package livemigration
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +16,7 @@ func TestErrorShapes(t *testing.T) {
 	t.Parallel()
 	full := `{"error": 400, "errorCode": "VALIDATION_ERROR", "reason": "Bad Request", "detail": "human text",
 		"parameters": ["any", 55, null], "badRequestDetail": {"fields": [{"field": "destination.groupId", "description": "must be 24 hex digits"}]}}`
+	const advice = " (check the credentials; they can also be rejected because of a missing role or the IP access list)"
 	for _, tc := range []struct {
 		name     string
 		step     func(*http.Request) (*http.Response, error)
@@ -34,20 +32,14 @@ func TestErrorShapes(t *testing.T) {
 		{"members of other types", reply(403, `{"error":"403","errorCode":"X","detail":["a"],"parameters":"p","badRequestDetail":null}`),
 			APIError{StatusCode: 403, Code: "X", Reason: "Forbidden"}, ErrForbidden, "403 X"},
 		{"JSON labelled as HTML", reply(410, `{"errorCode":"VERSION_GONE"}`, "Content-Type", "text/html"), APIError{StatusCode: 410, Code: "VERSION_GONE", Reason: "Gone"}, ErrVersionGone, "410 VERSION_GONE"},
-		{"somebody's JSON", reply(401, `{"message":"no"}`), APIError{StatusCode: 401, Reason: "Unauthorized", Detail: `{"message":"no"}`}, ErrUnauthorized, `401 Unauthorized: {"message":"no"}`},
+		{"another JSON", reply(401, `{"message":"no"}`), APIError{StatusCode: 401, Reason: "Unauthorized", Detail: `{"message":"no"}` + advice}, ErrUnauthorized, `401 Unauthorized: {"message":"no"}` + advice},
 		{"HTML page", reply(502, "<html><head><style>b{c:d}</style><title>502</title></head>\n<body><script>x<y</script><h1>Bad  Gateway</h1>\n</body>", "Content-Type", "text/html"),
 			APIError{StatusCode: 502, Reason: "Bad Gateway", Detail: "502 Bad Gateway"}, ErrServer, "502 Bad Gateway: 502 Bad Gateway"},
 		{"empty", reply(500, ""), APIError{StatusCode: 500, Reason: "Internal Server Error"}, ErrServer, "500 Internal Server Error"},
 		{"unassigned status", reply(599, ""), APIError{StatusCode: 599}, ErrServer, "599"},
-		{"not in the list", reply(418, ""), APIError{StatusCode: 418, Reason: "I'm a teapot"}, nil, "418 I'm a teapot"},
 		{"control characters", reply(400, "{\"errorCode\":\"A\\u001b[31mB\",\"detail\":\"a\\r\\nb\\u0000\\u202ec\"}"), APIError{StatusCode: 400, Code: "A [31mB", Reason: "Bad Request", Detail: "a b c"}, ErrBadRequest, "400 A [31mB: a b c"},
-		{"binary", reply(400, "\x00\xff\x1b[0mtext"), APIError{StatusCode: 400, Reason: "Bad Request", Detail: "[0mtext"}, ErrBadRequest, "400 Bad Request: [0mtext"},
-		{"long page", reply(400, strings.Repeat("é", 5000)), APIError{StatusCode: 400, Reason: "Bad Request", Detail: strings.Repeat("é", 200) + "…"}, ErrBadRequest, "400 Bad Request: " + strings.Repeat("é", 200) + "…"},
 		{"rate limited, by header", reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "7"), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", RetryAfter: 7 * time.Second}, ErrRateLimited, "429 RATE_LIMITED (retry after 7s)"},
-		{"rate limited, by parameters", reply(429, `{"errorCode":"RATE_LIMITED_TOKEN_BUCKET","parameters":["/p", 9, 100, 10, 60]}`), APIError{StatusCode: 429, Code: "RATE_LIMITED_TOKEN_BUCKET", Reason: "Too Many Requests", Parameters: []any{"/p", 9.0, 100.0, 10.0, 60.0}, RetryAfter: 9 * time.Second}, ErrRateLimited, "429 RATE_LIMITED_TOKEN_BUCKET (retry after 9s)"},
-		{"rate limited, parameters of another code", reply(429, `{"error":429,"errorCode":"RATE_LIMITED","parameters":["/api/atlas/v2/groups",600,1]}`), APIError{StatusCode: 429, Code: "RATE_LIMITED", Reason: "Too Many Requests", Parameters: []any{"/api/atlas/v2/groups", 600.0, 1.0}}, ErrRateLimited, "429 RATE_LIMITED"},
-		{"redirect", reply(302, "", "Location", "https://evil.example/x?y"), APIError{StatusCode: 302, Reason: "Found", Detail: "redirect to evil.example rejected: check the base URL"}, nil, "302 Found: redirect to evil.example rejected: check the base URL"},
-		{"relative redirect", reply(301, "", "Location", "/elsewhere"), APIError{StatusCode: 301, Reason: "Moved Permanently", Detail: "redirect to the same host rejected: check the base URL"}, nil, "301 Moved Permanently: redirect to the same host rejected: check the base URL"},
+		{"redirect", reply(302, "", "Location", "https://evil.example/x?y"), APIError{StatusCode: 302, Reason: "Found", Detail: "redirect to evil.example rejected: check the base URL; is a proxy or maintenance page in between?"}, nil, "302 Found: redirect to evil.example rejected: check the base URL; is a proxy or maintenance page in between?"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -55,10 +47,10 @@ func TestErrorShapes(t *testing.T) {
 			_, err := client.Migrations.Get(t.Context(), destinationID, validID)
 			var api *APIError
 			require.ErrorAs(t, err, &api)
-			tc.want.Method, tc.want.Path, tc.want.Attempts = "GET", getPath, 1
+			tc.want.Operation, tc.want.Method, tc.want.Path, tc.want.Attempts = "Migrations.Get", "GET", getPath, 1
 			api.Duration = 0
 			assert.Equal(t, tc.want, *api)
-			assert.EqualError(t, err, "livemigration: GET "+getPath+": "+tc.message)
+			assert.EqualError(t, err, "livemigration: Migrations.Get: GET "+getPath+": "+tc.message)
 			for _, sentinel := range []error{ErrBadRequest, ErrUnauthorized, ErrForbidden, ErrNotFound, ErrConflict, ErrVersionGone, ErrRateLimited, ErrServer} {
 				assert.Equal(t, sentinel == tc.sentinel, errors.Is(err, sentinel), sentinel.Error())
 			}
@@ -79,7 +71,7 @@ func TestEverythingInvalidIsNamedAtOnceAndNothingSent(t *testing.T) {
 	require.ErrorAs(t, err, &invalid)
 	assert.Equal(t, []FieldViolation{
 		{"ctx", "must not be nil"},
-		{"project id", "has 1 character; must be 24 lower-case hexadecimal digits"},
+		{"project ID", "has 1 character; must be 24 lowercase hexadecimal digits"},
 		{"source.clusterName", "is required"},
 		{`header "Authorization"`, "is set by the client"},
 	}, invalid.Violations)
@@ -97,32 +89,6 @@ func TestAContextThatHasEndedSendsNothing(t *testing.T) {
 	assert.Empty(t, s.requests)
 }
 
-func TestWhatAServerShowsOfASecretIsRedacted(t *testing.T) {
-	t.Parallel()
-	const private = "pr1vate-key"
-	var log bytes.Buffer
-	s := script(reply(200, `[]`), reply(405, ""), reply(400, `{"errorCode":"hunter2","reason":"hunter2","detail":"got {\"password\":\"hunter2\"} from pr1vate-key",
-		"parameters":["hunter2"],"badRequestDetail":{"fields":[{"field":"hunter2","description":"hunter2"}]}}`, "X-Request-Id", "hunter2"),
-		reply(400, `you sent hunter2`), fail(errors.New("malformed HTTP response \"hunter2\"\x1b[0m")))
-	client, err := NewClient(APIKey("publ1c", private), WithHTTPClient(&http.Client{Transport: s}), once,
-		WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
-	require.NoError(t, err)
-	_, err = client.AvailableProjects.List(t.Context(), validID) // takes the response to the handshake
-	require.NoError(t, err)
-	for range s.steps[1:] {
-		_, err := client.Validations.Create(t.Context(), destinationID, validRequest())
-		require.Error(t, err)
-		for _, shown := range []string{err.Error(), fmt.Sprintf("%+v %#v", err, err), log.String()} {
-			assert.NotContains(t, shown, "hunter2\"}")
-			assert.NotContains(t, shown, private)
-		}
-		assert.NotContains(t, err.Error(), "hunter2")
-		assert.NotContains(t, err.Error(), "\x1b")
-	}
-	assert.Contains(t, log.String(), "operation=Validations.Create")
-	assert.NotContains(t, log.String(), "hunter2")
-}
-
 func TestAResponseThatIsASecretIsNeverQuoted(t *testing.T) {
 	t.Parallel()
 	for _, step := range []func(*http.Request) (*http.Response, error){
@@ -136,7 +102,7 @@ func TestAResponseThatIsASecretIsNeverQuoted(t *testing.T) {
 	require.ErrorContains(t, err, "400 X: why")
 }
 
-func TestErrorsThatSomebodyElseMadeDoNotPanic(t *testing.T) {
+func TestErrorsThatTheProgramMakesDoNotPanic(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{&APIError{}, &InvalidRequestError{}, &OutcomeUnknownError{}, &ValidationFailedError{}, &MigrationFailedError{}} {
 		assert.NotEmpty(t, err.Error())

@@ -15,7 +15,7 @@ import (
 
 // inMemory is an Atlas for the examples, in which a minute passes in a moment.
 func inMemory() (*livemigrationtest.Server, *livemigration.Client) {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(10_000))
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(10_000))
 	client, err := srv.NewClient()
 	if err != nil {
 		log.Fatal(err)
@@ -30,7 +30,7 @@ var often = livemigration.WithPollInterval(time.Millisecond, 5*time.Millisecond)
 func Example() {
 	srv, client := inMemory()
 	defer srv.Close()
-	ctx, projectID, request := context.Background(), srv.ProjectID(), srv.Request()
+	ctx, projectID, request := context.Background(), srv.ProjectID(), srv.SampleRequest()
 
 	validation, err := client.Validations.Create(ctx, projectID, request)
 	if err != nil {
@@ -127,7 +127,7 @@ func ExampleValidationsService_Wait() {
 	ctx := context.Background()
 	srv.FailNextValidation("the migration host cannot reach the source cluster")
 
-	validation, err := client.Validations.Create(ctx, srv.ProjectID(), srv.Request())
+	validation, err := client.Validations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func ExampleMigrationsService_Watch() {
 	srv, client := inMemory()
 	defer srv.Close()
 	ctx := context.Background()
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func ExampleMigrationsService_Get() {
 	srv, client := inMemory()
 	defer srv.Close()
 	ctx := context.Background()
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -180,14 +180,14 @@ func ExampleMigrationsService_Get() {
 }
 
 func ExampleMigrationsService_Cutover() {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	client, err := srv.NewClient()
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func ExampleAPIError() {
 	defer srv.Close()
 	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(403).WithCode("IP_ADDRESS_NOT_ON_ACCESS_LIST"), 1)
 
-	_, err := client.Migrations.Create(context.Background(), srv.ProjectID(), srv.Request())
+	_, err := client.Migrations.Create(context.Background(), srv.ProjectID(), srv.SampleRequest())
 	var api *livemigration.APIError
 	switch {
 	case errors.Is(err, livemigration.ErrUnauthorized), errors.Is(err, livemigration.ErrForbidden):
@@ -226,7 +226,7 @@ func ExampleInvalidRequestError() {
 		}
 	}
 	// Output:
-	// source.groupId - is empty; must be 24 lower-case hexadecimal digits
+	// source.groupId - is empty; must be 24 lowercase hexadecimal digits
 	// source.clusterName - is required
 	// destination.clusterName - is required
 }
@@ -237,7 +237,7 @@ func ExampleOutcomeUnknownError() {
 	defer srv.Close()
 	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
 
-	_, err := client.Migrations.Create(context.Background(), srv.ProjectID(), srv.Request())
+	_, err := client.Migrations.Create(context.Background(), srv.ProjectID(), srv.SampleRequest())
 	fmt.Println(errors.Is(err, livemigration.ErrOutcomeUnknown), len(srv.Migrations()))
 	// Output: true 1
 }
@@ -269,7 +269,7 @@ func ExampleClient_testing() {
 	}
 	defer client.CloseIdleConnections()
 	ctx := context.Background()
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -286,15 +286,15 @@ func ExampleServiceAccount() {
 	srv := livemigrationtest.NewServer()
 	defer srv.Close()
 	id, secret := srv.ServiceAccount() // of your own: those that Atlas has shown
-	client, err := livemigration.NewClient(livemigration.ServiceAccount(id, secret.Reveal()),
+	client, err := livemigration.NewClient(livemigration.ServiceAccount(id, secret),
 		livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
 	_, err = client.AvailableProjects.List(ctx, srv.OrgID())
-	fmt.Println(err, srv.LiveTokens())
-	fmt.Println(client.Close(ctx), srv.LiveTokens())
+	fmt.Println(err, srv.LiveTokenCount())
+	fmt.Println(client.RevokeToken(ctx), srv.LiveTokenCount())
 	// Output:
 	// <nil> 1
 	// <nil> 0

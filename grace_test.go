@@ -24,19 +24,19 @@ func after(d time.Duration, step func(*http.Request) (*http.Response, error)) fu
 	}
 }
 
-func TestARequestOnItsWayOutlivesItsContext(t *testing.T) {
+func TestARequestInFlightOutlivesItsContext(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		takes time.Duration
 		grace time.Duration
 		step  func(*http.Request) (*http.Response, error)
-		err   error // nil: the id arrives
+		err   error // nil: the ID arrives
 		took  time.Duration
 	}{
-		"without":                        {5 * time.Second, 0, reply(201, migrationJSON), ErrOutcomeUnknown, time.Second},
+		"none":                           {5 * time.Second, 0, reply(201, migrationJSON), ErrOutcomeUnknown, time.Second},
 		"in time":                        {5 * time.Second, 10 * time.Second, reply(201, migrationJSON), nil, 5 * time.Second},
 		"too late":                       {20 * time.Second, 10 * time.Second, reply(201, migrationJSON), ErrOutcomeUnknown, 11 * time.Second},
-		"a rejection":                    {5 * time.Second, 10 * time.Second, reply(409, ""), ErrConflict, 5 * time.Second},
+		"a rejection":                    {5 * time.Second, 10 * time.Second, reply(409, `{"error":409,"errorCode":"CONFLICT"}`), ErrConflict, 5 * time.Second},
 		"what would be retried is ended": {5 * time.Second, 10 * time.Second, reply(429, ""), ErrRateLimited, 5 * time.Second},
 		"the attempt's time is over":     {time.Hour, time.Hour, reply(201, migrationJSON), ErrOutcomeUnknown, 30 * time.Second},
 	} {
@@ -63,7 +63,7 @@ func TestARequestOnItsWayOutlivesItsContext(t *testing.T) {
 	assert.ErrorContains(t, err, "WithGrace must not be negative")
 }
 
-func TestWhatIsNotOnItsWayEndsWithItsContext(t *testing.T) {
+func TestARequestThatIsNotInFlightEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -79,7 +79,7 @@ func TestWhatIsNotOnItsWayEndsWithItsContext(t *testing.T) {
 }
 
 // A context that ends inside an attempt must not hide why there was more than one.
-func TestTheFailureBeforeTheContextEndedIsTold(t *testing.T) {
+func TestTheFailureBeforeTheContextEndedIsNamed(t *testing.T) {
 	t.Parallel()
 	maintenance := reply(503, `{"error":503,"errorCode":"X","detail":"maintenance until 04:00"}`)
 	silence := after(time.Hour, nil)
@@ -112,7 +112,7 @@ func TestTheFailureBeforeTheContextEndedIsTold(t *testing.T) {
 	}
 }
 
-// The context may end just as a response arrives, or in a grace. The error then tells both.
+// The context may end just as a response arrives, or in a grace. The error then names both.
 func TestAContextThatEndsAsAResponseArrives(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -129,7 +129,7 @@ func TestAContextThatEndsAsAResponseArrives(t *testing.T) {
 	_, err := script(last(503)).client(t).Migrations.Get(ctx, destinationID, validID)
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, ErrServer)
-	require.EqualError(t, err, messagePrefix+"GET "+getPath+": context canceled while waiting to retry after: 503 Service Unavailable (after 2 attempts)")
+	require.EqualError(t, err, messagePrefix+"Migrations.Get: GET "+getPath+": context canceled; last error: 503 Service Unavailable (after 2 attempts)")
 
 	synctest.Test(t, func(t *testing.T) {
 		for _, status := range []int{429, 503} {
@@ -144,16 +144,16 @@ func TestAContextThatEndsAsAResponseArrives(t *testing.T) {
 	})
 }
 
-// What a creation has left of its id counts the more when the program is told to stop.
-func TestAnUnusableResponseInAGraceIsTold(t *testing.T) {
+// The rest of an ID is all that there is of a new migration when the program is told to stop.
+func TestAnUnusableResponseInAGraceIsShown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		s := script(after(5*time.Second, reply(201, `{"_id":7}`)))
+		s := script(after(5*time.Second, reply(201, `{"_id":"A1"}`)))
 		_, err := s.client(t).Migrations.Create(ctx, destinationID, validRequest(), WithGrace(time.Minute))
 		require.True(t, MayHaveCreated(err))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.ErrorContains(t, err, "context deadline exceeded in an attempt that failed: unusable response: no well-formed _id in it; its _id is 7")
+		assert.ErrorContains(t, err, `context deadline exceeded; last error: unexpected response: no well-formed _id in it; its _id is "A1"`)
 	})
 }

@@ -4,20 +4,18 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/livemigration/livemigration-go/internal/endpoint"
 )
 
-// OrgID identifies an organization: 24 lower-case hexadecimal digits.
+// OrgID identifies an organization: 24 lowercase hexadecimal digits.
 type OrgID string
 
-// ProjectID identifies a project, which the wire calls a group: 24 lower-case hexadecimal digits.
+// ProjectID identifies a project, which the wire calls a group: 24 lowercase hexadecimal digits.
 type ProjectID string
 
-// ValidationID identifies a validation: 24 lower-case hexadecimal digits.
+// ValidationID identifies a validation: 24 lowercase hexadecimal digits.
 type ValidationID string
 
-// MigrationID identifies a migration: 24 lower-case hexadecimal digits. Keep it: Atlas does not list migrations.
+// MigrationID identifies a migration: 24 lowercase hexadecimal digits. Keep it: Atlas does not list migrations.
 type MigrationID string
 
 // Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
@@ -32,26 +30,26 @@ func (id ValidationID) Validate() error { return invalidRequest(id.violations())
 // Validate reports whether id is well-formed.
 func (id MigrationID) Validate() error { return invalidRequest(id.violations()) }
 
-func (id OrgID) violations() []FieldViolation        { return checkID("organization id", string(id)) }
-func (id ProjectID) violations() []FieldViolation    { return checkID("project id", string(id)) }
-func (id ValidationID) violations() []FieldViolation { return checkID("validation id", string(id)) }
-func (id MigrationID) violations() []FieldViolation  { return checkID("migration id", string(id)) }
+func (id OrgID) violations() []FieldViolation        { return checkID("organization ID", string(id)) }
+func (id ProjectID) violations() []FieldViolation    { return checkID("project ID", string(id)) }
+func (id ValidationID) violations() []FieldViolation { return checkID("validation ID", string(id)) }
+func (id MigrationID) violations() []FieldViolation  { return checkID("migration ID", string(id)) }
 
 func (id OrgID) segment() string        { return string(id) }
 func (id ProjectID) segment() string    { return string(id) }
 func (id ValidationID) segment() string { return string(id) }
 func (id MigrationID) segment() string  { return string(id) }
 
-// ParseOrgID reads an id, without white space around it. The error is an [*InvalidRequestError].
+// ParseOrgID reads an ID, without white space around it. The error is an [*InvalidRequestError].
 func ParseOrgID(text string) (OrgID, error) { return parseID[OrgID](text) }
 
-// ParseProjectID reads an id as [ParseOrgID] does.
+// ParseProjectID reads an ID as [ParseOrgID] does.
 func ParseProjectID(text string) (ProjectID, error) { return parseID[ProjectID](text) }
 
-// ParseValidationID reads an id as [ParseOrgID] does.
+// ParseValidationID reads an ID as [ParseOrgID] does.
 func ParseValidationID(text string) (ValidationID, error) { return parseID[ValidationID](text) }
 
-// ParseMigrationID reads an id as [ParseOrgID] does.
+// ParseMigrationID reads an ID as [ParseOrgID] does.
 func ParseMigrationID(text string) (MigrationID, error) { return parseID[MigrationID](text) }
 
 func parseID[T interface {
@@ -65,7 +63,7 @@ func parseID[T interface {
 	return id, nil
 }
 
-// identifier is an id: checked first, then a segment of the path.
+// identifier is an ID: checked first, then a segment of the path.
 type identifier interface {
 	violations() []FieldViolation
 	segment() string
@@ -81,9 +79,9 @@ func segments(ids []identifier) []string {
 
 const idLength = 24
 
-// checkID never shows the value: a key pasted in the place of an id must not reach a log.
+// checkID never shows the value: a key pasted in place of an ID must not reach a log.
 func checkID(field, id string) []FieldViolation {
-	const want = "must be 24 lower-case hexadecimal digits"
+	const want = "must be 24 lowercase hexadecimal digits"
 	switch {
 	case id == "":
 		return []FieldViolation{{Field: field, Description: "is empty; " + want}}
@@ -107,13 +105,22 @@ type APIVersion int
 
 const (
 	// APIv2 is the current API, and the default.
-	APIv2 = APIVersion(endpoint.V2)
+	APIv2 APIVersion = iota + 1
 	// APIv1 is the legacy API v1.0.
-	APIv1 = APIVersion(endpoint.V1)
+	APIv1
 )
 
 // String returns "v2" or "v1.0".
-func (v APIVersion) String() string { return endpoint.Version(v).String() }
+func (v APIVersion) String() string {
+	switch v {
+	case APIv2:
+		return "v2"
+	case APIv1:
+		return "v1.0"
+	default:
+		return "unknown"
+	}
+}
 
 // ParseAPIVersion reads what String returns. The error is an [*InvalidRequestError].
 func ParseAPIVersion(text string) (APIVersion, error) {

@@ -16,19 +16,19 @@ func TestIDsAreTwentyFourLowerCaseHexadecimalDigits(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ id, want string }{
 		"well-formed":  {validID, ""},
-		"empty":        {"", "is empty; must be 24 lower-case hexadecimal digits"},
-		"short":        {validID[1:], "has 23 characters; must be 24 lower-case hexadecimal digits"},
-		"long":         {validID + "0", "has 25 characters; must be 24 lower-case hexadecimal digits"},
-		"upper case":   {"5F2A1C2E3D4B5A6C7D8E9F01", "must be 24 lower-case hexadecimal digits"},
-		"path escape":  {"../../5f2a1c2e3d4b5a6c7d", "must be 24 lower-case hexadecimal digits"},
-		"after digits": {"5f2a1c2e3d4b5a6c7d8e9f0:", "must be 24 lower-case hexadecimal digits"},
-		"after f":      {"5f2a1c2e3d4b5a6c7d8e9f0g", "must be 24 lower-case hexadecimal digits"},
+		"empty":        {"", "is empty; must be 24 lowercase hexadecimal digits"},
+		"short":        {validID[1:], "has 23 characters; must be 24 lowercase hexadecimal digits"},
+		"long":         {validID + "0", "has 25 characters; must be 24 lowercase hexadecimal digits"},
+		"upper case":   {"5F2A1C2E3D4B5A6C7D8E9F01", "must be 24 lowercase hexadecimal digits"},
+		"path escape":  {"../../5f2a1c2e3d4b5a6c7d", "must be 24 lowercase hexadecimal digits"},
+		"after digits": {"5f2a1c2e3d4b5a6c7d8e9f0:", "must be 24 lowercase hexadecimal digits"},
+		"after f":      {"5f2a1c2e3d4b5a6c7d8e9f0g", "must be 24 lowercase hexadecimal digits"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for field, id := range map[string]interface{ Validate() error }{
-				"organization id": OrgID(tc.id), "project id": ProjectID(tc.id),
-				"validation id": ValidationID(tc.id), "migration id": MigrationID(tc.id),
+				"organization ID": OrgID(tc.id), "project ID": ProjectID(tc.id),
+				"validation ID": ValidationID(tc.id), "migration ID": MigrationID(tc.id),
 			} {
 				err := id.Validate()
 				if tc.want == "" {
@@ -56,15 +56,15 @@ func TestIDsFromFlagsAndFiles(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, validID, id)
 	for words, parse := range map[string]func(string) error{
-		"organization id": func(s string) error { _, err := ParseOrgID(s); return err },
-		"project id":      func(s string) error { _, err := ParseProjectID(s); return err },
-		"validation id":   func(s string) error { _, err := ParseValidationID(s); return err },
-		"migration id":    func(s string) error { _, err := ParseMigrationID(s); return err },
+		"organization ID": func(s string) error { _, err := ParseOrgID(s); return err },
+		"project ID":      func(s string) error { _, err := ParseProjectID(s); return err },
+		"validation ID":   func(s string) error { _, err := ParseValidationID(s); return err },
+		"migration ID":    func(s string) error { _, err := ParseMigrationID(s); return err },
 	} {
 		require.NoError(t, parse(validID))
 		err := parse("5f2a")
 		require.ErrorIs(t, err, ErrInvalidRequest)
-		assert.EqualError(t, err, "livemigration: invalid request: "+words+" has 4 characters; must be 24 lower-case hexadecimal digits")
+		assert.EqualError(t, err, "livemigration: invalid request: "+words+" has 4 characters; must be 24 lowercase hexadecimal digits")
 	}
 	for _, version := range []APIVersion{APIv2, APIv1} {
 		parsed, err := ParseAPIVersion(version.String())
@@ -86,9 +86,9 @@ func TestAMalformedIDDoesNotBeginAWait(t *testing.T) {
 		defer cancel()
 		begun := time.Now()
 		_, err = client.Migrations.WaitComplete(ctx, destinationID, "mdb_sa_sk_pasted")
-		require.EqualError(t, err, "livemigration: invalid request: migration id has 16 characters; must be 24 lower-case hexadecimal digits")
+		require.EqualError(t, err, "livemigration: invalid request: migration ID has 16 characters; must be 24 lowercase hexadecimal digits")
 		_, err = client.Validations.Wait(ctx, "mdb_sa_sk_pasted", validID)
-		require.EqualError(t, err, "livemigration: invalid request: project id has 16 characters; must be 24 lower-case hexadecimal digits")
+		require.EqualError(t, err, "livemigration: invalid request: project ID has 16 characters; must be 24 lowercase hexadecimal digits")
 		assert.Zero(t, time.Since(begun))
 	})
 }

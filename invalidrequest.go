@@ -27,7 +27,7 @@ func invalidRequest(violations []FieldViolation) error {
 	return &InvalidRequestError{Violations: violations}
 }
 
-// joinViolations names the first ones; nobody reads a line of hundreds.
+// joinViolations names the first ones; a line of hundreds is of no use.
 func joinViolations(violations []FieldViolation) string {
 	const most = 20
 	var parts []string
@@ -42,10 +42,10 @@ func joinViolations(violations []FieldViolation) string {
 
 // FieldViolation is a field that is wrong.
 type FieldViolation struct {
-	// Field is a JSON path such as "source.password", or the name of a parameter such as "migration id".
-	Field string
+	// Field is a JSON path such as "source.password", or the name of a parameter such as "migration ID".
+	Field string `json:"field"`
 	// Description says what is right.
-	Description string
+	Description string `json:"description"`
 }
 
 // String returns "field description".

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/livemigration/livemigration-go/internal/endpoint"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // LinkTokensService creates and deletes link-tokens, which connect source organizations to Atlas.
@@ -26,14 +26,14 @@ type LinkToken struct {
 }
 
 // Create creates a link-token for an Atlas organization, one for each source organization. Atlas does not show it
-// again. It needs the role Organization Owner. The error is an [*OutcomeUnknownError] when the request may have been
-// carried out.
+// again. It needs the role Organization Owner. If the request may have taken effect, the error is an
+// [*OutcomeUnknownError].
 //
 // POST /orgs/{orgId}/liveMigrations/linkTokens
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createorglivemigrationlinktoken
 func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTokenRequest, opts ...CallOption) (*LinkToken, error) {
-	return send[LinkToken](ctx, s.core, &endpoint.CreateLinkToken, []identifier{orgID}, req, opts)
+	return send[LinkToken](ctx, s.core, &createLinkToken, []identifier{orgID}, req, opts)
 }
 
 // Delete deletes the organization's link and the API key behind it. It needs the role Organization Owner. While a
@@ -43,7 +43,7 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteorglivemigrationlinktokens
 func (s *LinkTokensService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
-	return s.core.do(ctx, &endpoint.DeleteLinkToken, []identifier{orgID}, nil, opts, nil)
+	return s.core.do(ctx, &deleteLinkToken, []identifier{orgID}, nil, opts, nil)
 }
 
 func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {
@@ -64,8 +64,8 @@ func (r LinkTokenRequest) encode(APIVersion) ([]byte, error) { return json.Marsh
 
 func (LinkTokenRequest) secrets() []string { return nil }
 
-func (LinkTokenRequest) lookFor(ids []identifier) string {
-	return "a link-token of organization " + ids[0].segment() + " may have been created, look in Atlas before you create one again"
+func (LinkTokenRequest) unknown(ids []identifier) string {
+	return "Atlas may have created a link-token of organization " + ids[0].segment() + "; check the Atlas UI before you create another one"
 }
 
 func isAddressOrBlock(s string) bool {
@@ -76,28 +76,24 @@ func isAddressOrBlock(s string) bool {
 	return err == nil
 }
 
-// UnmarshalJSON also reads the forms in the documentation of v1.0, where the token or the response is an array.
+// UnmarshalJSON reads a link-token. The documentation of v1.0 shows the token, or the response, as an array.
 func (t *LinkToken) UnmarshalJSON(data []byte) error {
-	var list stringList
-	if json.Unmarshal(data, &list) == nil {
-		return t.set(list)
+	var list response.Strings
+	if json.Unmarshal(data, &list) != nil || list == nil {
+		var body struct {
+			LinkToken response.Strings `json:"linkToken"`
+		}
+		if err := json.Unmarshal(data, &body); err != nil {
+			return err
+		}
+		list = body.LinkToken
 	}
-	var body struct {
-		LinkToken stringList `json:"linkToken"`
-	}
-	if err := json.Unmarshal(data, &body); err != nil {
-		return err
-	}
-	return t.set(body.LinkToken)
-}
-
-func (t *LinkToken) set(tokens []string) error {
-	if len(tokens) > 1 {
+	if len(list) > 1 {
 		return errors.New("more than one linkToken")
 	}
 	t.Token = ""
-	if len(tokens) == 1 {
-		t.Token = Secret(tokens[0])
+	if len(list) == 1 {
+		t.Token = Secret(list[0])
 	}
 	return nil
 }
@@ -106,25 +102,5 @@ func (t *LinkToken) check(string) error {
 	if t.Token == "" {
 		return errors.New("no linkToken in it")
 	}
-	return nil
-}
-
-// stringList reads a JSON array of strings, or one string in its place.
-type stringList []string
-
-func (l *stringList) UnmarshalJSON(data []byte) error {
-	var one string
-	if len(data) > 0 && data[0] == '"' {
-		if err := json.Unmarshal(data, &one); err != nil {
-			return err
-		}
-		*l = stringList{one}
-		return nil
-	}
-	var many []string
-	if err := json.Unmarshal(data, &many); err != nil {
-		return err
-	}
-	*l = many
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/redact"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
@@ -20,10 +19,11 @@ type MigrationsService struct{ core *core }
 type Migration struct {
 	ID     MigrationID     `json:"_id"`
 	Status MigrationStatus `json:"status"`
-	// ReadyForCutover: the destination has caught up. The job expires 120 hours later.
+	// ReadyForCutover: the destination is nearly in sync. The 120-hour timer of the cutover runs.
 	ReadyForCutover bool     `json:"readyForCutover"`
 	MigrationHosts  []string `json:"migrationHosts"`
-	// LagTimeSeconds is how far the destination is behind; nil outside of active replication. See [Migration.Lag].
+	// LagTimeSeconds is how far the destination is behind the source; nil outside active replication. See
+	// [Migration.Lag].
 	LagTimeSeconds *int64 `json:"lagTimeSeconds,omitempty"`
 }
 
@@ -74,7 +74,7 @@ func short(d time.Duration) string {
 	return text
 }
 
-// String is one line: id, status, lag and hosts, without the userinfo of URIs.
+// String is one line: ID, status, lag and hosts, without the userinfo of URIs.
 func (m Migration) String() string {
 	text := "migration " + string(m.ID) + " " + cmp.Or(string(m.Status), "without a status")
 	if m.ReadyForCutover {
@@ -92,7 +92,8 @@ func (m Migration) String() string {
 // LogValue is a group of migration_id, state, ready_for_cutover and lag.
 func (m Migration) LogValue() slog.Value {
 	attrs := []slog.Attr{
-		slog.String("migration_id", string(m.ID)), slog.String("state", redact.New(nil).Clean(string(m.Status))), slog.Bool("ready_for_cutover", m.ReadyForCutover),
+		slog.String("migration_id", string(m.ID)), slog.String("state", redact.New(nil).Clean(string(m.Status))),
+		slog.Bool("ready_for_cutover", m.ReadyForCutover),
 	}
 	if lag, ok := m.Lag(); ok {
 		attrs = append(attrs, slog.Duration("lag", lag))
@@ -101,49 +102,60 @@ func (m Migration) LogValue() slog.Value {
 }
 
 // Create starts a migration. It needs the role Organization Owner. Validate the request first, with
-// [ValidationsService.Create].
+// [ValidationsService.Run].
 //
-// A migration host, and a source organization, serve one migration at a time. Time-series collections are skipped, and
-// nothing says so. Cut over within 120 hours of the job being ready; only a person can extend that, in the Atlas user
-// interface.
+// Keep the ID: Atlas cannot list migrations, and creating twice starts two migrations. If the request may have taken
+// effect, the error is an [*OutcomeUnknownError]. Check [MayHaveCreated] first: the error may also be [context.Canceled]
+// or [ErrServer]. When the context ends, a request in flight has 30 more seconds to finish, see [WithGrace].
 //
-// Keep the id: Atlas cannot list migrations, and creating twice starts two. When the request may have been carried out,
-// the error is an [*OutcomeUnknownError]: test [MayHaveCreated] or [ErrOutcomeUnknown] first, since the error may also
-// be [context.Canceled] or [ErrServer]. [WithGrace] lets the request finish when the context ends.
+// Migrate one cluster of a source organization at a time, and use one migration host for each migration. Cut over within
+// 120 hours after the migration is ready; the button Extend time in the Atlas UI adds 24 hours.
 //
 // POST /groups/{groupId}/liveMigrations
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.core, &endpoint.CreateMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
+	return send[Migration](ctx, s.core, &createMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
-// Get reads a migration job. It needs the role Organization Member. Errors are [*InvalidRequestError] and [*APIError].
+// Get reads a migration. It needs the role Organization Member. The error is an [*InvalidRequestError], an [*APIError], a
+// [*CallError] or a [*PacingError].
 //
 // GET /groups/{groupId}/liveMigrations/{liveMigrationId}
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
 func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.core, &endpoint.GetMigration, []identifier{projectID, migrationID}, nil, opts)
+	return send[Migration](ctx, s.core, &getMigration, []identifier{projectID, migrationID}, nil, opts)
 }
 
-// Cutover ends a migration that is ready for it. Stop writes to the source first. It needs the role Organization Owner.
-// [MigrationsService.WaitComplete] waits for the end.
+// Cutover cuts over a migration that is ready for it. Stop all writes to the source and wait until the lag time is zero
+// before you call it; later writes are not copied. It needs the role Organization Owner. [MigrationsService.WaitComplete]
+// waits for the end.
 //
-// The request is retried. When an attempt may have been carried out and a retry is rejected, the error is an
-// [*OutcomeUnknownError]: test [ErrOutcomeUnknown] first, and read the job with Get.
+// The request is retried. If an attempt may have taken effect and a retry is rejected, the error is an
+// [*OutcomeUnknownError]: call Get to find out.
 //
 // PUT /groups/{groupId}/liveMigrations/{liveMigrationId}/cutover
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
 func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
-	return s.core.do(ctx, &endpoint.Cutover, []identifier{projectID, migrationID}, nil, opts, nil)
+	return s.core.do(ctx, &cutover, []identifier{projectID, migrationID}, nil, opts, nil)
 }
 
-// UnmarshalJSON leaves out a value that makes no sense, and reads "12" and 12.0 as numbers.
+// UnmarshalJSON leaves out values of an unexpected type.
 func (m *Migration) UnmarshalJSON(data []byte) error {
 	type plain Migration
-	return response.Lenient(data, (*plain)(m))
+	var p plain
+	body := struct {
+		*plain
+
+		MigrationHosts response.Strings `json:"migrationHosts"` // the documentation of v1.0 shows one bare string
+		LagTimeSeconds response.Number  `json:"lagTimeSeconds"`
+	}{plain: &p}
+	err := response.Decode(data, &body)
+	*m = Migration(p)
+	m.MigrationHosts, m.LagTimeSeconds = body.MigrationHosts, body.LagTimeSeconds.Pointer()
+	return err
 }
 
 func (m *Migration) check(asked string) error { return checkJob(string(m.ID), string(m.Status), asked) }
@@ -161,9 +173,9 @@ func (e *MigrationFailedError) Error() string {
 	}
 	message := messagePrefix + "migration " + string(e.Migration.ID)
 	if e.Migration.Status == MigrationExpired {
-		return message + " expired: it was not cut over within 120 hours of its being ready"
+		return message + " expired before it was cut over; start a new migration"
 	}
-	return message + " failed: Atlas's API gives no reason, the Atlas user interface and the log of the migration host do"
+	return message + " failed; the API reports no reason, see the Atlas UI or the log on the migration host"
 }
 
 // Is matches [ErrMigrationFailed] or [ErrMigrationExpired].

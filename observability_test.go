@@ -98,7 +98,7 @@ func TestAWrapperThatHidesRequestsMakesNothingTwice(t *testing.T) {
 				client, err := srv.NewClient(wrapper(tc.wrap))
 				require.NoError(t, err)
 				srv.Inject(livemigrationtest.CreateMigration, tc.fault, 1)
-				_, err = client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+				_, err = client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 				assert.Equal(t, tc.unknown, errors.Is(err, livemigration.ErrOutcomeUnknown), err)
 				assert.Len(t, srv.Migrations(), tc.jobs)
 			})

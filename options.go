@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/livemigration/livemigration-go/internal/delivery"
 	"github.com/livemigration/livemigration-go/internal/pacing"
-	"github.com/livemigration/livemigration-go/internal/retry"
 )
 
 const (
@@ -62,9 +62,13 @@ func WithAPIVersion(version APIVersion) Option {
 	return func(c *config) { c.version, c.versionSet = version, true }
 }
 
-// WithHTTPClient sends through the Transport and Jar of hc, and without [WithTimeout] takes its Timeout for one
-// attempt. hc is not changed. Redirects are not followed. The transport must support [httptrace], which tells what was
-// sent. Default: a clone of [http.DefaultTransport] with more idle connections and HTTP/2 pings.
+// WithHTTPClient sends through the Transport and Jar of hc, and without [WithAttemptTimeout] takes its Timeout for one
+// attempt. hc is not changed. Redirects are not followed. With another transport than a [*http.Transport] the client
+// cannot know whether a request was sent, so more failures of create requests have an unknown outcome. Default: a copy of
+// [http.DefaultTransport] with more idle connections and HTTP/2 pings.
+//
+// Over HTTP/2 a connection that other calls use is not left after a timeout. Set [http.HTTP2Config].SendPingTimeout of
+// your own transport, so that net/http closes a dead one.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) { c.httpClient = hc }
 }
@@ -72,21 +76,9 @@ func WithHTTPClient(hc *http.Client) Option {
 // WithRetryPolicy sets how often and when a request is retried.
 func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
 
-// RetryPolicy says how often and when a request is retried. Zero fields stand for defaults. What is retried is not
-// configurable, see docs/retries.md.
-type RetryPolicy struct {
-	// MaxAttempts includes the first one. Default: 5.
-	MaxAttempts int
-	// MinBackoff is the upper bound of the first wait, which is random. Each further bound is twice as long. Default: 1
-	// second.
-	MinBackoff time.Duration
-	// MaxBackoff is the largest such bound. Default: 30 seconds. A wait that Atlas asks for is kept, up to ten times
-	// MaxBackoff; a longer one ends the call.
-	MaxBackoff time.Duration
-}
-
-// WithTimeout bounds one attempt, from the dial to the last byte. Default: 30 seconds. A context bounds the whole call.
-func WithTimeout(timeout time.Duration) Option {
+// WithAttemptTimeout limits one attempt, from the dial to the last byte. Default: 30 seconds. The context limits the whole
+// call.
+func WithAttemptTimeout(timeout time.Duration) Option {
 	return func(c *config) { c.timeout, c.timeoutSet = timeout, true }
 }
 
@@ -95,34 +87,34 @@ func WithUserAgent(product string) Option {
 	return func(c *config) { c.userAgent = product }
 }
 
-// WithLogger sets the logger. Default: silent. Debug: each attempt. Info: retries, a creation the moment it is read,
-// changes of a job, the end of an outage. Warn: the beginning of an outage and its doublings, deprecations. No record
-// holds a secret. The keys are stable, docs/observability.md lists them.
+// WithLogger sets the logger. Default: silent. Debug: each attempt. Info: retries, new jobs and tokens the moment their
+// response is read, changes of a job's state, the end of an outage. Warn: the start of an outage and its doublings,
+// deprecations. No log entry contains a secret. The keys are stable, see docs/observability.md.
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
 
 // WithTransportWrapper puts a transport around the authenticating one, for tracing and metrics. It sees each attempt
-// without credentials, see [AttemptFromContext]. It does see bodies: the password in a creation, the link-token in a
+// without credentials, see [AttemptFromContext]. It sees bodies: the password in a create request, the link-token in a
 // response. Later wrappers go around earlier ones.
 //
-// The transport must be safe for concurrent use, hand each request on once, in a context made from its own, and return
-// after the transport inside has. A creation that fails without having been handed on may have been carried out, for
-// all that the client knows.
+// The transport must be safe for concurrent use, pass each request on once, and keep the values of its context. If it
+// returns its own error without wrapping the one of the transport inside, the client must assume that the request was
+// sent.
 func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(c *config) { c.wrappers = append(c.wrappers, wrap) }
 }
 
-// WithRateLimit sets a ceiling: perMinute requests in the long run, and burst at once. It is a share for one of several
-// processes.
+// WithRateLimit limits the requests of each organization and project to perMinute in the long run, and burst at once, in
+// addition to the limits of Atlas. Use it to give each of several processes its share.
 func WithRateLimit(perMinute, burst int) Option {
 	return func(c *config) { c.pacing.perMinute, c.pacing.burst, c.pacing.ceiling = perMinute, burst, true }
 }
 
-// WithoutPacing sends each request at once. By default a client learns the rate limit of each organization and project
-// from responses, spreads polls, lets calls go before them, and waits after a 429. See docs/rate-limits.md.
+// WithoutPacing sends each request at once. By default a client keeps within the published rate limits of each
+// organization and project, lowers them to what responses report, leaves polls a smaller share than other calls, and waits
+// after a 429. See docs/calls.md.
 func WithoutPacing() Option { return func(c *config) { c.pacing.off = true } }
 
-// WithWaitDefaults sets options of every wait. Those of the wait itself come after them. A [WithOnUpdate] counts in
-// waits for its kind of job.
+// WithWaitDefaults sets options of every wait. Options of the wait itself come after them.
 func WithWaitDefaults(opts ...WaitOption) Option {
 	return func(c *config) { c.waitDefaults = append(c.waitDefaults, opts...) }
 }
@@ -135,16 +127,16 @@ func newConfig(maker string, opts []Option) *config {
 		}
 	}
 	c.reject(c.httpClient == nil, "WithHTTPClient: the client must not be nil")
-	c.reject(c.timeoutSet && c.timeout <= 0, "WithTimeout: the timeout must be positive")
-	c.reject(!validHeaderValue(c.userAgent), "WithUserAgent: the product must not hold control characters")
+	c.reject(c.timeoutSet && c.timeout <= 0, "WithAttemptTimeout: the timeout must be positive")
+	c.reject(!validHeaderValue(c.userAgent), "WithUserAgent: the product must not contain control characters")
 	c.reject(!c.version.known(), "WithAPIVersion: the version must be APIv2 or APIv1")
 	c.reject(c.pacing.ceiling && (c.pacing.perMinute < 1 || c.pacing.burst < 1), "WithRateLimit: perMinute and burst must be positive")
 	c.reject(slices.ContainsFunc(c.wrappers, func(wrap func(http.RoundTripper) http.RoundTripper) bool { return wrap == nil }),
 		"WithTransportWrapper: the function must not be nil")
-	for _, v := range newWaitSettings(1, 1, c.waitDefaults, nil, true).found() {
+	for _, v := range newWaitSettings(1, 1, c.waitDefaults, nil).found() {
 		c.reject(true, "WithWaitDefaults: "+v.String())
 	}
-	c.reject(!retry.Policy(c.retry).Valid(), "WithRetryPolicy: no field may be negative, and MinBackoff not above MaxBackoff")
+	c.reject(!c.retry.valid(), "WithRetryPolicy: no field may be negative, and BaseBackoff must not exceed MaxBackoff")
 	return c
 }
 
@@ -168,7 +160,7 @@ func (c *config) origin() *url.URL {
 		c.reject(true, option+"must begin with https://: plain http is for loopback addresses only")
 	}
 	c.reject(!validPort(u), option+"must have a port from 1 to 65535, or none")
-	c.reject(u.User != nil, option+"must not hold a user name or password")
+	c.reject(u.User != nil, option+"must not contain a user name or password")
 	c.reject(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "", option+"must end after the host and port: the client adds the path")
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
@@ -219,15 +211,11 @@ func (c *config) wrap(transport http.RoundTripper) http.RoundTripper {
 }
 
 func (c *config) pacer() *pacing.Pacer {
-	p := c.pacing
-	switch {
-	case p.ceiling:
-		return pacing.New(pacing.Config{PerMinute: p.perMinute, Burst: p.burst, Deaf: p.off})
-	case p.off:
-		return nil
-	default:
-		return pacing.New(pacing.Config{})
+	p := pacing.Config{Off: c.pacing.off, MaxHold: c.retry.withDefaults().MaxRetryAfter}
+	if c.pacing.ceiling {
+		p.Ceiling = &pacing.Bucket{Capacity: c.pacing.burst, Refill: c.pacing.perMinute, Per: time.Minute}
 	}
+	return pacing.New(p)
 }
 
 // err gathers the problems.
@@ -256,7 +244,7 @@ func (e *configError) Is(target error) bool { return target == ErrInvalidConfig 
 
 func (e *configError) Unwrap() []error { return e.problems }
 
-// attemptTimeout is WithTimeout's, else the HTTP client's, else the default.
+// attemptTimeout is WithAttemptTimeout's, else the HTTP client's, else the default.
 func (c *config) attemptTimeout() time.Duration {
 	switch {
 	case c.timeoutSet:
@@ -275,13 +263,23 @@ const idleConnections = 64
 // pingAfter is after what silence an HTTP/2 connection is tested, and for how long the test may take.
 const pingAfter = 15 * time.Second
 
-func (c *config) baseTransport() http.RoundTripper {
+// delivery returns the transport to the network.
+func (c *config) delivery() *delivery.Transport {
 	if c.httpClient != nil && c.httpClient.Transport != nil {
-		return c.httpClient.Transport
+		return delivery.New(c.httpClient.Transport)
 	}
+	own := defaultTransport()
+	if own == nil {
+		return delivery.New(http.DefaultTransport)
+	}
+	return delivery.NewOwn(own)
+}
+
+// defaultTransport is a copy of the default transport; nil if the program has replaced it by another kind.
+func defaultTransport() *http.Transport {
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		return http.DefaultTransport
+		return nil
 	}
 	transport := standard.Clone()
 	transport.MaxIdleConnsPerHost = idleConnections
@@ -289,7 +287,7 @@ func (c *config) baseTransport() http.RoundTripper {
 		transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}
 	}
 	if transport.OnProxyConnectResponse == nil {
-		transport.OnProxyConnectResponse = retry.CheckProxy
+		transport.OnProxyConnectResponse = delivery.CheckProxy
 	}
 	return transport
 }

@@ -12,15 +12,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/livemigration/livemigration-go/internal/poll"
 )
 
 func TestOutagesAreOutlived(t *testing.T) {
 	t.Parallel()
 	for name, outage := range map[string]func(*http.Request) (*http.Response, error){
 		"network": down, "429": reply(429, ""), "500": reply(500, `{"errorCode":"X"}`), "503": reply(503, ""),
-		"a page in the place of the response": reply(200, "<html>"),
+		"a page instead of the response": reply(200, "<html>"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,7 +35,7 @@ func TestOutagesAreOutlived(t *testing.T) {
 				require.NoError(t, err)
 				assert.Len(t, s.requests, 22)
 				told := bytes.Count(log.Bytes(), []byte("level=WARN msg=outage"))
-				assert.True(t, told >= 1 && told <= 4, "at its beginning and its doublings: %d", told)
+				assert.True(t, told >= 1 && told <= 4, "at its start and its doublings: %d", told)
 				assert.Contains(t, log.String(), `msg="outage over"`)
 			})
 		})
@@ -78,22 +76,23 @@ func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
 	t.Run("a server that hangs does not stretch it", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			hang := func(req *http.Request) (*http.Response, error) {
-				<-req.Context().Done()
-				return nil, req.Context().Err()
-			}
+			hang := after(time.Hour, nil)
 			for name, tc := range map[string]struct {
-				steps []func(*http.Request) (*http.Response, error)
-				want  error
+				steps  []func(*http.Request) (*http.Response, error)
+				outage time.Duration
+				want   string
 			}{
-				"at once":         {[]func(*http.Request) (*http.Response, error){hang}, poll.ErrNoResponse},
-				"after a failure": {[]func(*http.Request) (*http.Response, error){down, down, down, down, down, hang}, syscall.ECONNREFUSED},
+				"at once":                        {[]func(*http.Request) (*http.Response, error){hang}, time.Minute, "no complete response within 30s"},
+				"for less than an attempt":       {[]func(*http.Request) (*http.Response, error){hang}, 20 * time.Second, "no response in time"},
+				"after a failure":                {[]func(*http.Request) (*http.Response, error){down, hang}, 20 * time.Second, "connection refused"},
+				"after a failure, for two polls": {[]func(*http.Request) (*http.Response, error){down, hang}, time.Minute, "no complete response within 30s"},
 			} {
 				start := time.Now()
-				m, err := waits["complete"](script(tc.steps...).client(t), t.Context(), WithMaxOutage(time.Minute))
-				require.ErrorIs(t, err, tc.want, name)
+				m, err := waits["complete"](script(tc.steps...).client(t, once), t.Context(), WithMaxOutage(tc.outage))
+				require.ErrorContains(t, err, "no success for "+short(tc.outage)+"; last error: "+tc.want, name)
 				assert.NotErrorIs(t, err, context.DeadlineExceeded, "no deadline of the caller's has passed")
-				assert.Equal(t, time.Minute, time.Since(start), name)
+				assert.True(t, Retryable(err), name)
+				assert.Equal(t, tc.outage, time.Since(start), name)
 				assert.Nil(t, m)
 			}
 		})
@@ -101,26 +100,12 @@ func TestAnOutageThatIsTooLongEndsTheWait(t *testing.T) {
 	t.Run("none is allowed, of a server that hangs", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			s := script(func(req *http.Request) (*http.Response, error) {
-				<-req.Context().Done()
-				return nil, req.Context().Err()
-			})
+			s := script(after(time.Hour, nil))
 			start := time.Now()
 			_, err := waits["complete"](s.client(t), t.Context(), WithMaxOutage(0))
-			require.EqualError(t, err, "livemigration: waiting for migration "+validID+": no success for 30s, the last failure: no response within 30s")
+			require.EqualError(t, err, "livemigration: waiting for migration "+validID+": no complete response within 30s")
 			assert.Equal(t, 30*time.Second, time.Since(start))
 			assert.Len(t, s.requests, 1)
-		})
-	})
-	t.Run("a pause that Atlas asks for is longer", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			s := script(working, reply(429, `{"errorCode":"RATE_LIMITED"}`, "Retry-After", "960"))
-			_, err := waits["complete"](s.client(t), t.Context())
-			require.ErrorIs(t, err, ErrRateLimited)
-			assert.Less(t, time.Since(start), 10*time.Second, "the end is certain at once")
-			assert.Len(t, s.requests, 2)
 		})
 	})
 }

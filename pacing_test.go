@@ -24,7 +24,7 @@ func paced(t *testing.T, limit int, opts []livemigration.Option, test func(*test
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		srv := inProcess(livemigrationtest.WithSpeed(1), livemigrationtest.WithProjects(2),
-			livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: limit}))
+			livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: limit}))
 		defer srv.Close()
 		client, err := srv.NewClient(opts...)
 		require.NoError(t, err)
@@ -34,7 +34,7 @@ func paced(t *testing.T, limit int, opts []livemigration.Option, test func(*test
 
 func create(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) livemigration.MigrationID {
 	t.Helper()
-	m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 	require.NoError(t, err)
 	return m.ID
 }
@@ -91,7 +91,7 @@ func checkHold(t *testing.T, rejection livemigrationtest.Fault) {
 
 		_, err := client.AvailableProjects.List(ctx, srv.OrgID())
 		require.NoError(t, err)
-		request := srv.Request()
+		request := srv.SampleRequest()
 		request.Destination.ProjectID = "" // the method's
 		_, err = client.Migrations.Create(ctx, srv.ProjectIDs()[1], request)
 		require.NoError(t, err)
@@ -99,7 +99,7 @@ func checkHold(t *testing.T, rejection livemigrationtest.Fault) {
 		short, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		var resp livemigration.Response
-		_, err = client.Migrations.Create(short, srv.ProjectID(), srv.Request(), livemigration.CaptureResponse(&resp))
+		_, err = client.Migrations.Create(short, srv.ProjectID(), srv.SampleRequest(), livemigration.CaptureResponse(&resp))
 		assert.Zero(t, resp.Attempts, "another kind of call in the same project waits too")
 		var late *livemigration.PacingError
 		require.ErrorAs(t, err, &late)
@@ -107,7 +107,7 @@ func checkHold(t *testing.T, rejection livemigrationtest.Fault) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.InDelta(t, 20*time.Second, late.Wait, float64(2*time.Second))
 		assert.Equal(t, [...]any{"POST", "/groups/" + string(srv.ProjectID()) + "/liveMigrations", 0}, [...]any{late.Method, late.Path, late.Attempts})
-		assert.Regexp(t, `not sent: its turn within the rate limit comes in (20(\.\d)?|21)s, after the context's deadline$`, err.Error())
+		assert.Regexp(t, `not sent: rate limited for another (20|21)s, past the context's deadline$`, err.Error())
 		assert.Zero(t, time.Since(start), "what cannot be in time fails at once")
 		_, err = client.Migrations.Get(ctx, srv.ProjectID(), id)
 		require.NoError(t, err)
@@ -117,7 +117,7 @@ func checkHold(t *testing.T, rejection livemigrationtest.Fault) {
 	})
 }
 
-func TestAHoldThatIsTooLongEndsCallsAndWaits(t *testing.T) {
+func TestARetryAfterHoldsOthersForMaxRetryAfterAtMost(t *testing.T) {
 	t.Parallel()
 	paced(t, 0, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
 		start, id := time.Now(), create(t, srv, client)
@@ -125,41 +125,20 @@ func TestAHoldThatIsTooLongEndsCallsAndWaits(t *testing.T) {
 		_, err := client.Migrations.Get(t.Context(), srv.ProjectID(), id)
 		var api *livemigration.APIError
 		require.ErrorAs(t, err, &api)
-		var late *livemigration.PacingError
-		_, err = client.Migrations.Get(t.Context(), srv.ProjectID(), id)
-		require.ErrorAs(t, err, &late)
-		_, err = client.Migrations.WaitComplete(t.Context(), srv.ProjectID(), id)
-		require.ErrorAs(t, err, &late)
-		assert.NotErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorContains(t, err, "waiting for migration "+string(id)+": not sent")
 		assert.Zero(t, time.Since(start))
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+		short, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err = client.Migrations.WaitReadyForCutover(ctx, srv.ProjectID(), id, livemigration.WithMaxOutage(90*time.Minute))
-		require.NoError(t, err, "a wait that outlives longer outages sits it out")
+		var late *livemigration.PacingError
+		_, err = client.Migrations.Get(short, srv.ProjectID(), id)
+		require.ErrorAs(t, err, &late)
+		assert.InDelta(t, 5*time.Minute, late.Wait, float64(time.Second))
+		_, err = client.Migrations.Get(t.Context(), srv.ProjectID(), id)
+		require.NoError(t, err)
+		assert.InDelta(t, 5*time.Minute, time.Since(start), float64(time.Second))
 	})
 }
 
-// Waiting for a turn is no outage, however long the queue is.
-func TestALongQueueIsNoOutage(t *testing.T) {
-	t.Parallel()
-	paced(t, 10, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
-		id := create(t, srv, client)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
-		defer cancel()
-		var all sync.WaitGroup
-		for range 300 {
-			all.Go(func() {
-				_, err := client.Migrations.WaitReadyForCutover(ctx, srv.ProjectID(), id, livemigration.WithMaxOutage(time.Minute))
-				assert.NoError(t, err)
-			})
-		}
-		all.Wait()
-		assert.Zero(t, count(srv, livemigrationtest.GetMigration, rejectedStatus))
-	})
-}
-
-// Neither is the time in the queue after a failure.
+// Waiting for a turn is no outage, however long the queue is, even after a failure.
 func TestAFailureInALongQueueIsOutlived(t *testing.T) {
 	t.Parallel()
 	paced(t, 60, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
@@ -174,7 +153,8 @@ func TestAFailureInALongQueueIsOutlived(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(502), 5)
 		all.Wait()
-		assert.Zero(t, srv.PendingFaults())
+		assert.Zero(t, srv.PendingFaultCount())
+		assert.LessOrEqual(t, count(srv, livemigrationtest.GetMigration, rejectedStatus), 2, "one in ten thousand is fine")
 	})
 }
 
@@ -194,8 +174,8 @@ func TestCancellingAQueuedWaitReturnsAtOnce(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		all.Go(func() { // not even a creation is in doubt that has waited for its turn
-			_, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+		all.Go(func() { // not even a create request is in doubt if it has waited for its turn
+			_, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 			assert.ErrorIs(t, err, context.Canceled)
 			assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
 		})
@@ -226,23 +206,4 @@ func TestARateLimitSetByHand(t *testing.T) {
 		_, err := livemigration.NewClient(livemigration.APIKey("a", "b"), livemigration.WithRateLimit(tc[0], tc[1]))
 		require.ErrorContains(t, err, "WithRateLimit: perMinute and burst must be positive")
 	}
-}
-
-// A fleet that the limit serves seldom outlives single failures too, and nobody is told of a deadline that is not his.
-func TestAFailureInAnOvercommittedFleet(t *testing.T) {
-	t.Parallel()
-	paced(t, 10, nil, func(t *testing.T, srv *livemigrationtest.Server, client *livemigration.Client) {
-		id := create(t, srv, client)
-		var all sync.WaitGroup
-		for range 200 {
-			all.Go(func() {
-				_, err := client.Migrations.WaitReadyForCutover(t.Context(), srv.ProjectID(), id)
-				assert.NoError(t, err)
-			})
-		}
-		time.Sleep(30 * time.Minute)
-		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(503), 5)
-		all.Wait()
-		assert.Zero(t, srv.PendingFaults())
-	})
 }

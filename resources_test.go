@@ -34,6 +34,8 @@ func TestLinkTokenForms(t *testing.T) {
 		"missing":            {`{}`, ""},
 		"null":               {`{"linkToken": null}`, ""},
 		"empty array":        {`[]`, ""},
+		"a number":           {`{"linkToken": 1}`, ""},
+		"a list of numbers":  {`[1]`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +44,7 @@ func TestLinkTokenForms(t *testing.T) {
 			assert.Equal(t, tc.want, token.Token.Reveal())
 		})
 	}
-	for name, data := range map[string]string{"two": `["a", "b"]`, "a number": `{"linkToken": 1}`, "no JSON": `{`, "a list of numbers": `[1]`} {
+	for name, data := range map[string]string{"two": `["a", "b"]`, "no JSON": `{`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			assert.Error(t, json.Unmarshal([]byte(data), new(LinkToken)))

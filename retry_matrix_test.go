@@ -90,14 +90,14 @@ func TestRetryTable(t *testing.T) {
 		{"502 from a gateway", "", livemigrationtest.RawStatus(502, "text/html", "<h1>oops</h1>"), unknown},
 		{"503 from a gateway", "", livemigrationtest.RawStatus(503, "text/html", "<h1>oops</h1>"), unknown},
 		{"504 from a gateway", "", livemigrationtest.RawStatus(504, "", ""), unknown},
-		{"504 from a gateway, carried out", "", livemigrationtest.RawStatus(504, "", "").CarriedOut(), with(lost, "create", outcome{1, srv, true, 1})},
+		{"504 from a gateway, carried out", "", livemigrationtest.RawStatus(504, "", "").Processed(), with(lost, "create", outcome{1, srv, true, 1})},
 		{"501", "", livemigrationtest.RawStatus(501, "", ""), unknown},
 		{"408 from a gateway", "", livemigrationtest.RawStatus(408, "text/html", "<p>upstream took too long</p>"), slow},
-		{"408 from a gateway, carried out", "", livemigrationtest.RawStatus(408, "text/html", "upstream took too long").CarriedOut(), lost},
+		{"408 from a gateway, carried out", "", livemigrationtest.RawStatus(408, "text/html", "upstream took too long").Processed(), lost},
 		{"421", "", livemigrationtest.RawStatus(421, "", ""), slow},
 		{"425", "", livemigrationtest.RawStatus(425, "", ""), slow},
 		{"460", "", livemigrationtest.RawStatus(460, "", ""), slow},
-		{"499, carried out", "", livemigrationtest.RawStatus(499, "", "").CarriedOut(), lost},
+		{"499, carried out", "", livemigrationtest.RawStatus(499, "", "").Processed(), lost},
 		{"reset before the request is read", "", livemigrationtest.ResetBeforeRequest(), with(retried, "create", outcome{1, nil, true, 0})},
 		{"reset after the request", "", livemigrationtest.ResetAfterRequest(), lost},
 		{"truncated response", "", livemigrationtest.TruncatedBody(), with(lost, "cutover", outcome{1, nil, false, 0})},
@@ -108,7 +108,7 @@ func TestRetryTable(t *testing.T) {
 			t.Run(tc.name+"/"+string(operation.operation), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()})
+					a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithInProcess()})
 					before := a.jobs()
 					target := tc.op
 					if target == "" {
@@ -132,7 +132,7 @@ func TestRetryTable(t *testing.T) {
 					assert.Equal(t, want.unknown, errors.Is(err, livemigration.ErrOutcomeUnknown))
 					assert.Equal(t, want.attempts, a.authenticated(), "authenticated requests")
 					assert.Equal(t, want.created, a.jobs()-before, "jobs")
-					assert.Zero(t, a.PendingFaults())
+					assert.Zero(t, a.PendingFaultCount())
 				})
 			})
 		}
@@ -150,7 +150,7 @@ func TestAFailureThatStaysEndsAfterMaxAttempts(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []livemigrationtest.Fault{livemigrationtest.Status(503), livemigrationtest.Status(429), livemigrationtest.ResetBeforeRequest()} {
 		synctest.Test(t, func(t *testing.T) {
-			a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()}, livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 3}))
+			a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithInProcess()}, livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 3}))
 			a.Inject(livemigrationtest.GetMigration, fault, 9)
 			var resp livemigration.Response
 			_, err := a.client.Migrations.Get(t.Context(), a.ProjectID(), a.migration, livemigration.CaptureResponse(&resp))
@@ -165,11 +165,11 @@ func TestAFailureThatStaysEndsAfterMaxAttempts(t *testing.T) {
 func TestCredentialsOfAnotherPackage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication()})
+		a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithInProcess(), livemigrationtest.WithoutAuthentication()})
 		client, err := livemigration.NewClient(bearer("t0k3n"), livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(a.HTTPClient()))
 		require.NoError(t, err)
 		a.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
-		_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+		_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.SampleRequest())
 		require.ErrorIs(t, err, livemigration.ErrOutcomeUnknown)
 		assert.Equal(t, 1, a.authenticated())
 		a.Inject(livemigrationtest.GetMigration, livemigrationtest.ResetAfterRequest(), 1)

@@ -55,7 +55,7 @@ func TestNothingShowsASecret(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	nonces := map[string]bool{}
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	public, private := srv.APIKey()
 	watching := roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -71,7 +71,7 @@ func TestNothingShowsASecret(t *testing.T) {
 		livemigration.WithHTTPClient(&http.Client{Transport: watching}),
 		livemigration.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	require.NoError(t, err)
-	request := srv.Request()
+	request := srv.SampleRequest()
 	request.Source.Password = "hunter2+/="
 
 	token, err := client.LinkTokens.Create(t.Context(), srv.OrgID(), livemigration.LinkTokenRequest{})
@@ -81,7 +81,7 @@ func TestNothingShowsASecret(t *testing.T) {
 		"client": client, "client value": *client, "service": client.LinkTokens, "credentials": srv.Credentials(),
 		"credentials in a struct": struct{ C livemigration.Credentials }{srv.Credentials()}, "credentials in a hidden field": struct{ c livemigration.Credentials }{srv.Credentials()},
 		"request": request, "request pointer": &request, "requests": []livemigration.MigrationRequest{request}, "source": request.Source,
-		"link-token": token, "link-token value": *token, "secret": token.Token, "server": srv, "records": srv.Requests(),
+		"link-token": token, "link-token value": *token, "secret": token.Token, "server": srv, "records": srv.Recorded(),
 		"captured response": &response,
 	}
 	for name, err := range failures(t, client, srv, request, &response) {

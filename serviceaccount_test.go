@@ -27,7 +27,7 @@ func accountClient(t *testing.T, srv *livemigrationtest.Server, opts ...livemigr
 
 // count is how many requests of an operation have arrived and had a response with one of the statuses, if there are any.
 func count(srv *livemigrationtest.Server, op livemigrationtest.Operation, statuses ...int) (n int) {
-	for _, r := range srv.Requests() {
+	for _, r := range srv.Recorded() {
 		matches := len(statuses) == 0
 		for _, status := range statuses {
 			matches = matches || r.StatusCode == status
@@ -40,7 +40,7 @@ func count(srv *livemigrationtest.Server, op livemigrationtest.Operation, status
 }
 
 func inProcess(opts ...livemigrationtest.Option) *livemigrationtest.Server {
-	return livemigrationtest.NewServer(append([]livemigrationtest.Option{livemigrationtest.InProcess()}, opts...)...)
+	return livemigrationtest.NewServer(append([]livemigrationtest.Option{livemigrationtest.WithInProcess()}, opts...)...)
 }
 
 func TestAServiceAccountMakesAllCallsWithOneToken(t *testing.T) {
@@ -52,7 +52,7 @@ func TestAServiceAccountMakesAllCallsWithOneToken(t *testing.T) {
 		var callers sync.WaitGroup
 		for range 40 {
 			callers.Go(func() {
-				_, err := client.Validations.Create(ctx, srv.ProjectID(), srv.Request())
+				_, err := client.Validations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 				assert.NoError(t, err)
 			})
 		}
@@ -62,15 +62,15 @@ func TestAServiceAccountMakesAllCallsWithOneToken(t *testing.T) {
 		projects, err := client.AvailableProjects.List(ctx, srv.OrgID())
 		require.NoError(t, err)
 		assert.NotEmpty(t, projects)
-		m, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+		m, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 		require.NoError(t, err)
 		_, err = client.Migrations.Get(ctx, srv.ProjectID(), m.ID)
 		require.NoError(t, err)
 		require.NoError(t, srv.FailMigration(m.ID)) // while it runs, the link-token stays
 		require.NoError(t, client.LinkTokens.Delete(ctx, srv.OrgID()))
 		assert.Equal(t, 1, count(srv, livemigrationtest.IssueToken))
-		assert.Equal(t, 1+40+5, len(srv.Requests()), "nothing is sent twice")
-		for _, r := range srv.Requests() {
+		assert.Equal(t, 1+40+5, len(srv.Recorded()), "nothing is sent twice")
+		for _, r := range srv.Recorded() {
 			assert.Contains(t, r.Header.Get("User-Agent"), "my-tool/1 livemigration-go/", r)
 		}
 	}
@@ -82,17 +82,17 @@ func TestWrongServiceAccounts(t *testing.T) {
 	defer srv.Close()
 	id, _ := srv.ServiceAccount()
 	client := newClient(t, livemigration.ServiceAccount(id, "wr0ng"), livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
-	_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 	var api *livemigration.APIError
 	require.ErrorAs(t, err, &api)
 	require.ErrorIs(t, err, livemigration.ErrUnauthorized)
 	assert.Equal(t, [...]string{"POST", "/api/oauth/token", "invalid_client"}, [...]string{api.Method, api.Path, api.Code})
 	assert.NotEmpty(t, api.Detail)
 	assert.Equal(t, 1, api.Attempts)
-	assert.Len(t, srv.Requests(), 1, "wrong credentials are not tried again, and nothing else is sent")
+	assert.Len(t, srv.Recorded(), 1, "wrong credentials are not tried again, and nothing else is sent")
 
 	for _, tc := range [][2]string{{"", "s"}, {"i", ""}, {"i d", "s"}, {"i", "s\n"}, {"i:d", "s"}} {
-		_, err := livemigration.NewClient(livemigration.ServiceAccount(tc[0], tc[1]))
+		_, err := livemigration.NewClient(livemigration.ServiceAccount(tc[0], livemigration.Secret(tc[1])))
 		require.ErrorContains(t, err, "client ", tc)
 	}
 
@@ -123,7 +123,7 @@ func TestFailedTokenRequests(t *testing.T) {
 		"no token":      {livemigrationtest.RawStatus(200, "application/json", `{"token_type":"Bearer"}`), true, nil, "POST https://atlas.test/api/oauth/token: "},
 		"another type":  {livemigrationtest.RawStatus(200, "application/json", `{"access_token":"x","token_type":"mac"}`), true, nil, "it is not a bearer token"},
 		"an error, 200": {livemigrationtest.RawStatus(200, "application/json", `{"error":"invalid_client"}`), true, nil, "invalid_client"},
-		"hangs":         {livemigrationtest.SlowBody(time.Hour), true, nil, "POST https://atlas.test/api/oauth/token: no response within 30s"},
+		"hangs":         {livemigrationtest.SlowBody(time.Hour), true, nil, "POST https://atlas.test/api/oauth/token: no complete response within 30s"},
 	} {
 		for _, op := range []string{"create", "get"} {
 			t.Run(name+"/"+op, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestFailedTokenRequests(t *testing.T) {
 					srv := inProcess()
 					client := accountClient(t, srv)
 					call := func() error {
-						_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+						_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 						return err
 					}
 					if op == "get" {
@@ -161,7 +161,7 @@ func TestFailedTokenRequests(t *testing.T) {
 						assert.Equal(t, 5, api.Attempts)
 						assert.Positive(t, api.Duration)
 					}
-					assert.Zero(t, srv.PendingFaults())
+					assert.Zero(t, srv.PendingFaultCount())
 				})
 			})
 		}
@@ -189,7 +189,7 @@ func TestATokenThatDies(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := inProcess(append(tc.opts, livemigrationtest.WithSpeed(1))...)
 				client := accountClient(t, srv)
-				m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+				m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 				require.NoError(t, err)
 				if tc.do != nil {
 					stop := make(chan struct{})
@@ -227,38 +227,38 @@ func TestClose(t *testing.T) {
 	srv := inProcess()
 	client := accountClient(t, srv)
 	ctx := t.Context()
-	require.NoError(t, client.Close(ctx), "there is nothing to revoke yet")
-	assert.Empty(t, srv.Requests())
+	require.NoError(t, client.RevokeToken(ctx), "there is nothing to revoke yet")
+	assert.Empty(t, srv.Recorded())
 	list := func() {
 		_, err := client.AvailableProjects.List(ctx, srv.OrgID())
 		require.NoError(t, err)
 	}
 	list()
-	require.Equal(t, 1, srv.LiveTokens())
+	require.Equal(t, 1, srv.LiveTokenCount())
 
 	srv.Inject(livemigrationtest.RevokeToken, livemigrationtest.Status(503), 1)
 	var api *livemigration.APIError
-	require.ErrorAs(t, client.Close(ctx), &api)
+	require.ErrorAs(t, client.RevokeToken(ctx), &api)
 	assert.Equal(t, [...]any{"POST", "/api/oauth/revoke", 503, 1}, [...]any{api.Method, api.Path, api.StatusCode, api.Attempts})
 	srv.Inject(livemigrationtest.RevokeToken, livemigrationtest.ResetBeforeRequest(), 1)
 	var failed *livemigration.CallError
-	require.ErrorAs(t, client.Close(ctx), &failed)
+	require.ErrorAs(t, client.RevokeToken(ctx), &failed)
 	assert.Equal(t, "/api/oauth/revoke", failed.Path)
-	assert.Equal(t, 1, srv.LiveTokens())
+	assert.Equal(t, 1, srv.LiveTokenCount())
 
-	require.NoError(t, client.Close(ctx))
-	assert.Zero(t, srv.LiveTokens())
-	require.NoError(t, client.Close(ctx))
+	require.NoError(t, client.RevokeToken(ctx))
+	assert.Zero(t, srv.LiveTokenCount())
+	require.NoError(t, client.RevokeToken(ctx))
 	list() // the client remains usable
 	assert.Equal(t, 2, count(srv, livemigrationtest.IssueToken))
 	assert.Equal(t, 3, count(srv, livemigrationtest.RevokeToken))
 
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	require.ErrorIs(t, client.Close(cancelled), context.Canceled)
+	require.ErrorIs(t, client.RevokeToken(cancelled), context.Canceled)
 	var none context.Context
-	require.ErrorIs(t, client.Close(none), livemigration.ErrInvalidRequest)
+	require.ErrorIs(t, client.RevokeToken(none), livemigration.ErrInvalidRequest)
 	key, err := srv.NewClient()
 	require.NoError(t, err)
-	require.NoError(t, key.Close(ctx), "an API key has nothing to revoke")
+	require.NoError(t, key.RevokeToken(ctx), "an API key has nothing to revoke")
 }

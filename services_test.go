@@ -36,9 +36,9 @@ func newAtlas(t *testing.T, serverOpts []livemigrationtest.Option, opts ...livem
 	defer seed.CloseIdleConnections()
 	_, err = seed.LinkTokens.Create(t.Context(), srv.OrgID(), livemigration.LinkTokenRequest{})
 	require.NoError(t, err)
-	validation, err := seed.Validations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	validation, err := seed.Validations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 	require.NoError(t, err)
-	migration, err := seed.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	migration, err := seed.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 	require.NoError(t, err)
 	timings := srv.Timings()
 	srv.Advance(timings.Scheduling + timings.InitialSync)
@@ -60,7 +60,7 @@ func (a *atlas) endMigrations() {
 // authenticated counts the requests that carried accepted credentials, with a response or without.
 func (a *atlas) authenticated() int {
 	n := 0
-	for _, r := range a.Requests() {
+	for _, r := range a.Recorded() {
 		if r.Authenticated {
 			n++
 		}
@@ -69,7 +69,7 @@ func (a *atlas) authenticated() int {
 }
 
 // jobs counts what creations leave behind.
-func (a *atlas) jobs() int { return len(a.Migrations()) + len(a.Validations()) + a.LinkTokens() }
+func (a *atlas) jobs() int { return len(a.Migrations()) + len(a.Validations()) + a.LinkTokenCount() }
 
 var accessList = livemigration.LinkTokenRequest{AccessListIPs: []string{"192.0.2.10", "198.51.100.0/24"}}
 
@@ -94,7 +94,7 @@ var operationCases = []operationCase{
 		}},
 	{livemigrationtest.CreateValidation, "POST", "/groups/{project}/liveMigrations/validate", "2024-05-30", true,
 		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
-			return a.client.Validations.Create(ctx, a.ProjectID(), a.Request(), opts...)
+			return a.client.Validations.Create(ctx, a.ProjectID(), a.SampleRequest(), opts...)
 		}},
 	{livemigrationtest.GetValidation, "GET", "/groups/{project}/liveMigrations/validate/{validation}", "2023-01-01", false,
 		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
@@ -102,7 +102,7 @@ var operationCases = []operationCase{
 		}},
 	{livemigrationtest.CreateMigration, "POST", "/groups/{project}/liveMigrations", "2024-05-30", true,
 		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
-			return a.client.Migrations.Create(ctx, a.ProjectID(), a.Request(), opts...)
+			return a.client.Migrations.Create(ctx, a.ProjectID(), a.SampleRequest(), opts...)
 		}},
 	{livemigrationtest.GetMigration, "GET", "/groups/{project}/liveMigrations/{migration}", "2023-01-01", false,
 		func(ctx context.Context, a *atlas, opts ...livemigration.CallOption) (any, error) {
@@ -132,9 +132,9 @@ func TestEveryEndpointInBothVersions(t *testing.T) {
 		} {
 			t.Run(version.String()+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				server := []livemigrationtest.Option{livemigrationtest.InProcess()}
+				server := []livemigrationtest.Option{livemigrationtest.WithInProcess()}
 				if name == "as documented" {
-					server = append(server, livemigrationtest.WithDocumentedAnswers(), livemigrationtest.WithDocumentedChallenge())
+					server = append(server, livemigrationtest.WithDocumentedResponses(), livemigrationtest.WithDocumentedChallenge())
 				}
 				a := newAtlas(t, server, livemigration.WithAPIVersion(version))
 				results := map[livemigrationtest.Operation]any{}
@@ -168,15 +168,15 @@ func checkResults(t *testing.T, a *atlas, results map[livemigrationtest.Operatio
 	assert.Equal(t, a.validation, read.ID)
 	assert.Equal(t, livemigration.ValidationSuccess, read.Status)
 	assert.Equal(t, a.ProjectID(), read.ProjectID)
-	assert.Equal(t, a.Request().Source.ProjectID, read.SourceProjectID)
+	assert.Equal(t, a.SampleRequest().Source.ProjectID, read.SourceProjectID)
 	started := results[livemigrationtest.CreateMigration].(*livemigration.Migration)
 	assert.NoError(t, started.ID.Validate())
 	assert.NotEqual(t, a.migration, started.ID)
 	migration := results[livemigrationtest.GetMigration].(*livemigration.Migration)
 	assert.Equal(t, a.migration, migration.ID)
 	assert.True(t, migration.ReadyForCutover)
-	assert.Equal(t, a.Request().MigrationHosts, migration.MigrationHosts)
-	assert.Zero(t, a.LinkTokens())
+	assert.Equal(t, a.SampleRequest().MigrationHosts, migration.MigrationHosts)
+	assert.Zero(t, a.LinkTokenCount())
 	a.Advance(a.Timings().Finishing)
 	assert.Equal(t, livemigration.MigrationComplete, a.Migrations()[0].Status)
 }
@@ -184,7 +184,7 @@ func checkResults(t *testing.T, a *atlas, results map[livemigrationtest.Operatio
 func checkRequests(t *testing.T, a *atlas, version livemigration.APIVersion) {
 	t.Helper()
 	var requests []livemigrationtest.Request
-	for _, r := range a.Requests() {
+	for _, r := range a.Recorded() {
 		if r.Authenticated {
 			requests = append(requests, r)
 		}
@@ -213,7 +213,7 @@ func checkRequests(t *testing.T, a *atlas, version livemigration.APIVersion) {
 
 func TestNothingIsListedBeforeASourceIsConnected(t *testing.T) {
 	t.Parallel()
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	client, err := srv.NewClient()
 	require.NoError(t, err)
@@ -225,7 +225,7 @@ func TestNothingIsListedBeforeASourceIsConnected(t *testing.T) {
 
 func TestRolesAndKeys(t *testing.T) {
 	t.Parallel()
-	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()})
+	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithInProcess()})
 	hc := a.HTTPClient()
 	for name, tc := range map[string]struct {
 		credentials livemigration.Credentials
@@ -251,7 +251,7 @@ func TestRolesAndKeys(t *testing.T) {
 
 func TestWrongKeysCostTwoRequestsAndShowWhatAtlasSays(t *testing.T) {
 	t.Parallel()
-	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess()})
+	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.WithInProcess()})
 	public, _ := a.APIKey()
 	client, err := livemigration.NewClient(livemigration.APIKey(public, "wr0ng-key"), livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(a.HTTPClient()))
 	require.NoError(t, err)
@@ -261,7 +261,7 @@ func TestWrongKeysCostTwoRequestsAndShowWhatAtlasSays(t *testing.T) {
 			return err
 		},
 		func() error {
-			_, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
+			_, err := client.Migrations.Create(t.Context(), a.ProjectID(), a.SampleRequest())
 			return err
 		},
 	} {
@@ -273,28 +273,9 @@ func TestWrongKeysCostTwoRequestsAndShowWhatAtlasSays(t *testing.T) {
 		assert.NotEmpty(t, api.Detail)
 		assert.NotContains(t, err.Error(), "wr0ng-key")
 		assert.NotContains(t, err.Error(), public)
-		assert.Len(t, a.Requests(), 2)
+		assert.Len(t, a.Recorded(), 2)
 	}
 	assert.Len(t, a.Migrations(), 1)
-}
-
-func TestAChallengeThatCannotBeMetIsExplained(t *testing.T) {
-	t.Parallel()
-	a := newAtlas(t, []livemigrationtest.Option{livemigrationtest.InProcess(), livemigrationtest.WithAlgorithm("MD5")})
-	basic := roundTripper(func(req *http.Request) (*http.Response, error) {
-		resp, err := a.Transport().RoundTrip(req)
-		if err == nil && resp.StatusCode == http.StatusUnauthorized {
-			resp.Header.Set("WWW-Authenticate", `Basic realm="x"`)
-		}
-		return resp, err
-	})
-	client, err := livemigration.NewClient(a.Credentials(), livemigration.WithBaseURL(a.URL()), livemigration.WithHTTPClient(&http.Client{Transport: basic}))
-	require.NoError(t, err)
-	_, err = client.Migrations.Create(t.Context(), a.ProjectID(), a.Request())
-	require.ErrorIs(t, err, livemigration.ErrUnauthorized)
-	assert.ErrorContains(t, err, "the server offers no Digest challenge that this client supports")
-	require.Len(t, a.Requests(), 1)
-	assert.Empty(t, a.Requests()[0].Body.Reveal(), "no body before the server has asked for credentials")
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

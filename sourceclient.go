@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
@@ -26,8 +25,8 @@ type SourceClient struct {
 //	source, err := NewSourceClient(key, WithBaseURL(url), WithHTTPClient(&http.Client{Transport: transport}))
 func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, error) {
 	cfg := newConfig("NewSourceClient", opts)
-	cfg.reject(cfg.versionSet, "WithAPIVersion: the source side has one version only")
-	c, err := newCore(cfg, credentials, endpoint.Source)
+	cfg.reject(cfg.versionSet, "WithAPIVersion is not supported by NewSourceClient")
+	c, err := newCore(cfg, credentials, sourceAPI)
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +39,8 @@ func (c *SourceClient) Format(f fmt.State, _ rune) { c.core.format(f, "SourceCli
 // CloseIdleConnections does what [Client.CloseIdleConnections] does.
 func (c *SourceClient) CloseIdleConnections() { c.core.closeIdle() }
 
-// Close does what [Client.Close] does.
-func (c *SourceClient) Close(ctx context.Context) error { return c.core.close(ctx) }
+// RevokeToken does what [Client.RevokeToken] does.
+func (c *SourceClient) RevokeToken(ctx context.Context) error { return c.core.revokeToken(ctx) }
 
 // MigrationLinkService connects source organizations to Atlas. Each has one link.
 type MigrationLinkService struct{ core *core }
@@ -68,7 +67,7 @@ const (
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/create-one-link/
 func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Secret, opts ...CallOption) (*MigrationLink, error) {
-	return send[MigrationLink](ctx, s.core, &endpoint.CreateMigrationLink, []identifier{orgID}, linkPayload(token), opts)
+	return send[MigrationLink](ctx, s.core, &createMigrationLink, []identifier{orgID}, linkPayload(token), opts)
 }
 
 // Status reads whether a source organization is connected. It needs the role Organization Owner there.
@@ -77,7 +76,7 @@ func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Se
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/return-the-status/
 func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...CallOption) (*MigrationLink, error) {
-	return send[MigrationLink](ctx, s.core, &endpoint.GetMigrationLink, []identifier{orgID}, nil, opts)
+	return send[MigrationLink](ctx, s.core, &getMigrationLink, []identifier{orgID}, nil, opts)
 }
 
 // Delete disconnects a source organization, and stops its migrations that still run. It needs the role Organization
@@ -87,13 +86,13 @@ func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/delete-one-link/
 func (s *MigrationLinkService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
-	return s.core.do(ctx, &endpoint.DeleteMigrationLink, []identifier{orgID}, nil, opts, nil)
+	return s.core.do(ctx, &deleteMigrationLink, []identifier{orgID}, nil, opts, nil)
 }
 
 // UnmarshalJSON reads a link from JSON.
 func (l *MigrationLink) UnmarshalJSON(data []byte) error {
 	type plain MigrationLink
-	return response.Lenient(data, (*plain)(l))
+	return response.Decode(data, (*plain)(l))
 }
 
 func (l *MigrationLink) check(string) error {
@@ -118,6 +117,6 @@ func (p linkPayload) encode(APIVersion) ([]byte, error) {
 
 func (p linkPayload) secrets() []string { return []string{string(p)} }
 
-func (linkPayload) lookFor(ids []identifier) string {
-	return "organization " + ids[0].segment() + " may have been connected, look with Status before you connect it again"
+func (linkPayload) unknown(ids []identifier) string {
+	return "organization " + ids[0].segment() + " may have been connected; call MigrationLink.Status before you connect it again"
 }

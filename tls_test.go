@@ -83,7 +83,7 @@ func TestTLS(t *testing.T) {
 			client := newClient(t, atlas.Credentials(), quick, livemigration.WithBaseURL(server.URL),
 				livemigration.WithHTTPClient(&http.Client{Transport: &http.Transport{TLSClientConfig: trust}}))
 			var resp livemigration.Response
-			_, err := client.Migrations.Create(t.Context(), atlas.ProjectID(), atlas.Request(), livemigration.CaptureResponse(&resp))
+			_, err := client.Migrations.Create(t.Context(), atlas.ProjectID(), atlas.SampleRequest(), livemigration.CaptureResponse(&resp))
 			assert.Equal(t, tc.attempts, resp.Attempts)
 			if tc.want == "" {
 				require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestTLS(t *testing.T) {
 			}
 			require.ErrorContains(t, err, tc.want)
 			assert.NotErrorIs(t, err, livemigration.ErrOutcomeUnknown)
-			assert.Empty(t, atlas.Requests(), "nothing is sent to a server that has not shown who it is")
+			assert.Empty(t, atlas.Recorded(), "nothing is sent to a server that has not shown who it is")
 		})
 	}
 }

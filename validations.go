@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/livemigration/livemigration-go/internal/endpoint"
 	"github.com/livemigration/livemigration-go/internal/redact"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
@@ -29,7 +28,7 @@ type Validation struct {
 type ValidationStatus string
 
 const (
-	// ValidationPending: under way.
+	// ValidationPending: in progress.
 	ValidationPending ValidationStatus = "PENDING"
 	// ValidationSuccess: the migration can be started. Final.
 	ValidationSuccess ValidationStatus = "SUCCESS"
@@ -40,7 +39,7 @@ const (
 // Final reports whether the job has ended; false for unknown values.
 func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == ValidationFailed }
 
-// String is one line: id, status and reason, without the userinfo of URIs.
+// String is one line: ID, status and reason, without the userinfo of URIs.
 func (v Validation) String() string {
 	text := "validation " + string(v.ID) + " " + cmp.Or(string(v.Status), "without a status")
 	if v.ErrorMessage != "" {
@@ -58,14 +57,14 @@ func (v Validation) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Create starts the check of a migration request: network, TLS, user, disk space, versions. It changes nothing and is
-// retried. It needs the role Organization Owner.
+// Create starts the validation of a migration request: network, TLS, user, disk space, versions. A validation changes
+// nothing, so the request is retried. It needs the role Organization Owner. [ValidationsService.Run] waits for the result.
 //
 // POST /groups/{groupId}/liveMigrations/validate
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
 func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.core, &endpoint.CreateValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
+	return send[Validation](ctx, s.core, &createValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a validation. It needs the role Organization Owner.
@@ -74,25 +73,26 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
 func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.core, &endpoint.GetValidation, []identifier{projectID, validationID}, nil, opts)
+	return send[Validation](ctx, s.core, &getValidation, []identifier{projectID, validationID}, nil, opts)
 }
 
 func (v *Validation) check(asked string) error {
 	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
-// UnmarshalJSON leaves out a value that makes no sense, and redacts users and passwords in ErrorMessage.
+// UnmarshalJSON leaves out values of an unexpected type, and redacts users and passwords in ErrorMessage.
 func (v *Validation) UnmarshalJSON(data []byte) error {
 	type plain Validation
-	err := response.Lenient(data, (*plain)(v))
+	*v = Validation{}
+	err := response.Decode(data, (*plain)(v))
 	if v.ErrorMessage != "" {
 		v.ErrorMessage = redact.New(nil).Redact(v.ErrorMessage)
 	}
 	return err
 }
 
-// checkJob rejects a response about a job that cannot be used: one without the id of a job that was created, one about
-// another job, or one that tells nothing. Without a status beside the right id the rest is used.
+// checkJob rejects a response that cannot be used: one without the ID of the job that was created, one about another job,
+// or one without ID and status. A missing status alone is an unknown status.
 func checkJob(id, status, asked string) error {
 	switch {
 	case asked == "" && checkID("", id) != nil:

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// migrationPayload is a migration request on its way to a destination project.
+// migrationPayload is the body that starts or validates a migration to a destination project.
 type migrationPayload struct {
 	projectID ProjectID
 	request   MigrationRequest
@@ -28,31 +28,27 @@ func (p *migrationPayload) secrets() []string {
 	return []string{p.request.Source.Password.Reveal()}
 }
 
-func (p *migrationPayload) lookFor([]identifier) string {
+func (p *migrationPayload) unknown([]identifier) string {
 	source, destination := &p.request.Source, &p.request.Destination
-	return fmt.Sprintf("a migration of cluster %q of source project %s to cluster %q of Atlas project %s may have been started, "+
-		"look for it in Atlas before you start it again", source.ClusterName, source.ProjectID, destination.ClusterName, p.projectID)
+	return fmt.Sprintf("Atlas may have started a migration of cluster %q of source project %s to cluster %q of Atlas project %s; "+
+		"check the Atlas UI before you start it again", source.ClusterName, source.ProjectID, destination.ClusterName, p.projectID)
 }
 
-// encode writes the body. It is the only place that writes the password.
+// encode writes the body. It is the only place that writes the password: Secret marshals redacted.
 func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
-	r := &p.request
-	body := wireMigration{
-		Source: wireSource{
-			GroupID: r.Source.ProjectID, ClusterName: r.Source.ClusterName,
-			Username: r.Source.Username, Password: r.Source.Password.Reveal(),
-			SSL: r.Source.SSL, CACertificatePath: r.Source.CACertificatePath,
-			ManagedAuthentication: r.Source.ManagedAuthentication,
-		},
-		Destination: wireDestination{
-			GroupID: p.projectID, ClusterName: r.Destination.ClusterName,
-			HostnameSchemaType: cmp.Or(r.Destination.HostnameSchemaType, HostnamePublic), PrivateLinkID: r.Destination.PrivateLinkID,
-		},
-		MigrationHosts: r.MigrationHosts,
+	r := p.request
+	r.Destination.ProjectID = p.projectID
+	r.Destination.HostnameSchemaType = cmp.Or(r.Destination.HostnameSchemaType, HostnamePublic)
+	if r.Sharding != nil && r.Sharding.Entries == nil {
+		r.Sharding = &Sharding{CreateSupportingIndexes: r.Sharding.CreateSupportingIndexes, Entries: []ShardEntry{}}
 	}
-	if r.Sharding != nil {
-		body.Sharding = newWireSharding(r.Sharding)
-	}
+	body := struct {
+		MigrationRequest
+
+		Source              wireSource `json:"source"`
+		DropDestinationData *bool      `json:"dropDestinationData,omitempty"`
+		DropEnabled         *bool      `json:"dropEnabled,omitempty"`
+	}{MigrationRequest: r, Source: wireSource{r.Source, r.Source.Password.Reveal()}}
 	if v == APIv1 {
 		body.DropEnabled = &r.DropDestinationData
 	} else {
@@ -61,43 +57,8 @@ func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// wireMigration is the body in both versions, each of which has its own name for one member.
-type wireMigration struct {
-	Source              wireSource      `json:"source"`
-	Destination         wireDestination `json:"destination"`
-	MigrationHosts      []string        `json:"migrationHosts"`
-	DropDestinationData *bool           `json:"dropDestinationData,omitempty"`
-	DropEnabled         *bool           `json:"dropEnabled,omitempty"`
-	Sharding            *wireSharding   `json:"sharding,omitempty"`
-}
-
 type wireSource struct {
-	GroupID               ProjectID `json:"groupId"`
-	ClusterName           string    `json:"clusterName"`
-	Username              string    `json:"username,omitempty"`
-	Password              string    `json:"password,omitempty"`
-	SSL                   bool      `json:"ssl"`
-	CACertificatePath     string    `json:"caCertificatePath,omitempty"`
-	ManagedAuthentication bool      `json:"managedAuthentication"`
-}
+	Source
 
-type wireDestination struct {
-	GroupID            ProjectID          `json:"groupId"`
-	ClusterName        string             `json:"clusterName"`
-	HostnameSchemaType HostnameSchemaType `json:"hostnameSchemaType,omitempty"`
-	PrivateLinkID      string             `json:"privateLinkId,omitempty"`
-}
-
-// wireSharding always has both of its members.
-type wireSharding struct {
-	CreateSupportingIndexes bool         `json:"createSupportingIndexes"`
-	Entries                 []ShardEntry `json:"shardingEntries"`
-}
-
-func newWireSharding(s *Sharding) *wireSharding {
-	w := wireSharding(*s)
-	if w.Entries == nil {
-		w.Entries = []ShardEntry{}
-	}
-	return &w
+	Password string `json:"password,omitempty"`
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// answer is what others have stored.
-type answer struct {
+// news is what others have stored.
+type news struct {
 	listed     bool // all records were listed
 	changed    []Record
 	gone       []string
@@ -20,15 +20,11 @@ type answer struct {
 // ask asks what others have stored, where that is cheap or some time has passed.
 func (r *run) ask(ctx context.Context) {
 	changer, cheap := r.store.(Changer)
-	interval := listInterval
-	if r.askFails {
-		interval = relistInterval
-	}
-	list := (!cheap || r.askFails) && time.Since(r.listedAt) >= interval
+	list := (!cheap || r.askFails) && (r.askAgain || time.Since(r.listedAt) >= listInterval)
 	if r.asking || !cheap && !list {
 		return
 	}
-	r.asking = true
+	r.asking, r.askAgain = true, false
 	known := make(map[string]int64, len(r.order))
 	for _, e := range r.order {
 		known[e.record.Plan.Name] = e.record.Revision
@@ -38,18 +34,18 @@ func (r *run) ask(ctx context.Context) {
 	}
 	go func() {
 		if list {
-			r.answers <- r.list(ctx, known)
+			r.news <- r.list(ctx, known)
 			return
 		}
 		changed, gone, err := changer.Changed(ctx, known)
-		r.answers <- answer{changed: changed, gone: gone, err: err}
+		r.news <- news{changed: changed, gone: gone, err: err}
 	}()
 }
 
 // list lists all records, and finds out about each known one that is missing.
-func (r *run) list(ctx context.Context, known map[string]int64) answer {
+func (r *run) list(ctx context.Context, known map[string]int64) news {
 	records, err := r.store.List(ctx)
-	a := answer{listed: true, changed: records, err: err, unreadable: make(map[string]error)}
+	a := news{listed: true, changed: records, err: err, unreadable: make(map[string]error)}
 	if err != nil && len(records) == 0 {
 		return a
 	}
@@ -70,9 +66,9 @@ func (r *run) list(ctx context.Context, known map[string]int64) answer {
 	return a
 }
 
-// takeAnswer takes what others have stored. The error is that of a store that could not be listed for a minute, unless it
+// takeNews takes what others have stored. The error is that of a store that could not be listed for a minute, unless it
 // must still learn the ID of a migration.
-func (r *run) takeAnswer(a answer) error {
+func (r *run) takeNews(a news) error {
 	r.asking = false
 	now := time.Now()
 	for _, record := range a.changed {
@@ -112,31 +108,6 @@ func (r *run) setReadErr(err error) {
 	r.mu.Unlock()
 	if err != nil && fmt.Sprint(before) != err.Error() {
 		r.settings.logger.ErrorContext(r.ctx, "the store cannot be read", "error", err.Error())
-	}
-}
-
-// tellChange is called by methods of the same fleet.
-func (r *run) tellChange(c change) {
-	r.mu.Lock()
-	r.told = append(r.told, c)
-	r.mu.Unlock()
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (r *run) takeTold() {
-	r.mu.Lock()
-	told := r.told
-	r.told = nil
-	r.mu.Unlock()
-	for _, c := range told {
-		if c.gone {
-			r.takeGone(c.record.Plan.Name, time.Now())
-		} else {
-			r.take(c.record)
-		}
 	}
 }
 

@@ -119,7 +119,7 @@ func (d *Dir) readAll(ctx context.Context, files []string, known map[string]int6
 	var (
 		mu      sync.Mutex
 		found   = []Record{}
-		failed  unreadable
+		failed  []error
 		readers sync.WaitGroup
 		n       = min(len(files), runtime.GOMAXPROCS(0))
 	)
@@ -143,11 +143,8 @@ func (d *Dir) readAll(ctx context.Context, files []string, known map[string]int6
 		return nil, err
 	}
 	sortByName(found)
-	if len(failed) > 0 {
-		slices.SortFunc(failed, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-		return found, failed
-	}
-	return found, nil
+	slices.SortFunc(failed, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return found, joined(failed)
 }
 
 // readChanged reads a file if its revision may be another one than the known one. Else, and when the file is gone, it returns
@@ -182,22 +179,3 @@ func (d *Dir) readChanged(file string, known int64) (Record, error) {
 	}
 	return r, err
 }
-
-// unreadable are the errors of several records.
-type unreadable []error
-
-// Error names the first twenty.
-func (u unreadable) Error() string {
-	const most = 20
-	texts := make([]string, 0, most+1)
-	for _, err := range u[:min(len(u), most)] {
-		texts = append(texts, err.Error())
-	}
-	if more := len(u) - most; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(texts, "; ")
-}
-
-// Unwrap returns all of them.
-func (u unreadable) Unwrap() []error { return u }

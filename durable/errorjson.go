@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/livemigration/livemigration-go"
@@ -21,41 +22,24 @@ func (e *sentinel) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireError{Kind: e.kind, Message: e.text})
 }
 
-// changeError is why something could not be done with a record.
-type changeError struct {
-	what, name string
-	err        error
+// recordError says with which record what failed, once.
+func recordError(what, name string, err error) error {
+	return &changeError{fmt.Sprintf("%s %q: ", what, name), err}
 }
 
-// recordError says with which record what failed, once.
-func recordError(what, name string, err error) error { return &changeError{what, name, err} }
+type changeError struct {
+	head string
+	err  error
+}
 
-// Error is one line.
+// Error leaves out what the reason repeats.
 func (e *changeError) Error() string {
-	head := fmt.Sprintf("%s %q: ", e.what, e.name)
 	text := strings.TrimPrefix(e.err.Error(), "durable: ")
-	return "durable: " + head + strings.TrimPrefix(text, head)
+	return "durable: " + e.head + strings.TrimPrefix(text, e.head)
 }
 
 // Unwrap returns the reason.
 func (e *changeError) Unwrap() error { return e.err }
-
-// MarshalJSON writes kind, message and record.
-func (e *changeError) MarshalJSON() ([]byte, error) {
-	w := wireError{Kind: "store", Message: e.Error(), Record: e.name}
-	var known *sentinel
-	var invalid *livemigration.InvalidRequestError
-	switch {
-	case errors.As(e.err, &known):
-		w.Kind = known.kind
-	case errors.As(e.err, &invalid):
-		w.Kind = "invalid_request"
-		for _, v := range invalid.Violations {
-			w.Fields = append(w.Fields, wireViolation(v))
-		}
-	}
-	return json.Marshal(w)
-}
 
 // MarshalJSON writes kind, message and records.
 func (e *IncompleteError) MarshalJSON() ([]byte, error) {
@@ -69,16 +53,9 @@ func (e *UnsavedError) MarshalJSON() ([]byte, error) {
 
 // wireError is the form in which the errors of this package marshal to JSON, as those of the client do.
 type wireError struct {
-	Kind    string          `json:"kind"`
-	Message string          `json:"message"`
-	Record  string          `json:"record,omitempty"`
-	Records []summary       `json:"records,omitempty"`
-	Fields  []wireViolation `json:"fields,omitempty"`
-}
-
-type wireViolation struct {
-	Field       string `json:"field"`
-	Description string `json:"description"`
+	Kind    string    `json:"kind"`
+	Message string    `json:"message"`
+	Records []summary `json:"records,omitempty"`
 }
 
 // summary is a record in an error.
@@ -102,19 +79,14 @@ type manyErrors []error
 
 // joined is all errors that are not nil, as one.
 func joined(errs []error) error {
-	var all manyErrors
-	for _, err := range errs {
-		if err != nil {
-			all = append(all, err)
-		}
-	}
+	all := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
 	switch len(all) {
 	case 0:
 		return nil
 	case 1:
 		return all[0]
 	default:
-		return all
+		return manyErrors(all)
 	}
 }
 

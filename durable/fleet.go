@@ -54,24 +54,14 @@ func (f *Fleet) Records(ctx context.Context) ([]Record, error) {
 
 // Record returns one record, as [Fleet.Records] does. The error is [ErrNotFound] when there is none of that name.
 func (f *Fleet) Record(ctx context.Context, name string) (Record, error) {
-	if r := f.running(); r != nil {
-		records, err := r.snapshot()
-		if i := indexOf(records, name); i >= 0 {
-			return records[i], err
-		}
-	}
-	record, err := f.store.Load(ctx, name)
-	if err != nil {
-		return Record{}, recordError("read", name, err)
-	}
-	if record.State != StatePlanned && record.State != StateValidated {
-		return record, nil
-	}
-	records, _ := f.store.List(ctx) // what others have only explains a wait
-	if i := indexOf(explainWaits(records), name); i >= 0 && records[i].Revision == record.Revision {
+	records, err := f.Records(ctx)
+	if i := indexOf(records, name); i >= 0 {
 		return records[i], nil
 	}
-	return record, nil
+	if err == nil {
+		err = recordError("read", name, ErrNotFound)
+	}
+	return Record{}, err
 }
 
 func indexOf(records []Record, name string) int {
@@ -175,6 +165,16 @@ func (f *Fleet) missingPasswords(records []Record) error {
 		}
 	}
 	return nil
+}
+
+// wake makes the run of this fleet ask at once what was changed.
+func (f *Fleet) wake() {
+	if r := f.running(); r != nil {
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (f *Fleet) running() *run {

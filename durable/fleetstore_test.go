@@ -153,7 +153,7 @@ func TestOneBrokenRecord(t *testing.T) {
 				time.Sleep(4 * time.Minute)
 				require.Equal(t, StateReplicating, mustLoad(t, dir, "m-0001").State)
 				require.NoError(t, breakFile(filepath.Join(path, "m-0001.json")))
-				time.Sleep(30 * time.Second)
+				time.Sleep(35 * time.Second)
 				records, err := fleet.Records(t.Context())
 				require.ErrorContains(t, err, "m-0001")
 				require.Len(t, records, 3)

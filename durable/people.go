@@ -152,7 +152,7 @@ func (f *Fleet) Remove(ctx context.Context, name string) error {
 		}
 		switch {
 		case err == nil:
-			f.tellRun(change{record: stored, gone: true})
+			f.wake()
 			return nil
 		case !errors.Is(err, ErrStale):
 			return recordError("remove", name, err)
@@ -199,18 +199,9 @@ func (f *Fleet) changeAmong(
 }
 
 func (f *Fleet) save(ctx context.Context, r Record) error {
-	saved, err := f.store.Save(ctx, r)
-	if err == nil {
-		f.tellRun(change{record: saved})
-	}
+	_, err := f.store.Save(ctx, r)
+	f.wake()
 	return err
-}
-
-// tellRun tells the run of this fleet what was changed, so that it acts at once.
-func (f *Fleet) tellRun(c change) {
-	if r := f.running(); r != nil {
-		r.tellChange(c)
-	}
 }
 
 // lockedPlans does something with all records while no other process adds, replaces, restarts or adopts.

@@ -15,9 +15,8 @@ import (
 const (
 	// tick is how often a run asks for changes and picks what is due.
 	tick = time.Second
-	// listInterval is how often a run lists a store that is no Changer, and relistInterval one that fails.
-	listInterval   = 30 * time.Second
-	relistInterval = 10 * time.Second
+	// listInterval is how often a run lists a store that is no Changer, or that cannot tell changes.
+	listInterval = 30 * time.Second
 	// storePatience is how long a store, or a record in it, may fail.
 	storePatience = time.Minute
 	// poolSize bounds the actions in progress. Polls use three quarters of it, so that they do not delay changes.
@@ -37,16 +36,16 @@ type run struct {
 	serve    bool
 	by       string // names this run in intents
 
-	mu      sync.Mutex // guards what other goroutines read or write: entries, their records and errors, readErr, told
+	mu      sync.Mutex // guards what Records reads: entries, their records and errors, readErr
 	entries map[string]*entry
 	order   []*entry // by name
 	readErr error    // names records that cannot be read
-	told    []change
 
 	polls     []*entry // that are due
 	busy      int      // actions in progress
 	polling   int      // how many of them are polls
 	asking    bool     // for changes
+	askAgain  bool     // something has changed since
 	listedAt  time.Time
 	failing   time.Time // since when the store cannot be listed
 	askFails  bool      // the last question for changes failed
@@ -54,7 +53,7 @@ type run struct {
 	savedAt   time.Time // the last save that succeeded
 
 	results chan result
-	answers chan answer
+	news    chan news
 	wake    chan struct{}
 }
 
@@ -85,12 +84,6 @@ type owed struct {
 	result Result
 }
 
-// change is what a method of the same fleet has stored.
-type change struct {
-	record Record
-	gone   bool
-}
-
 func newRun(ctx context.Context, f *Fleet, driver *Driver, serve bool) *run {
 	host, _ := os.Hostname() // the random part is enough
 	ctx = context.WithoutCancel(ctx)
@@ -99,7 +92,7 @@ func newRun(ctx context.Context, f *Fleet, driver *Driver, serve bool) *run {
 		notifier: newNotifier(ctx, f.settings.onChange),
 		by:       fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8]),
 		entries:  make(map[string]*entry),
-		results:  make(chan result), answers: make(chan answer), wake: make(chan struct{}, 1),
+		results:  make(chan result), news: make(chan news), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -156,14 +149,17 @@ func (r *run) work(ctx context.Context) error {
 		case done := <-r.results:
 			r.settle(done)
 			r.startPolls(ctx)
-		case found := <-r.answers:
-			if err := r.takeAnswer(found); err != nil {
+		case found := <-r.news:
+			if err := r.takeNews(found); err != nil {
 				return err
+			}
+			if r.askAgain {
+				r.ask(ctx)
 			}
 			finished = r.pick(ctx)
 		case <-r.wake:
-			r.takeTold()
-			finished = r.pick(ctx)
+			r.askAgain = true
+			r.ask(ctx)
 		case <-ticker.C:
 			r.ask(ctx)
 			finished = r.pick(ctx)
@@ -201,7 +197,7 @@ func (r *run) drain(endSaving context.CancelFunc) error {
 				last = time.Now()
 			}
 			r.settle(done)
-		case <-r.answers:
+		case <-r.news:
 			r.asking = false
 		case <-ticker.C:
 			for _, e := range r.order {

@@ -27,7 +27,7 @@ func newActivityEnvironment(driver *durable.Driver) *testsuite.TestActivityEnvir
 
 func newTimedAtlas(t *testing.T, timings livemigrationtest.Timings) *livemigrationtest.Server {
 	t.Helper()
-	atlas := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithTimings(timings))
+	atlas := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithTimings(timings))
 	t.Cleanup(atlas.Close)
 	return atlas
 }
@@ -53,7 +53,7 @@ func TestLookReturnsAtNews(t *testing.T) {
 	record := advance(t, env, durable.NewRecord(planOf(atlas, "billing"), time.Now()))
 	require.Equal(t, durable.StateValidating, record.State)
 
-	looks := func() int { return atlas.Count(livemigrationtest.GetValidation) }
+	looks := func() int { return atlas.RequestCount(livemigrationtest.GetValidation) }
 	done := make(chan durable.Record, 1)
 	go func() { done <- advance(t, env, record) }()
 	require.Eventually(t, func() bool { return looks() >= 5 }, 10*time.Second, time.Millisecond)
@@ -75,7 +75,7 @@ func TestLookEndsWithWorker(t *testing.T) {
 	env.SetWorkerStopChannel(stop)
 	done := make(chan durable.Record, 1)
 	go func() { done <- advance(t, env, record) }()
-	require.Eventually(t, func() bool { return atlas.Count(livemigrationtest.GetValidation) > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return atlas.RequestCount(livemigrationtest.GetValidation) > 0 }, 10*time.Second, time.Millisecond)
 	close(stop)
 	stopped := <-done
 	assert.Equal(t, durable.StateValidating, stopped.State)

@@ -84,7 +84,7 @@ func TestUnknownName(t *testing.T) {
 }
 
 func TestStart(t *testing.T) {
-	atlas := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	atlas := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	t.Cleanup(atlas.Close)
 	plan := planOf(atlas, "Billing")
 	byID := mock.MatchedBy(func(o client.StartWorkflowOptions) bool {

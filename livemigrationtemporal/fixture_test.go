@@ -51,7 +51,7 @@ var _ log.Logger = silence{}
 func newFixture(t *testing.T, opts ...durable.Option) *fixture {
 	t.Helper()
 	const noTime = -time.Second
-	atlas := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithTimings(
+	atlas := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithTimings(
 		livemigrationtest.Timings{Validation: noTime, Scheduling: noTime, InitialSync: noTime, Finishing: noTime}))
 	t.Cleanup(atlas.Close)
 	return newFixtureWith(t, atlas, opts...)
@@ -110,7 +110,7 @@ func newEnvironment() *testsuite.TestWorkflowEnvironment {
 
 // planOf is a plan whose source user has a password.
 func planOf(atlas *livemigrationtest.Server, name string) durable.Plan {
-	request := atlas.Request()
+	request := atlas.SampleRequest()
 	request.Source.ManagedAuthentication = false
 	request.Source.Username, request.Source.Password = "reader", ""
 	return durable.Plan{Name: name, ProjectID: atlas.ProjectID(), Request: request, Exclusive: []string{"Organization A"}}
@@ -180,7 +180,7 @@ func (f *fixture) changes() []durable.Action {
 	return slices.DeleteFunc(slices.Clone(f.begun), func(a durable.Action) bool { return !a.Changes() })
 }
 
-func (f *fixture) count(op livemigrationtest.Operation) int { return f.atlas.Count(op) }
+func (f *fixture) count(op livemigrationtest.Operation) int { return f.atlas.RequestCount(op) }
 
 // texts are those of the events of a record.
 func texts(r durable.Record) (all []string) {

@@ -14,7 +14,7 @@ import (
 func BenchmarkGetMigration(b *testing.B) {
 	for _, jobs := range []int{1, 10_000} {
 		b.Run(fmt.Sprintf("%d jobs", jobs), func(b *testing.B) {
-			srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication())
+			srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithoutAuthentication())
 			defer srv.Close()
 			startMigrations(b, srv, jobs)
 			last := srv.Migrations()[jobs-1].ID

@@ -49,12 +49,12 @@ func TestLinkTokenRules(t *testing.T) {
 				res := send(t, srv, r)
 				if fields == nil {
 					assert.Less(t, res.status, 300, res.body)
-					assert.Equal(t, 1, srv.LinkTokens())
+					assert.Equal(t, 1, srv.LinkTokenCount())
 					return
 				}
 				assert.Equal(t, http.StatusBadRequest, res.status)
 				assert.Equal(t, fields, res.fields(t))
-				assert.Zero(t, srv.LinkTokens())
+				assert.Zero(t, srv.LinkTokenCount())
 			})
 		}
 	}
@@ -131,5 +131,5 @@ func TestBodyCutShort(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	assertError(t, result{res.StatusCode, res.Header, string(body)}, 400, "INVALID_JSON")
-	assert.Zero(t, srv.LinkTokens())
+	assert.Zero(t, srv.LinkTokenCount())
 }

@@ -24,7 +24,7 @@ func TestClose(t *testing.T) {
 		srv.Close()
 		_, err := client.Do(req)
 		require.Error(t, err)
-		assert.Len(t, srv.Requests(), 1)
+		assert.Len(t, srv.Recorded(), 1)
 		assert.Len(t, srv.Migrations(), 1)
 	})
 }
@@ -51,14 +51,14 @@ func TestCloseEndsStalledUpload(t *testing.T) {
 	defer func() { assert.NoError(t, conn.Close()) }()
 	_, err = conn.Write([]byte("POST /stalled HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(srv.Requests()) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(srv.Recorded()) == 1 }, 10*time.Second, time.Millisecond)
 	srv.Close() // would wait for the rest of the body
 }
 
 // Not parallel, so that no other test starts goroutines meanwhile.
 func TestCloseLeavesNoGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
-	for _, opt := range []livemigrationtest.Option{nil, livemigrationtest.WithTLS(), livemigrationtest.InProcess()} {
+	for _, opt := range []livemigrationtest.Option{nil, livemigrationtest.WithTLS(), livemigrationtest.WithInProcess()} {
 		srv := livemigrationtest.NewServer(opt, livemigrationtest.WithoutAuthentication())
 		srv.Inject(livemigrationtest.CreateValidation, livemigrationtest.SlowBody(time.Hour), 1)
 		client, slow := srv.HTTPClient(), endpoint(srv, livemigrationtest.CreateValidation, v2Prefix, "").build(t, srv.URL())

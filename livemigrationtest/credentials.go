@@ -53,9 +53,9 @@ func (s *Server) SourceAPIKey() (publicKey string, privateKey livemigration.Secr
 }
 
 func (c credential) apiKey() livemigration.Credentials {
-	return livemigration.APIKey(c.name, c.secret.Reveal())
+	return livemigration.APIKey(c.name, c.secret)
 }
 
 func (c credential) serviceAccount() livemigration.Credentials {
-	return livemigration.ServiceAccount(c.name, c.secret.Reveal())
+	return livemigration.ServiceAccount(c.name, c.secret)
 }

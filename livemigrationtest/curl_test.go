@@ -72,13 +72,13 @@ func TestCurlWithServiceAccount(t *testing.T) {
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	assert.Equal(t, "[]", run("--oauth2-bearer", body.AccessToken, "--header", "Accept: "+media2023, srv.URL()+r.path))
 	run("--user", user, "--data", "token="+body.AccessToken, srv.URL()+revokePath)
-	assert.Zero(t, srv.LiveTokens())
+	assert.Zero(t, srv.LiveTokenCount())
 }
 
 // The whole way of a link-token: from Atlas to the source side, and what comes of it.
 func TestCurlConnects(t *testing.T) {
 	t.Parallel()
-	curl, srv := findCurl(t), newServer(t, livemigrationtest.AutoConnect(false))
+	curl, srv := findCurl(t), newServer(t, livemigrationtest.WithAutoConnect(false))
 	run := func(public string, private livemigration.Secret, args ...string) string {
 		args = append([]string{
 			"--silent", "--show-error", "--noproxy", "*", "--fail-with-body", "--digest", "--user", public + ":" + private.Reveal(),

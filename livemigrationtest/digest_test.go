@@ -32,7 +32,7 @@ func TestChallenge(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, tt.opt, livemigrationtest.InProcess())
+			srv := newServer(t, tt.opt, livemigrationtest.WithInProcess())
 			res := send(t, srv, endpoint(srv, livemigrationtest.GetMigration, v2Prefix, "bad id").with("Accept", ""))
 			assert.Equal(t, http.StatusUnauthorized, res.status, "before anything else is looked at")
 			assert.Regexp(t, `^Digest realm="MMS Public API", domain="", nonce="[0-9A-Za-z+/]{32}", `+tt.want+`$`,
@@ -45,7 +45,7 @@ func TestChallenge(t *testing.T) {
 
 func TestChallengeIsNotEnveloped(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	r.path += "?envelope=true"
 	res := send(t, srv, r)
@@ -89,14 +89,14 @@ func TestDigest(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, livemigrationtest.InProcess())
+			srv := newServer(t, livemigrationtest.WithInProcess())
 			r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 			d := newDigester(srv)
 			c := d.claim(r.method, r.path, challenge(t, srv), "00000001")
 			tt.change(c)
 			got := verdictOf(t, send(t, srv, r.with("Authorization", d.sign(c))))
 			assert.Equal(t, tt.want, got)
-			last := srv.Requests()[1]
+			last := srv.Recorded()[1]
 			assert.Equal(t, tt.want == accepted, last.Authenticated)
 			assert.Equal(t, livemigrationtest.ListAvailableProjects, last.Operation)
 		})
@@ -125,17 +125,17 @@ func TestMalformedCredentials(t *testing.T) {
 	} {
 		t.Run(header, func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, livemigrationtest.InProcess())
+			srv := newServer(t, livemigrationtest.WithInProcess())
 			r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 			assert.Equal(t, "rejected", verdictOf(t, send(t, srv, r.with("Authorization", header))))
-			assert.Equal(t, livemigrationtest.ListAvailableProjects, srv.Requests()[0].Operation, "no handshake")
+			assert.Equal(t, livemigrationtest.ListAvailableProjects, srv.Recorded()[0].Operation, "no handshake")
 		})
 	}
 }
 
 func TestTwoAuthorizationHeaders(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	r := authorize(t, srv, endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, ""))
 	req := r.build(t, srv.URL())
 	req.Header.Add("Authorization", req.Header.Get("Authorization"))
@@ -144,7 +144,7 @@ func TestTwoAuthorizationHeaders(t *testing.T) {
 
 func TestCredentialsInOtherSpelling(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d := newDigester(srv)
 	c := d.claim(r.method, r.path, challenge(t, srv), "00000001")
@@ -157,7 +157,7 @@ func TestCredentialsInOtherSpelling(t *testing.T) {
 
 func statuses(srv *livemigrationtest.Server) []int {
 	var out []int
-	for _, r := range srv.Requests() {
+	for _, r := range srv.Recorded() {
 		out = append(out, r.StatusCode)
 	}
 	return out
@@ -171,7 +171,7 @@ func TestAlgorithms(t *testing.T) {
 		for _, documented := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s documented %t", algorithm, documented), func(t *testing.T) {
 				t.Parallel()
-				opts := []livemigrationtest.Option{livemigrationtest.InProcess(), livemigrationtest.WithAlgorithm(algorithm)}
+				opts := []livemigrationtest.Option{livemigrationtest.WithInProcess(), livemigrationtest.WithAlgorithm(algorithm)}
 				if documented {
 					opts = append(opts, livemigrationtest.WithDocumentedChallenge())
 				}
@@ -203,7 +203,7 @@ func TestAlgorithms(t *testing.T) {
 
 func TestUnknownAlgorithmIsAnnounced(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithAlgorithm("X-1"))
+	srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithAlgorithm("X-1"))
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d := newDigester(srv)
 	c := d.claim(r.method, r.path, challenge(t, srv), "00000001")
@@ -214,7 +214,7 @@ func TestUnknownAlgorithmIsAnnounced(t *testing.T) {
 // The second of two could say something else than the first, which was checked.
 func TestParameterGivenTwice(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	r := authorize(t, srv, endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, ""))
 	twice := r.header["Authorization"] + `, QOP="auth"`
 	assert.Equal(t, "rejected", verdictOf(t, send(t, srv, r.with("Authorization", twice))))
@@ -224,7 +224,7 @@ func TestParameterGivenTwice(t *testing.T) {
 // The response may be right and the rest of the claim all the same not what the server asked for.
 func TestRealmOfAnother(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d := newDigester(srv)
 	c := d.claim(r.method, r.path, challenge(t, srv), "00000001")

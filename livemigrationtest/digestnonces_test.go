@@ -15,7 +15,7 @@ import (
 
 func TestNonceCounts(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d, first := newDigester(srv), challenge(t, srv)
 	second := challenge(t, srv)
@@ -40,7 +40,7 @@ func TestNonceCounts(t *testing.T) {
 
 func TestNonceLifetime(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithNonceLifetime(time.Minute))
+	srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithNonceLifetime(time.Minute))
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d, nonce := newDigester(srv), challenge(t, srv)
 	use := func(count string) string {
@@ -54,7 +54,7 @@ func TestNonceLifetime(t *testing.T) {
 
 func TestExpireNonces(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	client, err := srv.NewClient()
 	require.NoError(t, err)
 	for range 2 {
@@ -73,7 +73,7 @@ func TestExpireNonces(t *testing.T) {
 // A nonce count is good for one of the requests that use it at the same time.
 func TestConcurrentNonceCounts(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d := newDigester(srv)
 	r = r.with("Authorization", d.sign(d.claim(r.method, r.path, challenge(t, srv), "00000001")))
@@ -94,7 +94,7 @@ func TestConcurrentNonceCounts(t *testing.T) {
 // The server forgets the oldest nonces; to a client that looks like their end.
 func TestNoncesAreBounded(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d, first, second := newDigester(srv), challenge(t, srv), challenge(t, srv)
 	for range 10_000 - 1 {
@@ -110,7 +110,7 @@ func TestNoncesAreBounded(t *testing.T) {
 // Each of several nodes takes its own nonces only, and says nothing of stale ones.
 func TestNodes(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithNodes(2))
+	srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithNodes(2))
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d, nonce := newDigester(srv), challenge(t, srv) // the first request of the first node
 	use := func(challenge, count string) result {
@@ -127,7 +127,7 @@ func TestNodes(t *testing.T) {
 
 func TestNodesOfFault(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithNodes(3))
+	srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithNodes(3))
 	srv.Inject(livemigrationtest.AnyOperation, livemigrationtest.Status(401), 1)
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	d := newDigester(srv)
@@ -144,7 +144,7 @@ func TestNodesOfFault(t *testing.T) {
 func TestOneNode(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{-1, 0, 1} {
-		srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithNodes(n))
+		srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithNodes(n))
 		client := newClient(t, srv)
 		for range 4 {
 			_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())

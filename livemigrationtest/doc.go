@@ -5,14 +5,14 @@
 //	defer srv.Close()
 //	client, err := srv.NewClient()
 //
-// There is one organization, [Server.OrgID], with one Atlas project, [Server.ProjectID]. [Server.Request] is a request
+// There is one organization, [Server.OrgID], with one Atlas project, [Server.ProjectID]. [Server.SampleRequest] is a request
 // that migrates a cluster to it.
 //
 // # Time
 //
 // Jobs stand still until the test moves them:
 //
-//	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request()) // NEW
+//	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest()) // NEW
 //	srv.Advance(srv.Timings().Scheduling)                                           // WORKING
 //	srv.Advance(srv.Timings().InitialSync)                                          // ready for cutover
 //
@@ -26,7 +26,7 @@
 //
 // # What was sent
 //
-// [Server.Requests] lists the requests that have arrived, and [Server.Count] counts them. [Server.Migrations] tells which
+// [Server.Recorded] lists the requests that have arrived, and [Server.RequestCount] counts them. [Server.Migrations] tells which
 // jobs there are, from where to where, and their history. Keys and request bodies do not show when a record is printed.
 //
 // # Faults
@@ -40,12 +40,12 @@
 //
 // # In process
 //
-// By default the server listens on a port of the loopback interface. With [InProcess] its clients call it directly. That
+// By default the server listens on a port of the loopback interface. With [WithInProcess] its clients call it directly. That
 // is faster, and works with testing/synctest, where time passes only while every goroutine waits. With WithSpeed(1) a test
 // then waits days for a migration in no time:
 //
 //	synctest.Test(t, func(t *testing.T) {
-//		srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
+//		srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
 //		defer srv.Close()
 //		…
 //	})
@@ -62,7 +62,7 @@
 //
 // The server also plays Cloud Manager or Ops Manager, at [Server.SourceURL], with an organization and keys of its own:
 // [Server.SourceOrgID] and [Server.SourceAPIKey]. There an organization is connected with a link-token, and its projects
-// become available. By default it connects by itself once a link-token has been created; [AutoConnect] changes that.
+// become available. By default it connects by itself once a link-token has been created; [WithAutoConnect] changes that.
 // Disconnecting it makes its migrations that run fail. Deleting the link-token disconnects it too, and is rejected while a
 // migration runs.
 //
@@ -71,9 +71,9 @@
 // # Fleets
 //
 // [WithProjects] sets how many Atlas projects there are. A job is found only in the project in which it was created.
-// [WithSourceProjects] and [WithSourceOrganization] say what there is to migrate. With [OneAtATime] a migration host and a
+// [WithSourceProjects] and [WithSourceOrganization] say what there is to migrate. With [WithOneAtATime] a migration host and a
 // source organization serve one migration at a time, as in reality. [WithPublishedRateLimits] sets the limits of Atlas. A
-// [RateLimit] here is one that the server enforces; livemigration.RateLimit is what a client reads from a response.
+// [Bucket] here is one that the server enforces; livemigration.RateLimit is what a client reads from a response.
 //
 // # How strict it is
 //
@@ -90,11 +90,11 @@
 // Creating a validation or a migration in the version of 2023-01-01 is deprecated, and the responses say so as those of
 // Atlas do. [Server.Deprecate] announces the end of any operation in the form of the RFCs.
 //
-// The documentation of Atlas differs from what Atlas sends. [WithDocumentedAnswers] and [WithDocumentedChallenge] follow
+// The documentation of Atlas differs from what Atlas sends. [WithDocumentedResponses] and [WithDocumentedChallenge] follow
 // the documentation. In v1.0 the response to a cutover is a validation with the migration's id. A fault makes it the other
 // documented one, without a body:
 //
-//	srv.Inject(livemigrationtest.Cutover, livemigrationtest.RawStatus(202, "", "").CarriedOut(), 1)
+//	srv.Inject(livemigrationtest.Cutover, livemigrationtest.RawStatus(202, "", "").Processed(), 1)
 //
 // [WithRequestIDs] adds the header X-Request-Id. [WithNodes] makes several nodes, each with nonces of its own.
 package livemigrationtest

@@ -35,7 +35,7 @@ func Example() {
 	}
 
 	ctx := context.Background()
-	id, err := startMigration(ctx, client, srv.ProjectID(), srv.Request())
+	id, err := startMigration(ctx, client, srv.ProjectID(), srv.SampleRequest())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func Example() {
 
 // A gateway that times out after Atlas has started the migration: the client cannot know, and must not try again.
 func ExampleServer_Inject() {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	client, err := srv.NewClient()
 	if err != nil {
@@ -70,9 +70,9 @@ func ExampleServer_Inject() {
 	}
 
 	gateway := livemigrationtest.RawStatus(http.StatusGatewayTimeout, "text/html", "<h1>504 Gateway Time-out</h1>")
-	srv.Inject(livemigrationtest.CreateMigration, gateway.CarriedOut(), 1)
+	srv.Inject(livemigrationtest.CreateMigration, gateway.Processed(), 1)
 
-	_, err = client.Migrations.Create(context.Background(), srv.ProjectID(), srv.Request())
+	_, err = client.Migrations.Create(context.Background(), srv.ProjectID(), srv.SampleRequest())
 	fmt.Println("outcome unknown:", errors.Is(err, livemigration.ErrOutcomeUnknown))
 	fmt.Println("migrations that run:", len(srv.Migrations()))
 
@@ -82,8 +82,8 @@ func ExampleServer_Inject() {
 }
 
 // The records tell what the program has sent. The first request is the one that gets the challenge.
-func ExampleServer_Requests() {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+func ExampleServer_Recorded() {
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	client, err := srv.NewClient()
 	if err != nil {
@@ -93,10 +93,10 @@ func ExampleServer_Requests() {
 	if _, err := client.AvailableProjects.List(context.Background(), srv.OrgID()); err != nil {
 		log.Fatal(err)
 	}
-	for _, request := range srv.Requests() {
+	for _, request := range srv.Recorded() {
 		fmt.Println(request.Operation, request.StatusCode)
 	}
-	fmt.Println("lists:", srv.Count(livemigrationtest.ListAvailableProjects))
+	fmt.Println("lists:", srv.RequestCount(livemigrationtest.ListAvailableProjects))
 
 	// Output:
 	// handshake 401
@@ -106,7 +106,7 @@ func ExampleServer_Requests() {
 
 // Both sides of a migration: the source organization is connected with a link-token of Atlas.
 func ExampleServer_NewSourceClient() {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.AutoConnect(false))
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithAutoConnect(false))
 	defer srv.Close()
 	client, err := srv.NewClient()
 	if err != nil {
@@ -138,7 +138,7 @@ func ExampleServer_NewSourceClient() {
 
 // Of many clusters one cannot be migrated.
 func ExampleServer_ForCluster() {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	client, err := srv.NewClient()
 	if err != nil {
@@ -147,7 +147,7 @@ func ExampleServer_ForCluster() {
 
 	srv.ForCluster("Sales").FailNextMigration()
 	for _, cluster := range []string{"Billing", "Sales", "Stock"} {
-		request := srv.Request()
+		request := srv.SampleRequest()
 		request.Destination.ClusterName = cluster
 		if _, err := startMigration(context.Background(), client, srv.ProjectID(), request); err != nil {
 			log.Fatal(err)

@@ -42,14 +42,14 @@ const (
 
 // Status responds with the status, 200 to 599, and an error as Atlas writes it. A 401 comes with a new challenge. At
 // the endpoints of OAuth a 4xx other than 429 is an error of OAuth; every other status comes from a gateway before
-// them. The operation is not carried out, unless [Fault.CarriedOut] says so.
+// them. The operation is not carried out, unless [Fault.Processed] says so.
 func Status(code int) Fault {
 	return Fault{kind: faultStatus, status: code, detail: "This error was injected."}
 }
 
 // RawStatus responds with exactly this status, 200 to 599, and body, without the headers of Atlas: the page of a
 // gateway, or nothing at all with an empty body. An empty content type leaves the header out. The operation is not
-// carried out, unless [Fault.CarriedOut] says so.
+// carried out, unless [Fault.Processed] says so.
 func RawStatus(code int, contentType, body string) Fault {
 	return Fault{kind: faultRaw, status: code, mediaType: contentType, body: body}
 }
@@ -63,7 +63,7 @@ func Redirect(location string) Fault {
 // NonJSONBody responds with 200 and a page of HTML. The operation is carried out.
 func NonJSONBody() Fault {
 	const page = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body><h1>Welcome</h1></body></html>\n"
-	return RawStatus(http.StatusOK, "text/html; charset=utf-8", page).CarriedOut()
+	return RawStatus(http.StatusOK, "text/html; charset=utf-8", page).Processed()
 }
 
 // ResetBeforeRequest resets the connection after the head of the request has arrived, and before its body is read. The
@@ -96,7 +96,7 @@ func OversizedBody(n int64) Fault { return Fault{kind: faultOversized, size: max
 func WrongMediaType() Fault { return Fault{kind: faultWrongMediaType} }
 
 // ErrorInSuccess responds with 200 and the body of Atlas's error with the given status. An envelope says 200 too. The
-// operation is not carried out, unless [Fault.CarriedOut] says so.
+// operation is not carried out, unless [Fault.Processed] says so.
 func ErrorInSuccess(code int) Fault {
 	return Fault{kind: faultErrorInSuccess, status: code, detail: "This error was injected."}
 }
@@ -136,9 +136,9 @@ func (f Fault) WithHeader(key, value string) Fault {
 	return f
 }
 
-// CarriedOut makes [Status], [RawStatus] and [ErrorInSuccess] carry the operation out before they respond, as a gateway
+// Processed makes [Status], [RawStatus] and [ErrorInSuccess] carry the operation out before they respond, as a gateway
 // does that times out. A request that Atlas rejects is still not carried out.
-func (f Fault) CarriedOut() Fault {
+func (f Fault) Processed() Fault {
 	f.carriedOut = true
 	return f
 }

@@ -19,7 +19,7 @@ import (
 func overBoth(t *testing.T, test func(t *testing.T, srv *livemigrationtest.Server)) {
 	t.Helper()
 	for name, opt := range map[string]livemigrationtest.Option{
-		"socket": nil, "TLS": livemigrationtest.WithTLS(), "in process": livemigrationtest.InProcess(),
+		"socket": nil, "TLS": livemigrationtest.WithTLS(), "in process": livemigrationtest.WithInProcess(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -66,7 +66,7 @@ func TestWholeResponses(t *testing.T) {
 			header: map[string]string{"Retry-After": "2", "Sunset": "soon"},
 		},
 		"status carried out": {
-			fault: livemigrationtest.Status(503).CarriedOut(), status: 503, mediaType: "application/json",
+			fault: livemigrationtest.Status(503).Processed(), status: 503, mediaType: "application/json",
 			body: "Service Unavailable", carriedOut: true,
 		},
 		"status 401": {
@@ -80,9 +80,9 @@ func TestWholeResponses(t *testing.T) {
 		},
 		"status 408": {fault: livemigrationtest.Status(408), status: 408, mediaType: "application/json", body: `"REQUEST_TIMEOUT"`},
 		"status 460": {fault: livemigrationtest.Status(460), status: 460, mediaType: "application/json", body: `"UNEXPECTED_ERROR"`},
-		"status 499": {fault: livemigrationtest.RawStatus(499, "", "").CarriedOut(), status: 499, body: "^$", carriedOut: true},
+		"status 499": {fault: livemigrationtest.RawStatus(499, "", "").Processed(), status: 499, body: "^$", carriedOut: true},
 		"upstream took too long": {
-			fault: livemigrationtest.RawStatus(408, "text/html", "upstream took too long").CarriedOut(), status: 408,
+			fault: livemigrationtest.RawStatus(408, "text/html", "upstream took too long").Processed(), status: 408,
 			mediaType: "text/html", body: "^upstream took too long$", carriedOut: true,
 		},
 		"error in a success": {
@@ -91,7 +91,7 @@ func TestWholeResponses(t *testing.T) {
 			body: `^{"detail":"Wait\.","error":409,"errorCode":"NOT_READY","parameters":\[\],"reason":"Conflict"}$`,
 		},
 		"error in a success, done": {
-			fault: livemigrationtest.ErrorInSuccess(500).CarriedOut(), status: 200, mediaType: media2024 + ";charset=utf-8",
+			fault: livemigrationtest.ErrorInSuccess(500).Processed(), status: 200, mediaType: media2024 + ";charset=utf-8",
 			body: `"error":500,"errorCode":"UNEXPECTED_ERROR"`, carriedOut: true,
 		},
 		"byte order mark": {
@@ -105,7 +105,7 @@ func TestWholeResponses(t *testing.T) {
 			status: 502, mediaType: "text/html", body: "^<h1>502</h1>$", header: map[string]string{"Retry-After": "0"},
 		},
 		"nothing":            {fault: livemigrationtest.RawStatus(504, "", ""), status: 504, mediaType: "", body: "^$"},
-		"nothing, done":      {fault: livemigrationtest.RawStatus(504, "", "").CarriedOut(), status: 504, body: "^$", carriedOut: true},
+		"nothing, done":      {fault: livemigrationtest.RawStatus(504, "", "").Processed(), status: 504, body: "^$", carriedOut: true},
 		"no content":         {fault: livemigrationtest.RawStatus(204, "", "x"), status: 204, body: "^$"},
 		"not JSON":           {fault: livemigrationtest.NonJSONBody(), status: 200, mediaType: "text/html; charset=utf-8", body: "^<!DOCTYPE html>", carriedOut: true},
 		"redirect":           {fault: livemigrationtest.Redirect("https://example.com/x"), status: 307, body: "^$", header: map[string]string{"Location": "https://example.com/x"}},
@@ -131,7 +131,7 @@ func TestWholeResponses(t *testing.T) {
 				}
 				assert.Equal(t, tt.carriedOut, len(srv.Migrations()) == 1, "carried out")
 				assert.Equal(t, []int{tt.status}, statuses(srv))
-				assert.NotEmpty(t, srv.Requests()[0].Body.Reveal())
+				assert.NotEmpty(t, srv.Recorded()[0].Body.Reveal())
 				assert.Equal(t, http.StatusCreated, send(t, srv, createRequest(srv)).status, "once")
 			})
 		})
@@ -191,7 +191,7 @@ func TestErrorInSuccessOfNoEndpoint(t *testing.T) {
 func TestReplacedError(t *testing.T) {
 	t.Parallel()
 	srv := newOpenServer(t)
-	srv.Inject(livemigrationtest.DeleteLinkToken, livemigrationtest.ErrorInSuccess(500).CarriedOut(), 1)
+	srv.Inject(livemigrationtest.DeleteLinkToken, livemigrationtest.ErrorInSuccess(500).Processed(), 1)
 	res := send(t, srv, endpoint(srv, livemigrationtest.DeleteLinkToken, v2Prefix, ""))
 	assert.Equal(t, http.StatusOK, res.status)
 	assert.Empty(t, res.header.Get("X-Error-Code"))
@@ -243,10 +243,10 @@ func TestClientAgainstFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := newServer(t, livemigrationtest.InProcess())
+				srv := newServer(t, livemigrationtest.WithInProcess())
 				srv.Inject(tt.op, tt.fault, 1)
 				client := newClient(t, srv)
-				_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+				_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 				if tt.err == nil {
 					require.NoError(t, err)
 				} else {
@@ -255,7 +255,7 @@ func TestClientAgainstFaults(t *testing.T) {
 				assert.Len(t, srv.Migrations(), tt.migrations)
 				_, err = client.AvailableProjects.List(t.Context(), srv.OrgID())
 				require.NoError(t, err)
-				assert.Zero(t, srv.PendingFaults())
+				assert.Zero(t, srv.PendingFaultCount())
 			})
 		})
 	}

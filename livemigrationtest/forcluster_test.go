@@ -31,7 +31,7 @@ func TestFaultsForCluster(t *testing.T) {
 	srv := newOpenServer(t)
 	create := createRequest(srv)
 	srv.ForCluster("b").Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(503), 1)
-	srv.ForCluster("b").Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(504).CarriedOut(), 1)
+	srv.ForCluster("b").Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(504).Processed(), 1)
 	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(502), 1)
 	for i, want := range []struct {
 		request request
@@ -43,11 +43,11 @@ func TestFaultsForCluster(t *testing.T) {
 		assert.Equal(t, want.status, send(t, srv, want.request).status, "request %d", i)
 	}
 	assert.Len(t, srv.Migrations(), 3)
-	assert.Zero(t, srv.PendingFaults())
+	assert.Zero(t, srv.PendingFaultCount())
 
 	srv.ForCluster("b").Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(503), 0)
 	srv.ForCluster("b").Inject(livemigrationtest.CreateMigration, livemigrationtest.Fault{}, 1)
-	assert.Zero(t, srv.PendingFaults())
+	assert.Zero(t, srv.PendingFaultCount())
 	srv.ForCluster("").Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Status(503), 1)
 	assert.Equal(t, 503, send(t, srv, endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")).status)
 }
@@ -101,7 +101,7 @@ func TestFaultForClusterOfBadBody(t *testing.T) {
 	r := createRequest(srv)
 	r.body = "{"
 	assertError(t, send(t, srv, r), 400, "INVALID_JSON")
-	assert.Equal(t, 1, srv.PendingFaults())
+	assert.Equal(t, 1, srv.PendingFaultCount())
 }
 
 func TestFailuresForCluster(t *testing.T) {
@@ -156,7 +156,7 @@ func TestOneAtATime(t *testing.T) {
 		{"d", "vm4", 409, "source project dddddddddddddddddddddddd"},
 		{"e", "vm4", 201, ""},
 	}
-	strict, free := newOpenServer(t, append(opts, livemigrationtest.OneAtATime())...), newOpenServer(t, opts...)
+	strict, free := newOpenServer(t, append(opts, livemigrationtest.WithOneAtATime())...), newOpenServer(t, opts...)
 	for _, tt := range tests {
 		what := fmt.Sprint(tt.project, " on ", tt.host)
 		res := send(t, strict, from(createRequest(strict), tt.project, tt.host))

@@ -16,7 +16,7 @@ import (
 
 // A body is carried out or rejected with an error that says where, and never more than that.
 func FuzzRequestBodies(f *testing.F) {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithoutAuthentication())
 	defer srv.Close()
 	for _, version := range bothVersions {
 		f.Add(version == v2Prefix, []byte(migrationBody(srv, version)))
@@ -43,7 +43,7 @@ func FuzzRequestBodies(f *testing.F) {
 
 // What the client's own checks let pass, the server accepts: neither knows a rule that the other does not.
 func FuzzClientRejectsWhatServerWould(f *testing.F) {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithoutAuthentication())
 	defer srv.Close()
 	for _, version := range bothVersions {
 		f.Add([]byte(migrationBody(srv, version)), "192.0.2.1")
@@ -76,7 +76,7 @@ func FuzzClientRejectsWhatServerWould(f *testing.F) {
 
 // Made-up credentials are rejected with a challenge, whatever they are.
 func FuzzAuthorization(f *testing.F) {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	req := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	for _, header := range []string{`Digest username="u", realm="MMS Public API", nonce="n", uri="/", algorithm=MD5, cnonce="c", qop=auth, nc=00000001, response="00000000000000000000000000000000"`, "Digest", "Digest realm", `Digest username="`, `Digest nc=00000001, nc=00000002`, "Basic YTpi", "Bearer x", `Digest username="a\`, "Digest ,,,=,"} {
@@ -95,7 +95,7 @@ func FuzzAuthorization(f *testing.F) {
 
 // Whoever asks for a token in another way than the one that is right gets none.
 func FuzzTokenRequests(f *testing.F) {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	own := ownAccount(srv)
 	for _, body := range []string{grant, "", "grant_type", "&&" + grant + "&", "grant_type=client%5Fcredentials", "grant_type=%", "a;b", "\x00=\xff"} {
@@ -112,11 +112,11 @@ func FuzzTokenRequests(f *testing.F) {
 		right := err == nil && len(form) == 1 && len(form["grant_type"]) == 1 && form.Get("grant_type") == "client_credentials"
 		if res.status == http.StatusOK {
 			require.True(t, right, body)
-			require.Equal(t, 1, srv.LiveTokens())
+			require.Equal(t, 1, srv.LiveTokenCount())
 			return
 		}
 		require.Equal(t, http.StatusBadRequest, res.status)
 		require.NotEmpty(t, res.object(t)["error"])
-		require.Zero(t, srv.LiveTokens())
+		require.Zero(t, srv.LiveTokenCount())
 	})
 }

@@ -40,7 +40,7 @@ func newServer(t *testing.T, opts ...livemigrationtest.Option) *livemigrationtes
 // newOpenServer makes a server in process that asks for no credentials.
 func newOpenServer(t *testing.T, opts ...livemigrationtest.Option) *livemigrationtest.Server {
 	t.Helper()
-	return newServer(t, append(opts, livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication())...)
+	return newServer(t, append(opts, livemigrationtest.WithInProcess(), livemigrationtest.WithoutAuthentication())...)
 }
 
 // result is a response, read whole.

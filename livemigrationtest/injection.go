@@ -23,7 +23,7 @@ func (s *Server) inject(i injection) {
 }
 
 // PendingFaults returns how many injected faults have not struck yet. A test uses it to make sure that all have.
-func (s *Server) PendingFaults() int { return s.faults.pending() }
+func (s *Server) PendingFaultCount() int { return s.faults.pending() }
 
 // ClearFaults removes the faults that have not struck yet.
 func (s *Server) ClearFaults() { s.faults.clear() }

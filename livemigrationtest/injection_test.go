@@ -20,7 +20,7 @@ func TestFaultQueue(t *testing.T) {
 	srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(504), 0)
 	srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(504), -1)
 	srv.Inject(livemigrationtest.Handshake, livemigrationtest.Status(504), 1)
-	assert.Equal(t, 5, srv.PendingFaults())
+	assert.Equal(t, 5, srv.PendingFaultCount())
 
 	get := endpoint(srv, livemigrationtest.GetMigration, v2Prefix, "0123456789abcdef01234567")
 	list := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
@@ -31,9 +31,9 @@ func TestFaultQueue(t *testing.T) {
 	}{{get, 404}, {get, 501}, {nowhere, 502}, {list, 200}, {get, 501}, {get, 404}, {get, 503}, {get, 404}} {
 		assert.Equal(t, step.want, send(t, srv, step.request).status, "step %d", i)
 	}
-	assert.Equal(t, 1, srv.PendingFaults(), "there is no handshake without authentication")
+	assert.Equal(t, 1, srv.PendingFaultCount(), "there is no handshake without authentication")
 	srv.ClearFaults()
-	assert.Zero(t, srv.PendingFaults())
+	assert.Zero(t, srv.PendingFaultCount())
 }
 
 // A change to a fault does not change the one that it was made from.
@@ -48,7 +48,7 @@ func TestFaultIsAValue(t *testing.T) {
 
 func TestOperationFaultsSpareHandshake(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	srv.Inject(livemigrationtest.AnyOperation, livemigrationtest.Status(418), 1)
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	assert.Equal(t, 401, send(t, srv, r).status, "no credentials")
@@ -59,7 +59,7 @@ func TestOperationFaultsSpareHandshake(t *testing.T) {
 
 func TestHandshakeFaults(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	srv.Inject(livemigrationtest.Handshake, livemigrationtest.Status(503), 1)
 	srv.Inject(livemigrationtest.Handshake, livemigrationtest.ResetAfterRequest(), 1)
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")

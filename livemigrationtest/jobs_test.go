@@ -295,18 +295,18 @@ func TestNoSpeed(t *testing.T) {
 func TestWaitInBubble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
+		srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
 		defer srv.Close()
 		client, ctx, project := newClient(t, srv), t.Context(), srv.ProjectID()
 		begin := time.Now()
 
-		validation, err := client.Validations.Create(ctx, project, srv.Request())
+		validation, err := client.Validations.Create(ctx, project, srv.SampleRequest())
 		require.NoError(t, err)
 		validation, err = client.Validations.Wait(ctx, project, validation.ID)
 		require.NoError(t, err)
 		assert.Equal(t, livemigration.ValidationSuccess, validation.Status)
 
-		migration, err := client.Migrations.Create(ctx, project, srv.Request())
+		migration, err := client.Migrations.Create(ctx, project, srv.SampleRequest())
 		require.NoError(t, err)
 		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(503).WithRetryAfter(time.Second).After(3), 2)
 		srv.Inject(livemigrationtest.GetMigration, livemigrationtest.SlowBody(10*time.Second), 1)
@@ -317,7 +317,7 @@ func TestWaitInBubble(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, livemigration.MigrationComplete, migration.Status)
 		assert.Greater(t, time.Since(begin), time.Hour)
-		assert.Zero(t, srv.PendingFaults())
+		assert.Zero(t, srv.PendingFaultCount())
 	})
 }
 

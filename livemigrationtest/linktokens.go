@@ -8,7 +8,7 @@ import (
 )
 
 // LinkTokens returns how many link-tokens there are.
-func (s *Server) LinkTokens() int {
+func (s *Server) LinkTokenCount() int {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	return len(s.state.linkTokens)

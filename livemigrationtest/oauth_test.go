@@ -90,7 +90,7 @@ func assertOAuthError(t *testing.T, res result, status int, code string) {
 
 func TestServiceAccounts(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	seen := make(map[string]bool)
 	for _, a := range []account{
 		ownAccount(srv), newAccount(srv, livemigrationtest.OrgOwner), newAccount(srv, livemigrationtest.NoRole),
@@ -118,7 +118,7 @@ func TestIssueToken(t *testing.T) {
 		assert.True(t, accepts(t, srv, token))
 		assert.NotEqual(t, token, ownAccount(srv).token(t, srv), "each is another one")
 		assert.True(t, accepts(t, srv, token), "a new one leaves the old one alone")
-		assert.Equal(t, 2, srv.LiveTokens())
+		assert.Equal(t, 2, srv.LiveTokenCount())
 	})
 }
 
@@ -126,7 +126,7 @@ func TestIssueToken(t *testing.T) {
 func overBothAuthenticated(t *testing.T, test func(t *testing.T, srv *livemigrationtest.Server)) {
 	t.Helper()
 	for name, opt := range map[string]livemigrationtest.Option{
-		"socket": nil, "TLS": livemigrationtest.WithTLS(), "in process": livemigrationtest.InProcess(),
+		"socket": nil, "TLS": livemigrationtest.WithTLS(), "in process": livemigrationtest.WithInProcess(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -194,7 +194,7 @@ func TestOAuthErrors(t *testing.T) {
 		for name, tt := range tests {
 			t.Run(path+" "+name, func(t *testing.T) {
 				t.Parallel()
-				srv := newServer(t, livemigrationtest.InProcess())
+				srv := newServer(t, livemigrationtest.WithInProcess())
 				own := ownAccount(srv)
 				res := send(t, srv, tt.change(own, own.ask(path, body)))
 				if tt.status == http.StatusOK {
@@ -203,8 +203,8 @@ func TestOAuthErrors(t *testing.T) {
 				}
 				assertOAuthError(t, res, tt.status, tt.code)
 				assert.NotContains(t, res.body, own.secret)
-				assert.Zero(t, srv.LiveTokens())
-				last := srv.Requests()[0]
+				assert.Zero(t, srv.LiveTokenCount())
+				last := srv.Recorded()[0]
 				assert.Equal(t, tt.status != http.StatusUnauthorized, last.Authenticated)
 				assert.Equal(t, operationOf(path), last.Operation, "no handshake")
 			})
@@ -230,7 +230,7 @@ func percents(s string) string {
 
 func TestTwoClientCredentials(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	req := ownAccount(srv).ask(tokenPath, grant).build(t, srv.URL())
 	req.Header.Add("Authorization", req.Header.Get("Authorization"))
 	assertOAuthError(t, read(t, srv.HTTPClient(), req), http.StatusUnauthorized, "invalid_client")
@@ -255,15 +255,15 @@ func TestGrantTypes(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, livemigrationtest.InProcess())
+			srv := newServer(t, livemigrationtest.WithInProcess())
 			res := send(t, srv, ownAccount(srv).ask(tokenPath, tt.form))
 			if tt.code == "" {
 				assert.Equal(t, http.StatusOK, res.status, res.body)
-				assert.Equal(t, 1, srv.LiveTokens())
+				assert.Equal(t, 1, srv.LiveTokenCount())
 				return
 			}
 			assertOAuthError(t, res, http.StatusBadRequest, tt.code)
-			assert.Zero(t, srv.LiveTokens())
+			assert.Zero(t, srv.LiveTokenCount())
 		})
 	}
 }
@@ -271,7 +271,7 @@ func TestGrantTypes(t *testing.T) {
 // Of the mistakes that a client can make, this one has a description of its own.
 func TestCredentialsInTheBody(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	own := ownAccount(srv)
 	for _, parameter := range []string{"client_secret=" + own.secret, "client_id=" + own.id} {
 		res := send(t, srv, own.ask(tokenPath, grant+"&"+parameter))
@@ -286,7 +286,7 @@ func TestOAuthRoutes(t *testing.T) {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions} {
 			t.Run(method+" "+path, func(t *testing.T) {
 				t.Parallel()
-				srv := newServer(t, livemigrationtest.InProcess())
+				srv := newServer(t, livemigrationtest.WithInProcess())
 				r := ownAccount(srv).ask(path, grant)
 				r.method = method
 				for _, r := range []request{r, r.with("Authorization", "")} {
@@ -298,7 +298,7 @@ func TestOAuthRoutes(t *testing.T) {
 					}
 					assertOAuthError(t, res, http.StatusMethodNotAllowed, "invalid_request")
 				}
-				assert.Empty(t, srv.Requests()[0].Operation)
+				assert.Empty(t, srv.Recorded()[0].Operation)
 			})
 		}
 	}
@@ -325,7 +325,7 @@ func TestOAuthWithoutAuthentication(t *testing.T) {
 
 func TestServiceAccountCredentials(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	for credentials, want := range map[livemigration.Credentials]error{
 		srv.ServiceAccountCredentials():                              nil,
 		srv.ServiceAccountCredentialsFor(livemigrationtest.OrgOwner): nil,
@@ -336,6 +336,6 @@ func TestServiceAccountCredentials(t *testing.T) {
 		require.NoError(t, err)
 		_, err = client.AvailableProjects.List(t.Context(), srv.OrgID())
 		assert.ErrorIs(t, err, want)
-		require.NoError(t, client.Close(t.Context()))
+		require.NoError(t, client.RevokeToken(t.Context()))
 	}
 }

@@ -21,7 +21,7 @@ func TestOAuthRecords(t *testing.T) {
 		token := own.token(t, srv)
 		send(t, srv, own.ask(revokePath, "token="+token))
 		send(t, srv, own.ask(tokenPath, grant).with("Authorization", ""))
-		all := srv.Requests()
+		all := srv.Recorded()
 		require.Len(t, all, 3)
 		for i, want := range []struct {
 			op            livemigrationtest.Operation
@@ -58,10 +58,10 @@ func TestOAuthFaults(t *testing.T) {
 		"401 of a kind":    {livemigrationtest.Status(401).WithCode("gone").WithDetail("Gone."), 401, "gone", `"error_description":"Gone\."`, false},
 		"403":              {livemigrationtest.Status(403), 403, "invalid_request", "", false},
 		"499":              {livemigrationtest.Status(499), 499, "invalid_request", "", false},
-		"400 all the same": {livemigrationtest.Status(400).CarriedOut(), 400, "invalid_request", "", true},
+		"400 all the same": {livemigrationtest.Status(400).Processed(), 400, "invalid_request", "", true},
 		"429":              {livemigrationtest.Status(429).WithRetryAfter(time.Second), 429, "", `"errorCode":"RATE_LIMITED"`, false},
 		"500":              {livemigrationtest.Status(500), 500, "", `"errorCode":"UNEXPECTED_ERROR"`, false},
-		"503 carried out":  {livemigrationtest.Status(503).CarriedOut(), 503, "", `"errorCode":"UNEXPECTED_ERROR"`, true},
+		"503 carried out":  {livemigrationtest.Status(503).Processed(), 503, "", `"errorCode":"UNEXPECTED_ERROR"`, true},
 		"gateway":          {livemigrationtest.RawStatus(502, "text/html", "<h1>502</h1>"), 502, "", "^<h1>502</h1>$", false},
 		"redirect":         {livemigrationtest.Redirect("https://example.com/"), 307, "", "^$", false},
 		"not JSON":         {livemigrationtest.NonJSONBody(), 200, "", "^<!DOCTYPE html>", true},
@@ -74,7 +74,7 @@ func TestOAuthFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithTokenLifetime(10*time.Hour))
+				srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithTokenLifetime(10*time.Hour))
 				srv.Inject(livemigrationtest.IssueToken, tt.fault, 1)
 				client := srv.HTTPClient()
 				client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -84,8 +84,8 @@ func TestOAuthFaults(t *testing.T) {
 				}
 				assert.Equal(t, tt.status, res.status)
 				assert.Regexp(t, tt.body, res.body)
-				assert.Equal(t, tt.issued, srv.LiveTokens() == 1, "issued")
-				assert.Zero(t, srv.PendingFaults())
+				assert.Equal(t, tt.issued, srv.LiveTokenCount() == 1, "issued")
+				assert.Zero(t, srv.PendingFaultCount())
 				ownAccount(srv).token(t, srv)
 			})
 		})
@@ -108,20 +108,20 @@ func TestOAuthFaultsOnTheConnection(t *testing.T) {
 			srv.Inject(livemigrationtest.IssueToken, tt.fault, 1)
 			_, _, err := sendBroken(t, srv, own.ask(tokenPath, grant))
 			require.ErrorIs(t, err, tt.err, "fault %d", i)
-			assert.Equal(t, tt.live, srv.LiveTokens(), "fault %d", i)
+			assert.Equal(t, tt.live, srv.LiveTokenCount(), "fault %d", i)
 		}
 		token := own.token(t, srv)
 		srv.Inject(livemigrationtest.RevokeToken, livemigrationtest.ResetAfterRequest(), 1)
 		_, _, err := sendBroken(t, srv, own.ask(revokePath, "token="+token))
 		require.ErrorIs(t, err, syscall.ECONNRESET)
-		assert.Equal(t, 2, srv.LiveTokens(), "carried out")
+		assert.Equal(t, 2, srv.LiveTokenCount(), "carried out")
 	})
 }
 
 // A fault of these endpoints strikes none but them, and none of the others strikes here.
 func TestOAuthFaultsMatch(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	own := ownAccount(srv)
 	srv.Inject(livemigrationtest.AnyOperation, livemigrationtest.Status(500), 1)
 	srv.Inject(livemigrationtest.Handshake, livemigrationtest.Status(501), 1)
@@ -149,12 +149,12 @@ func TestOAuthFaultsMatch(t *testing.T) {
 	}
 	res := send(t, srv, bearer(list, own.token(t, srv)))
 	assert.Equal(t, http.StatusInternalServerError, res.status, "a token is credentials")
-	assert.Zero(t, srv.PendingFaults())
+	assert.Zero(t, srv.PendingFaultCount())
 }
 
 func TestDeprecatedOAuth(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	srv.Deprecate(livemigrationtest.IssueToken, time.Unix(1, 0), time.Time{})
 	assertDeprecation(t, send(t, srv, ownAccount(srv).ask(tokenPath, grant)), "@1", "")
 	assertDeprecation(t, send(t, srv, ownAccount(srv).ask(revokePath, "token=x")), "", "")

@@ -43,7 +43,7 @@ func WithDocumentedChallenge() Option { return func(c *config) { c.documented = 
 // recording of Atlas has it.
 func WithRequestIDs() Option { return func(c *config) { c.withRequestIDs = true } }
 
-// WithDocumentedAnswers makes responses look as in the documentation, where Atlas itself sends something else. In v2
+// WithDocumentedResponses makes responses look as in the documentation, where Atlas itself sends something else. In v2
 // creating a link-token has the status 200. In v1.0 a link-token is an array of one string, and migrationHosts one
 // string if there is one host. A client has to read both forms.
-func WithDocumentedAnswers() Option { return func(c *config) { c.quirks = true } }
+func WithDocumentedResponses() Option { return func(c *config) { c.quirks = true } }

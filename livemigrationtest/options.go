@@ -22,8 +22,8 @@ type config struct {
 	moreOrgs     [][]livemigration.AvailableProject // of the others
 	autoConnect  bool
 	oneAtATime   bool
-	orgLimit     RateLimit
-	projectLimit RateLimit
+	orgLimit     Bucket
+	projectLimit Bucket
 
 	algorithm  Algorithm
 	documented bool // the challenge in the form that the documentation prints
@@ -49,7 +49,7 @@ func newConfig(opts []Option) config {
 
 // InProcess makes the server work without a listener, for testing/synctest and for speed. [Server.NewClient] and
 // [Server.HTTPClient] use [Server.Transport], and [Server.URL] returns https://atlas.test.
-func InProcess() Option { return func(c *config) { c.inProcess = true } }
+func WithInProcess() Option { return func(c *config) { c.inProcess = true } }
 
 // WithSpeed makes the job clock run x times as fast as time.Now, also on the virtual time of a testing/synctest bubble.
 // [Server.Advance] adds to that. Default: 0, jobs stand still and only Advance moves them. A negative x counts as 0.
@@ -106,11 +106,11 @@ func WithSourceOrganization(projects ...livemigration.AvailableProject) Option {
 // AutoConnect sets whether the source organizations connect by themselves as soon as a link-token has been created.
 // Default: true, for programs that use Atlas only. With false a source organization is connected through the source
 // side, see [Server.SourceURL].
-func AutoConnect(on bool) Option { return func(c *config) { c.autoConnect = on } }
+func WithAutoConnect(on bool) Option { return func(c *config) { c.autoConnect = on } }
 
 // OneAtATime makes the server reject a migration with 409 while its migration host or its source organization serves
 // another one, as in reality. Default: both serve any number, so that tests need no more than one host.
-func OneAtATime() Option { return func(c *config) { c.oneAtATime = true } }
+func WithOneAtATime() Option { return func(c *config) { c.oneAtATime = true } }
 
 // WithTLS makes the listeners speak HTTPS with a certificate that [Server.HTTPClient] trusts.
 func WithTLS() Option { return func(c *config) { c.tls = true } }

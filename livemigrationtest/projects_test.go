@@ -104,10 +104,10 @@ func TestProjectOfRequest(t *testing.T) {
 // The client in each of several projects.
 func TestClientInProjects(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithProjects(3))
+	srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithProjects(3))
 	client := newClient(t, srv)
 	for i, project := range srv.ProjectIDs() {
-		req := srv.Request()
+		req := srv.SampleRequest()
 		req.Destination.ProjectID = project
 		validation, err := client.Validations.Create(t.Context(), project, req)
 		require.NoError(t, err)
@@ -130,7 +130,7 @@ func TestClientInProjects(t *testing.T) {
 func TestRateLimitOfProjects(t *testing.T) {
 	t.Parallel()
 	srv := newOpenServer(t, livemigrationtest.WithProjects(2),
-		livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 1}))
+		livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: 1}))
 	for _, project := range srv.ProjectIDs() {
 		r := inProject(srv, createRequest(srv), project)
 		assert.Equal(t, http.StatusCreated, send(t, srv, r).status)
@@ -149,7 +149,7 @@ func TestAvailableProjects(t *testing.T) {
 			}
 			assert.Equal(t, "[]", list())
 			send(t, srv, endpoint(srv, livemigrationtest.CreateLinkToken, version, ""))
-			assert.Equal(t, 1, srv.LinkTokens())
+			assert.Equal(t, 1, srv.LinkTokenCount())
 			var projects []map[string]any
 			require.NoError(t, json.Unmarshal([]byte(list()), &projects))
 			require.NotEmpty(t, projects)
@@ -162,9 +162,9 @@ func TestAvailableProjects(t *testing.T) {
 				"shardsSize", "tlsEnabled", "dbSizeBytes", "oplogSizeMB",
 			}, keys(deployment))
 			send(t, srv, endpoint(srv, livemigrationtest.CreateLinkToken, version, ""))
-			assert.Equal(t, 2, srv.LinkTokens())
+			assert.Equal(t, 2, srv.LinkTokenCount())
 			assert.Equal(t, 204, send(t, srv, endpoint(srv, livemigrationtest.DeleteLinkToken, version, "")).status)
-			assert.Equal(t, 0, srv.LinkTokens())
+			assert.Equal(t, 0, srv.LinkTokenCount())
 			assert.Equal(t, "[]", list())
 			res := send(t, srv, endpoint(srv, livemigrationtest.DeleteLinkToken, version, ""))
 			assert.Equal(t, http.StatusNotFound, res.status)
@@ -186,7 +186,7 @@ func TestIDsDifferBetweenServers(t *testing.T) {
 	t.Parallel()
 	ids := func(srv *livemigrationtest.Server) []string {
 		out := []string{
-			string(srv.OrgID()), string(srv.ProjectID()), string(srv.SourceOrgID()), string(srv.Request().Source.ProjectID),
+			string(srv.OrgID()), string(srv.ProjectID()), string(srv.SourceOrgID()), string(srv.SampleRequest().Source.ProjectID),
 			create(t, srv, livemigrationtest.CreateMigration), create(t, srv, livemigrationtest.CreateValidation),
 		}
 		for _, id := range out {
@@ -215,7 +215,7 @@ func TestDeleteLinkTokenWhileMigrating(t *testing.T) {
 	expect := func(list string) {
 		body := assertError(t, send(t, srv, remove), 409, "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK")
 		assert.Equal(t, "Cannot delete organization link while there is active migration in following project ids: "+list, body["detail"])
-		assert.Equal(t, 1, srv.LinkTokens())
+		assert.Equal(t, 1, srv.LinkTokenCount())
 	}
 	expect(string(projects[0] + ", " + projects[2]))
 	all := srv.Migrations()

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// RateLimit is a token bucket that the server enforces. Every organization has one for all calls that name it in their
+// Bucket is a token bucket that the server enforces. Every organization has one for all calls that name it in their
 // path, and so has every project. Responses then carry the headers RateLimit-Limit and RateLimit-Remaining. A call that
 // finds its bucket empty gets a 429 with Retry-After.
 //
 // Buckets fill by time.Now, plus what [Server.Advance] adds. [WithSpeed] does not change that. livemigration.RateLimit
 // is something else: what a client reads from those headers.
-type RateLimit struct {
+type Bucket struct {
 	// Capacity is how many calls a full bucket allows. 0 or less means no limit.
 	Capacity int
 	// Refill is how many calls come back at a time. Default: Capacity.
@@ -23,7 +23,7 @@ type RateLimit struct {
 }
 
 // WithRateLimit sets the rate limit of every organization and every project. The default is none.
-func WithRateLimit(limit RateLimit) Option {
+func WithRateLimit(limit Bucket) Option {
 	return func(c *config) { c.orgLimit, c.projectLimit = limit, limit }
 }
 
@@ -31,12 +31,12 @@ func WithRateLimit(limit RateLimit) Option {
 // which 250 come back every minute, and a project one of 1200, of which 500 do.
 func WithPublishedRateLimits() Option {
 	return func(c *config) {
-		c.orgLimit = RateLimit{Capacity: 500, Refill: 250, Per: time.Minute}
-		c.projectLimit = RateLimit{Capacity: 1200, Refill: 500, Per: time.Minute}
+		c.orgLimit = Bucket{Capacity: 500, Refill: 250, Per: time.Minute}
+		c.projectLimit = Bucket{Capacity: 1200, Refill: 500, Per: time.Minute}
 	}
 }
 
-func (l RateLimit) withDefaults() RateLimit {
+func (l Bucket) withDefaults() Bucket {
 	if l.Refill <= 0 {
 		l.Refill = l.Capacity
 	}
@@ -48,7 +48,7 @@ func (l RateLimit) withDefaults() RateLimit {
 
 // limiter holds the buckets.
 type limiter struct {
-	limits map[string]RateLimit // by the name of the path's parameter
+	limits map[string]Bucket // by the name of the path's parameter
 	clock  *clock
 
 	mu      sync.Mutex
@@ -61,14 +61,14 @@ type bucket struct {
 }
 
 func newLimiter(cfg config, c *clock) *limiter {
-	limits := map[string]RateLimit{
+	limits := map[string]Bucket{
 		scopeOrg: cfg.orgLimit.withDefaults(), scopeProject: cfg.projectLimit.withDefaults(),
 	}
 	return &limiter{limits: limits, clock: c, buckets: make(map[string]*bucket)}
 }
 
 // take uses up a token. Without one left, wait says when the next one comes.
-func (l *limiter) take(scope string, limit RateLimit) (remaining int, wait time.Duration, ok bool) {
+func (l *limiter) take(scope string, limit Bucket) (remaining int, wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.callers()
@@ -86,7 +86,7 @@ func (l *limiter) take(scope string, limit RateLimit) (remaining int, wait time.
 }
 
 // refill puts in what has come back since the last time.
-func (b *bucket) refill(limit RateLimit, now time.Time) {
+func (b *bucket) refill(limit Bucket, now time.Time) {
 	periods := int64(now.Sub(b.refilled) / limit.Per)
 	if periods == 0 {
 		return

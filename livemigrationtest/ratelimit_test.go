@@ -18,7 +18,7 @@ import (
 func TestNoRateLimit(t *testing.T) {
 	t.Parallel()
 	for _, capacity := range []int{0, -1} {
-		srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: capacity}))
+		srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: capacity}))
 		res := send(t, srv, endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, ""))
 		assert.Equal(t, http.StatusOK, res.status)
 		assert.Empty(t, res.header.Values("RateLimit-Limit"))
@@ -30,7 +30,7 @@ func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := newOpenServer(t, livemigrationtest.WithRateLimit(
-			livemigrationtest.RateLimit{Capacity: 3, Refill: 2, Per: 10 * time.Second}))
+			livemigrationtest.Bucket{Capacity: 3, Refill: 2, Per: 10 * time.Second}))
 		get := endpoint(srv, livemigrationtest.GetMigration, v2Prefix, "0123456789abcdef01234567")
 		list := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 		remaining := func(r request) string {
@@ -72,7 +72,7 @@ func TestRateLimit(t *testing.T) {
 
 func TestRateLimitDefaults(t *testing.T) {
 	t.Parallel()
-	srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 2}))
+	srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: 2}))
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	for range 2 {
 		assert.Equal(t, http.StatusOK, send(t, srv, r).status)
@@ -90,7 +90,7 @@ func TestRefillBeyondCapacity(t *testing.T) {
 		t.Run(fmt.Sprint(refill), func(t *testing.T) {
 			t.Parallel()
 			srv := newOpenServer(t, livemigrationtest.WithRateLimit(
-				livemigrationtest.RateLimit{Capacity: 3, Refill: refill, Per: time.Second}))
+				livemigrationtest.Bucket{Capacity: 3, Refill: refill, Per: time.Second}))
 			r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 			for _, periods := range []time.Duration{2, 3, 1000, math.MaxInt64 / time.Second / 4} {
 				for _, want := range []string{"2", "1", "0"} {
@@ -113,7 +113,7 @@ func TestRetryAfterRoundsUp(t *testing.T) {
 		t.Run(wait.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 1, Per: wait}))
+				srv := newOpenServer(t, livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: 1, Per: wait}))
 				r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 				send(t, srv, r)
 				res := send(t, srv, r)
@@ -128,8 +128,8 @@ func TestRetryAfterRoundsUp(t *testing.T) {
 func TestClientAgainstRateLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithRateLimit(
-			livemigrationtest.RateLimit{Capacity: 1, Per: 5 * time.Second}))
+		srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithRateLimit(
+			livemigrationtest.Bucket{Capacity: 1, Per: 5 * time.Second}))
 		client, begin := newClient(t, srv), time.Now()
 		for range 3 {
 			_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())

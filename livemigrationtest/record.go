@@ -62,15 +62,15 @@ func (r Request) anyOperation() bool { return r.Authenticated && !r.Operation.of
 
 // Requests returns the requests that have arrived, in order, of the last 10,000 those that all filters choose.
 // [Server.DroppedRequests] tells whether there were more.
-func (s *Server) Requests(filters ...RequestFilter) []Request { return s.recorder.matching(filters) }
+func (s *Server) Recorded(filters ...RequestFilter) []Request { return s.recorder.matching(filters) }
 
-// DroppedRequests returns how many requests [Server.Requests] does not list any more. While it is 0, the list is
+// DroppedRequests returns how many requests [Server.Recorded] does not list any more. While it is 0, the list is
 // complete.
 func (s *Server) DroppedRequests() int { return s.recorder.dropped() }
 
-// Count returns how many requests of the operation have arrived, also those that [Server.Requests] does not list any
+// Count returns how many requests of the operation have arrived, also those that [Server.Recorded] does not list any
 // more.
-func (s *Server) Count(op Operation) int { return s.recorder.count(op) }
+func (s *Server) RequestCount(op Operation) int { return s.recorder.count(op) }
 
 // ResetRequests forgets the requests that have arrived. All counts begin at 0 again.
 func (s *Server) ResetRequests() { s.recorder.reset() }

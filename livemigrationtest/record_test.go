@@ -22,7 +22,7 @@ func TestRequests(t *testing.T) {
 		r.path += "?pretty=true"
 		send(t, srv, r)
 		send(t, srv, request{method: http.MethodGet, path: "/nowhere"})
-		all := srv.Requests()
+		all := srv.Recorded()
 		require.Len(t, all, 2)
 		first := all[0]
 		assert.Equal(t, livemigrationtest.CreateMigration, first.Operation)
@@ -40,18 +40,18 @@ func TestRequests(t *testing.T) {
 
 		all[0].Header.Set("X-Extra", "2")
 		all[0].Query.Set("pretty", "false")
-		assert.Equal(t, "1", srv.Requests()[0].Header.Get("X-Extra"), "a copy")
+		assert.Equal(t, "1", srv.Recorded()[0].Header.Get("X-Extra"), "a copy")
 		srv.ResetRequests()
-		assert.Empty(t, srv.Requests())
+		assert.Empty(t, srv.Recorded())
 	})
 }
 
 func TestRequestsOfHandshake(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
-	_, err := newClient(t, srv).Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	srv := newServer(t, livemigrationtest.WithInProcess())
+	_, err := newClient(t, srv).Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 	require.NoError(t, err)
-	all := srv.Requests()
+	all := srv.Recorded()
 	require.Len(t, all, 2)
 	assert.Equal(t, livemigrationtest.Handshake, all[0].Operation)
 	assert.False(t, all[0].Authenticated)
@@ -63,8 +63,8 @@ func TestRequestsOfHandshake(t *testing.T) {
 
 func TestNothingSecretPrints(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
-	req := srv.Request()
+	srv := newServer(t, livemigrationtest.WithInProcess())
+	req := srv.SampleRequest()
 	_, err := newClient(t, srv).Migrations.Create(t.Context(), srv.ProjectID(), req)
 	require.NoError(t, err)
 	r := createRequest(srv).with("Cookie", "session=hush").with("Proxy-Authorization", "Basic hush").with("Authorization", "hush")
@@ -79,7 +79,7 @@ func TestNothingSecretPrints(t *testing.T) {
 	public, private := srv.APIKey()
 	var out bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&out, nil))
-	all := srv.Requests()
+	all := srv.Recorded()
 	for _, value := range []any{all, all[1], &all[1], map[string]any{"r": all[2]}, srv, []any{srv}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%T"} {
 			_, _ = fmt.Fprintf(&out, verb+"\n", value)
@@ -115,8 +115,8 @@ func TestRequestsAreBounded(t *testing.T) {
 			assert.Zero(t, srv.DroppedRequests())
 		case 2*most - 1, 2 * most:
 			assert.Equal(t, i+1-most, srv.DroppedRequests())
-			assert.Equal(t, i+1, srv.Count(""), "of all that have arrived")
-			all := srv.Requests()
+			assert.Equal(t, i+1, srv.RequestCount(""), "of all that have arrived")
+			all := srv.Recorded()
 			require.Len(t, all, most)
 			assert.Equal(t, fmt.Sprint("/", i), all[most-1].Path)
 			assert.Equal(t, fmt.Sprint("/", i-most+1), all[0].Path)
@@ -126,13 +126,13 @@ func TestRequestsAreBounded(t *testing.T) {
 
 func TestRequestFilters(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	client := newClient(t, srv)
 	for range 3 {
 		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
 		require.NoError(t, err)
 	}
-	_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+	_, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 	require.NoError(t, err)
 	account := ownAccount(srv)
 	account.token(t, srv)
@@ -156,15 +156,15 @@ func TestRequestFilters(t *testing.T) {
 		"failed creation": {[]livemigrationtest.RequestFilter{failed, of(livemigrationtest.CreateMigration)}, 1},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) { assert.Len(t, srv.Requests(tt.filters...), tt.want) })
+		t.Run(name, func(t *testing.T) { assert.Len(t, srv.Recorded(tt.filters...), tt.want) })
 	}
 	for _, op := range []livemigrationtest.Operation{
 		livemigrationtest.ListAvailableProjects, livemigrationtest.CreateMigration, livemigrationtest.AnyOperation,
 		livemigrationtest.Handshake, livemigrationtest.IssueToken, livemigrationtest.Cutover,
 	} {
-		assert.Equal(t, len(srv.Requests(of(op))), srv.Count(op), op)
+		assert.Equal(t, len(srv.Recorded(of(op))), srv.RequestCount(op), op)
 	}
 	srv.ResetRequests()
-	assert.Zero(t, srv.Count(livemigrationtest.ListAvailableProjects))
-	assert.Zero(t, srv.Count(livemigrationtest.AnyOperation))
+	assert.Zero(t, srv.RequestCount(livemigrationtest.ListAvailableProjects))
+	assert.Zero(t, srv.RequestCount(livemigrationtest.AnyOperation))
 }

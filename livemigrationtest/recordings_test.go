@@ -83,7 +83,7 @@ func TestRecordings(t *testing.T) {
 
 func TestRecordingOfWrongKey(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithPublishedRateLimits())
+	srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithPublishedRateLimits())
 	r := endpoint(srv, livemigrationtest.CreateMigration, v2Prefix, "").with("Authorization", "Digest a=b")
 	want, got := recording(t, "wrong-key-401"), send(t, srv, r)
 	assert.Equal(t, want.status, got.status)

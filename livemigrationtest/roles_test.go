@@ -22,12 +22,12 @@ func TestRoles(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s as %s", op, role), func(t *testing.T) {
 				t.Parallel()
-				srv := newServer(t, livemigrationtest.InProcess())
+				srv := newServer(t, livemigrationtest.WithInProcess())
 				client, err := livemigration.NewClient(srv.CredentialsFor(role),
 					livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
 				require.NoError(t, err)
 				_ = callOperation(t, client, srv, op)
-				last := srv.Requests()[1]
+				last := srv.Recorded()[1]
 				assert.True(t, last.Authenticated)
 				assert.Equal(t, want, last.StatusCode != http.StatusForbidden, "status %d", last.StatusCode)
 			})
@@ -49,11 +49,11 @@ func callOperation(t *testing.T, client *livemigration.Client, srv *livemigratio
 	case livemigrationtest.ListAvailableProjects:
 		_, err = client.AvailableProjects.List(ctx, srv.OrgID())
 	case livemigrationtest.CreateValidation:
-		_, err = client.Validations.Create(ctx, project, srv.Request())
+		_, err = client.Validations.Create(ctx, project, srv.SampleRequest())
 	case livemigrationtest.GetValidation:
 		_, err = client.Validations.Get(ctx, project, job)
 	case livemigrationtest.CreateMigration:
-		_, err = client.Migrations.Create(ctx, project, srv.Request())
+		_, err = client.Migrations.Create(ctx, project, srv.SampleRequest())
 	case livemigrationtest.GetMigration:
 		_, err = client.Migrations.Get(ctx, project, job)
 	case livemigrationtest.Cutover:

@@ -124,7 +124,7 @@ func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 // Request returns a valid request, in both versions of the API, with a made-up password. It migrates the first cluster
 // of the first source project that has a cluster and a migration host to [Server.ProjectID]. If there is no such
 // project, it names a cluster that the source side does not have.
-func (s *Server) Request() livemigration.MigrationRequest {
+func (s *Server) SampleRequest() livemigration.MigrationRequest {
 	project := s.state.firstMigratable()
 	cluster := project.Deployments[0]
 	source := livemigration.Source{

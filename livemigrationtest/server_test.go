@@ -19,7 +19,7 @@ import (
 func TestClient(t *testing.T) {
 	t.Parallel()
 	for name, opt := range map[string]livemigrationtest.Option{
-		"socket": nil, "TLS": livemigrationtest.WithTLS(), "in process": livemigrationtest.InProcess(),
+		"socket": nil, "TLS": livemigrationtest.WithTLS(), "in process": livemigrationtest.WithInProcess(),
 	} {
 		for _, version := range []livemigration.APIVersion{livemigration.APIv2, livemigration.APIv1} {
 			t.Run(name+" "+version.String(), func(t *testing.T) {
@@ -41,16 +41,16 @@ func wholeMigration(t *testing.T, srv *livemigrationtest.Server, client *livemig
 	require.NoError(t, err)
 	require.Len(t, projects, 2)
 	assert.True(t, projects[0].Deployments[1].Sharded)
-	assert.Equal(t, srv.Request().Source.ProjectID, projects[0].ProjectID)
+	assert.Equal(t, srv.SampleRequest().Source.ProjectID, projects[0].ProjectID)
 
-	validation, err := client.Validations.Create(ctx, project, srv.Request())
+	validation, err := client.Validations.Create(ctx, project, srv.SampleRequest())
 	require.NoError(t, err)
 	srv.Advance(srv.Timings().Validation)
 	validation, err = client.Validations.Get(ctx, project, validation.ID)
 	require.NoError(t, err)
 	assert.Equal(t, []livemigration.Validation{*validation}, srv.Validations())
 
-	migration, err := client.Migrations.Create(ctx, project, srv.Request())
+	migration, err := client.Migrations.Create(ctx, project, srv.SampleRequest())
 	require.NoError(t, err)
 	srv.Advance(srv.Timings().Scheduling + srv.Timings().InitialSync)
 	migration, err = client.Migrations.Get(ctx, project, migration.ID)
@@ -67,8 +67,8 @@ func wholeMigration(t *testing.T, srv *livemigrationtest.Server, client *livemig
 
 func TestShardedRequest(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
-	req := srv.Request()
+	srv := newServer(t, livemigrationtest.WithInProcess())
+	req := srv.SampleRequest()
 	req.Sharding = &livemigration.Sharding{Entries: []livemigration.ShardEntry{{
 		Database: "d", Collection: "c", ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{
 			{Field: "zone", Order: livemigration.Ascending}, {Field: "account", Order: livemigration.Hashed},
@@ -76,12 +76,12 @@ func TestShardedRequest(t *testing.T) {
 	}}}
 	_, err := newClient(t, srv).Migrations.Create(t.Context(), srv.ProjectID(), req)
 	require.NoError(t, err)
-	assert.Contains(t, srv.Requests()[1].Body.Reveal(), `[{"zone":1},{"account":"hashed"}]`)
+	assert.Contains(t, srv.Recorded()[1].Body.Reveal(), `[{"zone":1},{"account":"hashed"}]`)
 }
 
 func TestWrongKey(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	public, _ := srv.APIKey()
 	client, err := livemigration.NewClient(livemigration.APIKey(public, "wrong"),
 		livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
@@ -94,17 +94,17 @@ func TestWrongKey(t *testing.T) {
 // The caller's options win.
 func TestNewClientOptions(t *testing.T) {
 	t.Parallel()
-	srv, other := newServer(t, livemigrationtest.InProcess()), newServer(t, livemigrationtest.InProcess())
+	srv, other := newServer(t, livemigrationtest.WithInProcess()), newServer(t, livemigrationtest.WithInProcess())
 	client := newClient(t, srv, livemigration.WithHTTPClient(other.HTTPClient()))
 	_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
 	require.ErrorIs(t, err, livemigration.ErrUnauthorized, "a key of the one is none of the other")
-	assert.Empty(t, srv.Requests())
-	assert.NotEmpty(t, other.Requests())
+	assert.Empty(t, srv.Recorded())
+	assert.NotEmpty(t, other.Recorded())
 }
 
 func TestURL(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, "https://atlas.test", newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithTLS()).URL())
+	assert.Equal(t, "https://atlas.test", newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithTLS()).URL())
 	plain, secure := newServer(t), newServer(t, livemigrationtest.WithTLS())
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, plain.URL())
 	assert.Regexp(t, `^https://127\.0\.0\.1:\d+$`, secure.URL())
@@ -119,12 +119,12 @@ func TestTLSIsNotTrustedByOthers(t *testing.T) {
 	req := request{method: http.MethodGet, path: "/"}.build(t, srv.URL())
 	_, err := transport.RoundTrip(req)
 	require.ErrorContains(t, err, "certificate")
-	assert.Empty(t, srv.Requests())
+	assert.Empty(t, srv.Recorded())
 }
 
 func TestHandler(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	front := httptest.NewServer(srv.Handler())
 	defer front.Close()
 	client := newClient(t, srv, livemigration.WithBaseURL(front.URL), livemigration.WithHTTPClient(front.Client()))
@@ -152,7 +152,7 @@ func TestSourceProjects(t *testing.T) {
 		Deployments: []livemigration.Deployment{{ClusterID: "bbbbbbbbbbbbbbbbbbbbbbbb", Name: "mine", OplogSizeMB: 1, DBSizeBytes: 1 << 40}},
 	}
 	empty := livemigration.AvailableProject{Name: "Empty", ProjectID: "cccccccccccccccccccccccc"}
-	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithSourceProjects(empty, seed))
+	srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithSourceProjects(empty, seed))
 	want := seed
 	seed.MigrationHosts[0] = "changed later"
 	want.MigrationHosts = []string{"host.example.com"}
@@ -165,7 +165,7 @@ func TestSourceProjects(t *testing.T) {
 	empty.MigrationHosts, empty.Deployments = []string{}, []livemigration.Deployment{}
 	assert.Equal(t, []livemigration.AvailableProject{empty, want}, projects)
 
-	req := srv.Request()
+	req := srv.SampleRequest()
 	assert.Equal(t, want.ProjectID, req.Source.ProjectID)
 	assert.Equal(t, "mine", req.Source.ClusterName)
 	assert.Equal(t, want.MigrationHosts, req.MigrationHosts)
@@ -177,11 +177,11 @@ func TestRequestIsValid(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, livemigrationtest.WithSourceProjects())
 	for _, version := range []livemigration.APIVersion{livemigration.APIv2, livemigration.APIv1} {
-		req := srv.Request()
+		req := srv.SampleRequest()
 		assert.NoError(t, req.Validate(version))
 	}
-	assert.NotEmpty(t, srv.Request().Source.Password.Reveal())
-	assert.Equal(t, srv.ProjectID(), srv.Request().Destination.ProjectID)
+	assert.NotEmpty(t, srv.SampleRequest().Source.Password.Reveal())
+	assert.Equal(t, srv.ProjectID(), srv.SampleRequest().Destination.ProjectID)
 	assert.NoError(t, srv.OrgID().Validate())
 	assert.NoError(t, srv.ProjectID().Validate())
 }
@@ -210,14 +210,14 @@ func TestConcurrency(t *testing.T) {
 					srv.Advance(time.Millisecond)
 					srv.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(500), 1)
 					send(t, srv, endpoint(srv, livemigrationtest.GetMigration, v2Prefix, string(id)))
-					_, _, _ = srv.Requests(), srv.Migrations(), srv.Validations()
+					_, _, _ = srv.Recorded(), srv.Migrations(), srv.Validations()
 					srv.ExpireNonces()
 				}
 			})
 		}
 		wg.Wait()
-		assert.Zero(t, srv.PendingFaults())
-		assert.Len(t, srv.Requests(), 3*workers*rounds)
+		assert.Zero(t, srv.PendingFaultCount())
+		assert.Len(t, srv.Recorded(), 3*workers*rounds)
 		seen := make(map[livemigration.MigrationID]bool)
 		for _, m := range srv.Migrations() {
 			assert.False(t, seen[m.ID])
@@ -242,5 +242,5 @@ func TestConcurrentClient(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	assert.Len(t, srv.Requests(), 18)
+	assert.Len(t, srv.Recorded(), 18)
 }

@@ -58,12 +58,12 @@ func (s *Server) newSite(cfg config, made *site) *site {
 }
 
 // URL returns the server's address without a path, such as http://127.0.0.1:41257. The first call opens a listener on a
-// free port of the loopback interface, and panics when there is none, as net/http/httptest does. With [InProcess] there
+// free port of the loopback interface, and panics when there is none, as net/http/httptest does. With [WithInProcess] there
 // is no listener, and the address is https://atlas.test.
 func (s *Server) URL() string { return s.urlOf(s.atlas) }
 
 // SourceURL returns the address of the source side, which plays Cloud Manager or Ops Manager. It differs from
-// [Server.URL], and has a listener of its own. With [InProcess] it is https://source.test.
+// [Server.URL], and has a listener of its own. With [WithInProcess] it is https://source.test.
 func (s *Server) SourceURL() string { return s.urlOf(s.source) }
 
 func (s *Server) urlOf(of *site) string {

@@ -15,11 +15,11 @@ import (
 func TestSourceClient(t *testing.T) {
 	t.Parallel()
 	for name, opt := range map[string]livemigrationtest.Option{
-		"socket": nil, "TLS": livemigrationtest.WithTLS(), "in process": livemigrationtest.InProcess(),
+		"socket": nil, "TLS": livemigrationtest.WithTLS(), "in process": livemigrationtest.WithInProcess(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, opt, livemigrationtest.AutoConnect(false))
+			srv := newServer(t, opt, livemigrationtest.WithAutoConnect(false))
 			client, ctx, org := newClient(t, srv), t.Context(), srv.SourceOrgID()
 			source, err := srv.NewSourceClient()
 			require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestSourceClient(t *testing.T) {
 				livemigrationtest.CreateMigrationLink: 3, livemigrationtest.GetMigrationLinkStatus: 1,
 				livemigrationtest.DeleteMigrationLink: 2, livemigrationtest.Handshake: 2,
 			} {
-				assert.Equal(t, want, srv.Count(op), op)
+				assert.Equal(t, want, srv.RequestCount(op), op)
 			}
 		})
 	}
@@ -56,17 +56,17 @@ func TestSourceClient(t *testing.T) {
 // The caller's options win.
 func TestSourceClientOptions(t *testing.T) {
 	t.Parallel()
-	srv, other := newServer(t, livemigrationtest.InProcess()), newServer(t, livemigrationtest.InProcess())
+	srv, other := newServer(t, livemigrationtest.WithInProcess()), newServer(t, livemigrationtest.WithInProcess())
 	source, err := srv.NewSourceClient(livemigration.WithHTTPClient(other.HTTPClient()))
 	require.NoError(t, err)
 	_, err = source.MigrationLink.Status(t.Context(), srv.SourceOrgID())
 	require.ErrorIs(t, err, livemigration.ErrUnauthorized)
-	assert.Empty(t, srv.Requests())
+	assert.Empty(t, srv.Recorded())
 }
 
 func TestSourceRoles(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	for role, want := range map[livemigrationtest.Role]error{
 		livemigrationtest.OrgOwner: nil, livemigrationtest.OrgMember: livemigration.ErrForbidden,
 		livemigrationtest.NoRole: livemigration.ErrForbidden,
@@ -82,13 +82,13 @@ func TestSourceRoles(t *testing.T) {
 // Behind several nodes good keys are accepted all the same.
 func TestClientOfNodes(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess(), livemigrationtest.WithNodes(2))
+	srv := newServer(t, livemigrationtest.WithInProcess(), livemigrationtest.WithNodes(2))
 	client := newClient(t, srv)
 	for range 20 {
 		_, err := client.AvailableProjects.List(t.Context(), srv.OrgID())
 		require.NoError(t, err)
 	}
-	assert.Greater(t, srv.Count(livemigrationtest.ListAvailableProjects), 20, "some have met another node")
+	assert.Greater(t, srv.RequestCount(livemigrationtest.ListAvailableProjects), 20, "some have met another node")
 }
 
 // What is wrong with a field is said once.

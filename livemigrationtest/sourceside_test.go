@@ -87,7 +87,7 @@ func TestSourceSide(t *testing.T) {
 
 func TestConnect(t *testing.T) {
 	t.Parallel()
-	srv := newOpenServer(t, livemigrationtest.AutoConnect(false))
+	srv := newOpenServer(t, livemigrationtest.WithAutoConnect(false))
 	org := srv.SourceOrgID()
 	token := newLinkToken(t, srv)
 	assert.Empty(t, available(t, srv), "nobody has connected")
@@ -137,7 +137,7 @@ func TestSourceOrganizations(t *testing.T) {
 	project := func(name, id string) livemigration.AvailableProject {
 		return livemigration.AvailableProject{Name: name, ProjectID: livemigration.ProjectID(strings.Repeat(id, 24))}
 	}
-	srv := newOpenServer(t, livemigrationtest.AutoConnect(false), livemigrationtest.WithSourceProjects(project("a", "a")),
+	srv := newOpenServer(t, livemigrationtest.WithAutoConnect(false), livemigrationtest.WithSourceProjects(project("a", "a")),
 		livemigrationtest.WithSourceOrganization(project("b", "b"), project("c", "c")),
 		livemigrationtest.WithSourceOrganization())
 	orgs := srv.SourceOrgIDs()
@@ -157,13 +157,13 @@ func TestSourceOrganizations(t *testing.T) {
 // Whoever disconnects ends what runs.
 func TestDisconnectWhileMigrating(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	client := newClient(t, srv)
 	_, err := client.LinkTokens.Create(t.Context(), srv.OrgID(), livemigration.LinkTokenRequest{})
 	require.NoError(t, err)
-	other := srv.Request()
+	other := srv.SampleRequest()
 	other.Source.ProjectID = "ffffffffffffffffffffffff"
-	complete, running, foreign := srv.Request(), srv.Request(), other
+	complete, running, foreign := srv.SampleRequest(), srv.SampleRequest(), other
 	for i, req := range []livemigration.MigrationRequest{complete, running, foreign} {
 		m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), req)
 		require.NoError(t, err)
@@ -194,7 +194,7 @@ func authorizeAtSource(t *testing.T, srv *livemigrationtest.Server, r request) r
 // Neither side takes the keys or the nonces of the other.
 func TestSourceCredentials(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	status := linkEndpoint(srv.SourceOrgID(), livemigrationtest.GetMigrationLinkStatus, "")
 	assert.Equal(t, http.StatusOK, sendToSource(t, srv, authorizeAtSource(t, srv, status)).status)
 	assert.Equal(t, http.StatusUnauthorized, sendToSource(t, srv, authorize(t, srv, status)).status)
@@ -276,14 +276,14 @@ func TestSourceEnvelope(t *testing.T) {
 
 func TestSourceFaultsAndRecords(t *testing.T) {
 	t.Parallel()
-	srv := newOpenServer(t, livemigrationtest.AutoConnect(false))
+	srv := newOpenServer(t, livemigrationtest.WithAutoConnect(false))
 	token := newLinkToken(t, srv)
-	srv.Inject(livemigrationtest.CreateMigrationLink, livemigrationtest.Status(504).CarriedOut(), 1)
+	srv.Inject(livemigrationtest.CreateMigrationLink, livemigrationtest.Status(504).Processed(), 1)
 	assert.Equal(t, 504, connect(t, srv, srv.SourceOrgID(), token).status)
 	assert.Equal(t, "SYNCED", linkStatus(t, srv, srv.SourceOrgID()))
-	assert.Equal(t, 1, srv.Count(livemigrationtest.CreateMigrationLink))
-	assert.Equal(t, 1, srv.Count(livemigrationtest.GetMigrationLinkStatus))
-	made := srv.Requests(livemigrationtest.OfOperation(livemigrationtest.CreateMigrationLink))
+	assert.Equal(t, 1, srv.RequestCount(livemigrationtest.CreateMigrationLink))
+	assert.Equal(t, 1, srv.RequestCount(livemigrationtest.GetMigrationLinkStatus))
+	made := srv.Recorded(livemigrationtest.OfOperation(livemigrationtest.CreateMigrationLink))
 	require.Len(t, made, 1)
 	assert.Equal(t, "source.test", made[0].Host)
 	assert.NotContains(t, made[0].String(), token)

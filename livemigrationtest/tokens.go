@@ -13,7 +13,7 @@ const bearerChallenge = `Bearer realm="` + realm + `", error="invalid_token"`
 func (s *Server) ExpireTokens() { s.tokens.expire() }
 
 // LiveTokens returns how many access tokens would be accepted now.
-func (s *Server) LiveTokens() int { return s.tokens.count() }
+func (s *Server) LiveTokenCount() int { return s.tokens.count() }
 
 // tokens are the access tokens that the server has issued.
 type tokens struct {

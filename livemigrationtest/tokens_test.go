@@ -26,11 +26,11 @@ func TestBearerInBothVersions(t *testing.T) {
 			} {
 				t.Run(fmt.Sprintf("%s %s as %s", op, version, role), func(t *testing.T) {
 					t.Parallel()
-					srv := newServer(t, livemigrationtest.InProcess())
+					srv := newServer(t, livemigrationtest.WithInProcess())
 					token := newAccount(srv, role).token(t, srv)
 					res := send(t, srv, bearer(endpoint(srv, op, version, "0123456789abcdef01234567"), token))
 					assert.Equal(t, want, res.status != http.StatusForbidden, res.body)
-					last := srv.Requests()[1]
+					last := srv.Recorded()[1]
 					assert.True(t, last.Authenticated)
 					assert.Equal(t, op, last.Operation)
 					assert.Equal(t, "[REDACTED]", last.Header.Get("Authorization"))
@@ -47,7 +47,7 @@ func TestBearerRejected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, livemigrationtest.InProcess())
+			srv := newServer(t, livemigrationtest.WithInProcess())
 			r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "").with("Authorization", header)
 			r.path += "?envelope=true"
 			srv.Inject(livemigrationtest.Handshake, livemigrationtest.Status(500), 1)
@@ -55,7 +55,7 @@ func TestBearerRejected(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, res.status)
 			assert.Equal(t, bearerChallenge, res.header.Get("WWW-Authenticate"))
 			assert.EqualValues(t, 401, res.object(t)["error"], "not enveloped")
-			last := srv.Requests()[0]
+			last := srv.Recorded()[0]
 			assert.Equal(t, livemigrationtest.ListAvailableProjects, last.Operation, "those are credentials")
 			assert.False(t, last.Authenticated)
 		})
@@ -64,7 +64,7 @@ func TestBearerRejected(t *testing.T) {
 
 func TestBearerSpelling(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	token := ownAccount(srv).token(t, srv)
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	assert.Equal(t, http.StatusOK, send(t, srv, r.with("Authorization", "bEARER   "+token)).status)
@@ -74,7 +74,7 @@ func TestBearerSpelling(t *testing.T) {
 // A token and a key at the same time are not one of them.
 func TestBearerBesideDigest(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	req := authorize(t, srv, endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")).build(t, srv.URL())
 	req.Header.Add("Authorization", "Bearer "+ownAccount(srv).token(t, srv))
 	assert.Equal(t, "rejected", verdictOf(t, read(t, srv.HTTPClient(), req)))
@@ -83,7 +83,7 @@ func TestBearerBesideDigest(t *testing.T) {
 // An error that was injected comes with the challenge of the scheme in use.
 func TestStatusUnauthorizedOfBearer(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	token := ownAccount(srv).token(t, srv)
 	srv.Inject(livemigrationtest.AnyOperation, livemigrationtest.Status(http.StatusUnauthorized), 1)
 	assert.False(t, accepts(t, srv, token))
@@ -114,7 +114,7 @@ func TestTokenLifetime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := newServer(t, append(tt.opts, livemigrationtest.InProcess())...)
+				srv := newServer(t, append(tt.opts, livemigrationtest.WithInProcess())...)
 				for range 2 {
 					res := send(t, srv, ownAccount(srv).ask(tokenPath, grant))
 					body := res.object(t)
@@ -124,11 +124,11 @@ func TestTokenLifetime(t *testing.T) {
 						time.Sleep(tt.lives / 2)
 						srv.Advance(tt.lives - tt.lives/2 - 1)
 						assert.True(t, accepts(t, srv, token))
-						assert.Equal(t, 1, srv.LiveTokens())
+						assert.Equal(t, 1, srv.LiveTokenCount())
 						time.Sleep(time.Nanosecond)
 					}
 					assert.False(t, accepts(t, srv, token))
-					assert.Zero(t, srv.LiveTokens())
+					assert.Zero(t, srv.LiveTokenCount())
 				}
 			})
 		})
@@ -137,16 +137,16 @@ func TestTokenLifetime(t *testing.T) {
 
 func TestExpireTokens(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	first, second := ownAccount(srv).token(t, srv), newAccount(srv, livemigrationtest.OrgOwner).token(t, srv)
-	assert.Equal(t, 2, srv.LiveTokens())
+	assert.Equal(t, 2, srv.LiveTokenCount())
 	srv.ExpireTokens()
-	assert.Zero(t, srv.LiveTokens())
+	assert.Zero(t, srv.LiveTokenCount())
 	assert.False(t, accepts(t, srv, first))
 	assert.False(t, accepts(t, srv, second))
 	third := ownAccount(srv).token(t, srv)
 	assert.True(t, accepts(t, srv, third))
-	assert.Equal(t, 1, srv.LiveTokens())
+	assert.Equal(t, 1, srv.LiveTokenCount())
 }
 
 func TestRevokeToken(t *testing.T) {
@@ -172,7 +172,7 @@ func TestRevokeToken(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, livemigrationtest.InProcess())
+			srv := newServer(t, livemigrationtest.WithInProcess())
 			own := ownAccount(srv)
 			asks := own
 			if tt.other {
@@ -193,7 +193,7 @@ func TestRevokeToken(t *testing.T) {
 			if tt.revoked {
 				live = 1
 			}
-			assert.Equal(t, live, srv.LiveTokens())
+			assert.Equal(t, live, srv.LiveTokenCount())
 		})
 	}
 }
@@ -201,7 +201,7 @@ func TestRevokeToken(t *testing.T) {
 // A token that was revoked does not keep those before and after it from dying in time.
 func TestRevokedTokenAmongOthers(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, livemigrationtest.InProcess())
+	srv := newServer(t, livemigrationtest.WithInProcess())
 	own := ownAccount(srv)
 	first := own.token(t, srv)
 	srv.Advance(time.Minute)
@@ -209,11 +209,11 @@ func TestRevokedTokenAmongOthers(t *testing.T) {
 	srv.Advance(time.Minute)
 	own.token(t, srv)
 	require.Equal(t, http.StatusOK, send(t, srv, own.ask(revokePath, "token="+first)).status)
-	assert.Equal(t, 2, srv.LiveTokens())
+	assert.Equal(t, 2, srv.LiveTokenCount())
 	srv.Advance(59 * time.Minute)
-	assert.Equal(t, 1, srv.LiveTokens())
+	assert.Equal(t, 1, srv.LiveTokenCount())
 	srv.Advance(time.Minute)
-	assert.Zero(t, srv.LiveTokens())
+	assert.Zero(t, srv.LiveTokenCount())
 }
 
 func TestConcurrentTokens(t *testing.T) {
@@ -228,11 +228,11 @@ func TestConcurrentTokens(t *testing.T) {
 				assert.True(t, accepts(t, srv, kept))
 				send(t, srv, own.ask(revokePath, "token="+revoked))
 				assert.False(t, accepts(t, srv, revoked))
-				srv.LiveTokens()
+				srv.LiveTokenCount()
 				srv.Deprecate(livemigrationtest.RevokeToken, time.Now(), time.Time{})
 			}
 		})
 	}
 	wg.Wait()
-	assert.Equal(t, 40, srv.LiveTokens())
+	assert.Equal(t, 40, srv.LiveTokenCount())
 }

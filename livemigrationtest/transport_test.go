@@ -153,7 +153,7 @@ func TestTransportEndsBlockedUpload(t *testing.T) {
 	}()
 	_, err := srv.Transport().RoundTrip(req)
 	require.ErrorIs(t, err, context.Canceled)
-	assert.Empty(t, srv.Requests())
+	assert.Empty(t, srv.Recorded())
 }
 
 func TestTransportResponse(t *testing.T) {
@@ -173,7 +173,7 @@ func TestTransportResponse(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 	_, err = res.Body.Read(make([]byte, 1))
 	require.ErrorIs(t, err, http.ErrBodyReadAfterClose)
-	assert.Equal(t, "elsewhere.example", srv.Requests()[0].Host)
+	assert.Equal(t, "elsewhere.example", srv.Recorded()[0].Host)
 }
 
 func TestTransportBodyEndsWithContext(t *testing.T) {
@@ -200,12 +200,12 @@ func TestTransportOfOddRequests(t *testing.T) {
 	res, err := srv.Transport().RoundTrip(req)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusOK, res.StatusCode, "no method is GET")
-	assert.Equal(t, "atlas.test", srv.Requests()[0].Host)
+	assert.Equal(t, "atlas.test", srv.Recorded()[0].Host)
 	require.NoError(t, res.Body.Close())
 }
 
 func BenchmarkTransport(b *testing.B) {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithoutAuthentication())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithoutAuthentication())
 	defer srv.Close()
 	r := endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")
 	req, err := http.NewRequestWithContext(b.Context(), r.method, srv.URL()+r.path, nil)

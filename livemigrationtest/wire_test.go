@@ -130,7 +130,7 @@ func TestResponses(t *testing.T) {
 
 func TestDocumentedResponses(t *testing.T) {
 	t.Parallel()
-	srv := newOpenServer(t, livemigrationtest.WithDocumentedAnswers())
+	srv := newOpenServer(t, livemigrationtest.WithDocumentedResponses())
 	for version, want := range map[string]struct {
 		status       int
 		token, hosts string
@@ -147,7 +147,7 @@ func TestDocumentedResponses(t *testing.T) {
 
 func TestSeveralHostsInV1(t *testing.T) {
 	t.Parallel()
-	srv := newOpenServer(t, livemigrationtest.WithDocumentedAnswers())
+	srv := newOpenServer(t, livemigrationtest.WithDocumentedResponses())
 	r := endpoint(srv, livemigrationtest.CreateMigration, v1Prefix, "")
 	r.body = strings.Replace(r.body, `["vm001.example.com"]`, `["a.example.com","b.example.com"]`, 1)
 	res := send(t, srv, r)

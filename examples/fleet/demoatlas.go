@@ -49,7 +49,7 @@ func newDemoAtlas(speed float64, crash func()) (*demoAtlas, error) {
 		project.Deployments = append(project.Deployments, livemigration.Deployment{Name: sourceCluster(n), Managed: true, TLSEnabled: true})
 	}
 	opts := []livemigrationtest.Option{
-		livemigrationtest.WithSpeed(demoHour * speed), livemigrationtest.OneAtATime(),
+		livemigrationtest.WithSpeed(demoHour * speed), livemigrationtest.WithOneAtATime(),
 		livemigrationtest.WithSourceProjects(projects[0]),
 		livemigrationtest.WithTimings(livemigrationtest.Timings{
 			Validation: 15 * time.Minute, Scheduling: 15 * time.Minute, InitialSync: 75 * time.Minute, Finishing: 15 * time.Minute,

@@ -44,7 +44,7 @@ func TestUsage(t *testing.T) {
 			assert.Empty(t, stdout)
 		})
 	}
-	assert.Empty(t, r.Requests())
+	assert.Empty(t, r.Recorded())
 }
 
 // A typing error in -state does not make a directory.
@@ -98,14 +98,14 @@ func TestPasswords(t *testing.T) {
 	_, stderr, status := r.tool(t.Context(), "run")
 	assert.Equal(t, exitUsage, status)
 	assert.Contains(t, stderr, "neither SOURCE_PASSWORD_EVENTS nor SOURCE_PASSWORD is set")
-	assert.Empty(t, r.Requests())
+	assert.Empty(t, r.Recorded())
 
 	t.Setenv("SOURCE_PASSWORD_ORDERS_EU_1", "the first secret")
 	t.Setenv("SOURCE_PASSWORD", "the second secret")
 	stdout := r.succeed("run", "-window", always, "-poll", poll)
 	assert.Len(t, r.Migrations(), 2)
 	bodies := ""
-	for _, request := range r.Requests() {
+	for _, request := range r.Recorded() {
 		bodies += string(request.Body)
 	}
 	for _, secret := range []string{"the first secret", "the second secret"} {

@@ -86,7 +86,7 @@ func showDemo(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	created, err := client.Migrations.Create(ctx, server.ProjectID(), server.Request())
+	created, err := client.Migrations.Create(ctx, server.ProjectID(), server.SampleRequest())
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func TestRunAgainstAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	created, err := client.Migrations.Create(t.Context(), server.ProjectID(), server.Request())
+	created, err := client.Migrations.Create(t.Context(), server.ProjectID(), server.SampleRequest())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestExplain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { // on virtual time, repeats wait for nobody
-				server := livemigrationtest.NewServer(livemigrationtest.InProcess())
+				server := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 				defer server.Close()
 				server.Inject(livemigrationtest.GetMigration, test.fault, 5)
 				if got := explain(get(t.Context(), t, server)); !strings.Contains(got, test.want) {
@@ -171,7 +171,7 @@ func TestExplain(t *testing.T) {
 
 func TestExplainEndOfContext(t *testing.T) {
 	t.Parallel()
-	server := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	server := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -33,7 +33,7 @@ func openDemo(j *job) (func(), error) {
 		return nil, err
 	}
 	server := livemigrationtest.NewServer(livemigrationtest.WithSpeed(demoSpeed), livemigrationtest.WithTimings(demoTimings),
-		livemigrationtest.AutoConnect(false))
+		livemigrationtest.WithAutoConnect(false))
 	end := func() {
 		server.Close()
 		_ = os.RemoveAll(dir)
@@ -43,7 +43,7 @@ func openDemo(j *job) (func(), error) {
 	if o.state == "" {
 		o.state = dir
 	}
-	j.request = server.Request()
+	j.request = server.SampleRequest()
 	j.password, j.request.Source.Password = j.request.Source.Password, ""
 	if j.client, err = server.NewClient(j.clientOptions()...); err == nil {
 		j.source, err = server.NewSourceClient()

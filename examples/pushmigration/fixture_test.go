@@ -56,7 +56,7 @@ func newAtlas(t *testing.T, opts ...livemigrationtest.Option) *atlas {
 	t.Cleanup(srv.Close)
 	public, private := srv.APIKey()
 	sourcePublic, sourcePrivate := srv.SourceAPIKey()
-	request := srv.Request()
+	request := srv.SampleRequest()
 	password := request.Source.Password.Reveal()
 	a := &atlas{Server: srv, dir: t.TempDir(), secrets: []string{private.Reveal(), sourcePrivate.Reveal(), password}}
 	data, err := json.Marshal(request)

@@ -29,7 +29,7 @@ func TestAWholeMigration(t *testing.T) {
 		without []string
 		want    string
 	}{
-		"connected by the program": {[]livemigrationtest.Option{livemigrationtest.AutoConnect(false)}, nil, "SYNCED"},
+		"connected by the program": {[]livemigrationtest.Option{livemigrationtest.WithAutoConnect(false)}, nil, "SYNCED"},
 		"connected by a person":    {nil, []string{sourceKeyVariable, sourcePrivVariable}, "Paste the link-token into Cloud Manager"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestAWholeMigration(t *testing.T) {
 			out := a.run(t, exitDone, a.args("-link", "-yes", "-debug-log", log)...)
 			wants(t, out, "link-token created", tc.want, "VALIDATING", "REPLICATING, migration "+string(a.Migrations()[0].ID), "migration COMPLETE", "link-token deleted")
 			a.wantOneJob(t, livemigration.MigrationComplete)
-			if a.LinkTokens() != 0 {
+			if a.LinkTokenCount() != 0 {
 				t.Error("the link-token is left behind")
 			}
 			wants(t, a.run(t, exitDone, a.args("-link", "-yes")...), "is COMPLETE")
@@ -113,7 +113,7 @@ func TestUnclearIsSettledByAPerson(t *testing.T) {
 			a := newAtlas(t)
 			a.Inject(livemigrationtest.CreateMigration, fault, 1)
 			out := a.run(t, exitUnclear, a.args("-link", "-yes")...)
-			q := a.Request()
+			q := a.SampleRequest()
 			wants(t, out, "it is not known whether Atlas has started the migration", "in project "+string(a.ProjectID()),
 				"cluster "+q.Destination.ClusterName, "from cluster "+q.Source.ClusterName, "-adopt ID", "-restart")
 			a.run(t, exitUnclear, a.args("-link", "-yes")...) // nothing changes by itself
@@ -179,7 +179,7 @@ func TestAnEditedRequest(t *testing.T) {
 		out := a.run(t, exitUsage, a.args("-yes", "-link")...)
 		wants(t, out, "project "+string(a.ProjectID())+": another request than that of the migration", "add -restart")
 	}
-	if n := a.Count(livemigrationtest.CreateLinkToken); n != 1 {
+	if n := a.RequestCount(livemigrationtest.CreateLinkToken); n != 1 {
 		t.Errorf("%d link-tokens were created", n)
 	}
 	a.run(t, exitDone, a.args("-yes", "-link", "-restart")...)
@@ -217,7 +217,7 @@ func TestAnEditedRequestAfterAFailure(t *testing.T) {
 // wantDropped looks into the last creation.
 func (a *atlas) wantDropped(t *testing.T, want bool) {
 	t.Helper()
-	requests := a.Requests(livemigrationtest.OfOperation(livemigrationtest.CreateMigration))
+	requests := a.Recorded(livemigrationtest.OfOperation(livemigrationtest.CreateMigration))
 	body := string(requests[len(requests)-1].Body)
 	if got := strings.Contains(body, dropped); got != want {
 		t.Errorf("dropDestinationData is %v, want %v", got, want)
@@ -235,7 +235,7 @@ func TestAStateOfSomebodyElse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			plan := durable.Plan{Name: name, ProjectID: a.ProjectID(), Request: a.Request()}
+			plan := durable.Plan{Name: name, ProjectID: a.ProjectID(), Request: a.SampleRequest()}
 			plan.Request.Source.Password = ""
 			if err := durable.NewFleet(nil, dir).Add(t.Context(), plan); err != nil {
 				t.Fatal(err)
@@ -251,8 +251,8 @@ func TestAStateOfSomebodyElse(t *testing.T) {
 				t.Error("it succeeded")
 			}
 			wants(t, p.output(), want)
-			if len(a.Requests()) != 0 {
-				t.Errorf("%d requests", len(a.Requests()))
+			if len(a.Recorded()) != 0 {
+				t.Errorf("%d requests", len(a.Recorded()))
 			}
 		})
 	}
@@ -285,12 +285,12 @@ func TestAbandoned(t *testing.T) {
 
 func TestALinkTokenThatMayExist(t *testing.T) {
 	t.Parallel()
-	a := newAtlas(t, livemigrationtest.AutoConnect(false))
+	a := newAtlas(t, livemigrationtest.WithAutoConnect(false))
 	a.Inject(livemigrationtest.CreateLinkToken, livemigrationtest.ResetAfterRequest(), 1)
 	wants(t, a.run(t, exitUnclear, a.args("-link", "-yes")...), "a link-token of organization "+string(a.OrgID())+" may have been created")
 	wants(t, a.run(t, exitUnclear, a.args("-link", "-yes")...), "a run before may have created a link-token", "link-token, before you run this again")
-	if a.LinkTokens() != 1 {
-		t.Errorf("%d link-tokens", a.LinkTokens())
+	if a.LinkTokenCount() != 1 {
+		t.Errorf("%d link-tokens", a.LinkTokenCount())
 	}
 }
 
@@ -326,6 +326,6 @@ func TestWhatAtlasRejects(t *testing.T) {
 	b := newAtlas(t).without("MONGODB_ATLAS_PRIVATE_API_KEY")
 	b.env = append(b.env, "MONGODB_ATLAS_PRIVATE_API_KEY=wrong")
 	wants(t, b.run(t, exitFailed, b.args("-yes")...), "the credentials are wrong")
-	c := newAtlas(t, livemigrationtest.AutoConnect(false))
+	c := newAtlas(t, livemigrationtest.WithAutoConnect(false))
 	wants(t, c.run(t, exitUsage, c.args("-yes")...), "the source cannot be migrated", "-link connects a source organization")
 }

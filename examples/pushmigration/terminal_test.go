@@ -57,7 +57,7 @@ func (tm *terminal) enter(line string) {
 func TestTerminalAsksBeforeTheCutover(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t)
-	q := a.Request()
+	q := a.SampleRequest()
 	p := a.onTerminal(t, a.args("-link")...)
 	p.until("shall it be cut over? [yes/no]")
 	wants(t, p.output(), "Cluster "+q.Source.ClusterName+" is copied to cluster "+q.Destination.ClusterName, "Stop all writes to the source now")
@@ -89,7 +89,7 @@ func TestTerminalAsksBeforeDataAreDestroyedAndForThePassword(t *testing.T) {
 	a.edit(t, kept, dropped)
 	p := a.onTerminal(t, a.args("-link")...)
 	p.until("at the source: ")
-	p.enter(a.Request().Source.Password.Reveal())
+	p.enter(a.SampleRequest().Source.Password.Reveal())
 	p.until("Destroy them and start the migration? [yes/no]")
 	if jobs := a.Migrations(); len(jobs) != 0 {
 		t.Errorf("started before it was confirmed: %v", jobs)

@@ -44,7 +44,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	defer server.Close()
 	server.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(http.StatusServiceUnavailable), 1)
 	client, err := server.NewClient(Traced(provider),
-		livemigration.WithRetryPolicy(livemigration.RetryPolicy{MinBackoff: 100 * time.Millisecond}))
+		livemigration.WithRetryPolicy(livemigration.RetryPolicy{BaseBackoff: 100 * time.Millisecond}))
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func migrate(ctx context.Context, tracer trace.Tracer, client *livemigration.Cli
 	if _, err := client.AvailableProjects.List(ctx, server.OrgID()); err != nil {
 		return err
 	}
-	created, err := client.Migrations.Create(ctx, server.ProjectID(), server.Request())
+	created, err := client.Migrations.Create(ctx, server.ProjectID(), server.SampleRequest())
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func inBubble(t *testing.T, test func(*testing.T, *fixture)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fixture{
-			Server: livemigrationtest.NewServer(livemigrationtest.InProcess()),
+			Server: livemigrationtest.NewServer(livemigrationtest.WithInProcess()),
 			spans:  tracetest.NewInMemoryExporter(),
 		}
 		defer f.Close()
@@ -109,8 +109,8 @@ func (f *fixture) check(t *testing.T, parent trace.SpanContext, wanted ...want) 
 			t.Errorf("span %d is a %s span below %s, want a client span below that of the caller", i, span.SpanKind, span.Parent.SpanID())
 		}
 	}
-	if n := len(f.Requests()); f.PendingFaults() != 0 || n < len(wanted) {
-		t.Errorf("%d requests have arrived, and %d faults are left", n, f.PendingFaults())
+	if n := len(f.Recorded()); f.PendingFaultCount() != 0 || n < len(wanted) {
+		t.Errorf("%d requests have arrived, and %d faults are left", n, f.PendingFaultCount())
 	}
 }
 
@@ -126,7 +126,7 @@ func TestSpans(t *testing.T) {
 	}{
 		"success": {
 			call: func(ctx context.Context, f *fixture) error {
-				_, err := f.client.Migrations.Create(ctx, f.ProjectID(), f.Request())
+				_, err := f.client.Migrations.Create(ctx, f.ProjectID(), f.SampleRequest())
 				return err
 			},
 			want: func(_, project string) []want {
@@ -258,7 +258,7 @@ func TestNoSecrets(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				secrets := append(test.secrets(f), f.Request().Source.Password.Reveal(), f.useEverything(t))
+				secrets := append(test.secrets(f), f.SampleRequest().Source.Password.Reveal(), f.useEverything(t))
 				found := proofsOn(wire.texts())
 				if len(found) < test.proofs {
 					t.Errorf("only %d proofs are on the wire", len(found))
@@ -310,7 +310,7 @@ func (f *fixture) useEverything(t *testing.T) string {
 	}
 	f.ExpireNonces()
 	f.ExpireTokens()
-	created, err := f.client.Migrations.Create(ctx, f.ProjectID(), f.Request())
+	created, err := f.client.Migrations.Create(ctx, f.ProjectID(), f.SampleRequest())
 	if err != nil {
 		t.Fatal(err)
 	}

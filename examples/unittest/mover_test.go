@@ -25,13 +25,13 @@ type fixture struct {
 func inBubble(t *testing.T, test func(*testing.T, *fixture)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
+		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
 		defer server.Close()
 		client, err := server.NewClient()
 		if err != nil {
 			t.Fatal(err)
 		}
-		created, err := client.Migrations.Create(t.Context(), server.ProjectID(), server.Request())
+		created, err := client.Migrations.Create(t.Context(), server.ProjectID(), server.SampleRequest())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func (f *fixture) status() livemigration.MigrationStatus { return f.Migrations()
 
 // cutovers counts the requests to cut over.
 func (f *fixture) cutovers() (n int) {
-	for _, r := range f.Requests() {
+	for _, r := range f.Recorded() {
 		if r.Operation == livemigrationtest.Cutover {
 			n++
 		}
@@ -91,7 +91,7 @@ func TestFinishOutlivesAnOutage(t *testing.T) {
 		if err := f.mover.Finish(t.Context(), f.migration); err != nil {
 			t.Fatal(err)
 		}
-		if left := f.PendingFaults(); left != 0 {
+		if left := f.PendingFaultCount(); left != 0 {
 			t.Errorf("%d faults have not struck", left)
 		}
 	})

@@ -143,6 +143,6 @@ func TestLinkOnce(t *testing.T) {
 		assert.Zero(t, run(t.Context(), []string{"wrapper", "link"}, &stdout, &stderr), stderr.String())
 		assert.Equal(t, "SYNCED\n", stdout.String())
 	}
-	assert.Equal(t, 1, server.Count(livemigrationtest.CreateLinkToken))
-	assert.Equal(t, 1, server.Count(livemigrationtest.CreateMigrationLink))
+	assert.Equal(t, 1, server.RequestCount(livemigrationtest.CreateLinkToken))
+	assert.Equal(t, 1, server.RequestCount(livemigrationtest.CreateMigrationLink))
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -82,6 +83,22 @@ func TestDiscard(t *testing.T) {
 	Discard(&http.Response{})
 	body := new(endless)
 	Discard(&http.Response{Body: body})
-	assert.Equal(t, MaxDrain, body.read, "an endless body holds up nobody")
+	assert.Equal(t, maxDrain, body.read, "only the beginning of an endless body is read")
 	assert.Equal(t, 1, body.closed)
+}
+
+func TestHidden(t *testing.T) {
+	t.Parallel()
+	hidden := Hide("hunter2")
+	assert.Equal(t, "hunter2", hidden.Reveal())
+	assert.Empty(t, Hidden{}.Reveal())
+	type unexported struct{ password Hidden }
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		assert.Equal(t, "[REDACTED]", fmt.Sprintf(verb, hidden), verb)
+		for _, value := range []any{&hidden, unexported{hidden}, &unexported{hidden}, []Hidden{hidden}, map[string]Hidden{"k": hidden}} {
+			printed := fmt.Sprintf(verb, value)
+			assert.NotContains(t, printed, "hunter2", verb)
+			assert.NotContains(t, printed, fmt.Sprintf("%x", "hunter2"), verb)
+		}
+	}
 }

@@ -1,154 +1,271 @@
+// Package delivery sends the requests of attempts over connections, and says whether a connection was handed a request
+// with credentials.
+//
+// Reads share a pool of connections. A change gets its own connection, which no request has used before and none uses
+// after it, so that net/http has no reason to send it twice.
 package delivery
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"strings"
-	"sync"
+	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
-// Transport stands between the credentials' transport and the user's. It notes what happens to requests that have a
-// [State], and passes others on unchanged. After a request that timed out without a response it uses other connections.
+// Transport stands between the credentials and the network.
 type Transport struct {
-	standard bool
-	first    *lane // the user's transport
-	lane     atomic.Pointer[lane]
-
-	mu   sync.Mutex
-	left []*lane
+	base http.RoundTripper
+	user *http.Transport // base, where it is net/http's and the user's
+	// pool is the client's own transport. It is replaced after an attempt without a usable response. Nil for a user's.
+	pool atomic.Pointer[http.Transport]
+	// looks says that base was seen to look for a connection itself. A copy of a transport loses the protocols that are
+	// registered with it, and those look for none.
+	looks atomic.Bool
+	// leaving says that idle connections of the user's transport are to be closed before the next request.
+	leaving atomic.Bool
 }
 
-// NewTransport returns a Transport that sends through base.
-func NewTransport(base http.RoundTripper) *Transport {
-	_, standard := base.(*http.Transport)
-	t := &Transport{standard: standard, first: newLane(base)}
-	t.lane.Store(t.first)
+// New returns a Transport that sends through the user's transport.
+func New(base http.RoundTripper) *Transport {
+	standard, _ := base.(*http.Transport)
+	return &Transport{base: base, user: standard}
+}
+
+// NewOwn returns a Transport that sends through transport, which nothing else uses.
+func NewOwn(transport *http.Transport) *Transport {
+	t := &Transport{base: transport}
+	t.pool.Store(transport)
+	t.looks.Store(true)
 	return t
 }
 
-// RoundTrip sends a request through the base.
+// RoundTrip sends one request.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	l, s := t.lane.Load(), stateOf(req.Context())
+	negotiation := auth.IsNegotiation(req.Context())
+	s := stateOf(req.Context())
 	if s == nil {
-		return l.roundTrip(req)
+		ctx, cancel := context.WithCancelCause(req.Context())
+		s = &State{Change: req.Method != http.MethodGet && !negotiation, End: cancel}
+		req = req.WithContext(ctx)
 	}
-	if l.dead.CompareAndSwap(true, false) {
-		l.closeIdle()
+	if s.Change && !negotiation && s.handed.Load() && !s.rejected.Swap(false) {
+		closeBody(req)
+		return nil, ErrSentBefore
 	}
-	s.enter(auth.IsNegotiation(req.Context()), t.standard)
-	resp, err := l.roundTrip(s.once(req, req.URL.Scheme == "https" && !l.h1.Load()))
-	if err == nil && resp != nil {
-		l.h1.Store(resp.ProtoMajor == 1)
+	base, clone := t.choose(s)
+	if err := t.askProxy(req, s, clone); err != nil {
+		closeBody(req)
+		return nil, err
 	}
-	if err != nil && swallowed(req, err) {
-		t.leave(l)
+	return t.send(req, s, base, &watch{state: s, authenticated: !negotiation}, clone)
+}
+
+func (t *Transport) send(req *http.Request, s *State, base http.RoundTripper, w *watch, clone bool) (*http.Response, error) {
+	standard := isStandard(base)
+	if w.authenticated && !standard {
+		s.handed.Store(true)
 	}
-	if err == nil && s.rejectedForItsCount(req, resp) {
-		// Before the credentials see it: they would take it for an expired nonce, and send the request a third time.
+	resp, err := base.RoundTrip(w.prepare(req))
+	looked, connections, ended := w.result()
+	if looked && !clone {
+		t.looks.Store(true)
+	}
+	switch {
+	case err != nil:
+	case resp == nil:
+		err = errors.New("the transport returned neither a response nor an error")
+	case resp.StatusCode == http.StatusSwitchingProtocols:
 		_ = resp.Body.Close()
-		resp, err = nil, errSentTwice
+		resp, err = nil, ErrSwitched
+	case resp.StatusCode == http.StatusUnauthorized && standard && connections > 1:
+		// Digest's nonce count is rejected when net/http sends a request again. That says nothing about the keys.
+		_ = resp.Body.Close()
+		resp, err = nil, ErrConnectionEnded
 	}
-	if reason, ok := unprocessed(err); ok && t.standard {
-		s.phase.Store(nothing)
-		return nil, &unprocessedError{reason, err}
+	if ended != nil && err != nil {
+		err = ended
 	}
-	s.leave(resp, err)
-	return resp, err
-}
-
-// swallowed reports whether time ran out without a response.
-func swallowed(req *http.Request, err error) bool {
-	ctx := req.Context()
-	var timeout net.Error
-	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded) ||
-		errors.As(err, &timeout) && timeout.Timeout()
-}
-
-// unprocessedError is the server's word that it did not process a request: the HTTP/2 error REFUSED_STREAM, or a GOAWAY
-// whose last stream is below that of the request (RFC 9113, section 8.7).
-type unprocessedError struct {
-	reason string
-	err    error
-}
-
-func (e *unprocessedError) Error() string { return "not processed by the server: " + e.reason }
-
-// Unwrap returns the error of net/http.
-func (e *unprocessedError) Unwrap() error { return e.err }
-
-// unprocessed recognizes both by their text: net/http exports neither of the errors, and its hook for a retry also
-// runs for others, after which the request may have been carried out.
-func unprocessed(err error) (reason string, ok bool) {
-	if err == nil {
-		return "", false
+	unsent := err != nil && (!w.authenticated || standard && connections == 0 && (clone || looked))
+	if w.authenticated && !unsent {
+		s.handed.Store(true)
+		s.rejected.Store(err == nil && resp.StatusCode == http.StatusUnauthorized)
 	}
-	_, after, found := strings.Cut(err.Error(), "http2: Transport: cannot retry err [")
-	reason, _, complete := strings.Cut(after, "] after Request.Body was written")
-	ok = found && complete && (strings.Contains(reason, "; REFUSED_STREAM; ") ||
-		reason == "http2: Transport received Server's graceful shutdown GOAWAY")
-	return reason, ok
+	if stateOf(req.Context()) == nil && (err != nil || resp.StatusCode == http.StatusMisdirectedRequest) {
+		t.Leave(s)
+	}
+	switch {
+	case !unsent:
+		return resp, err
+	case connections > 0:
+		return nil, &Unsent{err}
+	default:
+		return nil, &Unsent{nameProxy(req, base, err)}
+	}
 }
 
-// errSentTwice takes the place of a 401 that says nothing about the keys: net/http has sent a request a second time by
-// itself, with the same Authorization header, and a server that has seen the first one rejects its nonce count. Over
-// HTTP/1 that happens to reads only, over HTTP/2 to all that may be sent twice.
-var errSentTwice = fmt.Errorf("the connection broke, and the retry by net/http was rejected for its nonce count: %w", io.ErrUnexpectedEOF)
-
-func (s *State) rejectedForItsCount(req *http.Request, resp *http.Response) bool {
-	return s.Counted && resp != nil && resp.Body != nil && resp.StatusCode == http.StatusUnauthorized &&
-		(req.Method == http.MethodGet || s.h2.Load()) && s.twice.Load()
+// nameProxy says that a request did not get past a proxy: a user's transport reports only its bare status text.
+func nameProxy(req *http.Request, base http.RoundTripper, err error) error {
+	standard, ok := base.(*http.Transport)
+	if !ok || standard.Proxy == nil || req.Context().Err() != nil {
+		return err
+	}
+	proxy, proxyErr := standard.Proxy(req)
+	if proxyErr != nil || proxy == nil {
+		return err
+	}
+	return fmt.Errorf("through the proxy %s: %w", proxy.Host, err)
 }
 
-var errNotOverH2 = errors.New("the HTTP/2 stream broke, and the request must not be sent twice")
-
-var idempotencyHeaders = [...]string{"Idempotency-Key", "X-Idempotency-Key"}
-
-// once keeps net/http from sending by itself what must not be carried out twice. Over HTTP/2 it retries a request whose
-// body it can read again also when the server has had all of it. Over HTTP/1 it retries one with a header that calls it
-// idempotent, and a wrapper of the user may have set that.
-//
-// Where HTTP/2 is expected, the body cannot be read again: then the error of net/http tells why the request failed.
-func (s *State) once(req *http.Request, h2 bool) *http.Request {
-	if !s.Once {
+// prepare returns the request as net/http gets it. Without GetBody net/http cannot send a body twice, and without the
+// headers that call a request idempotent it has no reason to.
+func (w *watch) prepare(req *http.Request) *http.Request {
+	w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn}
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &w.trace))
+	req.GetBody = nil
+	if !w.state.Change {
 		return req
 	}
-	once := req.WithContext(req.Context())
-	once.Header = auth.CloneHeader(req.Header)
-	for _, name := range idempotencyHeaders {
-		delete(once.Header, name)
-	}
-	getBody := req.GetBody
-	switch {
-	case h2:
-		once.GetBody = nil
-	case getBody != nil:
-		once.GetBody = func() (io.ReadCloser, error) {
-			if s.h2.Load() {
-				return nil, errNotOverH2
-			}
-			return getBody()
+	req.Close = w.authenticated // its connection ends with it
+	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if _, has := req.Header[name]; has {
+			req.Header = req.Header.Clone()
+			delete(req.Header, name)
 		}
 	}
-	return once
+	return req
 }
 
-// Entrance stands between the wrappers of the user and the transport of the credentials: a request that arrives here
-// with its context is seen from here on.
-type Entrance struct{ Base http.RoundTripper }
-
-// RoundTrip passes a request on.
-func (e *Entrance) RoundTrip(req *http.Request) (*http.Response, error) {
-	if s := stateOf(req.Context()); s != nil {
-		s.inside.Add(1)
-		defer s.inside.Add(-1)
-		s.phase.CompareAndSwap(unknown, nothing)
+// choose returns the transport of a request, and whether it is a copy that only this attempt uses.
+func (t *Transport) choose(s *State) (base http.RoundTripper, clone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pool := t.pool.Load()
+	if !s.Change {
+		s.shared = pool
+		if pool != nil {
+			return pool, false
+		}
+		if t.leaving.CompareAndSwap(true, false) {
+			t.closeUsers()
+		}
+		return t.base, false
 	}
-	return e.Base.RoundTrip(req)
+	if !s.chosen {
+		s.chosen = true
+		switch {
+		case pool != nil:
+			s.own = copyOf(pool)
+		case t.user != nil && t.looks.Load():
+			s.own = copyOf(t.user)
+		}
+	}
+	if s.own == nil {
+		return t.base, false
+	}
+	return s.own, true
+}
+
+// copyOf copies a transport without its connections. A function for HTTP/2 in TLSNextProto would lead back to the
+// connections of the original; net/http adds one where it chooses HTTP/2.
+func copyOf(t *http.Transport) *http.Transport {
+	c := t.Clone()
+	if t.TLSNextProto["h2"] != nil {
+		c.TLSNextProto = nil
+		c.ForceAttemptHTTP2 = true
+	}
+	// An idle connection of a copy ends soon even where net/http takes it for one in use when the attempt ends.
+	c.IdleConnTimeout = time.Second
+	if c.OnProxyConnectResponse == nil {
+		c.OnProxyConnectResponse = CheckProxy
+	}
+	return c
+}
+
+// askProxy asks the Proxy function of a user's transport before a change is handed over: net/http calls it before it
+// looks for a connection, so that nothing would show that the request was not sent.
+func (t *Transport) askProxy(req *http.Request, s *State, clone bool) error {
+	if !s.Change || clone || t.user == nil || t.user.Proxy == nil {
+		return nil
+	}
+	if _, err := t.user.Proxy(req); err != nil {
+		return &Unsent{err}
+	}
+	return nil
+}
+
+// Leave makes the next requests use other connections than those of an attempt that got no usable response. Requests in
+// flight stay where they are.
+func (t *Transport) Leave(s *State) {
+	s.mu.Lock()
+	shared := s.shared
+	s.mu.Unlock()
+	switch {
+	case s.Change: // its connection has ended
+	case shared != nil:
+		if t.pool.CompareAndSwap(shared, copyOfPool(shared)) {
+			shared.CloseIdleConnections()
+		}
+	default:
+		// The connection may not count as idle yet, so they are closed before the next request too.
+		t.closeUsers()
+		t.leaving.Store(true)
+	}
+}
+
+func copyOfPool(shared *http.Transport) *http.Transport {
+	fresh := copyOf(shared)
+	fresh.IdleConnTimeout = shared.IdleConnTimeout
+	return fresh
+}
+
+// CloseIdleConnections closes the connections that no request uses, even those of a user's transport.
+func (t *Transport) CloseIdleConnections() {
+	if pool := t.pool.Load(); pool != nil {
+		pool.CloseIdleConnections()
+		return
+	}
+	t.closeUsers()
+}
+
+func (t *Transport) closeUsers() {
+	if closer, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
+}
+
+func isStandard(base http.RoundTripper) bool {
+	_, ok := base.(*http.Transport)
+	return ok
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+// ProxyError says that a proxy did not connect.
+type ProxyError struct{ Status int }
+
+// CheckProxy is for [http.Transport.OnProxyConnectResponse]. Without it net/http's error is the bare status text.
+func CheckProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &ProxyError{resp.StatusCode}
+}
+
+// Error names the status.
+func (e *ProxyError) Error() string {
+	text := fmt.Sprintf("the proxy rejected the connection: %d %s", e.Status, http.StatusText(e.Status))
+	if e.Status == http.StatusProxyAuthRequired {
+		text += " (check the user and password of the proxy)"
+	}
+	return text
 }

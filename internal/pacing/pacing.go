@@ -1,191 +1,156 @@
-// Package pacing keeps a client within the rate limits of a server that counts requests in token buckets and tells with
-// each response how many tokens are left.
+// Package pacing keeps a client within the rate limits of a server that counts requests in token buckets.
 //
-// Nothing is configured: a [Pacer] learns the buckets from the responses, and a server that says nothing about them is
-// not paced. Within a bucket, requests are spread over the time until it fills. After a request that exceeded the limit,
-// all wait as long as the server asks, and then go one after the other. Calls that somebody waits for go before polls. A
-// user can set a ceiling beside that. The package starts no goroutine.
-//
-// It knows scopes, limits and times. It knows nothing of HTTP, and not what a request is for.
+// A scope, such as a project, has one [rate.Limiter] with the limits that the server publishes. Responses correct it: it
+// never has more tokens than the server says are left, and a Retry-After delays every request in the scope. Polls leave a
+// tenth of a bucket to calls. The package starts no goroutine; a waiting caller costs a timer.
 package pacing
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// Pacer gives requests their turns. It is safe for concurrent use. The nil Pacer gives everybody a turn at once.
-type Pacer struct {
-	ceiling *gate // nil: none
-	deaf    bool
-
-	mu      sync.RWMutex
-	buckets map[string]*bucket // by scope: an organization or a project has one
-}
-
-// bucket is a budget and those who wait for it.
-type bucket struct {
-	gate
-	budget *budget
+// Bucket is a token bucket: a request takes one token, and Refill tokens come back every Per, up to Capacity.
+type Bucket struct {
+	Capacity, Refill int
+	Per              time.Duration
 }
 
 // Config is what a user can set.
 type Config struct {
-	// PerMinute and Burst are a ceiling for all requests: at most Burst at once, and PerMinute in the long run. 0: none.
-	PerMinute, Burst int
-	// Deaf makes the Pacer ignore what the server says about limits.
-	Deaf bool
+	// Off ignores the published limits and all reports. A Ceiling still counts.
+	Off bool
+	// Ceiling limits the requests of each scope, in addition to the server's limit. Nil: none.
+	Ceiling *Bucket
+	// MaxHold is the longest time for which a Retry-After delays other requests.
+	MaxHold time.Duration
 }
 
-// New returns a Pacer that has learned nothing yet.
+// Pacer gives requests their turns. It is safe for concurrent use.
+type Pacer struct {
+	cfg Config
+
+	mu      sync.Mutex // guards the scopes too
+	scopes  map[string]*scope
+	cleanAt int // the number of scopes at which idle ones are forgotten
+}
+
+const (
+	recheck   = 30 * time.Second // a waiting request checks this often if it must wait longer, or is too late, by now
+	keptFor   = time.Hour        // a scope that was not used for so long is forgotten: its bucket is full again
+	fewScopes = 64               // up to this number, none is forgotten
+)
+
+// New returns a Pacer.
 func New(cfg Config) *Pacer {
-	p := &Pacer{buckets: make(map[string]*bucket), deaf: cfg.Deaf}
-	if cfg.PerMinute > 0 {
-		p.ceiling = &gate{pace: &ceiling{rate.NewLimiter(rate.Limit(float64(cfg.PerMinute)/60), cfg.Burst)}}
-	}
-	return p
+	return &Pacer{cfg: cfg, scopes: make(map[string]*scope), cleanAt: fewScopes}
 }
 
-// ceiling is the pace of a fixed rate.
-type ceiling struct{ limiter *rate.Limiter }
-
-func (c *ceiling) held(time.Time) time.Duration { return 0 }
-
-func (c *ceiling) delay(now time.Time, class Class, _ bool) time.Duration {
-	if missing := 1 - c.limiter.TokensAt(now); missing > 0 {
-		return time.Duration(missing*float64(c.step(class))) + 1
-	}
-	return 0
-}
-
-func (c *ceiling) step(Class) time.Duration {
-	return time.Duration(float64(time.Second) / float64(c.limiter.Limit()))
-}
-
-func (c *ceiling) spend(now time.Time, _ Class) { c.limiter.AllowN(now, 1) }
-
-// Turn is the right to make one request. Whoever has it calls Done or Cancel once.
-type Turn struct {
-	pacer  *Pacer
-	scope  string
-	bucket *bucket // nil: nothing was known of it
-	asOf   uint64
-}
-
-// Wait waits for a turn. It fails with the context's error, and with a [*TooLate] as soon as it is known that the turn
-// comes after the context's deadline, or that the server makes everybody wait for longer than longestHold.
-func (p *Pacer) Wait(ctx context.Context, scope string, class Class, longestHold time.Duration) (Turn, error) {
-	if p == nil {
-		return Turn{}, nil
-	}
-	for {
-		turn := Turn{pacer: p, scope: scope, bucket: p.find(scope)}
-		if err := turn.pass(ctx, class, longestHold); err != nil {
-			return Turn{}, err
-		}
-		if p.ceiling == nil {
-			return turn, nil
-		}
-		if err := p.ceiling.pass(ctx, class, longestHold); err != nil {
-			turn.Cancel()
-			return Turn{}, err
-		}
-		if p.Held(scope) == 0 {
-			return turn, nil
-		}
-		turn.Cancel() // another request has exceeded the limit meanwhile
-	}
-}
-
-// pass waits at the bucket.
-func (t *Turn) pass(ctx context.Context, class Class, longestHold time.Duration) error {
-	b := t.bucket
-	if b == nil {
-		return nil
-	}
-	if err := b.gate.pass(ctx, class, longestHold); err != nil {
+// Wait returns nil when a request may be sent now. The published bucket counts until a report corrects it; without a
+// Capacity there is no limit, and only a Retry-After delays. A poll leaves a tenth of the bucket to calls.
+//
+// Wait returns the context's error once the context has ended, and a [*TooLate] as soon as it sees that the turn comes
+// after the context's deadline or takes longer than longest.
+func (p *Pacer) Wait(ctx context.Context, name string, published Bucket, poll bool, longest time.Duration) error {
+	if err := ctx.Err(); err != nil || p.cfg.Off && p.cfg.Ceiling == nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	t.asOf = b.budget.sent()
-	return nil
-}
-
-// Cancel gives up a turn whose request brought no response.
-func (t *Turn) Cancel() {
-	if t.bucket != nil {
-		t.bucket.mu.Lock()
-		defer t.bucket.mu.Unlock()
-		t.bucket.budget.restore()
-	}
-	*t = Turn{}
-}
-
-// Done tells what the response to the request says.
-func (t *Turn) Done(r Report) {
-	defer func() { *t = Turn{} }()
-	b, learned := t.bucket, false
-	if b == nil {
-		if t.pacer == nil || t.pacer.deaf || r.Silent() {
-			return
-		}
-		b, learned = t.pacer.learn(t.scope), true
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if learned { // the request went when there was nothing to count it in
-		b.budget.sent()
-	}
-	b.changed(b.budget.report(time.Now(), t.asOf, r))
-}
-
-// Held returns for how long nobody gets a turn yet, because the server has asked to wait.
-func (p *Pacer) Held(scope string) time.Duration {
-	if p == nil {
-		return 0
-	}
-	b := p.find(scope)
-	if b == nil {
-		return 0
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return max(0, b.budget.held(time.Now()))
-}
-
-func (p *Pacer) find(scope string) *bucket {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.buckets[scope]
-}
-
-// learn returns the bucket that a response has told of.
-func (p *Pacer) learn(scope string) *bucket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if b := p.buckets[scope]; b != nil {
-		return b
+	s := p.scope(name, published)
+	line := &s.calls
+	if poll {
+		line = &s.polls
 	}
-	const many = 1024
-	if n := len(p.buckets); n >= many && n&(n-1) == 0 { // at each power of two
-		p.forgetStale(time.Now())
+	place := line.entered
+	line.entered++
+	defer func() { line.left++ }()
+	for {
+		now := time.Now()
+		wait := s.estimate(now, poll, place-line.left)
+		if wait <= 0 {
+			s.take(now)
+			return nil
+		}
+		deadline, bounded := ctx.Deadline()
+		if missed := bounded && now.Add(wait).After(deadline); missed || wait > longest {
+			return &TooLate{wait, missed}
+		}
+		if err := p.sleep(ctx, min(wait, recheck)); err != nil {
+			return err
+		}
 	}
-	b := &bucket{budget: newBudget(time.Now())}
-	b.pace = b.budget
-	p.buckets[scope] = b
-	return b
 }
 
-func (p *Pacer) forgetStale(now time.Time) {
-	for scope, b := range p.buckets {
-		b.mu.Lock()
-		if b.length(Poll) == 0 && b.budget.stale(now) {
-			delete(p.buckets, scope)
-		}
-		b.mu.Unlock()
+// sleep waits without the lock.
+func (p *Pacer) sleep(ctx context.Context, wait time.Duration) error {
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
+}
+
+// Report is what a response says about the bucket of its request.
+type Report struct {
+	// Limit is the capacity, Remaining the number of tokens left. -1: unknown. With a Limit of 0, Remaining does not count.
+	Limit, Remaining int
+	// Rejected says that the server has not processed the request and asks to wait.
+	Rejected bool
+	// RetryAfter is how long the server asks to wait. 0: unknown.
+	RetryAfter time.Duration
+	// Per is the time in which an empty bucket fills. 0: unknown.
+	Per time.Duration
+}
+
+// Report corrects what is known of a scope.
+func (p *Pacer) Report(name string, r Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.scopes[name]; s != nil && !p.cfg.Off {
+		s.report(time.Now(), r, p.cfg.MaxHold)
+	}
+}
+
+// scope returns the scope with a name.
+func (p *Pacer) scope(name string, published Bucket) *scope {
+	now := time.Now()
+	s := p.scopes[name]
+	if s == nil {
+		if len(p.scopes) >= p.cleanAt {
+			maps.DeleteFunc(p.scopes, func(_ string, s *scope) bool { return s.idle(now) })
+			p.cleanAt = max(fewScopes, 2*len(p.scopes))
+		}
+		if p.cfg.Off {
+			published = Bucket{}
+		}
+		s = newScope(published, p.cfg.Ceiling)
+		p.scopes[name] = s
+	}
+	s.used = now
+	return s
+}
+
+// TooLate says that a turn would not come in time.
+type TooLate struct {
+	// Wait estimates how long the wait would be.
+	Wait time.Duration
+	// Deadline says that it is too long for the context's deadline.
+	Deadline bool
+}
+
+// Error says how long the request would have had to wait.
+func (e *TooLate) Error() string {
+	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String()
+	if e.Deadline {
+		return text + ", after the context's deadline"
+	}
+	return text + ", which is too late"
 }

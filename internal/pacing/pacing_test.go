@@ -1,8 +1,8 @@
-package pacing
+package pacing_test
 
 import (
 	"context"
-	"math/rand/v2"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,235 +10,310 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/livemigration/livemigration-go/internal/pacing"
 )
 
-// server is a token bucket that fills by refill every per, and responds after a while.
-type server struct {
-	capacity, refill int
-	per, latency     time.Duration
-	quiet            bool // says nothing about limits with what it carries out
+const (
+	scope   = "project"
+	call    = false
+	poll    = true
+	anyTime = 1000 * time.Hour
+)
 
-	mu       sync.Mutex
-	tokens   int
-	filled   time.Time
-	served   []time.Time
-	rejected int
+// published is one token a second.
+var published = pacing.Bucket{Capacity: 100, Refill: 60, Per: time.Minute}
+
+func newPacer() *pacing.Pacer { return pacing.New(pacing.Config{MaxHold: 5 * time.Minute}) }
+
+// wait returns how long a request waited for its turn.
+func wait(t *testing.T, p *pacing.Pacer, kind bool) time.Duration {
+	t.Helper()
+	start := time.Now()
+	require.NoError(t, p.Wait(t.Context(), scope, published, kind, anyTime))
+	return time.Since(start)
 }
 
-func newServer(capacity int) *server {
-	return &server{capacity: capacity, refill: capacity, per: time.Minute, latency: 20 * time.Millisecond, tokens: capacity, filled: time.Now()}
-}
-
-func (s *server) request() Report {
-	time.Sleep(s.latency)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	for ; now.Sub(s.filled) >= s.per; s.filled = s.filled.Add(s.per) {
-		s.tokens = min(s.capacity, s.tokens+s.refill)
+// burst returns how many requests get their turn at once.
+func burst(t *testing.T, p *pacing.Pacer, kind bool) (n int) {
+	t.Helper()
+	for p.Wait(t.Context(), scope, published, kind, 0) == nil {
+		n++
 	}
-	if s.tokens == 0 {
-		s.rejected++
-		return Report{Limit: s.capacity, Remaining: 0, Rejected: true, RetryAfter: s.filled.Add(s.per).Sub(now), Per: s.per * time.Duration(s.capacity) / time.Duration(s.refill)}
-	}
-	s.tokens--
-	s.served = append(s.served, now)
-	if s.quiet {
-		return Report{Limit: -1, Remaining: -1}
-	}
-	return Report{Limit: s.capacity, Remaining: s.tokens}
+	return n
 }
 
-func (s *server) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.served)
-}
-
-const scope = "project"
-
-// take makes one request when it has its turn.
-func take(p *Pacer, s *server, ctx context.Context, class Class) error {
-	turn, err := p.Wait(ctx, scope, class, time.Hour)
-	if err == nil {
-		turn.Done(s.request())
-	}
-	return err
-}
-
-// poll makes requests as a wait does, until the context ends.
-func poll(p *Pacer, s *server, ctx context.Context, interval time.Duration) {
-	for {
-		if take(p, s, ctx, Poll) != nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(interval/2 + rand.N(interval)):
-		}
-	}
-}
-
-func TestManyPollsKeepWithinTheBucket(t *testing.T) {
+func TestABucketIsSpentAndFilled(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*server){
-		"filled at once":                func(*server) {},
-		"filled bit by bit":             func(s *server) { s.per, s.refill = time.Minute/100, 1 },
-		"filled now and then":           func(s *server) { s.per, s.refill = 6*time.Second, 10 },
-		"filled long ago":               func(s *server) { s.tokens, s.filled = 15, time.Now().Add(-50*time.Second) },
-		"published for a project":       func(s *server) { s.capacity, s.tokens, s.refill = 1200, 1200, 500 },
-		"published for an organization": func(s *server) { s.capacity, s.tokens, s.refill = 500, 500, 250 },
-		"filled seldom":                 func(s *server) { s.per = 5 * time.Minute },
-		"responses that take long":      func(s *server) { s.latency = 2 * time.Second },
-		"responses in another order":    func(s *server) { s.latency = 0 },
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer()
+		assert.Equal(t, 91, burst(t, p, poll), "polls leave a tenth")
+		assert.Equal(t, 9, burst(t, p, call), "calls do not")
+		for range 5 {
+			assert.Equal(t, time.Second, wait(t, p, call).Round(time.Millisecond))
+		}
+		assert.Equal(t, 10*time.Second, wait(t, p, poll).Round(time.Millisecond))
+		time.Sleep(time.Hour)
+		assert.Equal(t, 100, burst(t, p, call))
+	})
+}
+
+func TestReportsCorrectTheBucket(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		report pacing.Report
+		burst  int           // of calls
+		step   time.Duration // between two calls after it
+	}{
+		"nothing is said":          {pacing.Report{Limit: -1, Remaining: -1}, 99, time.Second},
+		"the same":                 {pacing.Report{Limit: 100, Remaining: 99}, 99, time.Second},
+		"fewer tokens":             {pacing.Report{Limit: 100, Remaining: 40}, 40, time.Second},
+		"no token":                 {pacing.Report{Limit: 100, Remaining: 0}, 0, time.Second},
+		"fewer, without the limit": {pacing.Report{Limit: -1, Remaining: 40}, 40, time.Second},
+		"more tokens":              {pacing.Report{Limit: 100, Remaining: 100}, 99, time.Second},
+		"more than the limit":      {pacing.Report{Limit: 100, Remaining: 1 << 40}, 99, time.Second},
+		"a limit of 0":             {pacing.Report{Limit: 0, Remaining: 0}, 99, time.Second},
+		"a smaller bucket":         {pacing.Report{Limit: 50, Remaining: 49}, 49, 2 * time.Second},
+		"a larger bucket":          {pacing.Report{Limit: 200, Remaining: 150}, 99, time.Second / 2},
+		"another time":             {pacing.Report{Limit: 100, Remaining: 99, Per: 200 * time.Second}, 99, 2 * time.Second},
+		"rejected":                 {pacing.Report{Limit: -1, Remaining: -1, Rejected: true}, 0, time.Second},
+		"rejected, with a limit":   {pacing.Report{Limit: 50, Remaining: 10, Rejected: true, Per: 100 * time.Second}, 0, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, p := newServer(100), New(Config{})
-				change(s)
-				const watches, minutes = 100, 20
-				ctx, cancel := context.WithTimeout(t.Context(), minutes*time.Minute)
-				defer cancel()
-				require.NoError(t, take(p, s, ctx, Call))
-				var all sync.WaitGroup
-				for range watches {
-					all.Go(func() { poll(p, s, ctx, 10*time.Second) })
-				}
-				all.Wait()
-				perMinute := float64(s.refill) / s.per.Minutes()
-				share := float64(s.count()) / (minutes * perMinute)
-				t.Logf("served %d (%.0f %% of what is allowed), rejected %d", s.count(), 100*share, s.rejected)
-				assert.LessOrEqual(t, s.rejected, s.count()/100)
-				assert.Greater(t, share, 0.55)
+				p := newPacer()
+				require.Zero(t, wait(t, p, call))
+				p.Report(scope, tc.report)
+				p.Report("never used", tc.report)
+				assert.Equal(t, tc.burst, burst(t, p, call))
+				wait(t, p, call)
+				assert.Equal(t, tc.step, wait(t, p, call).Round(time.Millisecond))
 			})
 		})
 	}
 }
 
-func TestAnEmptyBucketHoldsEverybodyAndLetsThemGoOneByOne(t *testing.T) {
+func TestARetryAfterHoldsTheScope(t *testing.T) {
 	t.Parallel()
-	for _, quiet := range []bool{false, true} {
-		for _, class := range []Class{Call, Poll} {
+	for name, tc := range map[string]struct {
+		retryAfter, hold time.Duration
+		published        pacing.Bucket
+	}{
+		"as long as asked":       {20 * time.Second, 20 * time.Second, published},
+		"at most MaxHold":        {24 * time.Hour, 5 * time.Minute, published},
+		"without a known bucket": {20 * time.Second, 20 * time.Second, pacing.Bucket{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, p := newServer(100), New(Config{})
-				s.quiet, s.tokens, s.latency = quiet, 0, time.Millisecond
-				require.NoError(t, take(p, s, t.Context(), Call))
-				assert.Equal(t, 1, s.rejected)
+				p := newPacer()
 				start := time.Now()
-				var all sync.WaitGroup
+				require.NoError(t, p.Wait(t.Context(), scope, tc.published, call, 0))
+				p.Report(scope, pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: tc.retryAfter})
+				p.Report(scope, pacing.Report{Limit: 100, Remaining: 90}) // of an earlier request
+				p.Report(scope, pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: time.Second})
+				require.NoError(t, p.Wait(t.Context(), "another", tc.published, call, 0))
+
+				var waiting sync.WaitGroup
+				var lock sync.Mutex
+				turns := map[time.Duration]int{}
 				for range 60 {
-					all.Go(func() { assert.NoError(t, take(p, s, t.Context(), class)) })
+					waiting.Go(func() {
+						assert.NoError(t, p.Wait(t.Context(), scope, tc.published, call, anyTime))
+						lock.Lock()
+						defer lock.Unlock()
+						turns[time.Since(start).Truncate(time.Second)]++
+					})
 				}
-				all.Wait()
-				assert.Equal(t, 1, s.rejected)
-				require.Len(t, s.served, 60)
-				assert.GreaterOrEqual(t, s.served[0].Sub(start), 59*time.Second)
-				for i := 2; i < len(s.served); i++ {
-					assert.Greater(t, s.served[i].Sub(s.served[i-1]), 300*time.Millisecond, "request %d", i)
+				waiting.Wait()
+				if tc.published.Capacity == 0 {
+					assert.Equal(t, map[time.Duration]int{tc.hold: 60}, turns)
+					return
+				}
+				assert.Len(t, turns, 60, "one after the other")
+				for second := range turns {
+					assert.GreaterOrEqual(t, second, tc.hold)
+					assert.LessOrEqual(t, second, tc.hold+time.Minute)
 				}
 			})
-		}
+		})
 	}
 }
 
-func TestNothingSaidIsNothingPaced(t *testing.T) {
+func TestATurnThatComesTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := New(Config{})
+		p := newPacer()
+		wait(t, p, call)
+		p.Report(scope, pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: 20 * time.Second})
 		start := time.Now()
-		for range 1000 {
-			turn, err := p.Wait(t.Context(), scope, Poll, time.Hour)
-			require.NoError(t, err)
-			turn.Done(Report{Limit: -1, Remaining: -1})
+		short, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		for name, tc := range map[string]struct {
+			ctx      context.Context
+			longest  time.Duration
+			deadline bool
+			text     string
+		}{
+			"deadline":     {short, time.Hour, true, "not sent: its turn within the rate limit comes in 21s, after the context's deadline"},
+			"longest wait": {t.Context(), 20 * time.Second, false, "not sent: its turn within the rate limit comes in 21s, which is too late"},
+		} {
+			err := p.Wait(tc.ctx, scope, published, call, tc.longest)
+			var late *pacing.TooLate
+			require.ErrorAs(t, err, &late, name)
+			assert.Equal(t, tc.deadline, late.Deadline, name)
+			assert.EqualError(t, late, tc.text)
 		}
-		assert.Zero(t, time.Since(start))
-		assert.Empty(t, p.buckets)
+		assert.Zero(t, time.Since(start), "it is known at once")
 
-		// A server that has stopped saying so is not paced any more either.
-		turn, err := p.Wait(t.Context(), scope, Poll, time.Hour)
-		require.NoError(t, err)
-		turn.Done(Report{Limit: 100, Remaining: 11})
-		for range 100 {
-			turn, err := p.Wait(t.Context(), scope, Poll, time.Hour)
-			require.NoError(t, err)
-			turn.Done(Report{Limit: -1, Remaining: -1})
+		// Those who wait already lengthen the wait. What gave up does not.
+		var waiting sync.WaitGroup
+		queued, giveUp := context.WithCancel(t.Context())
+		for range 40 {
+			waiting.Go(func() { assert.ErrorIs(t, p.Wait(queued, scope, published, call, anyTime), context.Canceled) })
 		}
-		assert.Less(t, time.Since(start), 2*time.Minute)
+		synctest.Wait()
+		var late *pacing.TooLate
+		require.ErrorAs(t, p.Wait(t.Context(), scope, published, call, 0), &late)
+		assert.Equal(t, 61*time.Second, late.Wait.Round(time.Millisecond))
+		giveUp()
+		waiting.Wait()
+		assert.Zero(t, time.Since(start), "a context that ends is seen at once")
+		require.ErrorAs(t, p.Wait(t.Context(), scope, published, call, 0), &late)
+		assert.Equal(t, 21*time.Second, late.Wait.Round(time.Millisecond))
+		require.ErrorIs(t, p.Wait(queued, "another", published, call, anyTime), context.Canceled)
 	})
+}
+
+func TestAHoldThatGrowsIsSeen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer()
+		start := time.Now()
+		wait(t, p, call)
+		hold := func(d time.Duration) {
+			p.Report(scope, pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: d})
+		}
+		hold(time.Minute)
+		var patient, impatient time.Duration
+		var waiting sync.WaitGroup
+		waiting.Go(func() { patient = wait(t, p, call) })
+		waiting.Go(func() {
+			assert.ErrorAs(t, p.Wait(t.Context(), scope, published, poll, 2*time.Minute), new(*pacing.TooLate))
+			impatient = time.Since(start)
+		})
+		time.Sleep(10 * time.Second)
+		hold(4 * time.Minute)
+		waiting.Wait()
+		assert.Equal(t, 251*time.Second, patient.Round(time.Millisecond))
+		assert.LessOrEqual(t, impatient, 40*time.Second)
+	})
+}
+
+func TestWhatAUserSets(t *testing.T) {
+	t.Parallel()
+	ceiling := &pacing.Bucket{Capacity: 5, Refill: 30, Per: time.Minute}
+	high := &pacing.Bucket{Capacity: 200, Refill: 30, Per: time.Minute}
+	for name, tc := range map[string]struct {
+		cfg    pacing.Config
+		bursts []int // of calls and then of polls, before and after a report of 3 tokens, and after a rejection
+	}{
+		"nothing":            {pacing.Config{}, []int{100, 3, 0}},
+		"off":                {pacing.Config{Off: true}, []int{1000, 1000, 1000}},
+		"a ceiling":          {pacing.Config{Ceiling: ceiling}, []int{5, 3, 0}},
+		"a ceiling, and off": {pacing.Config{Ceiling: high, Off: true}, []int{200, 200, 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tc.cfg.MaxHold = time.Hour
+				p := pacing.New(tc.cfg)
+				count := func(name string) (n int) {
+					for n < 1000 && p.Wait(t.Context(), name, published, call, 0) == nil {
+						n++
+					}
+					return n
+				}
+				got := []int{count(scope)}
+				assert.Equal(t, got[0], count("another scope"))
+				time.Sleep(time.Hour)
+				p.Report(scope, pacing.Report{Limit: 100, Remaining: 3})
+				got = append(got, count(scope))
+				time.Sleep(time.Hour)
+				p.Report(scope, pacing.Report{Limit: 100, Remaining: 3, Rejected: true, RetryAfter: time.Minute})
+				assert.Equal(t, tc.bursts, append(got, count(scope)))
+			})
+		})
+	}
 }
 
 func TestCallsGoBeforePolls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, p := newServer(100), New(Config{})
+		p := newPacer()
 		ctx, cancel := context.WithCancel(t.Context())
-		require.NoError(t, take(p, s, ctx, Call))
 		var polls sync.WaitGroup
 		for range 300 {
-			polls.Go(func() { poll(p, s, ctx, time.Second) })
+			polls.Go(func() { _ = p.Wait(ctx, scope, published, poll, anyTime) })
 		}
-		time.Sleep(3 * time.Minute)
+		time.Sleep(time.Minute)
 		start := time.Now()
-		for range 10 {
-			require.NoError(t, take(p, s, ctx, Call))
+		for range 9 {
+			wait(t, p, call)
 		}
-		assert.Less(t, time.Since(start), 45*time.Second, "polls wait for minutes")
+		assert.Zero(t, time.Since(start))
 		cancel()
 		polls.Wait()
-		assert.Zero(t, s.rejected)
+	})
+	synctest.Test(t, func(t *testing.T) { // where there is no tenth to leave
+		p := pacing.New(pacing.Config{Ceiling: &pacing.Bucket{Capacity: 1, Refill: 1, Per: time.Second}})
+		wait(t, p, call)
+		var polls sync.WaitGroup
+		for range 5 {
+			polls.Go(func() { wait(t, p, poll) })
+		}
+		synctest.Wait()
+		for range 3 {
+			assert.Equal(t, time.Second, wait(t, p, call).Round(time.Millisecond))
+		}
+		polls.Wait()
 	})
 }
 
-// A scope has one bucket, and does not wait for that of another.
-func TestOneBucketForAScope(t *testing.T) {
-	t.Parallel()
-	p := New(Config{})
-	turn, err := p.Wait(t.Context(), "a", Call, time.Hour)
-	require.NoError(t, err)
-	turn.Done(Report{Limit: 100, Remaining: 0, Rejected: true, RetryAfter: time.Hour})
-	assert.Greater(t, p.Held("a"), time.Minute)
-	assert.Zero(t, p.Held("b"))
-	_, err = p.Wait(t.Context(), "b", Call, 0)
-	require.NoError(t, err)
-	_, err = p.Wait(t.Context(), "a", Poll, time.Minute)
-	require.ErrorAs(t, err, new(*TooLate))
-}
-
-func TestADeafPacerLearnsNothing(t *testing.T) {
-	t.Parallel()
-	p := New(Config{Deaf: true})
-	turn, err := p.Wait(t.Context(), scope, Call, time.Hour)
-	require.NoError(t, err)
-	turn.Done(Report{Limit: 100, Remaining: 0, Rejected: true, RetryAfter: time.Hour})
-	_, err = p.Wait(t.Context(), scope, Call, time.Second)
-	require.NoError(t, err)
-}
-
-func TestTheNilPacerGivesTurns(t *testing.T) {
-	t.Parallel()
-	var p *Pacer
-	turn, err := p.Wait(t.Context(), scope, Poll, time.Hour)
-	require.NoError(t, err)
-	turn.Done(Report{Limit: 1, Remaining: 0, Rejected: true})
-	turn.Cancel()
-}
-
-func TestWhatIsKnownOfABucketIsForgottenInTheEnd(t *testing.T) {
+func TestIdleScopesAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := New(Config{})
-		tell := func(scope string) {
-			turn, err := p.Wait(t.Context(), scope, Call, time.Hour)
-			require.NoError(t, err)
-			turn.Done(Report{Limit: 100, Remaining: 50})
+		p := newPacer()
+		use := func(name string) { require.NoError(t, p.Wait(t.Context(), name, published, call, 0), name) }
+		for round := range 10 {
+			for i := range 500 {
+				use(fmt.Sprint(round, " ", i))
+			}
+			time.Sleep(2 * time.Hour)
 		}
-		for i := range 1024 {
-			tell(string(rune('a' + i)))
+		assert.Less(t, p.Scopes(), 1100)
+
+		// A scope that somebody waits in is not idle.
+		wait(t, p, call)
+		p.Report(scope, pacing.Report{Limit: 1, Remaining: 0, Per: 24 * time.Hour})
+		var waiting sync.WaitGroup
+		waiting.Go(func() { assert.Equal(t, 24*time.Hour, wait(t, p, call).Round(time.Second)) })
+		time.Sleep(12 * time.Hour)
+		for i := range 3000 {
+			use(fmt.Sprint("new ", i))
 		}
-		time.Sleep(2 * keptFor)
-		tell("new")
-		assert.Len(t, p.buckets, 1)
+		require.ErrorAs(t, p.Wait(t.Context(), scope, published, call, time.Hour), new(*pacing.TooLate))
+		waiting.Wait()
+
+		// Neither is a scope that is held.
+		p = pacing.New(pacing.Config{MaxHold: 24 * time.Hour})
+		wait(t, p, call)
+		p.Report(scope, pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: 24 * time.Hour})
+		time.Sleep(12 * time.Hour)
+		for i := range 100 {
+			use(fmt.Sprint("new ", i))
+		}
+		require.ErrorAs(t, p.Wait(t.Context(), scope, published, call, time.Hour), new(*pacing.TooLate))
 	})
 }

@@ -1,117 +1,118 @@
 // Package redact takes secrets out of texts that a server wrote, and makes such texts fit for one line of a log.
 //
-// It knows how an encoder may write a secret, how an Authorization header names its proofs, and what the userinfo of a
-// URI is. It does not know where secrets or texts come from.
+// It knows in which forms a text may contain a secret, and where a URI contains a user and a password. It does not know
+// where secrets or texts come from.
 package redact
 
 import (
-	"encoding/json"
-	"errors"
-	"net/url"
-	"reflect"
+	"fmt"
+	"io"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// Mark stands in the place of a secret.
+// Mark takes the place of a secret.
 const Mark = "[REDACTED]"
 
-// Redactor takes a set of secrets out of texts. It is safe for concurrent use.
-type Redactor struct{ known *strings.Replacer }
+// shortest is how many characters a secret must have. A shorter one is a part of too many words: "a" would make
+// "di[REDACTED]l" of "dial".
+const shortest = 4
 
-// New returns the redactor of secrets. It covers the forms in which a response to JSON over HTTP may show them, the
-// longest form first.
+// longest is how long the expression for all secrets may be. With longer ones, which no credentials have, a text is
+// replaced as a whole.
+const longest = 128 << 10
+
+// Redactor takes a set of secrets out of texts. It is safe for concurrent use, and prints without the secrets.
+type Redactor struct{ secrets func() *regexp.Regexp }
+
+// New returns the redactor of secrets; there may be none. Secrets of fewer than 4 characters are ignored. The first text
+// compiles an expression, so create a Redactor once for the texts of a call, not for each text.
 func New(secrets []string) *Redactor {
-	var forms []string
-	for _, secret := range secrets {
-		if secret != "" {
-			forms = append(forms, formsOf(secret)...)
+	known := slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return utf8.RuneCountInString(s) < shortest })
+	if len(known) == 0 {
+		return &Redactor{}
+	}
+	return &Redactor{sync.OnceValue(func() *regexp.Regexp { return expressionFor(known) })}
+}
+
+func expressionFor(known []string) *regexp.Regexp {
+	slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) }) // a secret may be the start of another one
+	var patterns []string
+	for _, secret := range known {
+		patterns = append(patterns, patternOf(secret))
+	}
+	joined := strings.Join(patterns, "|")
+	if len(joined) > longest {
+		joined = `(?s).+`
+	}
+	return regexp.MustCompile(joined)
+}
+
+// Format prints the name of the type alone, whatever the verb.
+func (Redactor) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "redact.Redactor") }
+
+const unescaped = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.~"
+
+// patternOf is an expression for a secret as it is, in JSON, in URLs and in HTML. Encoders differ in what they escape, so
+// each character may take each of its forms, except the characters that none of them escapes.
+func patternOf(secret string) string {
+	var b strings.Builder
+	for _, c := range secret {
+		if strings.ContainsRune(unescaped, c) {
+			b.WriteString(regexp.QuoteMeta(string(c)))
+		} else {
+			b.WriteString("(?i:" + strings.Join(formsOf(c), "|") + ")")
 		}
 	}
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range forms {
-		pairs = append(pairs, form, Mark)
-	}
-	return &Redactor{strings.NewReplacer(pairs...)}
+	return b.String()
 }
 
-// formsOf are the forms that a text takes in JSON, URLs and HTML, as the usual encoders write them.
-func formsOf(s string) []string {
-	quoted, _ := json.Marshal(s)
-	escaped := string(quoted[1 : len(quoted)-1])
-	// encoding/json escapes these for HTML, other encoders do not.
-	bare := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(escaped)
-	ascii := strconv.QuoteToASCII(s)
-	query, path := url.QueryEscape(s), url.PathEscape(s)
-	return []string{
-		s, escaped, bare, strings.ReplaceAll(bare, "/", `\/`), ascii[1 : len(ascii)-1],
-		query, path, percents.ReplaceAllStringFunc(query, strings.ToLower), percents.ReplaceAllStringFunc(path, strings.ToLower),
-		htmlEscapes.Replace(s),
+// formsOf are expressions for the forms of a character. They ignore case, because the digits of a number may have either.
+func formsOf(c rune) []string {
+	var inJSON, inURL string
+	for _, unit := range utf16.Encode([]rune{c}) {
+		inJSON += fmt.Sprintf(`\\+u%04x`, unit)
 	}
+	for _, b := range []byte(string(c)) {
+		inURL += fmt.Sprintf("%%%02x", b)
+	}
+	inHTML := fmt.Sprintf("&#(?:0*%d|x0*%x);", c, c)
+	// JSON puts a backslash before quotes and slashes, and JSON inside JSON several.
+	plain := `\\*` + regexp.QuoteMeta(string(c))
+	return append(slices.Clone(otherForms[c]), inJSON, inURL, inHTML, plain) // plain last: "%" is the start of "%25"
 }
 
-// htmlEscapes are those of html.EscapeString. Package html would add 70 KB of entities to a program.
-var htmlEscapes = strings.NewReplacer("&", "&amp;", "'", "&#39;", "<", "&lt;", ">", "&gt;", `"`, "&#34;")
+// otherForms are the names that JSON, URLs and HTML have for some characters.
+var otherForms = map[rune][]string{
+	'\b': {`\\+b`}, '\f': {`\\+f`}, '\n': {`\\+n`}, '\r': {`\\+r`}, '\t': {`\\+t`}, ' ': {`\+`},
+	'&': {"&amp;"}, '<': {"&lt;"}, '>': {"&gt;"}, '"': {"&quot;"}, '\'': {"&apos;"},
+}
 
-var percents = regexp.MustCompile(`%[0-9A-F]{2}`)
+var (
+	// userinfo is what precedes the host in a URI. A server that writes a URI into a message often does not encode the
+	// password, so it may contain "@", "/" and ":". So everything up to the last "@" goes. That may cost a host that stands
+	// in the same word, but no password stays.
+	userinfo = regexp.MustCompile(`(?i)(:(?:\\*/){2}|%3a%2f%2f)(?:\\+"|[^\s"<>])*(@|%40)`)
+	// proofs are the parameters of an Authorization header for HTTP Digest, which a gateway may show. Their values change
+	// with each request.
+	proofs = regexp.MustCompile(`(?i)\b((?:c|next)?nonce|response|opaque)=\\*(?:"|&quot;|&#34;)[^"&\\]*`)
+)
 
-// proofs are the parameters of an Authorization header. Their values change with each request, but their names do not.
-var proofs = regexp.MustCompile(`(?i)\b(username\*?|nonce|cnonce|nextnonce|response|opaque)\s*=\s*(\\+".*?(?:\\+"|$)|"(?:\\.|[^"\\])*"?|&quot;.*?(?:&quot;|$)|&#34;.*?(?:&#34;|$)|[^\s,;&"<\\]+)`)
-
-// Redact replaces the secrets in s, the proofs of an Authorization header, and the userinfo of every URI. It leaves the
-// rest as it is.
+// Redact replaces the secrets in s, the user and the password of each URI, and the proofs of an Authorization header.
+// The rest stays as it is.
 func (r *Redactor) Redact(s string) string {
-	return withoutUserinfo(proofs.ReplaceAllString(r.known.Replace(s), "$1="+Mark))
+	if r.secrets != nil {
+		s = r.secrets().ReplaceAllLiteralString(s, Mark)
+	}
+	return proofs.ReplaceAllString(userinfo.ReplaceAllString(s, "${1}"+Mark+"${2}"), "${1}="+Mark)
 }
 
-// Clean redacts s and makes one bounded line of it.
+// Clean redacts s and makes one line of it, see [Line].
 func (r *Redactor) Clean(s string) string { return Line(r.Redact(s)) }
-
-// Error returns err where its text is clean, else an error with the clean text. It matches what err matches, but leads to
-// no text as it was: it has no Unwrap, and [errors.As] finds only errors whose text is clean.
-func (r *Redactor) Error(err error) error {
-	text := err.Error()
-	if clean := r.Clean(text); clean != text {
-		return &cleanError{clean, func() error { return err }, r.Clean}
-	}
-	return err
-}
-
-// cleanError keeps the error behind a function, because no printer and no dump by reflection looks into one.
-type cleanError struct {
-	text  string
-	err   func() error
-	clean func(string) string
-}
-
-func (e *cleanError) Error() string        { return e.text }
-func (e *cleanError) Is(target error) bool { return errors.Is(e.err(), target) }
-
-// As finds what does not show what was redacted.
-func (e *cleanError) As(target any) bool {
-	if !errors.As(e.err(), target) {
-		return false
-	}
-	found := reflect.ValueOf(target).Elem()
-	if err, ok := found.Interface().(error); ok && e.clean(err.Error()) != err.Error() {
-		found.SetZero()
-		return false
-	}
-	return true
-}
-
-// Timeout is that of a network error, which a user may ask for.
-func (e *cleanError) Timeout() bool {
-	var network interface{ Timeout() bool }
-	return errors.As(e.err(), &network) && network.Timeout()
-}
-
-// Temporary makes it a net.Error. Nothing asks it.
-func (e *cleanError) Temporary() bool { return false }
 
 // CleanValue cleans every string in a value that was read from JSON.
 func (r *Redactor) CleanValue(v any) any {
@@ -132,28 +133,4 @@ func (r *Redactor) CleanValue(v any) any {
 	default:
 		return v
 	}
-}
-
-// Cache keeps the redactor of the last set of secrets: making one costs more than a request. It keeps it behind a
-// function, because no printer and no dump by reflection looks into one.
-type Cache struct {
-	last atomic.Pointer[func([]string) *Redactor]
-}
-
-// Get returns the redactor of secrets.
-func (c *Cache) Get(secrets []string) *Redactor {
-	if last := c.last.Load(); last != nil {
-		if r := (*last)(secrets); r != nil {
-			return r
-		}
-	}
-	made := New(secrets)
-	last := func(asked []string) *Redactor {
-		if slices.Equal(asked, secrets) {
-			return made
-		}
-		return nil
-	}
-	c.last.Store(&last)
-	return made
 }

@@ -1,17 +1,20 @@
 package redact
 
 import (
+	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,113 +22,136 @@ import (
 
 func TestEveryFormOfASecretIsRedacted(t *testing.T) {
 	t.Parallel()
-	r := New([]string{"", `p"a<s&s w/d`, "other"})
+	r := New([]string{"", "abc", `p"a<s&s'w/d ä`, "other", "other-longer", "😀key"})
 	for name, text := range map[string]string{
-		"plain":                     `p"a<s&s w/d`,
-		"JSON":                      `p\"a\u003cs\u0026s w/d`,
-		"JSON without HTML escapes": `p\"a<s&s w/d`,
-		"JSON with escaped slashes": `p\"a<s&s w\/d`,
-		"query":                     "p%22a%3Cs%26s+w%2Fd",
-		"query in lower case":       "p%22a%3cs%26s+w%2fd",
-		"path":                      "p%22a%3Cs&s%20w%2Fd",
-		"path in lower case":        "p%22a%3cs&s%20w%2fd",
-		"HTML":                      "p&#34;a&lt;s&amp;s w/d",
+		"plain":                     `p"a<s&s'w/d ä`,
+		"JSON":                      `p\"a\u003cs\u0026s'w/d ä`,
+		"JSON without HTML escapes": `p\"a<s&s'w/d ä`,
+		"JSON with escaped slashes": `p\"a<s&s'w\/d ä`,
+		"JSON in ASCII":             `p\"a\u003Cs\u0026s\u0027w/d \u00E4`,
+		"JSON in JSON":              `p\\\"a\\u003cs\\u0026s'w\\/d ä`,
+		"pairs of surrogates":       `\ud83d\ude00key`,
+		"query":                     "p%22a%3Cs%26s%27w%2Fd+%C3%A4",
+		"query in lower case":       "p%22a%3cs%26s%27w%2fd+%c3%a4",
+		"path":                      "p%22a%3Cs&s%27w%2Fd%20%C3%A4",
+		"HTML":                      "p&#34;a&lt;s&amp;s&#39;w/d ä",
+		"HTML by name":              "p&quot;a&lt;s&amp;s&apos;w/d ä",
+		"HTML in hexadecimal":       "p&#x22;a&#x3C;s&#x26;s&#x27;w/d &#xe4;",
+		"HTML with a zero":          "p&#034;a&lt;s&amp;s&#x027;w/d ä",
 		"another secret":            "other",
+		"the longer one":            "other-longer",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			assert.Equal(t, "a [REDACTED] b", r.Redact("a "+text+" b"))
 		})
 	}
-	assert.Equal(t, "nothing", r.Redact("nothing"))
-	assert.Equal(t, "[REDACTED]", New([]string{"hunter2ä"}).Redact(`hunter2\u00e4`), "JSON in ASCII")
-	assert.Equal(t, "[REDACTED] [REDACTED]", New([]string{"abc", "abcdef"}).Redact("abcdef abc"), "the longest secret goes first")
+	assert.Equal(t, "abc Other", r.Redact("abc Other"), "a secret of 3 characters is ignored, and letters have their case")
+	assert.Equal(t, "a [REDACTED]", New([]string{"k\ney"}).Redact(`a k\ney`))
+	assert.Equal(t, "nothing", New(nil).Redact("nothing"))
+	assert.Equal(t, Mark, New([]string{strings.Repeat("/", 1<<14)}).Redact("a\nb"), "nothing shows where a secret is too long")
 }
 
-func TestProofsOfAnAuthorizationAreRedacted(t *testing.T) {
+func TestARedactorDoesNotPrintItsSecrets(t *testing.T) {
 	t.Parallel()
-	r := New(nil)
+	r := New([]string{"hunter2"})
+	for _, value := range []any{r, *r, struct{ r *Redactor }{r}, struct{ R Redactor }{*r}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+			assert.NotContains(t, fmt.Sprintf(verb, value), "hunter2")
+			assert.NotContains(t, fmt.Sprintf(verb, value), fmt.Sprintf("%x", "hunter2"))
+		}
+	}
+}
+
+func TestUserinfoOfURIs(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
-		"quoted":               {`Digest username="u", nonce="n", uri="/a"`, `Digest username=[REDACTED], nonce=[REDACTED], uri="/a"`},
-		"token":                {`cnonce=s3cret, nc=00000001`, `cnonce=[REDACTED], nc=00000001`},
-		"escaped quote within": {`nonce="a\"b", x`, `nonce=[REDACTED], x`},
-		"in JSON":              {`"Digest response=\"s3cret\", uri"`, `"Digest response=[REDACTED], uri"`},
-		"in HTML by name":      {`nextnonce=&quot;s3cret&quot; x`, `nextnonce=[REDACTED] x`},
-		"in HTML by number":    {`opaque=&#34;s3cret&#34; x`, `opaque=[REDACTED] x`},
-		"extended user name":   {`username*=UTF-8''s3cret, x`, `username*=[REDACTED], x`},
-		"unterminated":         {`nonce="s3cret`, `nonce=[REDACTED]`},
-		"upper case":           {`NONCE = "s3cret"`, `NONCE=[REDACTED]`},
-		"another name":         {`announce="kept"`, `announce="kept"`},
+		"plain":              {"cannot reach mongodb://user:s3cret@vm001:27017/db now", "cannot reach mongodb://[REDACTED]@vm001:27017/db now"},
+		"SRV":                {"mongodb+srv://user:pa%2Fs%40s@vm001/?a=b", "mongodb+srv://[REDACTED]@vm001/?a=b"},
+		"several hosts":      {"mongodb://user:s3cret@vm001:27017,vm002:27018/db", "mongodb://[REDACTED]@vm001:27017,vm002:27018/db"},
+		"user alone":         {"https://t0ken@[::1]:27017", "https://[REDACTED]@[::1]:27017"},
+		"unencoded password": {"redis://:s3@c/r:e?t#'@vm001", "redis://[REDACTED]@vm001"},
+		"another line":       {"mongodb://user:s3@vm001\nmongodb://user:s4@vm002", "mongodb://[REDACTED]@vm001\nmongodb://[REDACTED]@vm002"},
+		"several in a word":  {"mongodb://a:s3@vm001,mongodb://b:s4@vm002", "mongodb://[REDACTED]@vm002"},
+		"redacted before":    {"mongodb://user:[REDACTED]@vm001", "mongodb://[REDACTED]@vm001"},
+		"in JSON": {`{"uri":"mongodb://u:s3@vm001","mail":"a@b.example"}`,
+			`{"uri":"mongodb://[REDACTED]@vm001","mail":"a@b.example"}`},
+		"escaped slashes":      {`"mongodb:\/\/user:pa\/ss\"@vm001\/db"`, `"mongodb:\/\/[REDACTED]@vm001\/db"`},
+		"JSON in JSON":         {`"{\"a\":\"mongodb:\\/\\/user:s3cret@vm001\"}"`, `"{\"a\":\"mongodb:\\/\\/[REDACTED]@vm001\"}"`},
+		"in a tag":             {`<a href=https://u:s3cret@vm001>a@b.example</a>`, `<a href=https://[REDACTED]@vm001>a@b.example</a>`},
+		"percent-encoded":      {"mongodb%3A%2F%2Fuser%3Apa%252Fss%40vm001%2Fdb", "mongodb%3A%2F%2F[REDACTED]%40vm001%2Fdb"},
+		"encoded, lower case":  {"mongodb%2bsrv%3a%2f%2fu%3ap%40vm001 or a@b", "mongodb%2bsrv%3a%2f%2f[REDACTED]%40vm001 or a@b"},
+		"encoded at sign":      {"mongodb://user:s3cret%40vm001", "mongodb://[REDACTED]%40vm001"},
+		"address of a person":  {"see https://a.example:443/b, or mailto:c@a.example", "see https://a.example:443/b, or mailto:c@a.example"},
+		"no user":              {"mongodb://vm001:27017,vm002:27018/db?replicaSet=a", "mongodb://vm001:27017,vm002:27018/db?replicaSet=a"},
+		"comment with an at":   {"a: //b@c file:/a:b@c", "a: //b@c file:/a:b@c"},
+		"nothing but its mark": {"://", "://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, tc.want, r.Redact(tc.text))
+			got := New(nil).Redact(tc.text)
+			assert.Equal(t, tc.want, got)
+			assert.Equal(t, tc.want, New(nil).Redact(got), "a second time changes nothing")
+		})
+	}
+}
+
+func TestProofsOfAnAuthorization(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"header":       {`Digest nonce="n+/=", uri="/a", Response="s3"`, `Digest nonce=[REDACTED]", uri="/a", Response=[REDACTED]"`},
+		"in JSON":      {`"Digest cnonce=\"s3cret\", nc=1"`, `"Digest cnonce=[REDACTED]\", nc=1"`},
+		"in HTML":      {`nextnonce=&quot;s3&quot; opaque=&#34;s4&#34; x`, `nextnonce=[REDACTED]&quot; opaque=[REDACTED]&#34; x`},
+		"unterminated": {`nonce="s3cret`, `nonce=[REDACTED]`},
+		"other names":  {`announce="kept" response: kept`, `announce="kept" response: kept`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, tc.want, New(nil).Redact(tc.text))
 		})
 	}
 }
 
 func TestCleanValue(t *testing.T) {
 	t.Parallel()
-	r := New([]string{"hunter2"})
 	value := []any{"hunter2\r\n", 55.0, nil, true, map[string]any{"hunter2": []any{"a hunter2"}}}
 	want := []any{"[REDACTED]", 55.0, nil, true, map[string]any{"[REDACTED]": []any{"a [REDACTED]"}}}
-	assert.Equal(t, want, r.CleanValue(value))
+	assert.Equal(t, want, New([]string{"hunter2"}).CleanValue(value))
 }
 
-func TestErrorIsCleanInside(t *testing.T) {
+func TestErrors(t *testing.T) {
 	t.Parallel()
 	r := New([]string{"hunter2"})
 	clean := fmt.Errorf("read: %w", io.EOF)
 	assert.Same(t, clean, r.Error(clean))
 
-	raw := &url.Error{Op: "Get", URL: "https://u:p4ss@a", Err: fmt.Errorf("hunter2\n%w", io.EOF)}
-	err := r.Error(raw)
-	require.EqualError(t, err, `Get "https://[REDACTED]@a": [REDACTED] EOF`)
+	host := x509.HostnameError{Certificate: &x509.Certificate{}, Host: "hunter2.example"}
+	server := &net.OpError{Op: "read", Net: "tcp", Err: errors.Join(syscall.ECONNRESET, host, &net.DNSError{IsTimeout: true}, io.EOF)}
+	err := r.Error(&url.Error{Op: "Get", URL: "https://u:p4ss@a", Err: fmt.Errorf("hunter2\n%w", server)})
+	require.ErrorContains(t, err, `Get "https://[REDACTED]@a": [REDACTED] read tcp: connection reset by peer`)
 	require.ErrorIs(t, err, io.EOF)
 	require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
-	require.NotErrorAs(t, err, new(*url.Error), "its text is not clean")
-	require.NotErrorAs(t, err, new(*strconv.NumError))
+	require.NoError(t, errors.Unwrap(err))
+
+	require.ErrorAs(t, err, new(syscall.Errno))
+	require.ErrorAs(t, err, new(*net.DNSError))
+	require.ErrorAs(t, err, new(x509.HostnameError))
+	require.NotErrorAs(t, err, new(x509.UnknownAuthorityError), "there is none")
+	require.NotErrorAs(t, err, new(*url.Error), "it shows the password")
+	require.NotErrorAs(t, err, new(*net.OpError), "it leads to any other cause")
 	var network net.Error
 	require.ErrorAs(t, err, &network)
 	assert.Equal(t, err.Error(), network.Error())
-	assert.False(t, network.Timeout())
-	var inside *os.SyscallError
-	late := r.Error(fmt.Errorf("hunter2: %w", &os.SyscallError{Syscall: "read", Err: syscall.ETIMEDOUT}))
-	require.ErrorAs(t, late, &inside, "what shows nothing is found")
-	require.ErrorAs(t, late, &network)
+	assert.False(t, network.Timeout(), "the first cause that has an opinion decides")
+	require.ErrorAs(t, r.Error(fmt.Errorf("hunter2: %w", syscall.ETIMEDOUT)), &network)
 	assert.True(t, network.Timeout())
-	require.NoError(t, errors.Unwrap(err))
-	for _, verb := range []string{"%v", "%+v", "%#v"} {
-		assert.NotContains(t, fmt.Sprintf(verb, err), "hunter2")
+	require.NotErrorAs(t, r.Error(errors.New("hunter2")), new(*strconv.NumError))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		shown := fmt.Sprintf(verb, err) + fmt.Sprintf(verb, struct{ e error }{r.Error(host)})
+		assert.NotContains(t, shown, "hunter2")
+		assert.NotContains(t, shown, fmt.Sprintf("%x", "hunter2"))
 	}
-}
-
-func TestCacheKeepsTheLastRedactor(t *testing.T) {
-	t.Parallel()
-	var cache Cache
-	first := cache.Get([]string{"hunter2"})
-	assert.Same(t, first, cache.Get([]string{"hunter2"}))
-	other := cache.Get([]string{"hunter2", "another"})
-	assert.NotSame(t, first, other)
-	assert.Equal(t, "[REDACTED]", other.Redact("another"))
-	assert.NotSame(t, first, cache.Get([]string{"hunter2"}), "only the last one is kept")
-	for _, verb := range []string{"%v", "%+v", "%#v"} {
-		assert.NotContains(t, fmt.Sprintf(verb, &cache), "hunter2")
-	}
-}
-
-func TestCacheIsSafeForConcurrentUse(t *testing.T) {
-	t.Parallel()
-	var cache Cache
-	var all sync.WaitGroup
-	for _, secret := range []string{"secret-1", "secret-2", "secret-3"} {
-		all.Go(func() {
-			for range 100 {
-				assert.Equal(t, "[REDACTED]", cache.Get([]string{secret}).Redact(secret))
-			}
-		})
-	}
-	all.Wait()
+	assert.Equal(t, err.Error(), fmt.Sprint(err))
 }
 
 func TestLine(t *testing.T) {
@@ -135,9 +161,8 @@ func TestLine(t *testing.T) {
 		"space at both ends":   {"\n a ", "a"},
 		"control characters":   {"a\x1b[31mb\x00\u202ec", "a [31mb c"},
 		"not UTF-8":            {"a\xffb", "a b"},
-		"as long as is kept":   {strings.Repeat("é", maxMessage), strings.Repeat("é", maxMessage)},
-		"longer than is kept":  {strings.Repeat("é", maxMessage+1), strings.Repeat("é", maxMessage) + "…"},
-		"nothing":              {"", ""},
+		"as long as allowed":   {strings.Repeat("é", maxLine), strings.Repeat("é", maxLine)},
+		"too long":             {strings.Repeat("é", maxLine+1), strings.Repeat("é", maxLine) + "…"},
 		"nothing but controls": {"\n\t\x00", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,19 +175,67 @@ func TestLine(t *testing.T) {
 
 func TestExcerpt(t *testing.T) {
 	t.Parallel()
-	for name, tc := range map[string]struct{ secret, body, want string }{
-		"text":                     {"", "oops", "oops"},
-		"HTML page":                {"", "<html><head><STYLE>b{c:d}</style><title>502</title></head>\n<body><script>x<y</script><h1>Bad  Gateway</h1>\n</body>", "502 Bad Gateway"},
-		"end in upper case":        {"", "a<Style x>b</STYLE >c<styles>d", "a c d"},
-		"element that never ends":  {"", "a<script>x", "a"},
-		"long":                     {"", strings.Repeat("é", 5000), strings.Repeat("é", maxExcerpt) + "…"},
-		"secret at the cut":        {"hunter2-s3cret", strings.Repeat("x", 190) + "hunter2-s3cret", strings.Repeat("x", 190) + "[REDACTED]"},
-		"secret with mark-up":      {"hun<ter2>s3cret", "got hun<ter2>s3cret", "got [REDACTED]"},
-		"secret beyond what shows": {"hunter2s3cret", "<style>" + strings.Repeat("x", 16<<10-25) + "</style>pw hunter2s3cret", "pw [REDACT"},
+	page := "<html><head><STYLE>b{c:d}</style><title>502</title></head>\n<body><script>x<y</script><h1>Bad  Gateway</h1>\n</body>"
+	for name, tc := range map[string]struct{ body, want string }{
+		"text":                     {"oops", "oops"},
+		"HTML page":                {page, "502 Bad Gateway"},
+		"element with attributes":  {"a<Style x>b</STYLE >c<styles>d", "a c d"},
+		"element that never ends":  {"a<script>x", "a"},
+		"tag that never ends":      {"a<b", "a"},
+		"long":                     {strings.Repeat("é", 5000), strings.Repeat("é", maxExcerpt) + "…"},
+		"secret at the end":        {strings.Repeat("x", 190) + "hun<ter2>s3cret", strings.Repeat("x", 190) + "[REDACTED]"},
+		"secret with markup":       {"got hun<ter2>s3cret", "got [REDACTED]"},
+		"secret beyond the search": {"<style>" + strings.Repeat("x", 16<<10-25) + "</style>pw hun<ter2>s3cret", "pw [REDACT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, tc.want, New([]string{tc.secret}).Excerpt([]byte(tc.body)))
+			assert.Equal(t, tc.want, New([]string{"hun<ter2>s3cret"}).Excerpt([]byte(tc.body)))
 		})
+	}
+}
+
+// A hostile page must not delay the program: in quadratic time each of these would take minutes.
+func TestHostilePages(t *testing.T) {
+	t.Parallel()
+	r := New([]string{strings.Repeat("://a@", 20) + "!", `nonce="hunter2`})
+	start := time.Now()
+	for _, part := range []string{"://a", "://a@", "://@ ", `\`, `://\"`, "<style>", "<"} {
+		r.Excerpt([]byte(strings.Repeat(part, 1<<16)))
+	}
+	assert.Less(t, time.Since(start), time.Minute)
+}
+
+// FuzzRedact puts a secret into a text in each form in which a server may write it.
+func FuzzRedact(f *testing.F) {
+	for _, secret := range []string{
+		"hunter2", `"<&>'/\ +%`, "ä😀\n\t\b\f\x00", "a@b/c:d", "REDACTED", "://:@", `\u0040`, "&amp;%40", "    ",
+	} {
+		f.Add(secret, "before mongodb://u:", "@host nonce=\"")
+	}
+	f.Fuzz(func(t *testing.T, secret, before, after string) {
+		const border = "\ue000"
+		if !utf8.ValidString(secret) || utf8.RuneCountInString(secret) < shortest || len(secret) > 200 || strings.Contains(secret, border) {
+			return
+		}
+		inJSON, err := json.Marshal(secret)
+		require.NoError(t, err)
+		r := New([]string{secret})
+		for form, text := range map[string]string{
+			"plain": secret, "HTML": html.EscapeString(secret), "query": url.QueryEscape(secret), "path": url.PathEscape(secret),
+			"JSON": string(inJSON[1 : len(inJSON)-1]),
+		} {
+			if got := r.Redact(border + text + border); got != border+Mark+border {
+				t.Fatalf("%s: %q became %q", form, text, got)
+			}
+			checkLine(t, r.Clean(before+text+after))
+			checkLine(t, r.Excerpt([]byte(before+text+after)))
+		}
+	})
+}
+
+func checkLine(t *testing.T, line string) {
+	t.Helper()
+	if strings.ContainsAny(line, "\r\n\x00\x1b\u202e") || len([]rune(line)) > maxLine+1 {
+		t.Fatalf("%q", line)
 	}
 }

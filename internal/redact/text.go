@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	maxMessage = 1000
+	maxLine    = 1000
 	maxExcerpt = 200
 )
 
 // Line makes one line of a text: no control characters, at most 1,000 characters, valid UTF-8.
-func Line(s string) string { return shorten(s, maxMessage) }
+func Line(s string) string { return shorten(s, maxLine) }
 
 func shorten(s string, most int) string {
 	var b strings.Builder
@@ -36,40 +36,16 @@ func shorten(s string, most int) string {
 	return b.String()
 }
 
-// Excerpt is the start of a body that is not Atlas's JSON, without mark-up. The body is redacted as it arrived, before
-// anything is cut off that a secret is part of.
+// markup is a tag, or an element whose content is not text.
+var markup = regexp.MustCompile(`(?is)<(?:style|script)\b.*?(?:</(?:style|script)\s*>|$)|<[^>]*(?:>|$)`)
+
+// Excerpt is the beginning of a body that is not Atlas's JSON: its first 200 characters without markup. The body is
+// redacted as it arrived, before markup or the end of the excerpt can break up a secret.
 func (r *Redactor) Excerpt(body []byte) string {
 	const (
-		enough = 16 << 10
-		looked = 256 << 10 // redacting megabytes takes a second
+		searched = 64 << 10 // redacting megabytes takes a second
+		enough   = 16 << 10
 	)
-	text := r.Redact(string(body[:min(len(body), looked)]))
-	return shorten(stripTags(text[:min(len(text), enough)]), maxExcerpt)
-}
-
-// hidden and hiddenEnd are the tags of elements whose content is not text.
-var (
-	hidden    = regexp.MustCompile(`(?i)^(?:style|script)\b`)
-	hiddenEnd = regexp.MustCompile(`(?i)</(?:style|script)\s*>`)
-)
-
-// stripTags drops what stands between angle brackets, and the content of style and script elements.
-func stripTags(s string) string {
-	var b strings.Builder
-	for {
-		text, rest, found := strings.Cut(s, "<")
-		b.WriteString(text + " ")
-		if !found {
-			return b.String()
-		}
-		tag, after, _ := strings.Cut(rest, ">")
-		s = after
-		if hidden.MatchString(tag) {
-			end := hiddenEnd.FindStringIndex(s)
-			if end == nil {
-				return b.String()
-			}
-			s = s[end[1]:]
-		}
-	}
+	text := r.Redact(string(body[:min(len(body), searched)]))
+	return shorten(markup.ReplaceAllString(text[:min(len(text), enough)], " "), maxExcerpt)
 }

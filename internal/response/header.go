@@ -1,7 +1,6 @@
 package response
 
 import (
-	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -9,96 +8,78 @@ import (
 	"time"
 )
 
-// RateLimit is the token bucket that a request was counted in. -1: the server did not say.
-type RateLimit struct{ Limit, Remaining int }
-
-// RateLimitOf reads the rate-limit headers.
-func RateLimitOf(h http.Header) RateLimit {
-	return RateLimit{Limit: count(h, "Ratelimit-Limit"), Remaining: count(h, "Ratelimit-Remaining")}
+// Limits reads the rate limit that a request was counted in: its capacity, and the requests that remain. -1 is unknown. A
+// capacity of 0 beside a response says nothing.
+func Limits(h http.Header) (limit, remaining int) {
+	limit, remaining = count(h.Get("RateLimit-Limit")), count(h.Get("RateLimit-Remaining"))
+	if limit == 0 {
+		return -1, -1
+	}
+	return limit, remaining
 }
 
-// count takes the name in canonical form.
-func count(h http.Header, name string) int {
-	if values := h[name]; len(values) > 0 {
-		if n, err := strconv.Atoi(strings.TrimSpace(values[0])); err == nil && n >= 0 {
-			return n
-		}
+func count(value string) int {
+	if n, err := strconv.Atoi(strings.TrimSpace(value)); err == nil && n >= 0 {
+		return n
 	}
 	return -1
 }
 
-// bucketCode is the only error code whose parameters describe a token bucket. Those of RATE_LIMITED look alike, but are a
-// path, a number of requests and minutes.
-const bucketCode = "RATE_LIMITED_TOKEN_BUCKET"
-
-// tokenBucket is what [path, retryAfterSeconds, capacity, refill, refillSeconds] say. What is not a number is -1.
-type tokenBucket struct{ wait, capacity, refill, seconds float64 }
-
-func (e *Error) tokenBucket() (tokenBucket, bool) {
-	if e.Code != bucketCode || len(e.Parameters) != 5 {
-		return tokenBucket{}, false
-	}
-	number := func(i int) float64 {
-		if n, ok := e.Parameters[i].(float64); ok {
-			return n
+// tokenBucket returns the numbers in the parameters of a 429, [path, retryAfterSeconds, capacity, refill, refillSeconds].
+// The parameters of other codes look alike, but mean something else. A parameter that is no number is 0.
+func (e *AtlasError) tokenBucket() (numbers [4]float64) {
+	if e != nil && e.Code == "RATE_LIMITED_TOKEN_BUCKET" && len(e.Parameters) == 1+len(numbers) {
+		for i, parameter := range e.Parameters[1:] {
+			numbers[i], _ = parameter.(float64)
 		}
-		return -1
 	}
-	return tokenBucket{number(1), number(2), number(3), number(4)}, true
+	return numbers
 }
 
-// Bucket is what the parameters of a 429 say about the bucket: its capacity, -1 if they do not say, and the time in
-// which an empty one fills.
-func (e *Error) Bucket() (capacity int, per time.Duration) {
-	b, ok := e.tokenBucket()
-	const most = 1e6 // a larger number is no bucket
-	if !ok || !(b.capacity >= 1 && b.capacity <= most && b.refill > 0 && b.refill <= most && b.seconds > 0 && b.seconds <= most) {
+// Bucket returns the capacity of the bucket that a 429 describes, and the time in which an empty one fills. The capacity
+// is -1 where the error does not describe it.
+func (e *AtlasError) Bucket() (capacity int, per time.Duration) {
+	numbers := e.tokenBucket()
+	size, refill, seconds := numbers[1], numbers[2], numbers[3]
+	if min(size, refill, seconds) < 1 || max(size, refill, seconds) > 1e6 { // no bucket has such numbers
 		return -1, 0
 	}
-	return int(b.capacity), time.Duration(b.seconds * b.capacity / b.refill * float64(time.Second))
+	return int(size), duration(seconds * size / refill)
 }
 
-// retryAfterParameter is the wait that the parameters ask for.
-func (e *Error) retryAfterParameter() (time.Duration, bool) {
-	b, ok := e.tokenBucket()
-	if !ok || b.wait < 0 || b.wait > math.MaxInt32 {
-		return 0, false
+// RetryAfter returns how long a response asks to wait, in seconds or until a date (RFC 9110, section 10.2.3); given is
+// false where it does not ask. A date counts from the date of the server, so that its clock and the local one need not
+// agree; now is used where the server does not say. Without the header, the parameters of a 429 count; body may be nil.
+func RetryAfter(h http.Header, body *AtlasError, now time.Time) (wait time.Duration, given bool) {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if strings.Trim(value, "0123456789.") == "" {
+		if seconds, err := strconv.ParseFloat(value, 64); seconds > 0 || err == nil { // too many digits are infinite
+			return duration(seconds), true
+		}
 	}
-	return time.Duration(b.wait * float64(time.Second)), true
+	if until, ok := date(value); ok {
+		if sent, ok := date(h.Get("Date")); ok {
+			now = sent
+		}
+		return max(0, until.Sub(now)), true
+	}
+	seconds := body.tokenBucket()[0]
+	return duration(max(0, seconds)), seconds > 0
 }
 
-// authenticationHeaders hold nonces, which are no business of a caller.
-var authenticationHeaders = [...]string{"Www-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info"}
+// duration is at most 100 years, so that callers can add to it.
+func duration(seconds float64) time.Duration {
+	const longest = 100 * 365 * 24 * 3600
+	return time.Duration(math.Min(seconds, longest) * float64(time.Second))
+}
 
-// PublicHeader is a copy without the fields of authentication.
+// PublicHeader returns a copy without the fields of authentication. They contain nonces, which are not for callers.
 func PublicHeader(h http.Header) http.Header {
 	h = h.Clone()
-	for _, name := range authenticationHeaders {
-		delete(h, name)
+	for _, name := range []string{"WWW-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info"} {
+		h.Del(name)
 	}
 	return h
-}
-
-// retryAfter reads the wait that a response asks for, in seconds or until a date (RFC 9110, section 10.2.3). Seconds
-// count from the arrival. A date counts from the server's own, so that its clock and ours need not agree.
-func retryAfter(h http.Header, arrival time.Time) (time.Duration, bool) {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if value != "" && strings.Trim(value, "0123456789") == "" {
-		seconds, err := strconv.ParseInt(value, 10, 64)
-		if errors.Is(err, strconv.ErrRange) {
-			seconds = math.MaxInt64
-		}
-		return time.Duration(min(seconds, math.MaxInt64/int64(time.Second))) * time.Second, true
-	}
-	until, ok := date(value)
-	if !ok {
-		return 0, false
-	}
-	now := arrival
-	if sent, ok := date(h.Get("Date")); ok {
-		now = sent
-	}
-	return max(0, until.Sub(now)), true
 }
 
 // Time reads a date of a header: seconds of a structured field (RFC 9745), or a date of HTTP.
@@ -114,10 +95,9 @@ func Time(value string) (time.Time, bool) {
 // date reads a date of HTTP. Atlas writes the day of the month with one digit where one is enough, which http.ParseTime
 // rejects.
 func date(value string) (time.Time, bool) {
-	const shortDay = "Mon, 2 Jan 2006 15:04:05 GMT"
 	t, err := http.ParseTime(value)
 	if err != nil {
-		t, err = time.Parse(shortDay, value)
+		t, err = time.Parse("Mon, 2 Jan 2006 15:04:05 GMT", value)
 	}
 	if err != nil {
 		return time.Time{}, false

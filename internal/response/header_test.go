@@ -2,6 +2,7 @@ package response
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,20 +11,24 @@ import (
 	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
-func TestRateLimitOf(t *testing.T) {
+func TestLimits(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		header http.Header
-		want   RateLimit
+		header           http.Header
+		limit, remaining int
 	}{
-		"both":        {headerOf("RateLimit-Limit", "100", "RateLimit-Remaining", " 0 "), RateLimit{100, 0}},
-		"neither":     {headerOf(), RateLimit{-1, -1}},
-		"one":         {headerOf("RateLimit-Remaining", "3"), RateLimit{-1, 3}},
-		"not numbers": {headerOf("RateLimit-Limit", "many", "RateLimit-Remaining", "-3"), RateLimit{-1, -1}},
+		"both":          {headerOf("RateLimit-Limit", "100", "RateLimit-Remaining", " 0 "), 100, 0},
+		"neither":       {headerOf(), -1, -1},
+		"one":           {headerOf("RateLimit-Remaining", "3"), -1, 3},
+		"not numbers":   {headerOf("RateLimit-Limit", "many", "RateLimit-Remaining", "-3"), -1, -1},
+		"no capacity":   {headerOf("RateLimit-Limit", "0", "RateLimit-Remaining", "0"), -1, -1},
+		"a huge number": {headerOf("RateLimit-Limit", "99999999999999999999", "RateLimit-Remaining", "3"), -1, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, tc.want, RateLimitOf(tc.header))
+			limit, remaining := Limits(tc.header)
+			assert.Equal(t, tc.limit, limit)
+			assert.Equal(t, tc.remaining, remaining)
 		})
 	}
 }
@@ -34,79 +39,63 @@ func TestBucketOfA429(t *testing.T) {
 	for name, tc := range map[string]struct {
 		code, parameters string
 		wait             time.Duration
-		given            bool
 		capacity         int
 		per              time.Duration
 	}{
-		"token bucket":           {code, `["/p",9,100,10,60]`, 9 * time.Second, true, 100, 10 * time.Minute},
-		"part of a second":       {code, `["/p",0.5,100,10,60]`, time.Second / 2, true, 100, 10 * time.Minute},
-		"no wait":                {code, `["/p",0,100,10,60]`, 0, true, 100, 10 * time.Minute},
-		"count and minutes":      {"RATE_LIMITED", `["/api/atlas/v2/groups",600,1]`, 0, false, -1, 0},
-		"another code with five": {"RATE_LIMITED", `["/p",9,100,10,60]`, 0, false, -1, 0},
-		"no code":                {"", `["/p",9,100,10,60]`, 0, false, -1, 0},
-		"four":                   {code, `["/p",9,100,10]`, 0, false, -1, 0},
-		"six":                    {code, `["/p",9,100,10,60,1]`, 0, false, -1, 0},
-		"none":                   {code, `null`, 0, false, -1, 0},
-		"wait in words":          {code, `["/p","9",100,10,60]`, 0, false, 100, 10 * time.Minute},
-		"negative wait":          {code, `["/p",-1,100,10,60]`, 0, false, 100, 10 * time.Minute},
-		"endless wait":           {code, `["/p",1e300,100,10,60]`, 0, false, 100, 10 * time.Minute},
-		"capacity in words":      {code, `["/p",9,"100",10,60]`, 9 * time.Second, true, -1, 0},
-		"no refill":              {code, `["/p",9,100,0,60]`, 9 * time.Second, true, -1, 0},
-		"too large a time":       {code, `["/p",9,100,10,1e9]`, 9 * time.Second, true, -1, 0},
-		"negative capacity":      {code, `["/p",9,-100,10,60]`, 9 * time.Second, true, -1, 0},
+		"token bucket":           {code, `["/p",9,100,10,60]`, 9 * time.Second, 100, 10 * time.Minute},
+		"part of a second":       {code, `["/p",0.5,100,10,60]`, time.Second / 2, 100, 10 * time.Minute},
+		"no wait":                {code, `["/p",0,100,10,60]`, 0, 100, 10 * time.Minute},
+		"count and minutes":      {"RATE_LIMITED", `["/api/atlas/v2/groups",600,1]`, 0, -1, 0},
+		"another code with five": {"RATE_LIMITED", `["/p",9,100,10,60]`, 0, -1, 0},
+		"four":                   {code, `["/p",9,100,10]`, 0, -1, 0},
+		"none":                   {code, `null`, 0, -1, 0},
+		"wait in words":          {code, `["/p","9",100,10,60]`, 0, 100, 10 * time.Minute},
+		"negative wait":          {code, `["/p",-1,100,10,60]`, 0, 100, 10 * time.Minute},
+		"endless wait":           {code, `["/p",1e300,100,10,60]`, 876_000 * time.Hour, 100, 10 * time.Minute},
+		"capacity in words":      {code, `["/p",9,"100",10,60]`, 9 * time.Second, -1, 0},
+		"no refill":              {code, `["/p",9,100,0,60]`, 9 * time.Second, -1, 0},
+		"too large a time":       {code, `["/p",9,100,10,1e9]`, 9 * time.Second, -1, 0},
+		"a slow refill":          {code, `["/p",9,1e6,1,1e6]`, 9 * time.Second, 1e6, 876_000 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			body := []byte(`{"error":429,"errorCode":"` + tc.code + `","parameters":` + tc.parameters + `}`)
-			e := NewError(429, nil, body, redact.New(nil))
-			assert.Equal(t, tc.wait, e.RetryAfter)
-			assert.Equal(t, tc.given, e.RetryAfterGiven)
+			body := `{"error":429,"errorCode":"` + tc.code + `","parameters":` + tc.parameters + `}`
+			e := Read(responseOf(429, body, nil), limit, false).Atlas(redact.New(nil))
+			wait, given := RetryAfter(headerOf(), e, time.Now())
+			assert.Equal(t, tc.wait, wait)
+			assert.Equal(t, tc.wait > 0, given)
 			capacity, per := e.Bucket()
 			assert.Equal(t, tc.capacity, capacity)
 			assert.Equal(t, tc.per, per)
 
-			e = NewError(429, headerOf("Retry-After", "3"), body, redact.New(nil))
-			assert.Equal(t, 3*time.Second, e.RetryAfter, "the header counts first")
+			wait, given = RetryAfter(headerOf("Retry-After", "0"), e, time.Now())
+			assert.True(t, given, "the header counts first")
+			assert.Zero(t, wait)
 		})
 	}
-}
-
-func TestPublicHeaderIsACopyWithoutAuthentication(t *testing.T) {
-	t.Parallel()
-	header := http.Header{"A": {"b"}}
-	for _, name := range authenticationHeaders {
-		header.Set(name, `nextnonce="n0nce"`)
-	}
-	public := PublicHeader(header)
-	assert.Equal(t, http.Header{"A": {"b"}}, public)
-	assert.Len(t, header, 1+len(authenticationHeaders))
-	public["A"][0] = "c"
-	assert.Equal(t, "b", header.Get("A"))
 }
 
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for value, want := range map[string]struct {
-		wait  time.Duration
-		given bool
-	}{
-		"7": {7 * time.Second, true}, " 7 ": {7 * time.Second, true}, "0": {0, true}, "86400": {24 * time.Hour, true},
-		"99999999999999999999": {9223372036 * time.Second, true},
-		"":                     {}, "-1": {}, "1.5": {}, "soon": {}, "+3": {}, "7s": {},
-		"Fri, 02 Jan 2026 03:04:35 GMT":  {30 * time.Second, true},
-		"Friday, 02-Jan-26 03:04:35 GMT": {30 * time.Second, true},
-		"Fri, 02 Jan 2026 03:00:00 GMT":  {0, true},
+	for value, want := range map[string]time.Duration{
+		"7": 7 * time.Second, " 7 ": 7 * time.Second, "0": 0, "1.5": 1500 * time.Millisecond, "0.25": 250 * time.Millisecond,
+		"86400": 24 * time.Hour, "99999999999999999999": 876_000 * time.Hour, strings.Repeat("9", 400): 876_000 * time.Hour,
+		"": -1, ".": -1, "-1": -1, "1.2.3": -1, "soon": -1, "+3": -1, "7s": -1, "1e3": -1, "Inf": -1,
+		"Fri, 02 Jan 2026 03:04:35 GMT":  30 * time.Second,
+		"Friday, 02-Jan-26 03:04:35 GMT": 30 * time.Second,
+		"Fri, 02 Jan 2026 03:00:00 GMT":  0,
+		"Fri, 02 Jan 9999 03:00:00 GMT":  1<<63 - 1,
 	} {
-		wait, given := retryAfter(headerOf("Retry-After", value), now)
-		assert.Equal(t, want.wait, wait, value)
-		assert.Equal(t, want.given, given, value)
+		wait, given := RetryAfter(headerOf("Retry-After", value), nil, now)
+		assert.Equal(t, want >= 0, given, value)
+		assert.Equal(t, max(0, want), wait, value)
 	}
 }
 
 func TestRetryAfterCountsFromTheDateOfTheServer(t *testing.T) {
 	t.Parallel()
-	arrival := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, tc := range map[string]struct {
 		date, retryAfter string
 		want             time.Duration
@@ -120,13 +109,22 @@ func TestRetryAfterCountsFromTheDateOfTheServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wait, given := retryAfter(headerOf("Date", tc.date, "Retry-After", tc.retryAfter), arrival)
+			wait, given := RetryAfter(headerOf("Date", tc.date, "Retry-After", tc.retryAfter), nil, now)
 			assert.True(t, given)
 			assert.Equal(t, tc.want, wait)
 		})
 	}
-	e := NewError(503, headerOf("Date", "Fri, 02 Jan 1970 03:04:05 GMT", "Retry-After", "Fri, 02 Jan 1970 03:04:35 GMT"), nil, redact.New(nil))
-	assert.Equal(t, 30*time.Second, e.RetryAfter)
+}
+
+func TestPublicHeaderIsACopyWithoutAuthentication(t *testing.T) {
+	t.Parallel()
+	header := headerOf("A", "b", "WWW-Authenticate", "n", "Authentication-Info", "n",
+		"Proxy-Authenticate", "n", "Proxy-Authentication-Info", "n")
+	public := PublicHeader(header)
+	assert.Equal(t, http.Header{"A": {"b"}}, public)
+	assert.Len(t, header, 5)
+	public["A"][0] = "c"
+	assert.Equal(t, "b", header.Get("A"))
 }
 
 func TestTime(t *testing.T) {
@@ -136,7 +134,6 @@ func TestTime(t *testing.T) {
 		"Thu, 01 Jul 2027 00:00:00 GMT":  time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC),
 		"Thu, 1 Jul 2027 00:00:00 GMT":   time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC),
 		"Mon, 5 Aug 2024 00:00:00 GMT":   time.Date(2024, 8, 5, 0, 0, 0, 0, time.UTC),
-		"Mon, 15 Aug 2024 01:02:03 GMT":  time.Date(2024, 8, 15, 1, 2, 3, 0, time.UTC),
 		"Friday, 02-Jan-26 03:04:35 GMT": time.Date(2026, 1, 2, 3, 4, 35, 0, time.UTC),
 		"@soon":                          {}, "soon": {}, "": {}, "5 Aug 2024": {}, "Mon, 0 Aug 2024 00:00:00 GMT": {},
 	} {

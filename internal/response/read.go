@@ -1,3 +1,7 @@
+// Package response reads HTTP responses within bounds: the envelope, Atlas's errors, the headers about waiting and rate
+// limits, and results in which a value has an unexpected type.
+//
+// It knows the form of responses. It does not know what a response means for a call.
 package response
 
 import (
@@ -8,126 +12,131 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
-// MaxBody is how many bytes of a response are read.
-const MaxBody = 4 << 20
+// maxError is how many bytes are read of a response that is no success.
+const maxError = 4 << 20
 
-// ErrTooLarge is the error of a body that is longer than [MaxBody].
-var ErrTooLarge = fmt.Errorf("the response is larger than %d bytes", MaxBody)
+var (
+	// ErrTooLarge is the error of a success that is longer than its limit.
+	ErrTooLarge   = errors.New("the response is too large")
+	errNoEnvelope = errors.New("the response has no envelope, although the request asked for one")
+)
 
-// byteOrderMark stands before JSON that some gateways have rewritten. RFC 8259 allows ignoring it, and encoding/json does
-// not.
-const byteOrderMark = "\xef\xbb\xbf"
+// Received is what was read of a response.
+type Received struct {
+	// Status decides: of an enveloped response the status in the envelope, of an Atlas error inside a success that error's.
+	Status int
+	Header http.Header
+	// Body is the content of the envelope, if there is one. With Err it is as much as there is.
+	Body []byte
+	// Err is set only for a success: it broke off, is too large, or has no envelope although one was asked for.
+	Err error
+	// Truncated: the body broke off, whatever the status is.
+	Truncated bool
+	// Secret: the result is a secret, so no text quotes the body. The caller sets it.
+	Secret bool
+}
 
-// ReadBody reads at most MaxBody bytes, without a byte order mark. With an error it returns what it has read.
-func ReadBody(resp *http.Response) ([]byte, error) {
+// Read reads the whole body of a response and closes it. A success may have limit bytes. Of any other response 4 MiB are
+// read, and used even if the body is longer or breaks off. With enveloped, the request asked for an envelope; a gateway
+// does not know envelopes, so a failure may have none. Of 1xx nothing is read, because a 101 is a connection without an end.
+func Read(resp *http.Response, limit int64, enveloped bool) *Received {
+	r := &Received{Status: resp.StatusCode, Header: resp.Header}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	defer resp.Body.Close()
+	if r.Status < http.StatusOK {
+		return r
+	}
+	if !r.success() {
+		limit = maxError
+	}
+	r.readBody(resp, limit)
+	if enveloped && r.Status != http.StatusNoContent { // a 204 has no body, so it cannot have an envelope
+		r.unwrap()
+	}
+	if r.success() {
+		r.Status = statusInside(r.Status, r.Body)
+	}
+	if !r.success() {
+		r.Err = nil
+	}
+	return r
+}
+
+func (r *Received) success() bool { return r.Status/100 == 2 }
+
+// readBody drops a byte order mark, with which some gateways begin JSON. RFC 8259 allows ignoring it, and encoding/json
+// does not.
+func (r *Received) readBody(resp *http.Response, limit int64) {
 	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= MaxBody {
-		b.Grow(int(n) + bytes.MinRead)
+	if n := resp.ContentLength; n > 0 {
+		b.Grow(int(min(n, limit, maxError)) + bytes.MinRead)
 	}
-	_, err := b.ReadFrom(io.LimitReader(resp.Body, MaxBody+1))
-	if err == nil && b.Len() > MaxBody {
-		err = ErrTooLarge
+	_, r.Err = b.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	r.Truncated = r.Err != nil
+	r.Body = b.Bytes()
+	if int64(len(r.Body)) > limit {
+		r.Body = r.Body[:limit]
+		r.Err = cmp.Or(r.Err, fmt.Errorf("%w: it has more than %d bytes", ErrTooLarge, limit))
 	}
-	return bytes.TrimPrefix(b.Bytes(), []byte(byteOrderMark)), err
+	r.Body = bytes.TrimPrefix(r.Body, []byte("\xef\xbb\xbf"))
 }
 
-var errNoEnvelope = errors.New("there is no envelope around it")
-
-// Read reads a response: the status that decides, and the body that belongs to it. With enveloped, an envelope was asked
-// for, and both are those inside it. A gateway does not know envelopes, so a failure may come without one.
-//
-// A success whose body is Atlas's error has the status of that error. err is only about the body of a success: that it
-// did not arrive as a whole, is longer than [MaxBody], or has no envelope although one was asked for. The body is then
-// as much of it as there is.
-func Read(resp *http.Response, enveloped bool) (status int, body []byte, err error) {
-	status = resp.StatusCode
-	body, err = ReadBody(resp)
-	if enveloped && status != http.StatusNoContent { // a 204 has no body, so its status is all that Atlas can say
-		inner, content, found := unwrap(body)
-		switch {
-		case found:
-			status, body = inner, content
-		case status/100 == 2:
-			body, err = content, cmp.Or(err, errNoEnvelope)
-		}
-	}
-	if status/100 == 2 {
-		status = statusInside(status, body)
-	}
-	if status/100 != 2 {
-		err = nil
-	}
-	return status, body, err
-}
-
-// unwrap returns the status and the content of an envelope. Of what is not a whole one it returns the beginning of the
-// content where that is there, else the data, because the id of a job may be in it.
-func unwrap(data []byte) (status int, content []byte, found bool) {
+// unwrap takes the envelope off. Of a success without a whole envelope, what there is of the content stays, because the
+// ID of a job may be in it.
+func (r *Received) unwrap() {
 	var envelope struct {
 		Status  json.RawMessage `json:"status"`
 		Content json.RawMessage `json:"content"`
 	}
-	if json.Unmarshal(data, &envelope) != nil {
-		return 0, startOfContent(data), false
+	if json.Unmarshal(r.Body, &envelope) == nil {
+		if status, ok := statusNumber(envelope.Status); ok {
+			r.Status, r.Body = status, envelope.Content
+			return
+		}
 	}
-	status, found = statusNumber(envelope.Status)
-	if !found && envelope.Content == nil {
-		return 0, data, false
+	if r.success() {
+		r.Err = cmp.Or(r.Err, errNoEnvelope)
+		if content := valueOf(r.Body, "content"); content != nil {
+			r.Body = content
+		}
 	}
-	return status, envelope.Content, found
 }
 
-// startOfContent is what arrived of the content of an envelope.
-func startOfContent(data []byte) []byte {
-	members := json.NewDecoder(bytes.NewReader(data))
-	if start, err := members.Token(); err != nil || start != json.Delim('{') {
-		return data
-	}
-	for members.More() {
-		name, err := members.Token()
-		if err != nil {
-			return data
-		}
-		if name == "content" {
-			return bytes.TrimLeft(data[members.InputOffset():], ": \t\r\n")
-		}
-		var skipped json.RawMessage
-		if members.Decode(&skipped) != nil {
-			return data
-		}
-	}
-	return data
-}
-
-// statusNumber reads a status of HTTP: a whole number from 100 to 599, or a string of its digits.
+// statusNumber reads a status of HTTP, which may be quoted.
 func statusNumber(raw json.RawMessage) (int, bool) {
-	n, whole, ok := integer(raw)
-	if text, quoted := stringOf(raw); quoted && strings.Trim(text, "0123456789") != "" {
-		return 0, false
-	}
-	return int(n), ok && whole && n >= 100 && n <= 599
+	n, err := strconv.Atoi(strings.Trim(string(raw), `"`))
+	return n, err == nil && n >= 100 && n <= 599
 }
 
 // statusInside returns the status of the Atlas error that the body of a success may be, else the one it was given.
 //
-// Such an error has a status from 400 as "error", and nearly always an "errorCode". Atlas may add members to its resources
-// at any time. So what has an "_id" or a "linkToken" is a job or a token, which must not be lost, and what has a "status"
-// is a connection unless there is an "errorCode" too. A list of projects is not an object.
+// Such an error has a status from 400 as "error", and nearly always an "errorCode". Atlas may add members to its results
+// at any time. So a body with an "_id" or a "linkToken" is a job or a token, which must not be lost, and a body with a
+// "status" is a connection unless it has an "errorCode". A list of projects is not an object.
 func statusInside(status int, body []byte) int {
-	if !bytes.Contains(body, []byte(`"error"`)) { // nearly every success is done here
+	if !bytes.Contains(body, []byte(`"error"`)) { // nearly every success ends here
 		return status
 	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(body, &members) != nil || members["_id"] != nil || members["linkToken"] != nil {
+	var members struct {
+		ID        json.RawMessage `json:"_id"`
+		LinkToken json.RawMessage `json:"linkToken"`
+		Status    json.RawMessage `json:"status"`
+		Code      json.RawMessage `json:"errorCode"`
+		Error     json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(body, &members) != nil || members.ID != nil || members.LinkToken != nil {
 		return status
 	}
-	if code, _ := stringOf(members["errorCode"]); code == "" && members["status"] != nil {
+	if code := string(members.Code); members.Status != nil && (len(code) <= len(`""`) || code[0] != '"') {
 		return status
 	}
-	if inside, ok := statusNumber(members["error"]); ok && inside >= http.StatusBadRequest {
+	if inside, ok := statusNumber(members.Error); ok && inside >= http.StatusBadRequest {
 		return inside
 	}
 	return status

@@ -96,7 +96,7 @@ func (b sentBodies) to(project string) sentBodies {
 
 // recordedBodies are computed once.
 var recordedBodies = sync.OnceValues(func() (b sentBodies, err error) {
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	client, err := srv.NewClient()
 	if err != nil {
@@ -110,7 +110,7 @@ var recordedBodies = sync.OnceValues(func() (b sentBodies, err error) {
 		if _, err = client.Migrations.Create(context.Background(), b.project, request); err != nil {
 			return nil
 		}
-		arrived := srv.Requests()
+		arrived := srv.Recorded()
 		return []byte(arrived[len(arrived)-1].Body.Reveal())
 	}
 	b.usual, b.sharded = record(usualRequest()), record(shardedRequest())

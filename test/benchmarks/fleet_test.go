@@ -109,9 +109,9 @@ type fleetRun struct {
 func runFleet(t *testing.T, f *Fleet) {
 	limits := livemigrationtest.WithPublishedRateLimits()
 	if f.PerMinute > 0 {
-		limits = livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: f.PerMinute})
+		limits = livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: f.PerMinute})
 	}
-	srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithProjects(f.Projects), limits)
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithProjects(f.Projects), limits)
 	defer srv.Close()
 	transport := &counting{base: srv.Transport(), start: time.Now()}
 	opts := []livemigration.Option{livemigration.WithHTTPClient(&http.Client{Transport: transport})}
@@ -136,7 +136,7 @@ func runFleet(t *testing.T, f *Fleet) {
 // migrate carries one migration through. When a state is due is known from the server's timings.
 func (r *fleetRun) migrate(ctx context.Context, project livemigration.ProjectID) {
 	migrations, timings := r.client.Migrations, r.srv.Timings()
-	request := r.srv.Request()
+	request := r.srv.SampleRequest()
 	request.Destination.ProjectID = "" // the method's
 	created, err := migrations.Create(ctx, project, request)
 	if err != nil {

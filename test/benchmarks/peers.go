@@ -55,7 +55,7 @@ func connectOurs(s *site, t transport) (*client, error) {
 	c, err := livemigration.NewClient(livemigration.APIKey(s.username, s.password),
 		livemigration.WithBaseURL(s.url),
 		livemigration.WithHTTPClient(&http.Client{Transport: t}),
-		livemigration.WithRetryPolicy(livemigration.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
+		livemigration.WithRetryPolicy(livemigration.RetryPolicy{BaseBackoff: 1, MaxBackoff: 1}))
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (s *site) useMinimal(projects []livemigration.AvailableProject) {
 }
 
 func (s *site) useAtlas(projects []livemigration.AvailableProject) error {
-	srv := livemigrationtest.NewServer(livemigrationtest.WithSourceProjects(projects...), livemigrationtest.InProcess())
+	srv := livemigrationtest.NewServer(livemigrationtest.WithSourceProjects(projects...), livemigrationtest.WithInProcess())
 	s.closers = append(s.closers, srv.Close)
 	s.handler = srv.Handler()
 	s.rejectNext = func() {

@@ -54,7 +54,7 @@ type site struct {
 func (s scenario) run(t *testing.T, deaths ...death) (f Figures, events int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1),
+		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1),
 			livemigrationtest.WithTimings(livemigrationtest.Timings{Validation: phase, Scheduling: -1, InitialSync: phase, Finishing: phase}))
 		defer server.Close()
 		plans := Plans(server.ProjectID(), s.migrations)

@@ -74,7 +74,7 @@ func failedTokenRequests() []*Fault {
 		missing("503 from a gateway", html(503), status(503)),
 		missing("503 with Retry-After from a gateway", html(503), status(503)).after(soon),
 		missing("504 from a gateway, empty", lmtest.RawStatus(504, "", ""), status(504)),
-		missing("500, carried out", lmtest.Status(500).CarriedOut(), status(500)),
+		missing("500, carried out", lmtest.Status(500).Processed(), status(500)),
 		missing("200 and a page of HTML", lmtest.NonJSONBody(), cause(BadBody)),
 		missing("200 and a page of HTML, no token issued", html(200), cause(BadBody)),
 		missing("wrong media type", lmtest.WrongMediaType(), cause(BadBody)),

@@ -93,7 +93,7 @@ func injected(name string, f lmtest.Fault) *Fault { return &Fault{Name: name, in
 func onTheWire(name string, w *wireFault) *Fault  { return &Fault{Name: name, wire: w} }
 func html(code int) lmtest.Fault                  { return lmtest.RawStatus(code, "text/html", "<h1>oops</h1>") }
 func json(body string) lmtest.Fault {
-	return lmtest.RawStatus(http.StatusOK, "application/json", body).CarriedOut()
+	return lmtest.RawStatus(http.StatusOK, "application/json", body).Processed()
 }
 func (f *Fault) is(e effect, r Result) *Fault { f.effect, f.result = e, r; return f }
 func (f *Fault) done() *Fault                 { f.carriedOut = true; return f }

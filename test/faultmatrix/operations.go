@@ -93,7 +93,7 @@ func unless(bad bool, what string) error {
 type holding struct{ validations, migrations, cutOver, linkTokens, links int }
 
 func (s *subject) holding(ctx context.Context) (holding, error) {
-	h := holding{validations: len(s.Validations()), migrations: len(s.Migrations()), linkTokens: s.LinkTokens()}
+	h := holding{validations: len(s.Validations()), migrations: len(s.Migrations()), linkTokens: s.LinkTokenCount()}
 	i := slices.IndexFunc(s.Migrations(), func(m lmtest.Migration) bool { return m.ID == s.migration })
 	if i >= 0 && !s.Migrations()[i].ReadyForCutover {
 		h.cutOver = 1

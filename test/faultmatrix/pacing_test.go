@@ -38,8 +38,8 @@ const (
 func newCrowd(t *testing.T) *crowd {
 	t.Helper()
 	c := &crowd{Server: livemigrationtest.NewServer(
-		livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1),
-		livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: perMinute}),
+		livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1),
+		livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: perMinute}),
 		livemigrationtest.WithTokenLifetime(10*time.Minute),
 	)}
 	var err error
@@ -95,7 +95,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // create makes a migration, and again until it knows its id: a job whose creation is unknown is nobody's.
 func (c *crowd) create(ctx context.Context) (livemigration.MigrationID, error) {
 	for {
-		m, err := c.client.Migrations.Create(ctx, c.ProjectID(), c.Request())
+		m, err := c.client.Migrations.Create(ctx, c.ProjectID(), c.SampleRequest())
 		var unknown *livemigration.OutcomeUnknownError
 		switch {
 		case err == nil:

@@ -81,26 +81,26 @@ func serverErrors() []*Fault {
 		injected("502", lmtest.Status(502)).is(serverError, status(502)),
 		injected("503", lmtest.Status(503)).is(serverError, status(503)),
 		injected("504", lmtest.Status(504)).is(serverError, status(504)),
-		injected("500, carried out", lmtest.Status(500).CarriedOut()).is(serverError, status(500)).done(),
-		injected("504, carried out", lmtest.Status(504).CarriedOut()).is(serverError, status(504)).done(),
-		injected("500 in an envelope, carried out", lmtest.Status(500).CarriedOut()).is(serverError, status(500)).done().enveloped(),
+		injected("500, carried out", lmtest.Status(500).Processed()).is(serverError, status(500)).done(),
+		injected("504, carried out", lmtest.Status(504).Processed()).is(serverError, status(504)).done(),
+		injected("500 in an envelope, carried out", lmtest.Status(500).Processed()).is(serverError, status(500)).done().enveloped(),
 		injected("500 inside a 200", lmtest.ErrorInSuccess(500)).is(serverError, status(500)),
-		injected("500 inside a 200, carried out", lmtest.ErrorInSuccess(500).CarriedOut()).is(serverError, status(500)).done(),
+		injected("500 inside a 200, carried out", lmtest.ErrorInSuccess(500).Processed()).is(serverError, status(500)).done(),
 		injected("500 without Atlas's error", html(500)).is(serverError, status(500)),
-		injected("500 without Atlas's error, carried out", html(500).CarriedOut()).is(serverError, status(500)).done(),
+		injected("500 without Atlas's error, carried out", html(500).Processed()).is(serverError, status(500)).done(),
 		injected("502 from a gateway", html(502)).is(serverError, status(502)),
 		injected("503 from a gateway", html(503)).is(serverError, status(503)),
 		injected("503 from a gateway, envelope asked for", html(503)).is(serverError, status(503)).enveloped(),
 		injected("504 from a gateway, empty", lmtest.RawStatus(504, "", "")).is(serverError, status(504)),
 		injected("502 in somebody's JSON", lmtest.RawStatus(502, "application/json", `{"message":"upstream"}`)).is(serverError, status(502)),
-		injected("502 from a gateway, carried out", html(502).CarriedOut()).is(serverError, status(502)).done(),
-		injected("504 from a gateway, carried out", html(504).CarriedOut()).is(serverError, status(504)).done(),
+		injected("502 from a gateway, carried out", html(502).Processed()).is(serverError, status(502)).done(),
+		injected("504 from a gateway, carried out", html(504).Processed()).is(serverError, status(504)).done(),
 	}
 	for _, code := range gatewayStatuses {
 		name := strconv.Itoa(code) + " from a gateway"
 		faults = append(faults,
 			injected(name, tookTooLong(code)).is(serverError, status(code)),
-			injected(name+", carried out", tookTooLong(code).CarriedOut()).is(serverError, status(code)).done())
+			injected(name+", carried out", tookTooLong(code).Processed()).is(serverError, status(code)).done())
 	}
 	return faults
 }

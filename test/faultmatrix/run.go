@@ -41,7 +41,7 @@ func (s *subject) seed(ctx context.Context, op *Operation) error {
 	if err != nil {
 		return err
 	}
-	s.request, s.token = s.Request(), token.Token
+	s.request, s.token = s.SampleRequest(), token.Token
 	if op.onSource() {
 		return s.seedSource(ctx, op)
 	}
@@ -190,14 +190,14 @@ func (c Cell) credentials(s *subject, v venue) lm.Credentials {
 func (c Cell) serverOptions(v venue) []lmtest.Option {
 	var opts []lmtest.Option
 	if c.Operation.onSource() {
-		opts = append(opts, lmtest.AutoConnect(false))
+		opts = append(opts, lmtest.WithAutoConnect(false))
 	}
 	if c.Fault.nodes {
 		opts = append(opts, lmtest.WithNodes(2))
 	}
 	switch {
 	case v.inProcess:
-		opts = append(opts, lmtest.InProcess())
+		opts = append(opts, lmtest.WithInProcess())
 	case v.tls:
 		opts = append(opts, lmtest.WithTLS())
 	}
@@ -241,7 +241,7 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 		r.problem("%v", err)
 	}
 	r.checkID(c, s)
-	if left := s.PendingFaults(); c.Fault.wire == nil && c.Strikes != Every && left > 0 {
+	if left := s.PendingFaultCount(); c.Fault.wire == nil && c.Strikes != Every && left > 0 {
 		r.problem("the fault has not struck")
 	}
 }
@@ -295,7 +295,7 @@ func (c Cell) policy(v venue) lm.RetryPolicy {
 	case c.Fault.wait == late && c.Fault.ends == byCancel: // a wait that the policy allows
 		policy.MaxBackoff = v.retryAfter[late]
 	case c.Fault.wire != nil && c.Fault.wire.idle: // time to notice
-		policy = lm.RetryPolicy{MinBackoff: 300 * time.Millisecond, MaxBackoff: 300 * time.Millisecond}
+		policy = lm.RetryPolicy{BaseBackoff: 300 * time.Millisecond, MaxBackoff: 300 * time.Millisecond}
 	}
 	return policy
 }

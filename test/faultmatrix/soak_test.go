@@ -55,10 +55,10 @@ func TestSoak(t *testing.T) {
 	defer cancel()
 	srv := livemigrationtest.NewServer()
 	defer srv.Close()
-	client, err := srv.NewClient(livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 12, MinBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond}))
+	client, err := srv.NewClient(livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 12, BaseBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond}))
 	require.NoError(t, err)
 	defer client.CloseIdleConnections()
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.Request())
+	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
 	require.NoError(t, err)
 
 	var done, faults atomic.Int64
@@ -98,7 +98,7 @@ func TestSoak(t *testing.T) {
 func TestWatchesThroughOutages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const watches = 1_000
-		srv := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithNonceLifetime(5*time.Minute))
+		srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithNonceLifetime(5*time.Minute))
 		defer srv.Close()
 		start := time.Now()
 		down := func() bool {
@@ -116,7 +116,7 @@ func TestWatchesThroughOutages(t *testing.T) {
 		require.NoError(t, err)
 		var ids []livemigration.MigrationID
 		for range watches {
-			m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.Request())
+			m, err := client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 			require.NoError(t, err)
 			ids = append(ids, m.ID)
 		}

@@ -49,7 +49,7 @@ func inProcess(version lm.APIVersion) venue {
 func overSockets(name string) venue {
 	return venue{
 		name: name, version: lm.APIv2,
-		policy:  lm.RetryPolicy{MinBackoff: 2 * time.Millisecond, MaxBackoff: 4 * time.Millisecond},
+		policy:  lm.RetryPolicy{BaseBackoff: 2 * time.Millisecond, MaxBackoff: 4 * time.Millisecond},
 		attempt: 300 * time.Millisecond, contextEnd: 300 * time.Millisecond,
 		retryAfter: map[wait]time.Duration{soon: 0, late: time.Second, tooLate: time.Hour},
 		headLimit:  64 << 10, // reading the 10 MiB of the default takes its time

@@ -122,7 +122,7 @@ func (r *report) checkError(ctx context.Context, c Cell) {
 
 // checkTokens holds a call of a service account against what is promised of all, and counts the requests for a token.
 func (r *report) checkTokens(c Cell, s *subject) (tokens int) {
-	for _, request := range s.Requests() {
+	for _, request := range s.Recorded() {
 		switch request.Operation {
 		case lmtest.IssueToken:
 			tokens++

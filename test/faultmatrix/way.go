@@ -220,7 +220,7 @@ func dialNoHost(context.Context) (net.Conn, error) {
 // a listener kept from it.
 func (w *way) authenticated(s *subject, op *Operation) int {
 	n := 0
-	for _, r := range s.Requests() {
+	for _, r := range s.Recorded() {
 		if r.Authenticated && r.Operation == op.Name {
 			n++
 		}

@@ -118,7 +118,7 @@ func TestCurl(t *testing.T) {
 				srv.ResetRequests()
 				status := curl(t, public, private.Reveal(), append(tt.arguments, c.args(srv)...)...)
 				assert.Equal(t, c.status, status, c.operation)
-				arrived := srv.Requests()
+				arrived := srv.Recorded()
 				if assert.Len(t, arrived, 2, c.operation) {
 					assert.Equal(t, livemigrationtest.Handshake, arrived[0].Operation)
 					assert.Equal(t, c.operation, arrived[1].Operation)
@@ -162,7 +162,7 @@ func TestCurlRejected(t *testing.T) {
 			}
 			path := fmt.Sprintf("/api/atlas/v1.0/orgs/%s/liveMigrations/availableProjects", srv.OrgID())
 			assert.Equal(t, tt.status, curl(t, public, private.Reveal(), "--digest", front.URL+path))
-			assert.Len(t, srv.Requests(), tt.cost)
+			assert.Len(t, srv.Recorded(), tt.cost)
 		})
 	}
 }

@@ -177,7 +177,7 @@ func TestSameRequests(t *testing.T) {
 		require.NoError(t, err)
 		srv.ResetRequests()
 		call()
-		return srv.Requests()
+		return srv.Recorded()
 	}
 	for name, migration := range migrationCases(srv) {
 		for _, pair := range pairs(srv, migration) {
@@ -246,7 +246,7 @@ func TestFirstRequest(t *testing.T) {
 				t.Cleanup(client.CloseIdleConnections)
 				srv.ResetRequests()
 				pair.ours(t.Context(), client)
-				arrived := srv.Requests()
+				arrived := srv.Recorded()
 				require.Len(t, arrived, 2)
 				assert.Equal(t, http.MethodGet, arrived[0].Method)
 				assert.Empty(t, arrived[0].Body.Reveal())

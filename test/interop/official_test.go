@@ -50,7 +50,7 @@ func TestOfficialClient(t *testing.T) {
 		token = "json: cannot unmarshal array into Go struct field LinkToken.linkToken of type string"
 		host  = "json: cannot unmarshal string into Go struct field LiveMigration.migrationHosts of type []string"
 	)
-	documented := []livemigrationtest.Option{livemigrationtest.WithDocumentedAnswers()}
+	documented := []livemigrationtest.Option{livemigrationtest.WithDocumentedResponses()}
 	tests := map[string]struct {
 		opts              []livemigrationtest.Option
 		tokenErr, hostErr string // of the client
@@ -75,7 +75,7 @@ func TestOfficialClient(t *testing.T) {
 					require.EqualError(t, err, wantErr, op)
 				}
 				assert.Equal(t, status, res.StatusCode, op)
-				arrived := srv.Requests()
+				arrived := srv.Recorded()
 				if assert.Len(t, arrived, 2, op) {
 					assert.False(t, arrived[0].Authenticated)
 					assert.Equal(t, op, arrived[1].Operation)
@@ -89,7 +89,7 @@ func TestOfficialClient(t *testing.T) {
 			if tt.tokenErr == "" {
 				assert.NotEmpty(t, linkToken.LinkToken)
 			}
-			assert.Equal(t, 1, srv.LinkTokens())
+			assert.Equal(t, 1, srv.LinkTokenCount())
 
 			validation, res, err := official.CreateValidation(ctx, project, officialRequest(srv))
 			step(livemigrationtest.CreateValidation, http.StatusCreated, res, err, "")
@@ -121,7 +121,7 @@ func TestOfficialClient(t *testing.T) {
 
 			res, err = official.DeleteLinkToken(ctx, org)
 			step(livemigrationtest.DeleteLinkToken, http.StatusNoContent, res, err, "")
-			assert.Zero(t, srv.LinkTokens())
+			assert.Zero(t, srv.LinkTokenCount())
 		})
 	}
 }

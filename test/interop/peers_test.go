@@ -159,7 +159,7 @@ func TestWrongKeys(t *testing.T) {
 				})
 			}
 			group.Wait()
-			assert.Empty(t, r.atlas.Requests())
+			assert.Empty(t, r.atlas.Recorded())
 		})
 	}
 }
@@ -211,7 +211,7 @@ func TestCredentialsChanged(t *testing.T) {
 				})
 			}
 			group.Wait()
-			assert.Empty(t, r.atlas.Requests())
+			assert.Empty(t, r.atlas.Recorded())
 		})
 	}
 }
@@ -305,7 +305,7 @@ func TestStrictServersTogether(t *testing.T) {
 					}
 					group.Go(func() {
 						ctx, cost := withCost(t.Context())
-						_, err := client.Migrations.Create(ctx, r.atlas.ProjectID(), r.atlas.Request())
+						_, err := client.Migrations.Create(ctx, r.atlas.ProjectID(), r.atlas.SampleRequest())
 						// A call may cost 16 requests, in case the server is several nodes with nonces of their own. The first
 						// caller also pays for the challenge.
 						assert.LessOrEqual(t, cost.Load(), int64(17))

@@ -143,7 +143,7 @@ var operations = []operation{
 
 // largeRequest is a request whose body, of some 30 KiB, does not fit what a server reads at once.
 func largeRequest(atlas *livemigrationtest.Server) livemigration.MigrationRequest {
-	req := atlas.Request()
+	req := atlas.SampleRequest()
 	keys := livemigration.ShardKeys{Key: []livemigration.ShardKeyField{
 		{Field: "location", Order: livemigration.Ascending}, {Field: "region", Order: livemigration.Hashed},
 	}}
@@ -179,7 +179,7 @@ func (r *rig) together(t *testing.T, op operation, jobs []job) []int {
 	}
 	close(start)
 	group.Wait()
-	arrived := r.atlas.Requests()
+	arrived := r.atlas.Recorded()
 	assert.Len(t, arrived, len(jobs), op.name)
 	for _, req := range arrived {
 		assert.Equal(t, op.name, req.Operation)

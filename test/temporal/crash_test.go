@@ -65,7 +65,7 @@ func crashAndGoOn(t *testing.T, server *temporalserver.Server, namespace string,
 	case <-time.After(2 * time.Minute):
 		require.Fail(t, "the worker has not reached the activity")
 	}
-	created := atlas.Count(livemigrationtest.CreateMigration)
+	created := atlas.RequestCount(livemigrationtest.CreateMigration)
 
 	startWorker(t, server, namespace, atlas, nil)
 	if crash.Action == durable.ActionApprove {
@@ -74,7 +74,7 @@ func crashAndGoOn(t *testing.T, server *temporalserver.Server, namespace string,
 	if unclear {
 		record := waitFor(t, c, "billing", 4*time.Minute, durable.StateUnclear)
 		assert.Contains(t, record.Problem, "nobody knows whether Atlas created the migration")
-		assert.Equal(t, created, atlas.Count(livemigrationtest.CreateMigration), "not sent again")
+		assert.Equal(t, created, atlas.RequestCount(livemigrationtest.CreateMigration), "not sent again")
 		if created == 0 {
 			require.NoError(t, livemigrationtemporal.Restart(t.Context(), c, "billing"))
 			require.NoError(t, livemigrationtemporal.Approve(t.Context(), c, "billing", durable.GateCutover))
@@ -84,7 +84,7 @@ func crashAndGoOn(t *testing.T, server *temporalserver.Server, namespace string,
 	}
 	record := waitFor(t, c, "billing", 4*time.Minute, durable.StateComplete, durable.StateFailed)
 	assert.Equal(t, durable.StateComplete, record.State, record.Problem)
-	assert.Equal(t, 1, atlas.Count(livemigrationtest.CreateMigration))
+	assert.Equal(t, 1, atlas.RequestCount(livemigrationtest.CreateMigration))
 	assert.Len(t, atlas.Migrations(), 1)
 	assertNoSecrets(t, c, atlas)
 }

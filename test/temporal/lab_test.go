@@ -93,7 +93,7 @@ func startWorker(t *testing.T, server *temporalserver.Server, namespace string, 
 
 // planOf is a plan with clusters of its own on a migration host.
 func planOf(atlas *livemigrationtest.Server, name string) durable.Plan {
-	request := atlas.Request()
+	request := atlas.SampleRequest()
 	request.Source.ManagedAuthentication, request.Source.Username, request.Source.Password = false, "reader", ""
 	return durable.Plan{Name: name, ProjectID: atlas.ProjectID(), Request: request}
 }

@@ -70,7 +70,7 @@ func TestServerRestart(t *testing.T) {
 	for _, plan := range plans {
 		waitFor(t, again, plan.Name, 3*time.Minute, durable.StateComplete)
 	}
-	assert.Equal(t, len(plans), atlas.Count(livemigrationtest.CreateMigration))
+	assert.Equal(t, len(plans), atlas.RequestCount(livemigrationtest.CreateMigration))
 	assertNoSecrets(t, again, atlas)
 }
 
@@ -103,7 +103,7 @@ func TestSignalsDuringContinueAsNew(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, runs, rounds/2)
-	assert.Equal(t, 1, atlas.Count(livemigrationtest.CreateMigration))
+	assert.Equal(t, 1, atlas.RequestCount(livemigrationtest.CreateMigration))
 	assertNoSecrets(t, c, atlas)
 }
 
@@ -111,7 +111,7 @@ func TestSignalsDuringContinueAsNew(t *testing.T) {
 func TestWithinRateLimit(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}})
-	atlas := newAtlas(t, livemigrationtest.WithRateLimit(livemigrationtest.RateLimit{Capacity: 40, Per: 30 * time.Second}))
+	atlas := newAtlas(t, livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: 40, Per: 30 * time.Second}))
 	c := dial(t, server, namespace)
 	for range 2 {
 		startWorker(t, server, namespace, atlas, nil)
@@ -119,20 +119,20 @@ func TestWithinRateLimit(t *testing.T) {
 	const migrations = 6 // they would look 30 times a second
 	completeAll(t, c, atlas, plansOn(atlas, migrations, migrations))
 	limited := 0
-	for _, request := range atlas.Requests() {
+	for _, request := range atlas.Recorded() {
 		if request.StatusCode == 429 {
 			limited++
 		}
 	}
-	t.Logf("%d requests, %d of them were over the rate limit", len(atlas.Requests()), limited)
-	assert.Less(t, limited, len(atlas.Requests())/5)
+	t.Logf("%d requests, %d of them were over the rate limit", len(atlas.Recorded()), limited)
+	assert.Less(t, limited, len(atlas.Recorded())/5)
 }
 
 // Atlas rejects what two migrations would do at once on a host or in a source organization. Two workers never ask for it.
 func TestOneAtATime(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}})
-	atlas, c := newAtlas(t, livemigrationtest.OneAtATime()), dial(t, server, namespace)
+	atlas, c := newAtlas(t, livemigrationtest.WithOneAtATime()), dial(t, server, namespace)
 	for range 2 {
 		startWorker(t, server, namespace, atlas, nil)
 	}
@@ -153,7 +153,7 @@ func completeAll(t *testing.T, c client.Client, atlas *livemigrationtest.Server,
 	}
 	assert.Len(t, atlas.Migrations(), len(plans))
 	cutovers := 0
-	for _, request := range atlas.Requests(livemigrationtest.OfOperation(livemigrationtest.Cutover)) {
+	for _, request := range atlas.Recorded(livemigrationtest.OfOperation(livemigrationtest.Cutover)) {
 		if request.StatusCode != 429 { // which Atlas has not carried out
 			cutovers++
 		}

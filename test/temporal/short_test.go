@@ -55,5 +55,5 @@ func TestChildWorkflow(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	require.NoError(t, env.GetWorkflowResult(&record))
 	assert.Equal(t, durable.StateComplete, record.State)
-	assert.Equal(t, 1, atlas.Count(livemigrationtest.CreateMigration))
+	assert.Equal(t, 1, atlas.RequestCount(livemigrationtest.CreateMigration))
 }

@@ -1,7 +1,7 @@
 package bearer
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -14,202 +14,119 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
-	"github.com/livemigration/livemigration-go/internal/redact"
-	"github.com/livemigration/livemigration-go/internal/response"
 )
 
+// RevokePath is the path of the endpoint that revokes a token.
+const RevokePath = "/api/oauth/revoke"
+
 const (
-	tokenPath = "/api/oauth/token"
-	// RevokePath is the path of the endpoint that revokes a token.
-	RevokePath = "/api/oauth/revoke"
+	tokenPath    = "/api/oauth/token"
+	fetchTimeout = 30 * time.Second
+	maxBody      = 64 << 10
 )
 
 // Account authenticates requests with the tokens of a service account (OAuth 2.0 client credentials, RFC 6749, section
 // 4.4), which it fetches from the token endpoint of the origin.
 type Account struct {
 	*Transport
-	endpoint string // of tokens
-	config   func() *clientcredentials.Config
-	http     *http.Client // for the token endpoints
+	address       string // of the origin
+	secret, basic auth.Hidden
 }
 
 // NewAccount returns an Account.
 func NewAccount(origin *url.URL, clientID, clientSecret string, base http.RoundTripper) *Account {
-	a := &Account{endpoint: origin.String() + tokenPath}
-	config := &clientcredentials.Config{
-		ClientID: clientID, ClientSecret: clientSecret, TokenURL: a.endpoint, AuthStyle: oauth2.AuthStyleInHeader,
-	}
-	a.config = func() *clientcredentials.Config { return config }
-	a.http = tokenClient(base, "")
-	a.Transport = newTransport(origin, func(ctx context.Context, userAgent string) (Token, time.Duration, error) {
-		return a.fetch(ctx, tokenClient(base, userAgent))
-	}, base)
+	pair := url.QueryEscape(clientID) + ":" + url.QueryEscape(clientSecret) // RFC 6749, section 2.3.1
+	basic := base64.StdEncoding.EncodeToString([]byte(pair))
+	a := &Account{address: origin.Scheme + "://" + origin.Host, secret: auth.Hide(clientSecret), basic: auth.Hide(basic)}
+	tokens := &cache{from: "POST " + a.address + tokenPath, fetch: a.fetch, timeout: fetchTimeout}
+	a.Transport = &Transport{origin: auth.OriginOf(origin), base: base, tokens: tokens}
 	return a
 }
 
-func tokenClient(base http.RoundTripper, userAgent string) *http.Client {
-	return &http.Client{
-		Transport:     &tokenRequests{base, userAgent},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// tokenRequests gives requests to the token endpoints their headers, and takes the byte order mark off the responses,
-// which x/oauth2 does not read.
-type tokenRequests struct {
-	base      http.RoundTripper
-	userAgent string
-}
-
-func (t *tokenRequests) RoundTrip(req *http.Request) (*http.Response, error) {
-	out := req.WithContext(req.Context())
-	out.Header = auth.CloneHeader(req.Header)
-	out.Header.Set("Accept", "application/json")
-	if t.userAgent != "" {
-		out.Header.Set("User-Agent", t.userAgent)
-	}
-	resp, err := t.base.RoundTrip(out)
-	if err != nil || resp == nil || resp.Body == nil {
-		return resp, err
-	}
-	data, err := response.ReadBody(resp)
-	_ = resp.Body.Close()
-	resp.Body, resp.ContentLength = io.NopCloser(&readThenFail{data, err}), -1
-	return resp, nil
-}
-
-// readThenFail is a body that has been read as far as it could be.
-type readThenFail struct {
-	data []byte
-	err  error
-}
-
-func (r *readThenFail) Read(p []byte) (int, error) {
-	if len(r.data) == 0 {
-		return 0, cmp.Or(r.err, io.EOF)
-	}
-	n := copy(p, r.data)
-	r.data = r.data[n:]
-	return n, nil
-}
-
-// fetch asks for a new token, within the attempt that needs it.
-func (a *Account) fetch(ctx context.Context, client *http.Client) (fetched Token, pause time.Duration, err error) {
-	asking := auth.WithNegotiation(tokenContext{ctx})
-	token, err := a.config().Token(context.WithValue(asking, oauth2.HTTPClient, client))
+// fetch reads the response as JSON or form data, whatever its media type says.
+func (a *Account) fetch(ctx context.Context, userAgent string) (*oauth2.Token, error) {
+	asked := time.Now()
+	body, err := a.post(ctx, tokenPath, userAgent, url.Values{"grant_type": {"client_credentials"}})
 	if err != nil {
-		err = a.explainFailure(ctx, err)
-		var failed *response.Error
-		if errors.As(err, &failed) && failed.AsksToWait() {
-			pause = failed.RetryAfter
-		}
-		return fetched, pause, err
+		return nil, err
 	}
-	if fetched, err = tokenOf(token); err != nil {
-		return fetched, 0, &endpointError{a.endpoint, fmt.Errorf("unusable response: %w", err)}
+	var grant struct {
+		AccessToken string          `json:"access_token"`
+		TokenType   string          `json:"token_type"`
+		ExpiresIn   json.RawMessage `json:"expires_in"` // seconds, as a number or a text
 	}
-	return fetched, 0, nil
+	_ = json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &grant)
+	if grant.AccessToken == "" {
+		form, _ := url.ParseQuery(string(body))
+		grant.AccessToken, grant.TokenType = form.Get("access_token"), form.Get("token_type")
+		grant.ExpiresIn = json.RawMessage(form.Get("expires_in"))
+	}
+	if grant.AccessToken == "" {
+		return nil, errors.New("no token in the response: check the base URL, and whether a proxy has responded")
+	}
+	token := &oauth2.Token{AccessToken: grant.AccessToken, TokenType: grant.TokenType}
+	if lifetime, _ := time.ParseDuration(strings.Trim(string(grant.ExpiresIn), `"`) + "s"); lifetime > 0 {
+		token.Expiry = asked.Add(lifetime)
+	}
+	return token, nil
 }
 
-// tokenContext has no values but those of this library: a wrapper of the user may have put a trace into the context, and
-// that would see the secret.
-type tokenContext struct{ context.Context }
-
-func (c tokenContext) Value(key any) any {
-	if _, own := key.(interface{ OfLibrary() }); own {
-		return c.Context.Value(key)
-	}
-	return nil
-}
-
-// explainFailure names the endpoint. Where that has responded, the error holds a [response.Error].
-func (a *Account) explainFailure(ctx context.Context, err error) error {
-	var rejected *oauth2.RetrieveError
-	var network *url.Error
-	switch {
-	case ctx.Err() != nil:
-		return &endpointError{a.endpoint, ctx.Err()}
-	case errors.As(err, &rejected) && rejected.Response != nil && rejected.Response.StatusCode/100 != 2:
-		return a.newError(tokenPath, rejected.Response, rejected.Body)
-	case errors.As(err, &rejected):
-		return &endpointError{a.endpoint, errors.New("unusable response: " + redact.New(a.Secrets()).Clean(rejected.ErrorCode))}
-	case errors.As(err, &network): // without what net/http and x/oauth2 put before it
-		return &endpointError{a.endpoint, network.Err}
-	default:
-		return &endpointError{a.endpoint, err}
-	}
-}
-
-// endpointError is a failure on the way to a token endpoint.
-type endpointError struct {
-	endpoint string
-	err      error
-}
-
-// Before is the part of the message that names the endpoint.
-func (e *endpointError) Before() string { return "POST " + e.endpoint + ": " }
-
-func (e *endpointError) Error() string { return e.Before() + e.err.Error() }
-
-// Unwrap returns what happened.
-func (e *endpointError) Unwrap() error { return e.err }
-
-// newError reads a failure of a token endpoint, in the form of OAuth (RFC 6749, section 5.2) or that of Atlas.
-func (a *Account) newError(path string, resp *http.Response, body []byte) *response.Error {
-	r := redact.New(a.Secrets())
-	e := response.NewError(resp.StatusCode, resp.Header, body, r)
-	e.Method, e.Path = http.MethodPost, path
-	var oauth struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	if !e.FromAtlas && json.Unmarshal(body, &oauth) == nil && oauth.Error != "" {
-		e.Code, e.Detail = r.Clean(oauth.Error), r.Clean(oauth.Description)
-	}
-	return e
-}
-
-// Secrets are what no message may show: the client id and secret, the header made of them, and the recent tokens.
-func (a *Account) Secrets() []string {
-	config := a.config()
-	basic := url.QueryEscape(config.ClientID) + ":" + url.QueryEscape(config.ClientSecret)
-	secrets := []string{config.ClientID, config.ClientSecret, base64.StdEncoding.EncodeToString([]byte(basic))}
-	return append(secrets, a.Recent()...)
-}
-
-// Revoke ends the current token, if there is one (RFC 7009). Where the endpoint has rejected that, the error is a
-// [response.Error].
-func (a *Account) Revoke(ctx context.Context, userAgent string) error {
-	token := a.Current()
-	if token == "" {
-		return nil
-	}
-	endpoint := strings.TrimSuffix(a.endpoint, tokenPath) + RevokePath
-	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+// post returns the body of a success, and an [*EndpointError] for any other response. It follows no redirect.
+func (a *Account) post(ctx context.Context, path, userAgent string, form url.Values) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.address+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		return err
+		return nil, err
 	}
+	req.Header.Set("Authorization", "Basic "+a.basic.Reveal())
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", userAgent)
-	config := a.config()
-	req.SetBasicAuth(url.QueryEscape(config.ClientID), url.QueryEscape(config.ClientSecret))
-	resp, err := a.http.Do(req)
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
+	resp, err := a.base.RoundTrip(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	body, _ := response.ReadBody(resp) // the status says everything
-	if resp.StatusCode/100 != 2 {
-		return a.newError(RevokePath, resp, body)
+	var body []byte
+	if resp.StatusCode >= 200 { // the body of a 101 is a connection
+		body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	}
-	a.Forget(token)
+	switch {
+	case resp.StatusCode/100 != 2:
+		return nil, &EndpointError{http.MethodPost, path, resp.StatusCode, resp.Header, body[:min(len(body), maxBody)], nil}
+	case err != nil:
+		return nil, fmt.Errorf("reading the response: %w", err)
+	case len(body) > maxBody:
+		return nil, fmt.Errorf("the response is larger than %d KiB", maxBody>>10)
+	}
+	return body, nil
+}
+
+// Secrets are the texts that no message may show: the client secret in the forms in which it is sent, and the tokens.
+func (a *Account) Secrets() []string {
+	secret := a.secret.Reveal()
+	return append(a.Transport.Secrets(), secret, url.QueryEscape(secret), a.basic.Reveal())
+}
+
+// Revoke ends the current token, if there is one (RFC 7009).
+func (a *Account) Revoke(ctx context.Context, userAgent string) error {
+	a.tokens.mu.Lock()
+	current := a.tokens.current
+	good := current.good(time.Now())
+	a.tokens.mu.Unlock()
+	if !good {
+		return nil
+	}
+	form := url.Values{"token": {current.value.Reveal()}, "token_type_hint": {"access_token"}}
+	if _, err := a.post(auth.WithNegotiation(withoutValues{ctx}), RevokePath, userAgent, form); err != nil {
+		return fmt.Errorf("POST %s: %w", a.address+RevokePath, err)
+	}
+	a.tokens.reject(current.value.Reveal())
 	return nil
 }
+
+// withoutValues keeps a trace in a user's context from seeing the secret.
+type withoutValues struct{ context.Context }
+
+func (withoutValues) Value(any) any { return nil }

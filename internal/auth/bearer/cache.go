@@ -2,164 +2,138 @@ package bearer
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
 const (
-	// A token is renewed when a tenth of its lifetime is left, and no sooner than a minute before its end.
-	marginShare = 10
-	maxMargin   = time.Minute
-	// earlyRenewal bounds a renewal that a request does not depend on, because its token is still good.
-	earlyRenewal = 5 * time.Second
-	// maxPause bounds the pause that a server asks for. After it, a request finds out whether that is still so.
-	maxPause = time.Hour
+	maxMargin = time.Minute // a token is renewed when a tenth of its lifetime is left, at most this long before its end
+	maxPause  = time.Hour   // a longer Retry-After is cut to this
 )
 
-// cache keeps a token. The values are behind functions, so that no way of printing reaches them.
+// cache keeps the current token.
 type cache struct {
-	fetch fetchFunc
+	from    string // where tokens come from, for errors
+	fetch   func(ctx context.Context, userAgent string) (*oauth2.Token, error)
+	timeout time.Duration // of fetch
+	flight  singleflight.Group
 
-	mu      sync.Mutex
-	held    *held           // nil: none
-	earlier []func() string // the last ones before it
-	flight  *flight         // nil: none under way
-
-	failure     error // of the last fetch, for all who ask before failureEnds
-	failureEnds time.Time
+	mu                sync.Mutex
+	current, previous *token // nil: none
+	failure           error
+	failureEnds       time.Time // until then nobody fetches, and the failure counts
 }
 
-// held is a token that has been fetched.
-type held struct {
-	value   func() string
-	renewAt time.Time // zero: never
-	expires time.Time // zero: never
+type token struct {
+	value            auth.Hidden
+	renewAt, expires time.Time
+	rejected         bool
 }
 
-func (h *held) expired(now time.Time) bool { return !h.expires.IsZero() && !now.Before(h.expires) }
-func (h *held) due(now time.Time) bool     { return !h.renewAt.IsZero() && !now.Before(h.renewAt) }
+func (t *token) good(now time.Time) bool { return t != nil && !t.rejected && now.Before(t.expires) }
 
-// flight is a token on its way.
-type flight struct {
-	done chan struct{} // closed at its end
-	err  error         // for all who wait for it; nil also if the context of the one that fetches has ended
-}
-
-// get returns a good token other than rejected, which the server did not accept.
-func (c *cache) get(ctx context.Context, userAgent, rejected string) (string, error) {
-	for {
-		c.mu.Lock()
-		if c.held != nil && (c.held.expired(time.Now()) || rejected != "" && c.held.value() == rejected) {
-			c.drop()
-		}
-		if h := c.held; h != nil && (!h.due(time.Now()) || c.flight != nil) {
-			c.mu.Unlock()
-			return h.value(), nil
-		}
-		if inFlight := c.flight; inFlight != nil {
-			c.mu.Unlock()
-			select {
-			case <-inFlight.done:
-				if inFlight.err != nil {
-					return "", inFlight.err
-				}
-			case <-ctx.Done():
-				return "", ctx.Err()
-			}
-			continue
-		}
-		if time.Now().Before(c.failureEnds) {
-			defer c.mu.Unlock()
-			return "", c.failure
-		}
-		own := &flight{done: make(chan struct{})}
-		c.flight = own
-		spare := c.held
-		c.mu.Unlock()
-		return c.lead(ctx, userAgent, own, spare)
-	}
-}
-
-// lead fetches a token for all who wait. While the spare one is good, failing to do so is no failure.
-func (c *cache) lead(ctx context.Context, userAgent string, own *flight, spare *held) (string, error) {
-	fetching := auth.WithNegotiation(ctx)
-	if spare != nil {
-		var cancel context.CancelFunc
-		fetching, cancel = context.WithTimeout(fetching, earlyRenewal)
-		defer cancel()
-	}
-	defer func() { // also when the transport panics
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.flight = nil
-		close(own.done)
-	}()
-	started := time.Now()
-	token, pause, err := c.fetch(fetching, userAgent)
+// get returns a token. While the current one is good, nobody waits for its renewal.
+func (c *cache) get(ctx context.Context, userAgent string) (string, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
+	now, old, failure := time.Now(), c.current, c.failure
+	good := old.good(now)
+	fetch := !now.Before(c.failureEnds) && (!good || !now.Before(old.renewAt))
+	if fetch && good {
+		old.renewAt = now.Add(old.expires.Sub(now) / 2) // for the next attempt, if this one fails
+	}
+	c.mu.Unlock()
+	var fetched <-chan singleflight.Result
+	if fetch {
+		fetched = c.flight.DoChan("", func() (any, error) { return c.renew(old, userAgent) })
+	}
 	switch {
-	case err == nil:
-		c.drop()
-		c.held = newHeld(token, started)
-		return token.Value, nil
-	case spare != nil && spare == c.held && !spare.expired(now):
-		spare.renewAt = now.Add(spare.expires.Sub(now) / 2)
-		return spare.value(), nil
+	case good:
+		return old.value.Reveal(), nil
+	case !fetch:
+		return "", failure
 	}
-	failed := &TokenError{err}
-	if ctx.Err() == nil { // a context that has ended is nobody else's failure
-		own.err, c.failure, c.failureEnds = failed, failed, now.Add(min(pause, maxPause))
-	}
-	return "", failed
-}
-
-func newHeld(token Token, started time.Time) *held {
-	h := &held{value: func() string { return token.Value }}
-	if token.Lifetime > 0 {
-		h.expires = started.Add(token.Lifetime)
-		h.renewAt = h.expires.Add(-min(token.Lifetime/marginShare, maxMargin))
-	}
-	return h
-}
-
-// drop makes the current token one of the earlier ones.
-func (c *cache) drop() {
-	const most = 3 // a slow call may have one that is some renewals old
-	if c.held != nil {
-		c.earlier = append([]func() string{c.held.value}, c.earlier[:min(len(c.earlier), most-1)]...)
-		c.held = nil
+	select {
+	case <-ctx.Done():
+		return "", &TokenError{fmt.Errorf("%s: %w", c.from, ctx.Err())}
+	case result := <-fetched:
+		if result.Err != nil {
+			return "", result.Err
+		}
+		return result.Val.(*token).value.Reveal(), nil
 	}
 }
 
-func (c *cache) recent() (tokens []string) {
+// renew replaces an old token. It belongs to no caller: its context has a timeout, and no values of theirs.
+func (c *cache) renew(old *token, userAgent string) (*token, error) {
+	asked := time.Now()
+	c.mu.Lock()
+	current := c.current
+	c.mu.Unlock()
+	if current != old && current.good(asked) { // another renewal has just ended
+		return current, nil
+	}
+	ctx, cancel := context.WithTimeout(auth.WithNegotiation(context.Background()), c.timeout)
+	defer cancel()
+	fetched, err := c.fetch(ctx, userAgent)
+	if err != nil && ctx.Err() != nil { // which must not read like the end of a caller's context
+		err = fmt.Errorf("no response within %s", c.timeout)
+	}
+	if err == nil {
+		err = check(fetched)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held != nil {
-		tokens = append(tokens, c.held.value())
+	if err != nil {
+		c.failure, c.failureEnds = &TokenError{fmt.Errorf("%s: %w", c.from, err)}, time.Now().Add(pauseAfter(err))
+		return nil, c.failure
 	}
-	for _, value := range c.earlier {
-		tokens = append(tokens, value())
+	fresh := &token{value: auth.Hide(fetched.AccessToken), expires: fetched.Expiry}
+	if fresh.expires.IsZero() { // until it is rejected
+		fresh.expires = asked.AddDate(100, 0, 0)
 	}
-	return tokens
+	fresh.renewAt = fresh.expires.Add(-min(fresh.expires.Sub(asked)/10, maxMargin))
+	if c.current != nil && c.current.value.Reveal() != fetched.AccessToken {
+		c.previous = c.current
+	}
+	c.current = fresh
+	return fresh, nil
 }
 
-func (c *cache) current() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.held == nil || c.held.expired(time.Now()) {
-		return ""
+// check returns an error for what cannot be sent as a bearer token.
+func check(t *oauth2.Token) error {
+	switch {
+	case t == nil || t.AccessToken == "":
+		return errors.New("there is no token in it")
+	case t.Type() != "Bearer":
+		return errors.New("it is not a bearer token")
+	case strings.ContainsFunc(t.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("it contains characters that are not allowed in a header")
 	}
-	return c.held.value()
+	return nil
 }
 
-func (c *cache) forget(value string) {
+// pauseAfter is how long a token endpoint asks to wait.
+func pauseAfter(err error) (pause time.Duration) {
+	var refused *EndpointError
+	if errors.As(err, &refused) {
+		pause, _ = time.ParseDuration(refused.Header.Get("Retry-After") + "s")
+	}
+	return min(pause, maxPause)
+}
+
+// reject notes that a token is not good anymore.
+func (c *cache) reject(value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held != nil && c.held.value() == value {
-		c.drop()
+	if c.current != nil && c.current.value.Reveal() == value {
+		c.current.rejected = true
 	}
 }

@@ -1,10 +1,9 @@
-package bearer
+package bearer_test
 
 import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,110 +13,102 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 
-	"github.com/livemigration/livemigration-go/internal/response"
+	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 )
 
 type tokenFunc func() (*oauth2.Token, error)
 
 func (f tokenFunc) Token() (*oauth2.Token, error) { return f() }
 
-type baseFunc func(*http.Request) (*http.Response, error)
-
-func (f baseFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
 func TestTokensOfASource(t *testing.T) {
 	t.Parallel()
-	token := func(kind string) *oauth2.Token { return &oauth2.Token{AccessToken: "t0k3n", TokenType: kind} }
-	at := &http.Request{URL: &url.URL{Path: "/issue"}}
+	sealed := errors.New("sealed")
+	refused := func(code int) error {
+		return &oauth2.RetrieveError{Response: &http.Response{StatusCode: code}, Body: []byte("s3cret")}
+	}
 	for name, tc := range map[string]struct {
 		token *oauth2.Token
 		err   error
-		want  string // of the error
-		path  string // of a response.Error
+		want  string
 	}{
-		"a token":               {token("bearer"), nil, "", ""},
-		"nothing":               {nil, nil, "token source: there is no token in it", ""},
-		"an empty token":        {&oauth2.Token{}, nil, "token source: there is no token in it", ""},
-		"another type":          {token("mac"), nil, "token source: it is not a bearer token", ""},
-		"an error":              {nil, errors.New("sealed"), "token source: sealed", ""},
-		"a rejection":           {nil, &oauth2.RetrieveError{Response: &http.Response{StatusCode: 401, Request: at}}, "POST /issue: 401 Unauthorized", "/issue"},
-		"a rejection from afar": {nil, &oauth2.RetrieveError{Response: &http.Response{StatusCode: 503}}, "POST token source: 503 Service Unavailable", "token source"},
+		"a token":         {&oauth2.Token{AccessToken: "t0ken"}, nil, ""},
+		"an expired one":  {&oauth2.Token{AccessToken: "t0ken", Expiry: time.Now().Add(-time.Hour)}, nil, ""},
+		"no token":        {nil, nil, "token source: there is no token in it"},
+		"another type":    {&oauth2.Token{AccessToken: "t0ken", TokenType: "mac"}, nil, "token source: it is not a bearer token"},
+		"an error":        {nil, sealed, "token source: sealed"},
+		"a rejection":     {nil, refused(400), "token source: 400 Bad Request"},
+		"an unclear one":  {nil, refused(200), "token source: oauth2: cannot fetch token: \nResponse: s3cret"},
+		"without details": {nil, &oauth2.RetrieveError{ErrorCode: "no"}, `token source: oauth2: "no"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sent := ""
-			transport := NewSourceTransport(&url.URL{Scheme: "https", Host: "a"}, tokenFunc(func() (*oauth2.Token, error) { return tc.token, tc.err }),
-				baseFunc(func(req *http.Request) (*http.Response, error) {
-					sent = req.Header.Get("Authorization")
-					return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
-				}))
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://a/", nil)
-			require.NoError(t, err)
-			_, err = transport.RoundTrip(req)
+			server := &atlas{serving: func(*http.Request, string) int { return 200 }}
+			source := bearer.NewSource(origin, tokenFunc(func() (*oauth2.Token, error) { return tc.token, tc.err }), server)
+			_, err := get(t.Context(), source)
 			if tc.want == "" {
 				require.NoError(t, err)
-				assert.Equal(t, "Bearer t0k3n", sent)
+				assert.Equal(t, []string{"t0ken"}, server.arrived)
 				return
 			}
 			require.EqualError(t, err, tc.want)
-			var none *TokenError
-			require.ErrorAs(t, err, &none)
-			assert.Empty(t, sent)
-			var rejected *response.Error
-			if errors.As(err, &rejected) {
-				assert.Equal(t, tc.path, rejected.Path)
+			require.ErrorAs(t, err, new(*bearer.TokenError))
+			if tc.err != nil {
+				require.ErrorIs(t, err, tc.err)
 			}
 		})
 	}
 }
 
-func TestASourceThatBlocksDoesNotKeepARequest(t *testing.T) {
+// A source with a cache does not know that a token was revoked.
+func TestASourceThatKeepsARevokedToken(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		defer close(release)
-		transport := NewSourceTransport(&url.URL{Scheme: "https", Host: "a"}, tokenFunc(func() (*oauth2.Token, error) { <-release; return nil, nil }), nil)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://a/", nil)
-		require.NoError(t, err)
-		_, err = transport.RoundTrip(req)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-	})
+	calls, next := 0, "revoked"
+	server := &atlas{good: map[string]bool{"good": true}}
+	source := bearer.NewSource(origin, tokenFunc(func() (*oauth2.Token, error) {
+		calls++
+		return &oauth2.Token{AccessToken: next, Expiry: time.Now().Add(time.Hour)}, nil
+	}), server)
+	for i := range 3 {
+		code, err := get(t.Context(), source)
+		require.NoError(t, err, "the body of Atlas's response can be read")
+		assert.Equal(t, 401, code)
+		assert.Equal(t, i+2, calls, "it is asked once for each rejection")
+	}
+	assert.Len(t, server.arrived, 3, "the same token is not sent again")
+	assert.Equal(t, []string{"revoked"}, source.Secrets())
+	next = "good"
+	succeeds(t, source)
+	assert.Equal(t, 5, calls)
+	assert.Equal(t, []string{"good", "revoked"}, source.Secrets())
 }
 
-func TestASourceThatBlocksIsCalledOnce(t *testing.T) {
+func TestASourceThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
-		release := make(chan struct{})
-		transport := NewSourceTransport(&url.URL{Scheme: "https", Host: "a"}, tokenFunc(func() (*oauth2.Token, error) {
-			calls.Add(1)
-			<-release
-			return &oauth2.Token{AccessToken: "t0k3n"}, nil
-		}), baseFunc(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
-		}))
-		get := func() error {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://a/", nil)
-			require.NoError(t, err)
-			_, err = transport.RoundTrip(req)
-			return err
-		}
+		hanging := make(chan struct{})
+		source := bearer.NewSource(origin, tokenFunc(func() (*oauth2.Token, error) {
+			if calls.Add(1) <= 2 {
+				<-hanging
+			}
+			return &oauth2.Token{AccessToken: "t0ken"}, nil
+		}), &atlas{good: map[string]bool{"t0ken": true}})
 		for range 20 {
-			require.ErrorIs(t, get(), context.DeadlineExceeded)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			start := time.Now()
+			_, err := get(ctx, source)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, time.Second, time.Since(start))
+			cancel()
 		}
 		assert.EqualValues(t, 1, calls.Load())
-		time.Sleep(patience)
-		require.ErrorIs(t, get(), context.DeadlineExceeded)
-		assert.EqualValues(t, 2, calls.Load(), "a call that hangs is left alone after a while")
-		time.AfterFunc(time.Millisecond, func() { close(release) })
-		require.NoError(t, get(), "a later request gets the token of the call that others gave up")
+		_, err := get(t.Context(), source)
+		require.EqualError(t, err, "token source: no response within 1m0s")
+		_, err = get(t.Context(), source)
+		require.Error(t, err)
 		assert.EqualValues(t, 2, calls.Load())
-		transport.Forget("t0k3n")
-		require.NoError(t, get())
-		assert.EqualValues(t, 3, calls.Load(), "a call that has ended is not used again")
+		succeeds(t, source)
+		assert.EqualValues(t, 3, calls.Load())
+		close(hanging)
 	})
 }

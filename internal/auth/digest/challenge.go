@@ -7,145 +7,82 @@ import (
 	"unicode"
 )
 
-// Whatever a server sends, reading its challenges costs no more than this.
 const (
-	// maxChallenges is how many challenges of one response are looked at, over all header lines and of any scheme. A
-	// line counts as one even if there is none in it.
-	maxChallenges = 16
-
-	// maxFieldBytes is the longest header line that is read.
-	maxFieldBytes = 8 << 10
+	// Only so many lines of a header are read, and only so many bytes of a line of challenges.
+	maxLines     = 16
+	maxLineBytes = 8 << 10
+	// Why no challenge of a response can be answered.
+	noChallenge = "the server offers no Digest challenge"
+	onlyBasic   = "the server offers Basic authentication, but no Digest challenge"
+	unsupported = "the server's Digest challenge is malformed, or needs more than MD5, SHA-256 or SHA-512-256 with qop=auth"
 )
 
-// The qualities of protection.
-const (
-	qopAuth    = "auth"
-	qopAuthInt = "auth-int"
-)
-
-// challenge is one Digest challenge of a WWW-Authenticate header, without quotes and escapes.
+// challenge is one challenge of a WWW-Authenticate header, without quotes and escapes.
 type challenge struct {
+	scheme    string // in lowercase
 	realm     string // empty where the server names none
-	nonce     string // never empty
+	nonce     string
 	opaque    string
-	hasOpaque bool     // it has to be returned even if it is empty
-	algorithm string   // as the server writes it; empty means MD5
-	qop       []string // in lower case and the server's order; empty asks for the RFC 2069 form
-	stale     bool     // the nonce of the request has expired, and the credentials may be right
-	userHash  bool     // the server wants the hash of the user name in place of the name
-}
-
-// parseChallenges returns the well-formed Digest challenges of the WWW-Authenticate header, in their order. It skips what
-// is malformed and other schemes, and looks at sixteen challenges in header lines of at most 8 KiB.
-func parseChallenges(h http.Header) []challenge {
-	var p parser
-	for _, line := range h.Values("WWW-Authenticate") {
-		if !p.line(line) {
-			break
-		}
-	}
-	return p.challenges
-}
-
-// selectChallenge returns the challenge with the strongest hash among those that this package supports, and reports
-// whether there is one. Of equally strong ones, the server's first choice wins.
-func selectChallenge(challenges []challenge) (best challenge, ok bool) {
-	var strongest algorithm
-	for _, c := range challenges {
-		a, _ := algorithmOf(c.algorithm)
-		if _, ok := c.quality(); ok && a > strongest {
-			best, strongest = c, a
-		}
-	}
-	return best, strongest != unsupported
-}
-
-// quality returns the quality of protection to use, empty for the RFC 2069 form, and reports whether there is one.
-// auth-int is the second choice because it has to read the request's body once more.
-func (c challenge) quality() (string, bool) {
-	if len(c.qop) == 0 {
-		return "", true
-	}
-	for _, qop := range []string{qopAuth, qopAuthInt} {
-		if slices.Contains(c.qop, qop) {
-			return qop, true
-		}
-	}
-	return "", false
-}
-
-// parser collects challenges over several header lines.
-type parser struct {
-	challenges []challenge
-	looked     int
-}
-
-// line reads one header line. It returns false when it has looked at enough challenges.
-func (p *parser) line(value string) bool {
-	if !p.count() {
-		return false
-	}
-	if len(value) > maxFieldBytes {
-		return true
-	}
-	var current *draft
-	for s := (scanner{rest: value}); s.next(); s.skip() {
-		if name, ok := s.scheme(); ok {
-			p.finish(current)
-			if current != nil && !p.count() { // the first one was counted with the line
-				return false
-			}
-			current = start(name)
-			if s.atEnd() {
-				continue
-			}
-		} else if current == nil {
-			current = start("") // of a challenge without a scheme
-		}
-		current.read(&s)
-	}
-	p.finish(current)
-	return true
-}
-
-func (p *parser) count() bool {
-	p.looked++
-	return p.looked <= maxChallenges
-}
-
-func (p *parser) finish(d *draft) {
-	if d != nil && d.digest && d.wellFormed() {
-		p.challenges = append(p.challenges, d.challenge)
-	}
-}
-
-// draft is a challenge of which more parameters may follow.
-type draft struct {
-	digest    bool // challenges of other schemes are read only to find out where they end
-	challenge challenge
-	seen      map[string]string // the values of the parameters so far
+	hasOpaque bool   // it is returned even where it is empty
+	algorithm string // as the server writes it; empty means MD5
+	qop       string // the server's list; empty means the form of RFC 2069
+	stale     bool   // the nonce of the request has expired, and the credentials may be right
 	malformed bool
 }
 
-func start(scheme string) *draft {
-	return &draft{digest: strings.EqualFold(scheme, "Digest"), seen: make(map[string]string)}
+// readChallenges returns the challenge to answer: the one with the strongest algorithm, and of equally strong ones the
+// first. If there is none, problem says why.
+func readChallenges(h http.Header) (best challenge, problem string) {
+	problem = noChallenge
+	lines := h["Www-Authenticate"]
+	for _, line := range lines[:min(len(lines), maxLines)] {
+		for _, c := range parse(line[:min(len(line), maxLineBytes)]) {
+			switch {
+			case c.strength() > best.strength():
+				best, problem = c, ""
+			case c.scheme == "digest" && problem != "":
+				problem = unsupported
+			case c.scheme == "basic" && problem == noChallenge:
+				problem = onlyBasic
+			}
+		}
+	}
+	return best, problem
 }
 
-// read takes one parameter. After the first fault the rest of the challenge no longer counts.
-func (d *draft) read(s *scanner) {
-	if !d.digest || d.malformed {
-		return
+// strength returns the strength of the algorithm, 0 for a challenge that this package cannot answer.
+func (c *challenge) strength() int {
+	qops := strings.FieldsFunc(strings.ToLower(c.qop), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	if c.scheme != "digest" || c.malformed || c.nonce == "" || c.qop != "" && !slices.Contains(qops, "auth") ||
+		strings.ContainsFunc(c.realm+c.nonce+c.opaque, unicode.IsControl) {
+		return 0
 	}
-	name, value, ok := s.param()
-	if !ok {
-		d.malformed = true
-		return
-	}
-	d.set(strings.ToLower(name), value)
+	return strengthOf(c.algorithm)
 }
 
-func (d *draft) set(name, value string) {
-	c := &d.challenge
+// parse reads one header line. Commas separate challenges and their parameters alike: an element that is not name=value,
+// or that has a word before it, starts a challenge.
+func parse(line string) []challenge {
+	found := make([]challenge, 1) // for parameters without a scheme
+	for element := ""; line != ""; {
+		element, line = cutElement(line)
+		before, value, hasValue := strings.Cut(element, "=")
+		words := strings.Fields(before)
+		if len(words) > 0 && (len(words) > 1 || !hasValue) {
+			found = append(found, challenge{scheme: strings.ToLower(words[0])})
+			words = words[1:]
+		}
+		c := &found[len(found)-1]
+		text, ok := unquote(strings.Trim(value, " \t"))
+		if len(words) == 1 {
+			c.set(strings.ToLower(words[0]), text)
+		}
+		c.malformed = c.malformed || !ok || len(words) > 1 || len(words) == 0 && hasValue
+	}
+	return found
+}
+
+func (c *challenge) set(name, value string) {
 	switch name {
 	case "realm":
 		c.realm = value
@@ -156,43 +93,42 @@ func (d *draft) set(name, value string) {
 	case "algorithm":
 		c.algorithm = value
 	case "qop":
-		c.qop = strings.FieldsFunc(strings.ToLower(value), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+		c.qop = value
 	case "stale":
 		c.stale = strings.EqualFold(value, "true")
-	case "userhash":
-		c.userHash = strings.EqualFold(value, "true")
-	default:
-		return
 	}
-	if before, again := d.seen[name]; again && before != value {
-		d.malformed = true
-	}
-	d.seen[name] = value
 }
 
-func (d *draft) wellFormed() bool {
-	c := d.challenge
-	_, hasAlgorithm := d.seen["algorithm"]
-	_, hasQOP := d.seen["qop"]
-	return !d.malformed && c.nonce != "" && (c.algorithm != "" || !hasAlgorithm) && (len(c.qop) > 0 || !hasQOP) &&
-		!hasControl(c.realm) && !hasControl(c.nonce) && !hasControl(c.opaque)
-}
-
-// nextNonce returns the nonce that an Authentication-Info header announces for the next request, or nothing.
-func nextNonce(h http.Header) string {
-	for _, line := range h["Authentication-Info"] {
-		if len(line) > maxFieldBytes {
-			continue
-		}
-		for s := (scanner{rest: line}); s.next(); s.skip() {
-			name, value, ok := s.param()
-			if ok && strings.EqualFold(name, "nextnonce") && !hasControl(value) {
-				return value
-			}
+// cutElement cuts a list at the first comma outside quotes.
+func cutElement(list string) (element, rest string) {
+	quoted := false
+	for i := 0; i < len(list); i++ {
+		switch {
+		case list[i] == '"':
+			quoted = !quoted
+		case list[i] == '\\' && quoted:
+			i++
+		case list[i] == ',' && !quoted:
+			return list[:i], list[i+1:]
 		}
 	}
-	return ""
+	return list, ""
 }
 
-// hasControl reports whether s has characters that must not get into a header.
-func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
+// unquote returns what a value stands for. Without quotes it may be base64, which some servers write there.
+func unquote(value string) (text string, ok bool) {
+	if !strings.HasPrefix(value, `"`) {
+		return value, !strings.ContainsAny(value, "\" \t\\")
+	}
+	var b strings.Builder
+	for i := 1; i < len(value); i++ {
+		switch {
+		case value[i] == '"':
+			return b.String(), i == len(value)-1
+		case value[i] == '\\' && i+1 < len(value):
+			i++
+		}
+		b.WriteByte(value[i])
+	}
+	return "", false
+}

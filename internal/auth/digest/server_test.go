@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -9,252 +10,192 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"testing"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
 const (
-	testOrigin   = "http://atlas.example"
 	testUsername = "ABCDEFGH"
 	testPassword = "5f1b2c3d-private"
 )
 
-// server verifies every detail of Digest credentials, independently of the code under test. It is configured before
-// its first request.
-type server struct {
-	username, password string
-	realm              string
-	noncePrefix        string
-	algorithm          string // not named in the challenge if empty
-	qop                string // the offer; none if empty
-	opaque             string
-	wantsOpaque        bool // also where it is empty
-	userhash           bool
-	maxUses            int  // of one nonce; unlimited if 0
-	alwaysStale        bool // rejects everything with stale=true
-	oneTime            bool // announces the next nonce with every response
-	challenge          func(s *server, nonce string, stale bool) []string
+// node is a server that verifies every detail of Digest credentials, independently of the code under test. It is
+// configured before its first request.
+type node struct {
+	name      string // the beginning of its nonces
+	format    string // of the challenge; %s stands for the nonce
+	realm     string
+	algorithm string
+	qop       string
+	opaque    string
+	cookie    string // sent with a challenge, and needed with its nonce
+	maxUses   int    // of a nonce, before it is stale; 0: unlimited
 
-	mu       sync.Mutex
-	nonces   map[string]map[string]bool // nonce counts that were used; the nonce is known if it has an entry
-	requests []record
+	mu        sync.Mutex
+	nonces    map[string]map[string]bool // the counts that a nonce was used with
+	requests  int
+	challenge int // how many were sent
+	rejected  []string
 }
 
-// record is what a server remembers of a request.
-type record struct {
-	method, uri, body string
-	header            http.Header
-	credentials       map[string]string // nil if there were none
-	rejection         string            // why the credentials were not accepted
-	negotiation       bool              // the mark on the context, which only in-process requests have
+func newNode(name string) *node {
+	return &node{
+		name:      name,
+		format:    `Digest realm="MMS Public API", domain="", nonce="%s", algorithm=MD5, qop="auth"`,
+		realm:     "MMS Public API",
+		algorithm: "MD5",
+		qop:       "auth",
+		nonces:    make(map[string]map[string]bool),
+	}
 }
 
-func newServer() *server {
-	return &server{username: testUsername, password: testPassword, realm: "MMS Public API", noncePrefix: "nonce-", algorithm: "MD5", qop: "auth", opaque: `a "quoted" \ one`}
-}
-
-func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (n *node) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := record{method: req.Method, uri: req.RequestURI, body: string(body), header: req.Header.Clone()}
-	r.negotiation = auth.IsNegotiation(req.Context())
-	stale := false
-	r.credentials, stale, r.rejection = s.verify(req, body)
-	s.requests = append(s.requests, r)
-	if r.rejection == "" {
-		if s.oneTime {
-			w.Header().Set("Authentication-Info", fmt.Sprintf(`qop=auth, NextNonce = "%s"`, s.issue()))
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.requests++
+	stale, problem := false, "no credentials"
+	if value := req.Header.Get("Authorization"); value != "" {
+		if stale, problem = n.verify(req, value); problem != "" && !stale {
+			n.rejected = append(n.rejected, problem)
 		}
-		fmt.Fprintf(w, "%s %s %s", req.Method, req.RequestURI, body)
+	} else if len(body) > 0 {
+		n.rejected = append(n.rejected, "a body without credentials")
+	}
+	if problem == "" {
+		fmt.Fprintf(w, "%s %s", n.name, body)
 		return
 	}
-	for _, line := range s.challengeLines(s.issue(), stale) {
-		w.Header().Add("WWW-Authenticate", line)
+	n.challenge++
+	nonce := fmt.Sprintf("%s%d==", n.name, n.challenge)
+	n.nonces[nonce] = make(map[string]bool)
+	line := fmt.Sprintf(n.format, nonce)
+	if stale {
+		line += ", stale=true"
+	}
+	w.Header().Set("WWW-Authenticate", line)
+	if n.cookie != "" {
+		w.Header().Set("Set-Cookie", n.cookie+"; Path=/; HttpOnly")
 	}
 	w.WriteHeader(http.StatusUnauthorized)
 	fmt.Fprint(w, `{"error": 401}`)
 }
 
-func (s *server) issue() string {
-	if s.nonces == nil {
-		s.nonces = make(map[string]map[string]bool)
-	}
-	nonce := fmt.Sprintf("%s%d", s.noncePrefix, len(s.nonces)+1)
-	s.nonces[nonce] = make(map[string]bool)
-	return nonce
-}
-
-func (s *server) challengeLines(nonce string, stale bool) []string {
-	if s.challenge != nil {
-		return s.challenge(s, nonce, stale)
-	}
-	return []string{s.challengeLine(nonce, stale)}
-}
-
-// challengeLine is the challenge that the server's configuration calls for.
-func (s *server) challengeLine(nonce string, stale bool) string {
-	line := fmt.Sprintf(`Digest realm="%s", domain="", nonce="%s"`, s.realm, nonce)
-	if s.algorithm != "" {
-		line += ", algorithm=" + s.algorithm
-	}
-	if s.qop != "" {
-		line += fmt.Sprintf(`, qop="%s"`, s.qop)
-	}
-	if s.opaque != "" {
-		line += ", opaque=" + quote(s.opaque)
-	}
-	if s.userhash {
-		line += ", userhash=true, charset=UTF-8"
-	}
-	return line + fmt.Sprintf(", stale=%t", stale)
-}
-
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(s) + `"`
-}
-
-// verify returns the credentials of a request and why they are rejected.
-func (s *server) verify(req *http.Request, body []byte) (p map[string]string, stale bool, rejection string) {
-	p, err := parseAuthorization(req.Header.Get("Authorization"))
+func (n *node) verify(req *http.Request, value string) (stale bool, problem string) {
+	p, err := parseAuthorization(value)
 	if err != nil {
-		return nil, false, err.Error()
+		return false, err.Error()
 	}
-	if s.alwaysStale {
-		return p, true, "always stale"
-	}
-	used, known := s.nonces[p["nonce"]]
-	if !known {
-		return p, true, "unknown nonce"
-	}
-	_, hasOpaque := p["opaque"]
-	offered := s.qop == "" && p["qop"] == "" || p["qop"] != "" && strings.Contains(s.qop, p["qop"])
+	counts, known := n.nonces[p["nonce"]]
 	switch {
-	case p["uri"] != req.RequestURI:
-		return p, false, "wrong uri " + p["uri"]
-	case p["realm"] != s.realm, p["opaque"] != s.opaque, s.wantsOpaque && !hasOpaque, p["algorithm"] != s.algorithm, !offered:
-		return p, false, "challenge not echoed"
-	case !s.isUser(p):
-		return p, false, "wrong user name"
-	case p["response"] != expectedResponse(p, s.username, s.password, req.Method, body):
-		return p, false, "wrong response"
-	case s.maxUses > 0 && len(used) >= s.maxUses:
-		return p, true, "expired nonce"
+	case !known:
+		return false, "unknown nonce"
+	case p["uri"] != req.RequestURI, p["realm"] != n.realm, p["opaque"] != n.opaque, p["algorithm"] != n.algorithm, p["qop"] != n.qop:
+		return false, "wrong parameters"
+	case p["username"] != testUsername, p["response"] != expectedResponse(p, testPassword, req.Method):
+		return false, "wrong credentials"
+	case n.qop != "" && counts[p["nc"]]:
+		return false, "the count " + p["nc"] + " again"
+	case n.maxUses > 0 && len(counts) >= n.maxUses:
+		return true, "stale"
 	}
-	if s.qop == "" {
-		return p, false, ""
-	}
-	if used[p["nc"]] || len(p["nc"]) != 8 {
-		return p, false, "bad nonce count " + p["nc"]
-	}
-	used[p["nc"]] = true
-	return p, false, ""
+	counts[p["nc"]] = true
+	return false, ""
 }
 
-func (s *server) isUser(p map[string]string) bool {
-	if s.userhash {
-		return p["userhash"] == "true" && p["username"] == hashHex(p["algorithm"], s.username+":"+p["realm"])
+// expectedResponse computes what RFC 7616, section 3.4.1, and RFC 2069, section 2.1.2, ask for.
+func expectedResponse(p map[string]string, password, method string) string {
+	h := func(parts ...string) string {
+		hashes := map[string]func() hash.Hash{
+			"": md5.New, "MD5": md5.New, "SHA-256": sha256.New, "SHA-512-256": sha512.New512_256,
+		}
+		h := hashes[strings.ToUpper(p["algorithm"])]()
+		io.WriteString(h, strings.Join(parts, ":"))
+		return hex.EncodeToString(h.Sum(nil))
 	}
-	if extended, ok := p["username*"]; ok {
-		name, err := url.PathUnescape(strings.TrimPrefix(extended, "UTF-8''"))
-		return err == nil && name == s.username
-	}
-	return p["username"] == s.username
-}
-
-// recorded returns the requests so far.
-func (s *server) recorded() []record {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]record(nil), s.requests...)
-}
-
-// expectedResponse computes what RFC 7616, section 3.4.1 asks for.
-func expectedResponse(p map[string]string, username, password, method string, body []byte) string {
-	h := func(parts ...string) string { return hashHex(p["algorithm"], strings.Join(parts, ":")) }
-	a1 := h(username, p["realm"], password)
-	if strings.HasSuffix(strings.ToLower(p["algorithm"]), "-sess") {
-		a1 = h(a1, p["nonce"], p["cnonce"])
-	}
-	a2 := h(method, p["uri"])
-	if p["qop"] == "auth-int" {
-		a2 = h(method, p["uri"], h(string(body)))
-	}
+	a1, a2 := h(p["username"], p["realm"], password), h(method, p["uri"])
 	if p["qop"] == "" {
 		return h(a1, p["nonce"], a2)
 	}
 	return h(a1, p["nonce"], p["nc"], p["cnonce"], p["qop"], a2)
 }
 
-func hashHex(algorithm, data string) string {
-	hashes := map[string]func() hash.Hash{
-		"": md5.New, "md5": md5.New, "sha-256": sha256.New, "sha-512-256": sha512.New512_256,
-	}
-	h := hashes[strings.TrimSuffix(strings.ToLower(algorithm), "-sess")]()
-	io.WriteString(h, data)
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-var errNoDigest = errors.New("no Digest credentials")
-
-// parseAuthorization reads credentials as strictly as RFC 7616, section 3.4 writes them.
+// parseAuthorization reads credentials as strictly as RFC 7616, section 3.4, writes them.
 func parseAuthorization(value string) (map[string]string, error) {
 	rest, ok := strings.CutPrefix(value, "Digest ")
 	if !ok {
-		return nil, errNoDigest
+		return nil, errors.New("no Digest credentials")
 	}
-	unquoted := map[string]bool{"algorithm": true, "qop": true, "nc": true, "userhash": true, "username*": true}
+	unquoted := map[string]bool{"algorithm": true, "qop": true, "nc": true}
 	params := make(map[string]string)
 	for {
 		name, after, ok := strings.Cut(rest, "=")
-		if _, again := params[name]; !ok || again {
+		if _, again := params[name]; !ok || again || strings.HasPrefix(after, `"`) == unquoted[name] {
 			return nil, fmt.Errorf("bad parameter %q in %q", name, value)
 		}
-		if strings.HasPrefix(after, `"`) == unquoted[name] {
-			return nil, fmt.Errorf("quotes of %s are wrong in %q", name, value)
+		var b strings.Builder
+		i := 0
+		for quoted := false; i < len(after) && (quoted || after[i] != ','); i++ {
+			switch c := after[i]; {
+			case c == '"':
+				quoted = !quoted
+				continue
+			case c == '\\':
+				i++
+			}
+			b.WriteByte(after[i])
 		}
-		text := ""
-		if text, rest, ok = cutValue(after); !ok {
-			return nil, fmt.Errorf("bad value of %s in %q", name, value)
-		}
-		params[name] = text
-		if rest == "" {
+		params[name] = b.String()
+		if i == len(after) {
 			return params, nil
 		}
-		if rest, ok = strings.CutPrefix(rest, ", "); !ok {
+		if rest, ok = strings.CutPrefix(after[i:], ", "); !ok {
 			return nil, fmt.Errorf("no separator after %s in %q", name, value)
 		}
 	}
 }
 
-func cutValue(s string) (value, rest string, ok bool) {
-	if !strings.HasPrefix(s, `"`) {
-		end := strings.IndexByte(s+",", ',')
-		return s[:end], s[end:], end > 0 && !strings.ContainsAny(s[:end], "\" \\")
-	}
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return b.String(), s[i+1:], true
-		case c == '\\':
-			i++
-			if i == len(s) {
-				return "", "", false
+type nodeKey struct{}
+
+// serve starts a server on the loopback interface whose connections go to the nodes in turn, and returns its origin. A
+// request with a node's cookie goes to that node.
+func serve(t *testing.T, nodes ...*node) string {
+	t.Helper()
+	var connections atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		chosen := req.Context().Value(nodeKey{}).(*node)
+		for _, n := range nodes {
+			if n.cookie != "" && strings.Contains(req.Header.Get("Cookie"), n.cookie) {
+				chosen = n
 			}
-			b.WriteByte(s[i])
-		case c < ' ' && c != '\t', c == 0x7f:
-			return "", "", false
-		default:
-			b.WriteByte(c)
 		}
+		chosen.ServeHTTP(w, req)
+	}))
+	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, nodeKey{}, nodes[int(connections.Add(1)-1)%len(nodes)])
 	}
-	return "", "", false
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// newTransport returns a Transport for the origin of a URL.
+func newTransport(t testing.TB, origin string, base http.RoundTripper) *Transport {
+	t.Helper()
+	u, err := url.Parse(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(testUsername, testPassword, auth.OriginOf(u), base)
 }

@@ -1,187 +1,191 @@
+// Package digest is the client side of HTTP Digest authentication: RFC 7616 with MD5, SHA-256 or SHA-512-256 and qop=auth,
+// and the form of RFC 2069 for servers that send no qop.
+//
+// Reads share one nonce and its count, so that a read is one request for as long as the server accepts the nonce. Each
+// change first gets a nonce that only it uses, so that its body is sent once, and never without credentials.
 package digest
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"net/url"
-	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
-// Transport is an [http.RoundTripper] that authenticates the requests to one origin with HTTP Digest. It is safe for
-// concurrent use and never changes a request it is given.
-//
-// Requests to other origins and requests that already have an Authorization header pass unchanged. A 401 without a
-// challenge that is supported is the caller's to read. In Response.Request the caller finds the request it made, not the
-// one with the credentials.
-//
-// It has no CloseIdleConnections method, so that a caller that gives up does not close the connections of the others.
+// ErrNotChallenged is the error of a change when the request for its challenge was answered with success.
+var ErrNotChallenged = errors.New("the server answered a request without credentials with success instead of asking for " +
+	"them, so the request was not sent with its credentials; check the base URL")
+
+// Transport is an [http.RoundTripper] that authenticates the requests to one origin. It is safe for concurrent use and
+// never changes a request that it is given. Requests to other origins, or with credentials, pass unchanged.
 type Transport struct {
-	origin auth.Origin
-	base   http.RoundTripper
-
-	// credentials are behind a function so that no way of printing a Transport reaches them.
-	credentials func() (username, password string)
-	newCnonce   func() string
-
-	// session is the one that requests are authenticated with, nil until there has been a challenge.
-	session atomic.Pointer[session]
-
-	// open says that the response to a probe was not a challenge, and quiet that the response to any request was not.
-	// Until there is a challenge, probing is then useless, and so is letting others wait for a session.
-	open, quiet atomic.Bool
-
-	// accepted says that the server has accepted the credentials and has not rejected them since, and nodes that it has
-	// rejected a good nonce and then accepted another attempt.
-	accepted, nodes atomic.Bool
-
-	mu     sync.Mutex
-	flight chan struct{} // closed when the negotiation in flight ends; nil if there is none
-	recent []*session    // the latest ones, so that the count of a nonce does not start again
+	username, password auth.Hidden
+	origin             auth.Origin
+	base               http.RoundTripper
+	shared             atomic.Pointer[session] // of reads; nil until there is a challenge
+	turn               chan struct{}           // full while a read asks for the first challenge
+	challenged         atomic.Bool             // the server has sent a challenge that this package can answer
+	accepted           atomic.Bool
 }
 
-// NewTransport returns a Transport for one origin, which is the scheme, host and port of a URL. Default ports need not be
-// written, and the case of scheme and host does not matter. It fails if username or password is empty or has control
-// characters, if username is not UTF-8, if origin is not absolute, or if base is nil.
-func NewTransport(origin *url.URL, username, password string, base http.RoundTripper) (*Transport, error) {
-	switch {
-	case origin == nil || origin.Scheme == "" || origin.Hostname() == "":
-		return nil, errors.New("digest: the origin must be an absolute URL")
-	case username == "":
-		return nil, errors.New("digest: the user name is empty")
-	case hasControl(username) || !utf8.ValidString(username):
-		return nil, errors.New("digest: the user name has control characters or is not UTF-8")
-	case password == "":
-		return nil, errors.New("digest: the password is empty")
-	case hasControl(password):
-		return nil, errors.New("digest: the password has control characters")
-	case base == nil:
-		return nil, errors.New("digest: the base transport is nil")
+// New returns a Transport for one origin. User name and password must not contain control characters.
+func New(username, password string, origin auth.Origin, base http.RoundTripper) *Transport {
+	turn := make(chan struct{}, 1)
+	return &Transport{username: auth.Hide(username), password: auth.Hide(password), origin: origin, base: base, turn: turn}
+}
+
+// Secrets returns what no message may show.
+func (t *Transport) Secrets() []string { return []string{t.username.Reveal(), t.password.Reveal()} }
+
+// Accepted reports whether the server has answered a request with these credentials with success.
+func (t *Transport) Accepted() bool { return t.accepted.Load() }
+
+// Explain says why Digest could not be used, for the header of a 401. It returns nothing once the server has sent a
+// challenge that could be answered: the 401 then has other reasons.
+func (t *Transport) Explain(h http.Header) string {
+	if _, problem := readChallenges(h); !t.challenged.Load() {
+		return problem
 	}
-	return &Transport{
-		origin:      auth.OriginOf(origin),
-		base:        base,
-		credentials: func() (string, string) { return username, password },
-		newCnonce:   rand.Text,
-	}, nil
+	return ""
 }
 
-// RoundTrip sends req with credentials, and with as few other requests as possible.
+// Stale reports whether the header of a 401 says that the nonce of its request has expired.
+func Stale(h http.Header) bool {
+	c, _ := readChallenges(h)
+	return c.stale
+}
+
+// RoundTrip sends a request with credentials. The first GET is sent without them to get a challenge; others wait for it,
+// each until its own context ends. A GET whose nonce has expired is sent once more, and, if the server has accepted the
+// credentials before, twice. A 401 for a nonce that this very GET has asked for is final, unless the server calls it stale.
 //
-// Without a nonce it first obtains a challenge. A GET, HEAD or OPTIONS request without a body is sent as it is; before
-// any other request, a GET without a body is sent. If that GET fails for reasons that also concern the request (a
-// redirect, 407, 429, 5xx, or a 401 without a challenge that is supported), the caller gets its response, and req has not
-// been sent.
-//
-// A request whose nonce is no longer accepted is sent again with another one, if its body can be read again with GetBody.
-// If not, the caller gets the 401. That is once, and more often only if the credentials have been accepted before, since
-// the server may then be several nodes with nonces of their own.
+// Any other request is sent once, after one with the same method and URL, but no body and no credentials. If that is
+// answered with anything but a challenge, the caller gets the answer, or [ErrNotChallenged] for a success.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !t.origin.Concerns(req) {
+	switch {
+	case !t.origin.Concerns(req):
 		return t.base.RoundTrip(req)
+	case req.Method == http.MethodGet && !auth.HasBody(req):
+		return t.read(req)
+	default:
+		return t.change(req)
 	}
-	e := exchange{transport: t, req: req, body: req.Body}
-	defer e.end()
-	resp, err := e.run()
+}
+
+func (t *Transport) read(req *http.Request) (*http.Response, error) {
+	first, resp, err := t.session(req)
+	if first == nil {
+		return resp, err
+	}
+	s, fresh := first, resp != nil
+	for attempt := 1; ; attempt++ {
+		if resp != nil {
+			auth.Discard(resp)
+		}
+		if resp, err = t.authenticated(req, s); err != nil {
+			return nil, err
+		}
+		if resp.StatusCode != http.StatusUnauthorized {
+			// A nonce is shared once it has worked: a server may limit its uses, and this read needs one.
+			t.shared.CompareAndSwap(first, s)
+			return resp, nil
+		}
+		next := t.sessionFor(resp)
+		if next == nil || next.challenge.nonce == s.challenge.nonce ||
+			attempt == 1 && fresh && !next.challenge.stale || attempt == 2 && !t.accepted.Load() || attempt == 3 {
+			return resp, nil
+		}
+		s = next
+	}
+}
+
+// session returns the session of reads. If there is none, it gets one, or waits while another read does. The response is
+// the one with the challenge, or, without a session, the one that the caller gets.
+func (t *Transport) session(req *http.Request) (*session, *http.Response, error) {
+	if s := t.shared.Load(); s != nil {
+		return s, nil, nil
+	}
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-req.Context().Done():
+		return nil, nil, context.Cause(req.Context())
+	}
+	if s := t.shared.Load(); s != nil {
+		return s, nil, nil
+	}
+	s, resp, err := t.negotiate(req)
+	t.shared.Store(s)
+	return s, resp, err
+}
+
+func (t *Transport) change(req *http.Request) (*http.Response, error) {
+	s, resp, err := t.negotiate(req)
+	if s != nil {
+		auth.Discard(resp)
+		return t.authenticated(req, s)
+	}
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+	if err == nil && resp.StatusCode/100 == 2 {
+		auth.Discard(resp)
+		return nil, ErrNotChallenged
+	}
+	return resp, err
+}
+
+// negotiate sends a request without body and credentials, and returns the response and the session for its challenge.
+func (t *Transport) negotiate(req *http.Request) (*session, *http.Response, error) {
+	probe := req.WithContext(auth.WithNegotiation(req.Context()))
+	probe.Body, probe.GetBody, probe.ContentLength = http.NoBody, nil, 0
+	probe.Header = auth.CloneHeader(req.Header)
+	probe.Header.Del("Content-Type")
+	probe.Header.Del("Expect")
+	resp, err := t.send(probe, probe) // its response shows that nothing was sent with credentials
+	if err != nil {
+		return nil, nil, err
+	}
+	return t.sessionFor(resp), resp, nil
+}
+
+// sessionFor returns the session for the challenge of a 401, nil if there is none that can be answered.
+func (t *Transport) sessionFor(resp *http.Response) *session {
+	c, problem := readChallenges(resp.Header)
+	if problem != "" || resp.StatusCode != http.StatusUnauthorized {
+		return nil
+	}
+	t.challenged.Store(true)
+	if s := t.shared.Load(); s != nil && s.challenge.nonce == c.nonce {
+		return s // its count continues
+	}
+	lines := resp.Header["Set-Cookie"]
+	limited := http.Response{Header: http.Header{"Set-Cookie": lines[:min(len(lines), maxLines)]}}
+	return newSession(c, limited.Cookies(), t.username.Reveal(), t.password.Reveal(), rand.Text())
+}
+
+// authenticated sends a request with the credentials and the cookies of a session.
+func (t *Transport) authenticated(req *http.Request, s *session) (*http.Response, error) {
+	out := req.WithContext(req.Context()) // a shallow copy
+	out.Header = auth.CloneHeader(req.Header)
+	out.Header["Authorization"] = []string{s.authorization(req.Method, req.URL.RequestURI())}
+	s.addCookies(out)
+	resp, err := t.send(req, out)
+	if err == nil && resp.StatusCode/100 == 2 && !t.accepted.Load() {
+		t.accepted.Store(true)
+	}
+	return resp, err
+}
+
+// send sends out through the base. Its response names the caller's request, which has no credentials.
+func (t *Transport) send(req, out *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(out)
 	if err != nil {
 		return nil, err
 	}
 	resp.Request = req
 	return resp, nil
-}
-
-// Secrets are what no message may show.
-func (t *Transport) Secrets() []string {
-	username, password := t.credentials()
-	return []string{username, password}
-}
-
-// Explain reads the challenge of a 401 to an authenticated request: whether its nonce was too old, or what else the
-// caller should know.
-func (*Transport) Explain(h http.Header) (stale bool, explanation string) {
-	challenge, ok := selectChallenge(parseChallenges(h))
-	if !ok {
-		return false, "the server offers no Digest challenge that this client supports"
-	}
-	return challenge.stale, ""
-}
-
-// CountsRequests reports that a server rejects a request that it gets a second time as it is.
-func (*Transport) CountsRequests() bool { return true }
-
-// live returns the session to use, or nil if there has to be a negotiation.
-func (t *Transport) live() *session {
-	s := t.session.Load()
-	if s != nil && s.exhausted() {
-		t.session.CompareAndSwap(s, nil)
-		return nil
-	}
-	return s
-}
-
-// depart gives the caller a session, or a channel that closes when the negotiation in flight ends. If it gives neither,
-// the caller is the one that negotiates, and must arrive.
-func (t *Transport) depart() (*session, <-chan struct{}) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	// The flight that this caller just missed may have ended with a session.
-	if s := t.live(); s != nil {
-		return s, nil
-	}
-	if t.flight != nil {
-		return nil, t.flight
-	}
-	t.flight = make(chan struct{})
-	return nil, nil
-}
-
-// arrive wakes the callers that wait for the negotiation in flight.
-func (t *Transport) arrive() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	close(t.flight)
-	t.flight = nil
-}
-
-// sessionFor returns the session of c. A nonce that is already in use keeps its session, since its count must not start
-// again.
-func (t *Transport) sessionFor(c challenge, used *session) *session {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, s := range append([]*session{used, t.session.Load()}, t.recent...) {
-		if s.isFor(c) {
-			return s
-		}
-	}
-	username, password := t.credentials()
-	made := newSession(c, username, password, t.newCnonce())
-	t.recent = append([]*session{made}, t.recent[:min(len(t.recent), manySessions-1)]...)
-	return made
-}
-
-// adopt returns the session for a first challenge, and shares it.
-func (t *Transport) adopt(c challenge) *session {
-	s := t.sessionFor(c, nil)
-	t.session.CompareAndSwap(nil, s)
-	t.open.Store(false)
-	t.quiet.Store(false)
-	return s
-}
-
-// keep shares the session that authenticated a request, or the one that the response announces, in place of the one
-// that the request was first sent with. If another caller has replaced that meanwhile, the other's choice counts.
-func (t *Transport) keep(used, s *session, resp *http.Response) {
-	if resp.StatusCode == http.StatusUnauthorized {
-		return
-	}
-	if nonce := nextNonce(resp.Header); nonce != "" && nonce != s.keys().challenge.nonce {
-		s = s.following(nonce)
-	}
-	if s != used {
-		t.session.CompareAndSwap(used, s)
-	}
 }

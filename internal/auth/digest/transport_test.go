@@ -1,325 +1,248 @@
 package digest
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"io"
 	"net/http"
-	"net/url"
+	"net/http/cookiejar"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
-func TestNewTransport(t *testing.T) {
+// roundTrip sends a request over a real connection and returns its status and body.
+func roundTrip(t *testing.T, client *http.Client, method, url, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if !assert.NoError(t, err) {
+		return 0, ""
+	}
+	resp, err := client.Do(req)
+	if !assert.NoError(t, err) {
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	assert.NoError(t, err)
+	return resp.StatusCode, string(text)
+}
+
+func newClient(t *testing.T, origin string) (*http.Client, *Transport) {
+	t.Helper()
+	base := &http.Transport{MaxIdleConnsPerHost: 50}
+	t.Cleanup(base.CloseIdleConnections)
+	transport := newTransport(t, origin, base)
+	return &http.Client{Transport: transport}, transport
+}
+
+// Each form of a challenge, against a server that verifies the credentials.
+func TestForms(t *testing.T) {
 	t.Parallel()
-	absolute := &url.URL{Scheme: "https", Host: "cloud.mongodb.com"}
 	tests := []struct {
-		name               string
-		origin             *url.URL
-		username, password string
-		base               http.RoundTripper
-		want               string // empty if it succeeds
+		name, format                  string
+		realm, algorithm, qop, opaque string
 	}{
-		{"good", absolute, "u", "p", http.DefaultTransport, ""},
-		{"characters above ASCII", absolute, "Jäsøn", "pässword", http.DefaultTransport, ""},
-		{"no origin", nil, "u", "p", http.DefaultTransport, "origin"},
-		{"origin without a scheme", &url.URL{Host: "h"}, "u", "p", http.DefaultTransport, "origin"},
-		{"origin without a host", &url.URL{Scheme: "http", Path: "/"}, "u", "p", http.DefaultTransport, "origin"},
-		{"origin of a port", &url.URL{Scheme: "http", Host: ":80"}, "u", "p", http.DefaultTransport, "origin"},
-		{"empty user name", absolute, "", "secret", http.DefaultTransport, "user name"},
-		{"empty password", absolute, "secret", "", http.DefaultTransport, "password"},
-		{"control character in the user name", absolute, "secret\r\n", "p", http.DefaultTransport, "user name"},
-		{"user name in Latin-1", absolute, "secret\xe4", "p", http.DefaultTransport, "user name"},
-		{"control character in the password", absolute, "u", "secret\n", http.DefaultTransport, "password"},
-		{"no base", absolute, "u", "p", nil, "base"},
+		{"as recorded", `Digest realm="MMS Public API", domain="", nonce="%s", algorithm=MD5, qop="auth", stale=false`,
+			"MMS Public API", "MD5", "auth", ""},
+		{"as documented", `Digest realm="MMS Public API", domain="", nonce="%s", algorithm=MD5, op="auth", stale=false`,
+			"MMS Public API", "MD5", "", ""},
+		{"RFC 2069", `Digest realm="r", nonce="%s", opaque="o"`, "r", "", "", "o"},
+		{"SHA-256", `Digest realm="r", nonce="%s", algorithm=SHA-256, qop="auth,auth-int"`, "r", "SHA-256", "auth", ""},
+		{"SHA-512-256", `Digest realm="r", nonce="%s", algorithm=sha-512-256, qop=auth`, "r", "sha-512-256", "auth", ""},
+		{"no algorithm", `Digest realm="r", nonce="%s", qop="auth", opaque="\"\\"`, "r", "", "auth", `"\`},
+		{"no realm", `Digest nonce="%s", algorithm=MD5, qop="auth", opaque=""`, "", "MD5", "auth", ""},
+		{"no quotes", `Digest realm=r, nonce=%s, algorithm=MD5, qop=auth, opaque=o==`, "r", "MD5", "auth", "o=="},
+		{"several in a line", `Basic realm="b", Digest realm="w", nonce="w", Digest realm="r, s", nonce="%s", algorithm=SHA-256, qop="auth"`,
+			"r, s", "SHA-256", "auth", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			transport, err := NewTransport(tt.origin, tt.username, tt.password, tt.base)
-			if tt.want == "" {
-				require.NoError(t, err)
-				require.NotNil(t, transport)
-				return
+			n := newNode("n")
+			n.format, n.realm, n.algorithm, n.qop, n.opaque = tt.format, tt.realm, tt.algorithm, tt.qop, tt.opaque
+			url := serve(t, n)
+			client, transport := newClient(t, url)
+			for _, method := range []string{"GET", "POST", "GET", "PUT", "DELETE", "GET"} {
+				status, _ := roundTrip(t, client, method, url+"/a%20b?x=%22&y=,", map[bool]string{true: "body"}[method == "POST"])
+				assert.Equal(t, 200, status, method)
 			}
-			require.ErrorContains(t, err, tt.want)
-			assert.Nil(t, transport)
-			assert.True(t, strings.HasPrefix(err.Error(), "digest: "))
-			assert.NotContains(t, err.Error(), "secret")
+			assert.Empty(t, n.rejected)
+			assert.Equal(t, 10, n.requests, "one more than reads, and two for each change")
+			assert.True(t, transport.Accepted())
 		})
 	}
 }
 
-func TestTransportHasNoCloseIdleConnections(t *testing.T) {
+// Over real connections, 50 concurrent reads need one challenge, and no count is used twice. Changes do not disturb them.
+func TestConcurrency(t *testing.T) {
 	t.Parallel()
-	_, ok := any(&Transport{}).(interface{ CloseIdleConnections() })
-	assert.False(t, ok, "it would close the connections of concurrent callers")
+	for _, maxUses := range []int{0, 7} {
+		t.Run(fmt.Sprint("nonces for ", maxUses), func(t *testing.T) {
+			t.Parallel()
+			n := newNode("n")
+			n.maxUses = maxUses
+			url := serve(t, n)
+			client, _ := newClient(t, url)
+			var wg sync.WaitGroup
+			for i := range 50 {
+				wg.Go(func() {
+					for range 10 {
+						status, _ := roundTrip(t, client, "GET", url, "")
+						assert.Equal(t, 200, status)
+					}
+					if i%10 == 0 {
+						status, _ := roundTrip(t, client, "POST", url, "body")
+						assert.Equal(t, 200, status)
+					}
+				})
+			}
+			wg.Wait()
+			assert.Empty(t, n.rejected)
+			if maxUses == 0 {
+				assert.Equal(t, 500+1+2*5, n.requests)
+				assert.Len(t, n.nonces["n1=="], 500)
+			}
+		})
+	}
 }
 
-// Every form of the challenge, with requests that can be sent first and requests that have to be probed for.
-func TestRoundTripAuthenticates(t *testing.T) {
+// Two nodes that know only their own nonces take turns by connection. A client that uses its connections again gets
+// through, and so does one with a new connection for each request where a cookie leads to the node.
+func TestTwoNodes(t *testing.T) {
 	t.Parallel()
-	servers := map[string]func(*server){
-		"as the service":       func(s *server) { s.opaque = "" },
-		"as its documentation": asDocumented,
-		"RFC 2069":             func(s *server) { s.algorithm, s.qop = "", "" },
-		"MD5":                  func(*server) {},
-		"MD5-sess":             func(s *server) { s.algorithm = "MD5-sess" },
-		"SHA-256":              func(s *server) { s.algorithm = "SHA-256" },
-		"SHA-256-sess":         func(s *server) { s.algorithm = "sha-256-SESS" },
-		"SHA-512-256":          func(s *server) { s.algorithm = "SHA-512-256" },
-		"SHA-512-256-sess":     func(s *server) { s.algorithm = "SHA-512-256-sess" },
-		"auth-int":             func(s *server) { s.qop = "auth-int" },
-		"auth-int SHA-256":     func(s *server) { s.qop, s.algorithm = "auth-int", "SHA-256" },
-		"auth-int SHA-512-256": func(s *server) { s.qop, s.algorithm = "auth-int", "SHA-512-256" },
-		"userhash":             func(s *server) { s.userhash, s.username = true, "Jäsøn Doe" },
-		"username*":            func(s *server) { s.username, s.password = "Jäsøn Doe", "Sécret" },
-		"quotes in the name":   func(s *server) { s.username = `a"b\c` },
-		"next nonces":          func(s *server) { s.oneTime, s.maxUses = true, 1 },
-		"next nonces -sess":    func(s *server) { s.oneTime, s.qop = true, "auth" },
-		"strongest of many":    offerMany,
-		"malformed around it":  surround,
-		"empty opaque":         offering(`Digest realm="", nonce="%s", algorithm=MD5, qop="auth", opaque=""`),
-		"no realm":             offering(`Digest nonce="%s", algorithm=MD5, qop="auth", opaque=`),
-		"realm without value":  offering(`Digest realm, nonce="%s", algorithm=MD5, qop="auth", opaque=""`),
-		"realm and no value":   offering(`Digest realm=, nonce="%s", algorithm=MD5, qop="auth", opaque=""`),
-		"nonce without quotes": offering(`Digest nonce=%s, algorithm=MD5, qop=auth, opaque=""`),
-		"parameters twice":     offering(`Digest nonce="%[1]s", algorithm=MD5, qop="auth", opaque="", algorithm="MD5", nonce="%[1]s"`),
-	}
-	requests := []struct {
-		method, body string
-		probed       bool
-	}{
-		{"GET", "", false},
-		{"", "", false},
-		{"HEAD", "", false},
-		{"OPTIONS", "", false},
-		{"GET", "a query in a body", true},
-		{"POST", `{"password": "hunter2"}`, true},
-		{"POST", "", true},
-		{"PUT", "", true},
-		{"PATCH", "x", true},
-		{"DELETE", "", true},
-	}
-	for name, configure := range servers {
-		for _, tt := range requests {
-			t.Run(fmt.Sprintf("%s/%s %s", name, tt.method, tt.body), func(t *testing.T) {
+	for _, cookies := range []bool{false, true} {
+		for _, jar := range []bool{false, true} {
+			t.Run(fmt.Sprintf("cookies %t, jar %t", cookies, jar), func(t *testing.T) {
 				t.Parallel()
-				s := newServer()
-				configure(s)
-				base := &inProcess{handler: s}
-				transport := newTransportFor(t, s.username, s.password, base)
-				for range 3 {
-					req := newRequest(t, "GET", "/api/a%20b?pretty=true&x=%22", tt.body)
-					req.Method = tt.method
-					status, body := call(t, transport, req)
-					require.Equal(t, 200, status)
-					require.True(t, strings.HasSuffix(body, tt.body))
+				a, b := newNode("a"), newNode("b")
+				url := serve(t, a, b)
+				client, transport := newClient(t, url)
+				if cookies {
+					a.cookie, b.cookie = "node=a", "node=b"
+					transport.base.(*http.Transport).DisableKeepAlives = true
 				}
-				got := s.recorded()
-				require.Len(t, got, 4, "one request more than calls")
-				assert.Nil(t, got[0].credentials)
-				assert.True(t, got[0].negotiation)
-				assert.Empty(t, got[0].body)
-				if tt.probed {
-					assert.Equal(t, "GET", got[0].method)
+				if jar {
+					var err error
+					client.Jar, err = cookiejar.New(nil)
+					require.NoError(t, err)
 				}
-				for _, r := range got[1:] {
-					assert.Empty(t, r.rejection)
-					assert.False(t, r.negotiation)
-					assert.Equal(t, tt.body, r.body)
+				for range 5 {
+					for _, method := range []string{"GET", "POST", "GET", "DELETE"} {
+						status, _ := roundTrip(t, client, method, url, map[bool]string{true: "body"}[method == "POST"])
+						assert.Equal(t, 200, status, method)
+					}
+					if !cookies {
+						transport.base.(*http.Transport).CloseIdleConnections() // and so on to the other node
+					}
 				}
-				assert.Zero(t, base.openBodies(), "responses nobody reads are closed")
+				assert.NotContains(t, slices.Concat(a.rejected, b.rejected), "a body without credentials")
+				if cookies {
+					assert.Empty(t, slices.Concat(a.rejected, b.rejected))
+				}
 			})
 		}
 	}
 }
 
-// asDocumented prints the challenge with the error that is in the service's documentation.
-func asDocumented(s *server) {
-	s.qop, s.opaque = "", ""
-	s.challenge = func(_ *server, nonce string, stale bool) []string {
-		return []string{fmt.Sprintf(
-			`Digest realm="MMS Public API", domain="", nonce="%s", algorithm=MD5, op="auth", stale=%t`, nonce, stale)}
-	}
-}
-
-// offering makes a server send a challenge that is not as it should be, with no realm and an empty opaque.
-func offering(format string) func(*server) {
-	return func(s *server) {
-		s.realm, s.opaque, s.wantsOpaque = "", "", true
-		s.noncePrefix = "a+/b=="
-		s.challenge = func(_ *server, nonce string, _ bool) []string { return []string{fmt.Sprintf(format, nonce)} }
-	}
-}
-
-func offerMany(s *server) {
-	s.algorithm = "SHA-512-256"
-	s.challenge = func(s *server, nonce string, stale bool) []string {
-		return []string{
-			`Basic realm="MMS Public API"`,
-			`Digest realm="weak", nonce="w", algorithm=MD5, qop="auth", ` + s.challengeLine(nonce, stale) + `, Negotiate YII=`,
-			`Digest realm="weaker", nonce="w"`,
-		}
-	}
-}
-
-func surround(s *server) {
-	s.challenge = func(s *server, nonce string, stale bool) []string {
-		return []string{
-			`Digest realm`,
-			`Digest, Digest realm="r", ` + s.challengeLine(nonce, stale) + `, Digest realm="`,
-		}
-	}
-}
-
-func TestRoundTripLeavesTheRequestAlone(t *testing.T) {
-	t.Parallel()
-	base := &inProcess{handler: newServer()}
-	transport := newTestTransport(t, base)
-	for _, method := range []string{"GET", "POST", "GET", "POST"} {
-		req := newRequest(t, method, "/", "body")
-		req.Header.Set("Accept", "application/json")
-		before, header := *req, req.Header.Clone()
-		call(t, transport, req)
-		assert.Equal(t, header, req.Header)
-		req.Body, req.GetBody, before.Body, before.GetBody = nil, nil, nil, nil
-		assert.Equal(t, before, *req)
-	}
-}
-
-func TestRoundTripWithoutHeader(t *testing.T) {
-	t.Parallel()
-	transport := newTestTransport(t, &inProcess{handler: newServer()})
-	for _, method := range []string{"POST", "GET"} {
-		req := newRequest(t, method, "/", "")
-		req.Header = nil
-		status, _ := call(t, transport, req)
-		assert.Equal(t, 200, status)
-	}
-}
-
-func TestOrigins(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		origin, url string
-		same        bool
-	}{
-		{"https://cloud.mongodb.com", "https://cloud.mongodb.com/api", true},
-		{"https://cloud.mongodb.com", "https://CLOUD.MongoDB.com:443/", true},
-		{"HTTPS://Cloud.mongodb.com:443/prefix", "https://cloud.mongodb.com/", true},
-		{"http://localhost", "http://localhost:80/", true},
-		{"http://[::1]:8080", "http://[::1]:8080/", true},
-		{"http://localhost:8080", "http://localhost:8081/", false},
-		{"https://cloud.mongodb.com", "http://cloud.mongodb.com/", false},
-		{"https://cloud.mongodb.com", "https://cloud.mongodb.com:8443/", false},
-		{"https://cloud.mongodb.com", "https://cloud.mongodb.com.evil.example/", false},
-		{"https://cloud.mongodb.com", "https://mongodb.com/", false},
-		{"http://localhost:443", "https://localhost/", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.url, func(t *testing.T) {
-			t.Parallel()
-			origin, err := url.Parse(tt.origin)
-			require.NoError(t, err)
-			s := newServer()
-			transport, err := NewTransport(origin, testUsername, testPassword, &inProcess{handler: s})
-			require.NoError(t, err)
-			req, err := http.NewRequest("GET", tt.url, nil)
-			require.NoError(t, err)
-			resp, err := transport.RoundTrip(req)
-			require.NoError(t, err)
-			assert.NoError(t, resp.Body.Close())
-			if tt.same {
-				assert.Equal(t, 200, resp.StatusCode)
-				return
-			}
-			assert.Equal(t, 401, resp.StatusCode)
-			require.Len(t, s.recorded(), 1, "a foreign challenge is ignored")
-			assert.Nil(t, s.recorded()[0].credentials)
-		})
-	}
-}
-
+// Requests to other origins, and with credentials, are not this package's.
 func TestForeignRequestsPassUnchanged(t *testing.T) {
 	t.Parallel()
 	var got []*http.Request
-	inner := &inProcess{handler: newServer()}
-	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	transport := newTransport(t, testOrigin, roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		got = append(got, req)
-		return inner.RoundTrip(req)
-	})
-	transport := newTestTransport(t, base)
-	call(t, transport, newRequest(t, "GET", "/", "")) // there is a session that could be misused
-
-	foreign, err := http.NewRequest("POST", "http://other.example/", strings.NewReader("body"))
-	require.NoError(t, err)
-	withCredentials := newRequest(t, "POST", "/", "body")
-	withCredentials.Header.Set("Authorization", "Bearer token")
-	for _, req := range []*http.Request{foreign, withCredentials} {
+		return &http.Response{StatusCode: 401, Header: header(`Digest realm="r", nonce="n"`), Body: http.NoBody}, nil
+	}))
+	for _, url := range []string{"http://atlas.example/", "https://atlas.example:8443/", "https://evil.example/", testOrigin} {
+		req, err := http.NewRequest("POST", url, strings.NewReader("body"))
+		require.NoError(t, err)
+		if url == testOrigin {
+			req.Header.Set("Authorization", "Bearer token")
+		}
 		got = nil
 		resp, err := transport.RoundTrip(req)
 		require.NoError(t, err)
-		assert.NoError(t, resp.Body.Close())
 		assert.Equal(t, 401, resp.StatusCode)
-		require.Len(t, got, 1)
-		assert.Same(t, req, got[0])
-		assert.False(t, auth.IsNegotiation(got[0].Context()))
+		assert.Equal(t, []*http.Request{req}, got, url)
 	}
-
-	got = nil
-	failing := newTestTransport(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-		got = append(got, req)
-		return nil, errors.New("no URL")
-	}))
-	_, err = failing.RoundTrip(&http.Request{})
-	require.EqualError(t, err, "no URL", "the base is the one to reject it")
-	assert.Len(t, got, 1)
+	assert.Empty(t, transport.Explain(header(`Digest realm="r", nonce="n"`)))
 }
 
-// All goroutines of a synctest bubble have to end before the test does, so one that the transport started and left
-// behind would fail this test.
-func TestNoGoroutineIsLeft(t *testing.T) {
+func TestExplain(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newServer()
-		s.maxUses = 3
-		transport := newTestTransport(t, &inProcess{handler: s})
-		for _, method := range []string{"GET", "POST", "GET", "PUT", "GET", "DELETE"} {
-			call(t, transport, newRequest(t, method, "/", "body"[:bodyLen(method)]))
-		}
-	})
+	s := &script{t: t, steps: []step{{status: 401}, challenged("a"), {status: 401}, challenged("b"), {status: 201}}}
+	transport := newTransport(t, testOrigin, s)
+	basic := header(`Basic realm="r"`)
+	call(t, transport, "GET", "")
+	assert.Equal(t, "the server offers Basic authentication, but no Digest challenge", transport.Explain(basic))
+	assert.Equal(t, "the server offers no Digest challenge", transport.Explain(nil))
+	assert.Empty(t, transport.Explain(header(challenged("a").challenge)))
+	call(t, transport, "POST", "body") // a missing role: Digest is not to blame
+	assert.Empty(t, transport.Explain(nil))
+	assert.False(t, transport.Accepted())
+	call(t, transport, "POST", "body")
+	assert.Empty(t, transport.Explain(basic))
+	assert.True(t, transport.Accepted())
 }
 
-func BenchmarkRoundTrip(b *testing.B) {
-	for _, warm := range []bool{false, true} {
-		b.Run(map[bool]string{false: "base alone", true: "digest"}[warm], func(b *testing.B) {
-			header := challengeHeader(`Digest realm="MMS Public API", domain="", nonce="n", algorithm=MD5, qop="auth", stale=false`)
-			ok := respond(200, "", nil)
-			ok.Body = http.NoBody
-			var base http.RoundTripper = roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				if warm && req.Header["Authorization"] == nil {
-					return respond(401, "", header), nil
-				}
-				return ok, nil
-			})
-			if warm {
-				base = newTestTransport(b, base)
+func TestStale(t *testing.T) {
+	t.Parallel()
+	assert.True(t, Stale(header(stale("a").challenge)))
+	assert.True(t, Stale(header(`Basic realm="b"`, `Digest nonce=n, stale="TRUE"`)))
+	assert.False(t, Stale(header(challenged("a").challenge)))
+	assert.False(t, Stale(header(`Bearer stale=true`)))
+	assert.False(t, Stale(nil))
+}
+
+func TestNoSecretIsPrinted(t *testing.T) {
+	t.Parallel()
+	s := &script{t: t, steps: []step{challenged("a"), {status: 200}}}
+	transport := newTransport(t, testOrigin, s)
+	call(t, transport, "GET", "")
+	assert.Equal(t, []string{testUsername, testPassword}, transport.Secrets())
+	transport.base = nil // the script knows what was sent
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, value := range []any{transport, struct{ t *Transport }{transport}, []any{transport}} {
+			printed := fmt.Sprintf(verb, value)
+			require.NotEmpty(t, printed)
+			for _, secret := range []string{testUsername, testPassword, transport.shared.Load().secret} {
+				assert.NotContains(t, printed, secret, verb)
+				assert.NotContains(t, printed, fmt.Sprintf("%x", secret), verb)
 			}
-			req := newRequest(b, "GET", "/api/atlas/v2/groups/5f1b2c3d/liveMigrations/5f1b2c3d", "")
-			req.Header.Set("Accept", "application/vnd.atlas.2023-01-01+json")
-			req.Header.Set("User-Agent", "livemigration")
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := base.RoundTrip(req); err != nil {
-					b.Fatal(err)
-				}
-			}
+		}
+	}
+}
+
+// endless is the body of a challenge that never ends.
+type endless struct{ ctx context.Context }
+
+func (b endless) Read([]byte) (int, error) {
+	<-b.ctx.Done()
+	return 0, b.ctx.Err()
+}
+
+func (endless) Close() error { return nil }
+
+func TestChallengeWhoseBodyNeverEnds(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"GET", "POST"} {
+		synctest.Test(t, func(t *testing.T) {
+			transport := newTransport(t, testOrigin, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				body := endless{req.Context()}
+				return &http.Response{StatusCode: 401, Header: header(challenged("a").challenge), Body: body}, req.Context().Err()
+			}))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, method, testOrigin, nil)
+			require.NoError(t, err)
+			_, err = transport.RoundTrip(req)
+			assert.ErrorIs(t, err, context.DeadlineExceeded, method)
 		})
 	}
 }

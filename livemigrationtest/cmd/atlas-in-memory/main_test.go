@@ -52,7 +52,7 @@ func start(t *testing.T, last string, args ...string) map[string]string {
 // newSourceClient makes a client of the source side from the variables.
 func newSourceClient(t *testing.T, env map[string]string) *livemigration.SourceClient {
 	t.Helper()
-	key := livemigration.APIKey(env["SOURCE_PUBLIC_API_KEY"], env["SOURCE_PRIVATE_API_KEY"])
+	key := livemigration.APIKey(env["SOURCE_PUBLIC_API_KEY"], livemigration.Secret(env["SOURCE_PRIVATE_API_KEY"]))
 	source, err := livemigration.NewSourceClient(key, livemigration.WithBaseURL(env["SOURCE_BASE_URL"]))
 	require.NoError(t, err)
 	t.Cleanup(source.CloseIdleConnections)

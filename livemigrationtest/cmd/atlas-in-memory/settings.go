@@ -121,7 +121,7 @@ func checkLoopback(addr string) error {
 
 func (s settings) options() []livemigrationtest.Option {
 	opts := []livemigrationtest.Option{
-		livemigrationtest.WithSpeed(s.speed), livemigrationtest.AutoConnect(!s.source.on),
+		livemigrationtest.WithSpeed(s.speed), livemigrationtest.WithAutoConnect(!s.source.on),
 	}
 	if s.clusters > 0 {
 		opts = append(opts, livemigrationtest.WithSourceProjects(fleet(s.clusters)))

@@ -88,17 +88,17 @@ func measure(s settings) error {
 		}
 	}
 	fmt.Printf("%d migrations, %d workers: all replicate after %s, with %d requests to Atlas\n",
-		len(plans), s.workers, time.Since(began).Round(time.Second), len(atlas.Requests()))
+		len(plans), s.workers, time.Since(began).Round(time.Second), len(atlas.Recorded()))
 	if err := report(ctx, c, "to replicate"); err != nil {
 		return err
 	}
-	before := len(atlas.Requests())
+	before := len(atlas.Recorded())
 	if err := pause(ctx, s.during); err != nil {
 		return err
 	}
-	perMinute := float64(len(atlas.Requests())-before) / s.during.Minutes()
+	perMinute := float64(len(atlas.Recorded())-before) / s.during.Minutes()
 	limited := 0
-	for _, request := range atlas.Requests() {
+	for _, request := range atlas.Recorded() {
 		if request.StatusCode == 429 {
 			limited++
 		}
@@ -134,7 +134,7 @@ func startWorkers(s settings, server *temporalserver.Server, atlas *livemigratio
 
 func plansOf(atlas *livemigrationtest.Server, n int) (plans []durable.Plan) {
 	for i := range n {
-		request := atlas.Request()
+		request := atlas.SampleRequest()
 		request.Source.ManagedAuthentication, request.Source.Username, request.Source.Password = false, "reader", ""
 		request.Source.ClusterName, request.Destination.ClusterName = fmt.Sprintf("from-%d", i), fmt.Sprintf("to-%d", i)
 		request.MigrationHosts = []string{fmt.Sprintf("vm-%d.example.com", i)}

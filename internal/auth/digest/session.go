@@ -1,0 +1,111 @@
+package digest
+
+import (
+	"cmp"
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/binary"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// strengthOf orders the algorithms of challenges. 0 is one that is not supported; a challenge without one means MD5.
+func strengthOf(algorithm string) int {
+	return 1 + slices.Index([]string{"MD5", "SHA-256", "SHA-512-256"}, strings.ToUpper(cmp.Or(algorithm, "MD5")))
+}
+
+// appendHash appends the hash of data in hexadecimal digits. A table of functions would move every buffer to the heap.
+func appendHash(dst, data []byte, strength int) []byte {
+	switch strength {
+	case 3:
+		sum := sha512.Sum512_256(data)
+		return hex.AppendEncode(dst, sum[:])
+	case 2:
+		sum := sha256.Sum256(data)
+		return hex.AppendEncode(dst, sum[:])
+	default:
+		sum := md5.Sum(data)
+		return hex.AppendEncode(dst, sum[:])
+	}
+}
+
+// session creates the credentials for requests with one nonce. It is safe for concurrent use.
+type session struct {
+	challenge challenge
+	cookies   []*http.Cookie // of the response with the challenge: they lead to the server that knows the nonce
+	secret    string         // what is hashed first: the hash of user name, realm and password, and the nonce
+	cnonce    string         // the client's own nonce
+	prefix    string         // the parameters that are the same for every request
+	count     atomic.Uint32
+}
+
+// newSession starts a session. RFC 7616, section 3.4, says which parameters are quoted.
+func newSession(c challenge, cookies []*http.Cookie, username, password, cnonce string) *session {
+	key := appendHash(nil, []byte(username+":"+c.realm+":"+password), c.strength())
+	value := appendQuoted(nil, "Digest username=", username)
+	value = appendQuoted(appendQuoted(value, ", realm=", c.realm), ", nonce=", c.nonce)
+	if c.algorithm != "" {
+		value = append(append(value, ", algorithm="...), c.algorithm...)
+	}
+	if c.hasOpaque {
+		value = appendQuoted(value, ", opaque=", c.opaque)
+	}
+	if c.qop != "" {
+		value = appendQuoted(value, ", qop=auth, cnonce=", cnonce)
+	}
+	return &session{challenge: c, cookies: cookies, secret: string(key) + ":" + c.nonce, cnonce: cnonce, prefix: string(value)}
+}
+
+// authorization returns the value of the Authorization header for one request, and counts the request. Its buffers stay
+// on the stack, unless the server or the caller uses very long texts.
+func (s *session) authorization(method, uri string) string {
+	var inputBuf, valueBuf [768]byte
+	var hashBuf [2 * sha512.Size256]byte
+	strength := strengthOf(s.challenge.algorithm)
+	input := append(append(append(inputBuf[:0], method...), ':'), uri...)
+	hashed := appendHash(hashBuf[:0], input, strength)
+	input = append(inputBuf[:0], s.secret...)
+	value := appendQuoted(append(valueBuf[:0], s.prefix...), ", uri=", uri)
+	if s.challenge.qop != "" {
+		var countBuf [4]byte
+		start := len(value) + len(", nc=")
+		value = hex.AppendEncode(append(value, ", nc="...), binary.BigEndian.AppendUint32(countBuf[:0], s.count.Add(1)))
+		input = append(append(append(input, ':'), value[start:]...), ':')
+		input = append(append(input, s.cnonce...), ":auth"...)
+	}
+	input = append(append(input, ':'), hashed...)
+	value = appendHash(append(value, `, response="`...), input, strength)
+	return string(append(value, '"'))
+}
+
+// appendQuoted appends a name, and a value as a quoted string.
+func appendQuoted(dst []byte, name, value string) []byte {
+	dst = append(append(dst, name...), '"')
+	for i := range len(value) {
+		if value[i] == '"' || value[i] == '\\' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, value[i])
+	}
+	return append(dst, '"')
+}
+
+// addCookies adds the session's cookies to a request, in place of the ones with the same names.
+func (s *session) addCookies(req *http.Request) {
+	if len(s.cookies) == 0 {
+		return
+	}
+	own := req.Cookies()
+	all := slices.Concat(own, s.cookies)
+	req.Header.Del("Cookie")
+	for i, cookie := range all {
+		later := all[max(i+1, len(own)):]
+		if cookie.MaxAge >= 0 && !slices.ContainsFunc(later, func(c *http.Cookie) bool { return c.Name == cookie.Name }) {
+			req.AddCookie(cookie)
+		}
+	}
+}

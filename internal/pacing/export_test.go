@@ -1,0 +1,4 @@
+package pacing
+
+// Scopes returns how many scopes a Pacer remembers.
+func (p *Pacer) Scopes() int { return len(p.scopes) }

@@ -1,0 +1,133 @@
+package response
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/livemigration/livemigration-go/internal/redact"
+)
+
+// AtlasError describes a response that is no success. Its texts are redacted, and each is one line.
+type AtlasError struct {
+	// Own: the body is Atlas's own JSON, an object whose "errorCode" is a text and whose "error" is the status. Without it,
+	// the response may come from a gateway, and the other fields are only good for a message.
+	Own bool
+	// Code is empty, Reason the text of the status and Detail the beginning of the body, where the body does not say.
+	Code, Reason, Detail string
+	Parameters           []any
+	Fields               []Field
+}
+
+// Field is a field of the request that Atlas rejects.
+type Field struct {
+	Name        string `json:"field"`
+	Description string `json:"description"`
+}
+
+// Atlas reads the error in the body. It recognizes Atlas's JSON by its content, because gateways give it other media
+// types. A member of an unexpected type does not hide the others. Of a redirect the detail names the host.
+func (r *Received) Atlas(red *redact.Redactor) *AtlasError {
+	e := &AtlasError{Reason: http.StatusText(r.Status)}
+	var body struct {
+		Error      json.RawMessage `json:"error"`
+		Code       string          `json:"errorCode"`
+		Reason     string          `json:"reason"`
+		Detail     string          `json:"detail"`
+		Parameters []any           `json:"parameters"`
+		Bad        struct {
+			Fields []Field `json:"fields"`
+		} `json:"badRequestDetail"`
+	}
+	const most = 256 << 10 // no error of Atlas is longer
+	err := Decode(r.Body[:min(len(r.Body), most)], &body)
+	_, numbered := statusNumber(body.Error)
+	if err == nil && (body.Code != "" || numbered) {
+		e.Own = body.Code != "" && string(body.Error) == strconv.Itoa(r.Status)
+		e.Code, e.Detail = red.Clean(body.Code), red.Clean(body.Detail)
+		e.Reason = cmp.Or(red.Clean(body.Reason), e.Reason)
+		e.Parameters, e.Fields = body.Parameters, body.Bad.Fields
+		red.CleanValue(e.Parameters)
+		for i, f := range e.Fields {
+			e.Fields[i] = Field{red.Clean(f.Name), red.Clean(f.Description)}
+		}
+	} else if !r.Secret {
+		e.Detail = red.Excerpt(r.Body)
+	}
+	if location := r.Header.Get("Location"); r.Status/100 == 3 && location != "" {
+		e.Detail = "redirect to " + red.Clean(hostOf(location)) + " rejected: check the base URL; is a proxy or maintenance page in between?"
+	}
+	return e
+}
+
+func hostOf(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "an unreadable address"
+	}
+	return cmp.Or(u.Host, "the same host")
+}
+
+// RequestID returns the ID that the service has given the request, redacted, or "".
+func (r *Received) RequestID(red *redact.Redactor) string {
+	return red.Clean(r.Header.Get("X-Request-Id"))
+}
+
+// Decode reads the body of a success into a pointer, as the function [Decode] does. With nil, the success has no result:
+// its body may be empty, and anything but an error is ignored. The error says what is wrong with the response.
+func (r *Received) Decode(into any, red *redact.Redactor) error {
+	err, empty := r.Err, len(bytes.TrimSpace(r.Body)) == 0
+	switch {
+	case !empty && !beginsAsJSON(r.Body), empty && err == nil && into != nil:
+		return errors.New(r.NotJSON(red))
+	case err != nil || empty:
+	case into != nil:
+		err = Decode(r.Body, into)
+	default:
+		var body struct {
+			ID     json.RawMessage `json:"_id"` // v1.0 sends a job, which may have other members with these names
+			Code   string          `json:"errorCode"`
+			Detail string          `json:"detail"`
+		}
+		if err = Decode(r.Body, &body); err == nil && body.Code != "" && body.ID == nil {
+			err = errors.New(red.Clean("error " + body.Code + ": " + body.Detail))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("unexpected response: %d: %w", r.Status, err)
+	}
+	return nil
+}
+
+// beginsAsJSON reports whether a body may be JSON of Atlas: an object, a list, or the content of an envelope without any.
+func beginsAsJSON(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	return len(body) > 0 && (body[0] == '{' || body[0] == '[' || string(body) == "null")
+}
+
+var title = regexp.MustCompile(`(?is)<title>(.*?)</title>`)
+
+// NotJSON is the message for a success whose body is not JSON.
+func (r *Received) NotJSON(red *redact.Redactor) string {
+	found := strconv.Itoa(r.Status)
+	if media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); media != "" {
+		found += " " + red.Clean(media)
+	}
+	body := r.Body
+	if m := title.FindSubmatch(body[:min(len(body), 16<<10)]); m != nil {
+		body = m[1] // it says which page this is
+	}
+	if excerpt := red.Excerpt(body); excerpt == "" {
+		found += " (empty)"
+	} else if !r.Secret {
+		found += fmt.Sprintf(" (%q)", excerpt)
+	}
+	return "unexpected response: " + found + " instead of JSON; is a proxy or login page in between?"
+}

@@ -1,0 +1,131 @@
+package response
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// Decode reads JSON into a pointer. A value of an unexpected type is left out and does not cost the rest, unless it is the
+// whole: an object where a list is expected is an error. Errors do not show names of Go types.
+//
+// An UnmarshalJSON method that fails ends the decoding, so the methods of [Number] and [Strings] never fail.
+func Decode(data []byte, into any) error {
+	err := json.Unmarshal(data, into)
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case err == nil || !errors.As(err, &mismatch):
+		return err
+	case mismatch.Field == "":
+		return fmt.Errorf("unexpected %s", mismatch.Value)
+	default:
+		return nil
+	}
+}
+
+// List is a list of objects, which is read one entry at a time. An entry without members is an error: a short text of many
+// such entries would need gigabytes.
+type List[T any] []T
+
+// UnmarshalJSON reads the list. A null is an empty list.
+func (l *List[T]) UnmarshalJSON(data []byte) error {
+	*l = List[T]{}
+	entries := json.NewDecoder(bytes.NewReader(data))
+	if start, err := entries.Token(); err != nil || start == nil {
+		return err
+	} else if start != json.Delim('[') {
+		return errors.New("unexpected value instead of a list")
+	}
+	var raw json.RawMessage // each entry uses the same memory
+	for i := 0; entries.More(); i++ {
+		if err := entries.Decode(&raw); err != nil {
+			return err
+		}
+		if raw[0] != '{' || len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0 {
+			return fmt.Errorf("entry %d has no members", i)
+		}
+		var entry T
+		if err := Decode(raw, &entry); err != nil {
+			return fmt.Errorf("entry %d: %w", i, err)
+		}
+		*l = append(*l, entry)
+	}
+	return nil
+}
+
+// Number is a whole number in a response. Reading it never fails: it is unknown where it is absent, null, too large or no
+// number. A fraction is rounded down.
+type Number struct {
+	Value int64
+	Known bool
+}
+
+// UnmarshalJSON reads the number.
+func (n *Number) UnmarshalJSON(data []byte) error {
+	*n = Number{}
+	if i, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+		*n = Number{i, true}
+	} else if f, err := strconv.ParseFloat(string(data), 64); err == nil && math.Abs(f) < math.MaxInt64 {
+		*n = Number{int64(math.Floor(f)), true}
+	}
+	return nil
+}
+
+// Pointer is nil where the number is unknown.
+func (n Number) Pointer() *int64 {
+	if !n.Known {
+		return nil
+	}
+	return &n.Value
+}
+
+// Strings is a list of texts in a response, where one text may stand for a list of one. Reading it never fails: other
+// values are left out.
+type Strings []string
+
+// UnmarshalJSON reads the texts.
+func (s *Strings) UnmarshalJSON(data []byte) error {
+	*s = nil
+	var one string
+	if json.Unmarshal(data, &one) == nil && one != "" {
+		*s = Strings{one}
+		return nil
+	}
+	var many []string
+	_ = json.Unmarshal(data, &many) // a value of another type becomes an empty text
+	*s = slices.DeleteFunc(many, func(text string) bool { return text == "" })
+	return nil
+}
+
+// StringMember returns a text that is a member of a JSON object, of which perhaps only the beginning arrived. It is empty
+// if there is no such text.
+func StringMember(data []byte, name string) (text string) {
+	_ = json.NewDecoder(bytes.NewReader(valueOf(data, name))).Decode(&text)
+	return text
+}
+
+// valueOf is the rest of a JSON object from the value of a member on, nil if the member did not arrive.
+func valueOf(data []byte, name string) []byte {
+	tokens := json.NewDecoder(bytes.NewReader(data))
+	if start, err := tokens.Token(); err != nil || start != json.Delim('{') {
+		return nil
+	}
+	for tokens.More() {
+		key, err := tokens.Token()
+		if err != nil {
+			return nil
+		}
+		if key == name {
+			return bytes.TrimLeft(data[tokens.InputOffset():], ": \t\r\n")
+		}
+		var skipped json.RawMessage
+		if tokens.Decode(&skipped) != nil {
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package response
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type deployment struct {
+	Name  string `json:"name"`
+	Bytes Number `json:"dbSizeBytes"`
+}
+
+type project struct {
+	ID          string           `json:"projectId"`
+	Ready       bool             `json:"ready"`
+	Hosts       Strings          `json:"hosts"`
+	Lag         Number           `json:"lag"`
+	Deployments List[deployment] `json:"deployments"`
+}
+
+func TestOddValuesDoNotCostTheRest(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		member string
+		want   project
+	}{
+		"whole number":         {`"lag":12`, project{Lag: Number{12, true}}},
+		"zero":                 {`"lag":0`, project{Lag: Number{0, true}}},
+		"with a point":         {`"lag":12.0`, project{Lag: Number{12, true}}},
+		"with an exponent":     {`"lag":1.2e1`, project{Lag: Number{12, true}}},
+		"negative fraction":    {`"lag":-0.5`, project{Lag: Number{-1, true}}},
+		"largest number":       {`"lag":9223372036854775807`, project{Lag: Number{math.MaxInt64, true}}},
+		"too large":            {`"lag":9223372036854775808`, project{}},
+		"far too large":        {`"lag":1e999`, project{}},
+		"null for a number":    {`"lag":null`, project{}},
+		"text for a number":    {`"lag":"12"`, project{}},
+		"object for a number":  {`"lag":{"a":1}`, project{}},
+		"number for a truth":   {`"ready":1`, project{}},
+		"texts":                {`"hosts":["a","b"]`, project{Hosts: Strings{"a", "b"}}},
+		"one text":             {`"hosts":"a"`, project{Hosts: Strings{"a"}}},
+		"other values between": {`"hosts":["a",5,null,"b"]`, project{Hosts: Strings{"a", "b"}}},
+		"null for texts":       {`"hosts":null`, project{}},
+		"object for texts":     {`"hosts":{"a":1}`, project{}},
+		"no objects":           {`"deployments":[]`, project{Deployments: List[deployment]{}}},
+		"null for objects":     {`"deployments":null`, project{Deployments: List[deployment]{}}},
+		"values in objects": {`"deployments":[{"name":7,"dbSizeBytes":5e9}]`,
+			project{Deployments: List[deployment]{{Bytes: Number{5_000_000_000, true}}}}},
+		"members without a place": {`"":1,"-":1`, project{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.want.ID = "5f1b"
+			for _, body := range []string{`{"projectId":"5f1b",` + tc.member + `}`, `{"ready":[{}],` + tc.member + `,"projectId":"5f1b"}`} {
+				var got project
+				require.NoError(t, Decode([]byte(body), &got))
+				assert.Equal(t, tc.want, got)
+			}
+		})
+	}
+	assert.Nil(t, Number{}.Pointer())
+	assert.EqualValues(t, 7, *Number{7, true}.Pointer())
+}
+
+func TestDecodeErrors(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"":                              "unexpected end of JSON input",
+		`{"projectId":`:                 "unexpected end of JSON input",
+		`{"projectId":"a"}}`:            "invalid character '}' after top-level value",
+		`"text"`:                        "unexpected string",
+		`[{"projectId":"a"}]`:           "unexpected array",
+		`{"deployments":"a"}`:           "unexpected value instead of a list",
+		`{"deployments":[{"a":1},{ }]}`: "entry 1 has no members",
+		`{"deployments":[null]}`:        "entry 0 has no members",
+	} {
+		require.EqualError(t, Decode([]byte(body), new(project)), want)
+	}
+	require.EqualError(t, Decode([]byte(`[{"deployments":[5]}]`), new(List[project])), "entry 0: entry 0 has no members")
+}
+
+// The largest organizations have thousands of projects.
+func TestALongList(t *testing.T) {
+	t.Parallel()
+	const count = 12_000
+	entry := `{"projectId":"%024x","hosts":["vm001.example.com"],"deployments":[{"name":"` + strings.Repeat("n", 300) + `"}]}`
+	var body strings.Builder
+	for i := range count {
+		body.WriteByte("[,"[min(i, 1)])
+		fmt.Fprintf(&body, entry, i)
+	}
+	body.WriteByte(']')
+	require.Greater(t, body.Len(), 4_700_000)
+	var projects List[project]
+	require.NoError(t, Decode([]byte(body.String()), &projects))
+	require.Len(t, projects, count)
+	assert.Equal(t, fmt.Sprintf("%024x", count-1), projects[count-1].ID)
+	assert.Len(t, projects[count-1].Deployments, 1)
+}
+
+// A list of empty entries must not need more memory than its text, at any depth. The other tests of the package are not
+// running, because those that are parallel wait for this one.
+func TestAListOfEmptyEntriesNeedsLittleMemory(t *testing.T) {
+	garbage := "[" + strings.Repeat("{},", 1<<20) + "{}]"
+	for _, body := range []string{garbage, `[{"deployments":` + garbage + `}]`} {
+		data := []byte(body)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := Decode(data, new(List[project]))
+		runtime.ReadMemStats(&after)
+		require.ErrorContains(t, err, "entry 0 has no members")
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20<<20))
+	}
+}
+
+func TestStringMember(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ data, want string }{
+		"whole":              {`{"status":"NEW","_id":"x"}`, "x"},
+		"odd members around": {`{"a":{"b":[1]}, "_id" : "x","c":1.5}`, "x"},
+		"cut off behind it":  {`{"status":"NEW","_id":"x","migrationHosts":["vm0`, "x"},
+		"cut off in it":      {`{"_id":"x`, ""},
+		"cut off before it":  {`{"status":"NEW",`, ""},
+		"cut off in a name":  {`{"status":"NEW","_i`, ""},
+		"in another member":  {`{"a":{"_id":"x"}}`, ""},
+		"a number":           {`{"_id":7}`, ""},
+		"a list":             {`["_id","x"]`, ""},
+		"nothing":            {``, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, tc.want, StringMember([]byte(tc.data), "_id"))
+		})
+	}
+	r := Read(responseOf(201, `{"status":201,"content":{"_id":"5f1b","sta`, io.ErrUnexpectedEOF), limit, true)
+	assert.Equal(t, "5f1b", StringMember(r.Body, "_id"), "in an envelope that is cut off")
+}

@@ -1,0 +1,184 @@
+package livemigration
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/livemigration/livemigration-go/internal/auth/digest"
+	"github.com/livemigration/livemigration-go/internal/delivery"
+	"github.com/livemigration/livemigration-go/internal/response"
+)
+
+// RetryPolicy says how often and when a request is retried. Zero fields stand for defaults. What is retried is not
+// configurable, see docs/calls.md.
+type RetryPolicy struct {
+	// MaxAttempts is the most attempts of a call, including the first one. Default: 5.
+	MaxAttempts int
+	// BaseBackoff is the upper bound of the first delay, which is random. It doubles with each retry. Default: 1 second.
+	BaseBackoff time.Duration
+	// MaxBackoff is the highest such bound. Default: 30 seconds.
+	MaxBackoff time.Duration
+	// MaxRetryAfter is the longest wait that a call makes because Atlas asks for it. If Atlas asks for a longer one, the
+	// call ends with Atlas's error. Default: 5 minutes.
+	MaxRetryAfter time.Duration
+}
+
+const (
+	defaultMaxAttempts   = 5
+	defaultBaseBackoff   = time.Second
+	defaultMaxBackoff    = 30 * time.Second
+	defaultMaxRetryAfter = 5 * time.Minute
+)
+
+func (p RetryPolicy) valid() bool {
+	return p.MaxAttempts >= 0 && p.BaseBackoff >= 0 && p.MaxBackoff >= 0 && p.MaxRetryAfter >= 0 &&
+		(p.BaseBackoff == 0 || p.MaxBackoff == 0 || p.BaseBackoff <= p.MaxBackoff)
+}
+
+// withDefaults fills in zero fields. A default gives way to the other bound where the caller set that one.
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	if p.MaxAttempts == 0 {
+		p.MaxAttempts = defaultMaxAttempts
+	}
+	if p.MaxRetryAfter == 0 {
+		p.MaxRetryAfter = defaultMaxRetryAfter
+	}
+	switch {
+	case p.BaseBackoff == 0 && p.MaxBackoff == 0:
+		p.BaseBackoff, p.MaxBackoff = defaultBaseBackoff, defaultMaxBackoff
+	case p.BaseBackoff == 0:
+		p.BaseBackoff = min(defaultBaseBackoff, p.MaxBackoff)
+	case p.MaxBackoff == 0:
+		p.MaxBackoff = max(defaultMaxBackoff, p.BaseBackoff)
+	}
+	return p
+}
+
+// backoff is drawn anew for each attempt. It comes on top of a wait that Atlas asks for, and is then drawn from the upper
+// half, so that each further rejection is followed by a longer wait.
+func (p RetryPolicy) backoff(attempts int, asked time.Duration, isAsked bool) time.Duration {
+	bound := p.BaseBackoff
+	for range attempts - 1 {
+		if bound >= p.MaxBackoff/2 {
+			bound = p.MaxBackoff
+			break
+		}
+		bound *= 2
+	}
+	if !isAsked {
+		return time.Duration(rand.Int64N(max(int64(bound), 1)))
+	}
+	extra := bound/2 + time.Duration(rand.Int64N(max(int64(bound/2), 1)))
+	return asked + min(extra, math.MaxInt64-asked)
+}
+
+// longestTurn is how long a call waits for its turn within the rate limit: for the end of a Retry-After of another call,
+// and as long again.
+func (p RetryPolicy) longestTurn() time.Duration { return min(p.MaxRetryAfter, math.MaxInt64/2) * 2 }
+
+// passing reports whether a status is about the server or a gateway at this moment, and not about the request.
+func passing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusTooManyRequests,
+		460, 499: // AWS's load balancer and nginx: the client closed the connection
+		return true
+	default:
+		return status >= http.StatusInternalServerError
+	}
+}
+
+// rejected reports whether a status says that nothing took effect, whatever the body is.
+func rejected(status int) bool {
+	switch status {
+	case http.StatusGone, http.StatusLengthRequired, http.StatusUnprocessableEntity, http.StatusUpgradeRequired,
+		http.StatusPreconditionRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons:
+		return true
+	default:
+		return status >= http.StatusBadRequest && status <= http.StatusProxyAuthRequired ||
+			status >= http.StatusRequestEntityTooLarge && status <= http.StatusRequestedRangeNotSatisfiable
+	}
+}
+
+const upgradeCode = "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"
+
+// meaning is what the end of an attempt says about the request.
+type meaning struct {
+	retry bool // another attempt may succeed
+	maybe bool // the request may have taken effect
+}
+
+// meaningOf reads a response that is a failure to a request that a connection was handed. Own: the body is Atlas's own
+// JSON.
+func meaningOf(api *APIError, own, retryAfterGiven bool) meaning {
+	status := api.StatusCode
+	switch {
+	case status == http.StatusTooManyRequests,
+		status == http.StatusServiceUnavailable && retryAfterGiven && own,
+		status == http.StatusMethodNotAllowed && own && api.Code == upgradeCode:
+		return meaning{retry: true}
+	case passing(status):
+		return meaning{retry: true, maybe: true}
+	case rejected(status), own && status/100 == 4:
+		return meaning{}
+	default:
+		return meaning{maybe: true}
+	}
+}
+
+// permanent recognizes errors that another attempt cannot change.
+func permanent(err error) bool {
+	var proxy *delivery.ProxyError
+	if errors.As(err, &proxy) {
+		return proxy.Status == http.StatusProxyAuthRequired
+	}
+	return untrusted(err) || plainHTTP(err) || errors.Is(err, response.ErrTooLarge) || errors.Is(err, digest.ErrNotChallenged)
+}
+
+// untrusted recognizes errors about a server's certificate.
+func untrusted(err error) bool {
+	var (
+		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		host        x509.HostnameError
+		invalid     x509.CertificateInvalidError
+	)
+	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+}
+
+// plainHTTP recognizes a server that speaks HTTP without TLS on the port of an https URL.
+func plainHTTP(err error) bool {
+	var header tls.RecordHeaderError
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &header) && string(header.RecordHeader[:]) == "HTTP/"
+}
+
+// Retryable reports whether err says "try later": the call changed nothing, or repeating it is harmless, and the reason
+// may pass without a change of the request, the credentials or the configuration. It is false where [MayHaveCreated] is
+// true.
+//
+// It is true for requests that were not sent, for 429, 503 with Retry-After, 405 while Atlas is being upgraded, and for
+// network errors and statuses from 500 on of calls that create nothing.
+func Retryable(err error) bool {
+	var (
+		unknown *OutcomeUnknownError
+		paced   *PacingError
+		api     *APIError
+		call    *CallError
+	)
+	switch {
+	case err == nil || MayHaveCreated(err) || errors.As(err, &unknown):
+		return false
+	case errors.As(err, &paced):
+		return true
+	case errors.As(err, &api):
+		return passing(api.StatusCode) || api.StatusCode == http.StatusMethodNotAllowed && api.Code == upgradeCode
+	case errors.As(err, &call):
+		return !permanent(call.Err)
+	default:
+		return false
+	}
+}
