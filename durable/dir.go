@@ -117,6 +117,9 @@ func (d *Dir) read(file string) (r Record, exists bool, err error) {
 	if wanted := fileName(r.Plan.Name); file != wanted {
 		return Record{}, true, fmt.Errorf("%s contains the record of %q: its name must be %s", path, r.Plan.Name, wanted)
 	}
+	if r.Revision < 1 {
+		return Record{}, true, fmt.Errorf("the record in %s has no revision: it must be 1 or more", path)
+	}
 	return r, true, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -140,6 +141,7 @@ func TestDamagedFilesAreNamedAndLeftAlone(t *testing.T) {
 		"good copy.json": text,
 		"Upper.json":     strings.ReplaceAll(text, "good", "Upper"),
 		"trailing.json":  strings.ReplaceAll(text, "good", "trailing") + "{}",
+		"counted.json":   regexp.MustCompile(`"revision": \d+`).ReplaceAllString(strings.ReplaceAll(text, "good", "counted"), `"revision": 0`),
 	}
 	for name, text := range damaged {
 		require.NoError(t, os.WriteFile(filepath.Join(path, name), []byte(text), 0o600))
@@ -156,7 +158,7 @@ func TestDamagedFilesAreNamedAndLeftAlone(t *testing.T) {
 			assert.ErrorContains(t, err, filepath.Join(path, file), name)
 		}
 	}
-	for _, name := range []string{"empty", "half", "newer", "copied", "trailing"} {
+	for _, name := range []string{"empty", "half", "newer", "copied", "trailing", "counted"} {
 		r := dirRecord(name)
 		_, loadErr := dir.Load(t.Context(), name)
 		_, addErr := dir.Save(t.Context(), r)

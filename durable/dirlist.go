@@ -97,25 +97,8 @@ func (d *Dir) Changed(ctx context.Context, known map[string]int64) (changed []Re
 	return changed, gone, err
 }
 
-// forget drops what is known of files that are gone.
-func (d *Dir) forget(files []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.seen) <= len(files) {
-		return
-	}
-	seen := make(map[string]sight, len(files))
-	for _, file := range files {
-		if s, ok := d.seen[file]; ok {
-			seen[file] = s
-		}
-	}
-	d.seen = seen
-}
-
 // readAll reads the files whose revisions are not the known ones, several at a time: an estate has thousands.
 func (d *Dir) readAll(ctx context.Context, files []string, known map[string]int64) ([]Record, error) {
-	d.forget(files)
 	var (
 		mu      sync.Mutex
 		found   = []Record{}

@@ -19,7 +19,8 @@ func rejected(err error) bool {
 	return errors.Is(err, livemigration.ErrInvalidRequest)
 }
 
-// notCutOver reports whether a cutover was certainly not carried out: it was not sent, or it was rejected.
+// notCutOver reports whether a cutover certainly did not take effect: it was not sent, or Atlas itself rejected it. Of
+// anything else the next check tells.
 func notCutOver(err error) bool {
 	var (
 		api   *livemigration.APIError
@@ -33,36 +34,22 @@ func notCutOver(err error) bool {
 		return true
 	case errors.As(err, &paced):
 		return paced.Attempts == 0
-	case errors.As(err, &api):
-		return rejection(api)
-	case errors.As(err, &call):
-		return call.Attempts == 0
-	default:
-		return false
+	case !errors.As(err, &api):
+		return errors.As(err, &call) && call.Attempts == 0
 	}
-}
-
-// rejection reports whether a response says that nothing was carried out.
-func rejection(api *livemigration.APIError) bool {
-	fromAtlas := api.Code != ""
 	switch status := api.StatusCode; status {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusServiceUnavailable:
+		return api.Code != "" && api.RetryAfter > 0
 	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly, 460, 499:
 		return false
-	case http.StatusServiceUnavailable:
-		return fromAtlas && api.RetryAfter > 0
-	case http.StatusConflict:
-		return fromAtlas
-	case http.StatusGone, http.StatusLengthRequired, http.StatusUnprocessableEntity, http.StatusUpgradeRequired,
-		http.StatusPreconditionRequired, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge,
-		http.StatusUnavailableForLegalReasons:
-		return true
 	default:
-		known := 400 <= status && status <= 407 || 413 <= status && status <= 416
-		return known || fromAtlas && 400 <= status && status < 500
+		return api.Code != "" && 400 <= status && status < 500
 	}
 }
 
-// certificateError reports whether the server's certificate was not accepted. A person has to look at that.
+// certificateError reports whether the server's certificate was not accepted. A person has to act.
 func certificateError(err error) bool {
 	var (
 		verification *tls.CertificateVerificationError

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,10 +26,13 @@ func TestFleetMovesAnEstate(t *testing.T) {
 		}
 		w.add(t, plans...)
 		most := 0
+		var mu sync.Mutex
 		w.store.onCall(func(op string, _ Record) error {
 			if op != "save" {
 				return nil
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			records, err := w.store.Memory.List(t.Context())
 			if err != nil {
 				return err

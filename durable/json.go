@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -53,36 +52,11 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	record := Record(read.plainRecord)
-	record.stampAll()
 	if err := record.Validate(); err != nil {
 		return err
 	}
 	*r = record
 	return nil
-}
-
-// stampAll makes times comparable that were edited by hand, in other time zones.
-func (r *Record) stampAll() {
-	times := []*time.Time{
-		&r.SeenAt, &r.PlannedAt, &r.StartedAt, &r.ReadyAt, &r.CutoverAt, &r.EndedAt, &r.NextCheckAt, &r.UpdatedAt,
-	}
-	for _, intent := range []*Intent{r.Begun, r.Unclear} {
-		if intent != nil {
-			times = append(times, &intent.At)
-		}
-	}
-	if r.Problem != nil {
-		times = append(times, &r.Problem.Since)
-	}
-	for i := range r.Approved {
-		times = append(times, &r.Approved[i].At, &r.Approved[i].Until)
-	}
-	for i := range r.Events {
-		times = append(times, &r.Events[i].Time)
-	}
-	for _, t := range times {
-		*t = stamp(*t)
-	}
 }
 
 // Validate reports what makes a record unfit to be stored: a malformed name, a password, an unknown state, gate or kind, an
@@ -102,9 +76,10 @@ func (r Record) Validate() error {
 		reject(true, "plan.name", problem)
 	}
 	reject(!r.State.known(), "state", "is not known")
-	reject(r.Begun != nil && !r.mayHaveBegun(r.Begun.Action), "begun.action",
+	reject(r.Begun != nil && !r.mayBegin(r.Begun.Action), "begun.action",
 		"must be validate for PLANNED, create for VALIDATED, cut over for READY, and none for other states but ABANDONED")
-	reject(r.Unclear != nil && r.Unclear.Action != ActionCreate && r.Unclear.Action != ActionCutover, "unclear.action", "must be create or cut over")
+	unclear := r.Unclear == nil || r.Unclear.Action == ActionCreate || r.Unclear.Action == ActionCutover
+	reject(!unclear, "unclear.action", "must be create or cut over")
 	reject(r.State == StateValidating && r.ValidationID == "", "validationId", "must not be empty while VALIDATING")
 	reject(r.State.hasJob() && r.MigrationID == "", "migrationId", "must not be empty while "+string(r.State))
 	seen := make(map[Gate]bool)
@@ -122,8 +97,8 @@ func (r Record) Validate() error {
 	return &livemigration.InvalidRequestError{Violations: found}
 }
 
-// mayHaveBegun reports whether a record in this state may be stored with the action as begun.
-func (r *Record) mayHaveBegun(a Action) bool {
+// mayBegin reports whether a record in this state may be stored with this action in progress.
+func (r *Record) mayBegin(a Action) bool {
 	switch r.State {
 	case StatePlanned:
 		return a == ActionValidate

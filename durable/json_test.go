@@ -83,9 +83,6 @@ func TestRecordJSONIsStable(t *testing.T) {
 	var read Record
 	require.NoError(t, json.Unmarshal([]byte(golden), &read))
 	assert.Equal(t, goldenRecord(), read)
-	local := strings.ReplaceAll(golden, "T10:00:00Z", "T11:00:00+01:00")
-	require.NoError(t, json.Unmarshal([]byte(local), &read))
-	assert.Equal(t, goldenRecord(), read, "edited by hand, in another time zone")
 }
 
 func TestEmptyFieldsAreNotWritten(t *testing.T) {
@@ -169,5 +166,5 @@ func TestResultJSON(t *testing.T) {
 func TestRecordInOneLine(t *testing.T) {
 	assert.Equal(t, "a PLANNED", fmt.Sprint(recordIn(StatePlanned)))
 	assert.Equal(t, "a READY, migration 6560f2a49c1b7e03d5dddddd: waits for the approval of the cutover; "+
-		"the migration expires on 2026-03-06 10:00 UTC", recordIn(StateReady).String())
+		"the migration expires on 2026-03-06 10:00 UTC, and only the Atlas UI can extend that", recordIn(StateReady).String())
 }

@@ -20,8 +20,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// livesEnv is how many random lives TestRandomLives lives, for example 2000.
-const livesEnv = "DURABLE_LIVES"
+const livesEnv = "DURABLE_LIVES" // how many random lives
 
 // chaos is an estate in which everything goes wrong for two hours: programs are killed, two of them run at once, the disk is
 // full, requests break, and people approve, revoke, replace, restart, adopt, abandon, remove and add at any moment.
@@ -59,7 +58,7 @@ func (c *chaos) percent(p int) bool {
 func (c *chaos) pick(names ...string) string { return names[c.roll(len(names))] }
 
 func TestRandomLives(t *testing.T) {
-	lives := 6
+	lives := 6 // the environment may say 2000
 	if text := os.Getenv(livesEnv); text != "" {
 		var err error
 		lives, err = strconv.Atoi(text)
@@ -152,8 +151,6 @@ func (c *chaos) beforeRequest(req *http.Request) (*http.Response, error) {
 func (c *chaos) approved(path string, now time.Time) bool {
 	records, err := c.store.Memory.List(c.t.Context())
 	require.NoError(c.t, err)
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, r := range records {
 		if r.MigrationID == "" || !strings.Contains(path, string(r.MigrationID)) {
 			continue
@@ -163,6 +160,8 @@ func (c *chaos) approved(path string, now time.Time) bool {
 				return true
 			}
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		return now.Sub(c.policy[r.Plan.Name]) <= approvalLife
 	}
 	return false
@@ -286,7 +285,9 @@ func (c *chaos) decide(name string) {
 }
 
 func (c *chaos) runsInAtlas(name string) bool {
-	runs := func(job livemigrationtest.Migration) bool { return job.Destination.ClusterName == "to-"+name && !job.Status.Final() }
+	runs := func(job livemigrationtest.Migration) bool {
+		return job.Destination.ClusterName == "to-"+name && !job.Status.Final()
+	}
 	return slices.ContainsFunc(c.Migrations(), runs)
 }
 

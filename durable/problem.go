@@ -117,20 +117,16 @@ func (p *Problem) cutoverText() string {
 // expiry is the end of the text of a READY record. It changes 48, 24, 6 and 1 hours before the migration expires.
 func (r *Record) expiry(now time.Time) string {
 	end := r.ReadyAt.Add(cutoverPeriod)
-	at := end.Format(timeFormat)
-	left := end.Sub(now)
-	for _, hours := range []int{0, 1, 6, 24, 48} {
-		switch {
-		case left > time.Duration(hours)*time.Hour:
-		case hours == 0:
-			return fmt.Sprintf("; the migration expired on %s, unless somebody has extended the time in the Atlas UI", at)
-		case hours == 1:
-			return fmt.Sprintf("; less than 1 hour is left until the migration expires on %s; only the Atlas UI can extend that", at)
-		default:
-			return fmt.Sprintf("; less than %d hours are left until the migration expires on %s; only the Atlas UI can extend that", hours, at)
+	left, warning := end.Sub(now), ""
+	if left <= 0 {
+		return fmt.Sprintf("; the migration expired on %s, unless its time was extended in the Atlas UI", end.Format(timeFormat))
+	}
+	for _, hours := range []time.Duration{48, 24, 6, 1} {
+		if left <= hours*time.Hour {
+			warning = fmt.Sprintf("less than %dh left: ", hours)
 		}
 	}
-	return fmt.Sprintf("; the migration expires on %s", at)
+	return fmt.Sprintf("; %sthe migration expires on %s, and only the Atlas UI can extend that", warning, end.Format(timeFormat))
 }
 
 // passes ends a problem.
@@ -192,18 +188,8 @@ func (r *Record) gateProblem(now time.Time) *Problem {
 		what += ", which destroys the data of the " + r.Plan.destinationCluster()
 	}
 	p := approvalProblem(what)
-	p.Since = r.validatedAt()
+	p.Since = r.UpdatedAt
 	return &p
-}
-
-// validatedAt is when the record came to its state.
-func (r *Record) validatedAt() time.Time {
-	for i := len(r.Events) - 1; i >= 0; i-- {
-		if r.Events[i].Text == string(StateValidated) {
-			return r.Events[i].Time
-		}
-	}
-	return r.UpdatedAt
 }
 
 // enter takes the record into a state in which it goes on.
@@ -237,7 +223,7 @@ func (r *Record) setState(state State, now time.Time) {
 	if state.Final() || state == StateUnclear {
 		r.NextCheckAt = time.Time{}
 	}
-	if state.Final() && state != StateAbandoned {
+	if state == StateComplete || state == StateFailed || state == StateExpired {
 		r.Unclear = nil
 	}
 }
@@ -247,13 +233,6 @@ func joinText(state, text string) string {
 		return state
 	}
 	return state + ": " + text
-}
-
-func orUnexplained(p *Problem) Problem {
-	if p == nil {
-		return Problem{Text: "Atlas rejected the request"}
-	}
-	return *p
 }
 
 // statusText is "403 IP_ADDRESS_NOT_ON_ACCESS_LIST", or "503 Service Unavailable" where Atlas gave no code.

@@ -87,7 +87,9 @@ func testEveryField(t *testing.T, s durable.Store) {
 	r.Begun = &durable.Intent{Action: durable.ActionCutover, At: start, Number: 1 << 52, By: "run"}
 	r.Unclear = &durable.Intent{Action: durable.ActionCreate, At: start, Number: 2, By: "other run"}
 	r.FormerMigrationIDs = []livemigration.MigrationID{other}
-	r.Migration = &livemigration.Migration{ID: job, Status: "NEWER", ReadyForCutover: true, MigrationHosts: []string{"h"}, LagTimeSeconds: &lag}
+	r.Migration = &livemigration.Migration{
+		ID: job, Status: "NEWER", ReadyForCutover: true, MigrationHosts: []string{"h"}, LagTimeSeconds: &lag,
+	}
 	for i, at := range []*time.Time{
 		&r.SeenAt, &r.PlannedAt, &r.StartedAt, &r.ReadyAt, &r.CutoverAt, &r.EndedAt, &r.NextCheckAt, &r.UpdatedAt,
 	} {
