@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 )
 
@@ -19,27 +18,43 @@ func (t *tool) command() *cli.Command {
 		Name: "state", Value: "fleet-state", Usage: "`DIR` of the records",
 		Sources: cli.EnvVars("FLEET_STATE"), Destination: &t.state,
 	}
+	output := func(formats ...string) cli.Flag {
+		return &cli.StringFlag{
+			Name: "output", Value: formats[0], Usage: "`FORMAT`: " + formats[0] + " or " + formats[1],
+			Destination: &t.output, Validator: oneOf(formats...),
+		}
+	}
+	gate := &cli.StringFlag{
+		Name: "gate", Value: string(durable.GateCutover), Usage: "`GATE`: cutover or start",
+		Destination: &t.gate, Validator: oneOf(string(durable.GateCutover), string(durable.GateStart)),
+	}
+	by := &cli.StringFlag{
+		Name: "by", Usage: "`NAME` of the person who decides", Sources: cli.EnvVars("USER", "USERNAME"), Destination: &t.by,
+	}
+	lasts := &cli.DurationFlag{
+		Name: "for", Usage: "`TIME` after which the approval ends", HideDefault: true, Destination: &t.lasts,
+	}
+	replace := &cli.BoolFlag{
+		Name: "replace", Usage: "give PLANNED, FAILED and EXPIRED records the plans of the files", Destination: &t.replace,
+	}
+	watch := &cli.BoolFlag{Name: "watch", Usage: "go on and show each change, until all records have ended", Destination: &t.watch}
+	add := t.subcommand("add", "FILE...", "add the plans of CSV or JSON files", t.add, replace)
+	add.Description = planFiles
 	return &cli.Command{
 		Name: "fleet", Usage: "move many clusters to Atlas", HideHelpCommand: true, Writer: t.out, ErrWriter: t.log,
 		Flags: []cli.Flag{state},
 		Commands: []*cli.Command{
-			described(t.subcommand("add", "FILE...", "add the plans of CSV or JSON files", t.add), planFiles),
+			add,
 			t.subcommand("run", "", "work until nothing is left to do", t.runFleet, t.runFlags()...),
-			t.subcommand("status", "[NAME...]", "show all records, or the history of some", t.status, &cli.StringFlag{
-				Name: "output", Value: "text", Usage: "`FORMAT`: text or json", Destination: &t.output, Validator: oneOf("text", "json"),
-			}),
-			t.subcommand("approve", "NAME...", "approve the cutovers of migrations", t.approve, &cli.StringFlag{
-				Name: "gate", Value: string(durable.GateCutover), Usage: "`GATE`: cutover or start",
-				Destination: &t.gate, Validator: oneOf(string(durable.GateCutover), string(durable.GateStart)),
-			}),
-			t.subcommand("adopt", "NAME ID", "give an UNCLEAR record the migration that was found in Atlas", t.adopt),
+			t.subcommand("status", "[NAME...]", "show all records, or the history of some", t.status, output("text", "json"), watch),
+			t.subcommand("approve", "NAME...", "approve the cutovers of migrations", t.approve, gate, by, lasts),
+			t.subcommand("revoke", "NAME...", "take approvals back", t.revoke, gate, by),
 			t.subcommand("restart", "NAME...", "plan records again that are UNCLEAR, FAILED or EXPIRED", t.restart),
-			described(t.subcommand("replace", "FILE...", "replace plans of which nothing runs", t.replace), planFiles),
-			t.subcommand("abandon", "NAME...", "take records out; in Atlas nothing changes", t.abandon),
-			t.subcommand("report", "", "print a report in Markdown", t.report),
-			t.subcommand("demo", "", "show a fleet at work on an in-memory Atlas", t.demo, &cli.FloatFlag{
-				Name: "speed", Value: 1, Usage: "how many `TIMES` as fast as usual, at most 10", Destination: &t.speed, Validator: checkSpeed,
-			}),
+			t.subcommand("adopt", "NAME ID", "give an UNCLEAR record the migration that was found in Atlas", t.adopt),
+			t.subcommand("abandon", "NAME...", "leave migrations alone; in Atlas nothing changes", t.abandon),
+			t.subcommand("remove", "NAME...", "delete records that are COMPLETE or ABANDONED, or have not started", t.remove),
+			t.subcommand("report", "", "print all records with their times", t.report, output("csv", "json")),
+			t.subcommand("demo", "", "show a fleet at work on an in-memory Atlas", t.demo),
 		},
 		OnUsageError:   usageError,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run decides the exit status
@@ -47,28 +62,29 @@ func (t *tool) command() *cli.Command {
 			if c.Args().Present() {
 				return fmt.Errorf("unknown command %q, see fleet -h", c.Args().First())
 			}
-			c.Writer = t.log // it is what is wrong, and no result
-			return errors.Join(cli.ShowRootCommandHelp(c), errors.New("missing command"))
+			return errors.New("missing command, see fleet -h")
 		},
 	}
 }
 
 func (t *tool) runFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "window", Usage: "approve cutovers at these `TIMES`, such as 22:00-04:00", Destination: &t.window},
-		&cli.IntFlag{Name: "limit", Value: 10, Usage: "`NUMBER` of migrations under way at a time", Destination: &t.limit},
-		&cli.DurationFlag{Name: "poll", Value: time.Minute, Usage: "longest `TIME` between two looks at a migration", Destination: &t.poll},
-		&cli.DurationFlag{Name: "brief", Usage: "for logs: counts every `TIME`, only changes that need a person", HideDefault: true, Destination: &t.brief},
-		&cli.BoolFlag{Name: "notes", Usage: "show the lines of stdin above the table", Destination: &t.notes},
+		&cli.BoolFlag{Name: "yes", Usage: "approve all cutovers; writes to the sources must have stopped", Destination: &t.yes},
+		&cli.StringFlag{
+			Name: "window", Usage: "cut over at these `TIMES` only, separated by semicolons, such as \"Fri-Sun 22:00-04:00\"", Destination: &t.windows,
+		},
+		&cli.DurationFlag{Name: "max-lag", Usage: "cut over with at most this `LAG` only", HideDefault: true, Destination: &t.maxLag},
+		&cli.IntFlag{Name: "limit", Value: 10, Usage: "`NUMBER` of migrations in progress at a time", Destination: &t.limit},
+		&cli.DurationFlag{Name: "poll", Value: defaultPoll, Usage: "longest `TIME` between two polls of a migration", Destination: &t.poll},
+		&cli.BoolFlag{Name: "serve", Usage: "do not end when nothing is left to do: wait for new records and changes", Destination: &t.serve},
+		&cli.DurationFlag{
+			Name: "brief", Usage: "compact output for logs: print totals every `TIME` and only changes that need attention",
+			HideDefault: true, Destination: &t.brief,
+		},
 	}
 }
 
-func described(c *cli.Command, description string) *cli.Command {
-	c.Description = description
-	return c
-}
-
-// subcommand is a command whose arguments are those that usage names: none, exactly "NAME ID", some ("NAME..."), or any.
+// subcommand is a command whose arguments are the ones that usage names: none, exactly "NAME ID", some ("NAME..."), or any.
 func (t *tool) subcommand(name, arguments, usage string, action func(context.Context, []string) error, flags ...cli.Flag) *cli.Command {
 	return &cli.Command{
 		Name: name, ArgsUsage: arguments, Usage: usage, Flags: flags, OnUsageError: usageError,
@@ -90,96 +106,23 @@ func usageError(_ context.Context, _ *cli.Command, err error, _ bool) error { re
 
 func oneOf(values ...string) func(string) error {
 	return func(value string) error {
-		for _, known := range values {
-			if value == known {
-				return nil
-			}
+		if slices.Contains(values, value) {
+			return nil
 		}
 		return fmt.Errorf("must be one of %q", values)
 	}
 }
 
-// open opens the records that are there.
-func (t *tool) open() (*durable.Fleet, error) {
-	if _, err := os.Stat(t.state); err != nil {
-		return nil, fmt.Errorf("no records in -state: %w; the command add makes it", err)
+// open opens the records that exist. A typing error in -state must not make a directory.
+func (t *tool) open(opts ...durable.Option) (*durable.Fleet, error) {
+	dir, err := durable.OpenExistingDir(t.state)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("directory %q does not exist; add plans first: fleet add FILE...", t.state)
 	}
-	dir, err := durable.OpenDir(t.state)
 	if err != nil {
 		return nil, err
 	}
-	t.started = true
-	return durable.NewFleet(nil, dir), nil
-}
-
-func (t *tool) add(ctx context.Context, files []string) error {
-	plans, err := readPlans(files)
-	if err != nil {
-		return err
-	}
-	dir, err := durable.OpenDir(t.state)
-	if err != nil {
-		return err
-	}
-	t.started = true
-	if err := durable.NewFleet(nil, dir).Add(ctx, plans...); err != nil {
-		return err
-	}
-	if len(plans) == 1 {
-		return t.println("1 plan is in " + t.state)
-	}
-	return t.println(fmt.Sprintf("%d plans are in %s", len(plans), t.state))
-}
-
-func (t *tool) approve(ctx context.Context, names []string) error {
-	return t.each(names, "approved", func(fleet *durable.Fleet, name string) error {
-		return fleet.Approve(ctx, name, durable.Gate(t.gate))
-	})
-}
-
-func (t *tool) restart(ctx context.Context, names []string) error {
-	return t.each(names, "planned again", func(fleet *durable.Fleet, name string) error { return fleet.Restart(ctx, name) })
-}
-
-func (t *tool) abandon(ctx context.Context, names []string) error {
-	return t.each(names, "abandoned", func(fleet *durable.Fleet, name string) error { return fleet.Abandon(ctx, name) })
-}
-
-func (t *tool) adopt(ctx context.Context, args []string) error {
-	id, err := livemigration.ParseMigrationID(args[1])
-	if err != nil {
-		return err
-	}
-	return t.each(args[:1], "adopted", func(fleet *durable.Fleet, name string) error { return fleet.Adopt(ctx, name, id) })
-}
-
-func (t *tool) replace(ctx context.Context, files []string) error {
-	plans, err := readPlans(files)
-	if err != nil {
-		return err
-	}
-	byName, names := make(map[string]durable.Plan), []string(nil)
-	for _, plan := range plans {
-		byName[plan.Name], names = plan, append(names, plan.Name)
-	}
-	return t.each(names, "replaced", func(fleet *durable.Fleet, name string) error { return fleet.Replace(ctx, byName[name]) })
-}
-
-// each changes records one after the other. One that fails keeps no other from being changed.
-func (t *tool) each(names []string, done string, change func(*durable.Fleet, string) error) error {
-	fleet, err := t.open()
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, name := range names {
-		if err := change(fleet, name); err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		if err := t.println(name + ": " + done); err != nil {
-			return err
-		}
-	}
-	return errors.Join(failed...)
+	fleet, err := durable.NewFleet(dir, opts...)
+	t.started = err == nil
+	return fleet, err
 }

@@ -1,40 +1,41 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
+)
+
+const (
+	demoPlans = 40
+	demoHosts = 6
+	// crashAt is the creation whose response is late, and in the meantime the worker is killed.
+	crashAt  = 12
+	lateness = 25 * time.Second
+	// demoSpeed makes an hour of a migration a second.
+	demoSpeed = 3600
+	// dropped is the plan that destroys what is in its destination, so its start needs an approval.
+	dropped = 7
 )
 
 // demo is a fleet at work: this process is Atlas and the person, another one is the worker, which is killed and started
 // again.
 type demo struct {
 	*tool
-	atlas   *demoAtlas
-	dir     string
-	crashed chan struct{}
-
-	mu     sync.Mutex
-	worker *exec.Cmd
-	notes  io.WriteCloser // shown above the table of the worker; nil: there is no worker
-}
-
-func checkSpeed(speed float64) error {
-	if speed > 0 && speed <= 10 {
-		return nil
-	}
-	return errors.New("must be more than 0 and at most 10")
+	atlas *livemigrationtest.Server
+	fleet *durable.Fleet
 }
 
 // demo is the command demo.
@@ -46,181 +47,241 @@ func (t *tool) demo(ctx context.Context, _ []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	t.state = filepath.Join(dir, "state")
-	d := &demo{tool: t, dir: dir, crashed: make(chan struct{})}
-	if d.atlas, err = newDemoAtlas(t.speed, d.kill); err != nil {
+	d := &demo{tool: t, atlas: newDemoAtlas()}
+	defer d.atlas.Close()
+	return d.play(ctx, filepath.Join(dir, "plans.csv"))
+}
+
+// newDemoAtlas has a source project for each host. The source project serves one migration at a time.
+func newDemoAtlas() *livemigrationtest.Server {
+	projects := make([]livemigration.AvailableProject, demoHosts)
+	opts := []livemigrationtest.Option{
+		livemigrationtest.WithSpeed(demoSpeed), livemigrationtest.WithOneAtATime(),
+		livemigrationtest.WithTimings(livemigrationtest.Timings{
+			Validation: 15 * time.Minute, Scheduling: 15 * time.Minute, InitialSync: 75 * time.Minute, Finishing: 15 * time.Minute,
+		}),
+	}
+	for n := range demoPlans {
+		p := &projects[n%demoHosts]
+		p.Deployments = append(p.Deployments, livemigration.Deployment{Name: demoName(n) + "-old", Managed: true, TLSEnabled: true})
+	}
+	for i := range projects {
+		projects[i].Name, projects[i].ProjectID = fmt.Sprintf("Estate %d", i+1), sourceProject(i)
+		projects[i].MigrationHosts = []string{demoHost(i)}
+		if i == 0 {
+			opts = append(opts, livemigrationtest.WithSourceProjects(projects[i]))
+		} else {
+			opts = append(opts, livemigrationtest.WithSourceOrganization(projects[i]))
+		}
+	}
+	atlas := livemigrationtest.NewServer(opts...)
+	atlas.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(lateness).After(crashAt-1), 1)
+	return atlas
+}
+
+func demoName(n int) string { return fmt.Sprintf("db-%02d", n+1) }
+
+func demoHost(i int) string { return fmt.Sprintf("host-%d.example.com", i+1) }
+
+func sourceProject(i int) livemigration.ProjectID {
+	return livemigration.ProjectID(fmt.Sprintf("5c7e8f90f1ee7000000%05x", i+1))
+}
+
+// writePlans writes the CSV file of the demo.
+func (d *demo) writePlans(path string) error {
+	rows := [][]string{{"name", "project", "source_project", "source_cluster", "destination_cluster", "host", "managed", "ssl", "drop"}}
+	for n := range demoPlans {
+		drop := "no"
+		if n == dropped {
+			drop = "yes"
+		}
+		rows = append(rows, []string{
+			demoName(n), string(d.atlas.ProjectID()), string(sourceProject(n % demoHosts)), demoName(n) + "-old", demoName(n),
+			demoHost(n % demoHosts), "yes", "yes", drop,
+		})
+	}
+	var text strings.Builder
+	if err := csv.NewWriter(&text).WriteAll(rows); err != nil {
 		return err
 	}
-	defer d.atlas.close()
-	return d.play(ctx)
+	return os.WriteFile(path, []byte(text.String()), 0o600)
 }
 
 // play is the demo from the beginning to the end.
-func (d *demo) play(ctx context.Context) error {
-	plans := filepath.Join(d.dir, "plans.csv")
-	if err := d.atlas.writePlans(plans); err != nil {
+func (d *demo) play(ctx context.Context, plans string) (err error) {
+	if err := d.writePlans(plans); err != nil {
 		return err
 	}
-	d.say(fmt.Sprintf("%d migrations, %d hosts; each host serves one at a time", demoMigrations, demoHosts))
+	d.say("%d migrations, %d hosts; each host and each source project serves one at a time", demoPlans, demoHosts)
 	if err := d.command(ctx, "add", plans); err != nil {
 		return err
 	}
-	ended, err := d.start(ctx)
+	if d.fleet, err = d.open(); err != nil {
+		return err
+	}
+	worker, err := d.start(ctx)
 	if err != nil {
 		return err
 	}
-	select {
-	case <-d.crashed:
-		<-ended // killed
-	case err := <-ended:
-		return fmt.Errorf("the worker ended too early: %w", err)
+	// The crash comes while the response to one creation is late and nothing else is being created.
+	err = d.await(ctx, func(records []durable.Record) bool {
+		begun := 0
+		for _, r := range records {
+			if r.Begun != nil && r.Begun.Action == durable.ActionCreate {
+				begun++
+			}
+		}
+		return begun == 1 && len(d.atlas.Migrations()) >= crashAt
+	})
+	killed := worker.Process.Kill()
+	_ = worker.Wait() // killed
+	if err = errors.Join(err, killed); err != nil {
+		return err
 	}
 	d.say("the worker was killed with SIGKILL; Atlas had just created a migration, and the response is lost")
 	d.say("the same command again")
-	if ended, err = d.start(ctx); err != nil {
+	if worker, err = d.start(ctx); err != nil {
 		return err
 	}
-	acted := make(chan error, 1)
-	watching, stop := context.WithCancel(ctx)
-	go func() { acted <- d.act(watching) }()
-	err = <-ended
-	stop()
-	if actErr := <-acted; actErr != nil && !errors.Is(actErr, context.Canceled) {
-		err = errors.Join(err, actErr)
+	err = d.act(ctx)
+	_ = worker.Cancel() // an error is a worker that has ended
+	_ = worker.Wait()   // its status is the one of an interruption
+	if err != nil {
+		return err
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return errors.Join(err, d.finish(ctx))
+	return d.finish(ctx)
 }
 
-// act is what happens while the second worker runs.
+// act is what happens while the second worker runs, until all migrations are complete.
 func (d *demo) act(ctx context.Context) error {
-	for _, scene := range []func(context.Context) error{d.settle, d.approveStart, d.outage} {
-		if err := scene(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// settle is the person who looks in Atlas for the migration of which nobody knows.
-func (d *demo) settle(ctx context.Context) error {
-	unclear, err := d.await(ctx, func(r durable.Record) bool { return r.State == durable.StateUnclear })
-	if err != nil {
+	if err := d.settle(ctx); err != nil {
 		return err
 	}
-	if err := d.pause(ctx, 2*time.Second); err != nil {
+	waitsForStart := func(records []durable.Record) bool {
+		return slices.ContainsFunc(records, func(r durable.Record) bool { return r.Gate(time.Now()) == durable.GateStart })
+	}
+	if err := d.await(ctx, waitsForStart); err != nil {
 		return err
 	}
-	for _, job := range d.atlas.Migrations() {
-		if job.Source.ClusterName == unclear.Plan.Request.Source.ClusterName {
-			d.say("a person has found it in Atlas")
-			return d.command(ctx, "adopt", unclear.Plan.Name, string(job.ID))
-		}
-	}
-	return d.command(ctx, "restart", unclear.Plan.Name)
-}
-
-// approveStart is the person who lets the data of a destination be destroyed.
-func (d *demo) approveStart(ctx context.Context) error {
-	waiting, err := d.await(ctx, func(r durable.Record) bool { return r.Gate() == durable.GateStart })
-	if err != nil {
-		return err
-	}
-	return d.command(ctx, "approve", "-gate", string(durable.GateStart), waiting.Plan.Name)
-}
-
-// outage keeps everybody from Atlas for a while.
-func (d *demo) outage(ctx context.Context) error {
-	if err := d.pause(ctx, 2*time.Second); err != nil {
+	if err := d.command(ctx, "approve", "-gate", "start", demoName(dropped)); err != nil {
 		return err
 	}
 	d.say("an outage: Atlas responds with 503 to everything")
-	d.atlas.away.Store(true)
-	err := d.pause(ctx, 3*time.Second)
-	d.atlas.away.Store(false)
+	outage := livemigrationtest.Status(http.StatusServiceUnavailable).WithRetryAfter(time.Second)
+	d.atlas.Inject(livemigrationtest.AnyOperation, outage, 1_000_000)
+	err := pause(ctx, 3*time.Second)
+	d.atlas.ClearFaults()
 	d.say("the outage is over")
-	return err
+	if err != nil {
+		return err
+	}
+	return d.await(ctx, func(records []durable.Record) bool {
+		return !slices.ContainsFunc(records, func(r durable.Record) bool { return r.State != durable.StateComplete })
+	})
 }
 
-// finish prints how long the migrations took, and counts the jobs.
+// settle is the person who looks in Atlas for each migration whose creation is unclear. A record is not restarted within
+// two minutes of a creation that may still arrive.
+func (d *demo) settle(ctx context.Context) error {
+	for settled := 0; ; {
+		var unclear []durable.Record
+		err := d.await(ctx, func(records []durable.Record) bool {
+			unclear = slices.DeleteFunc(records, func(r durable.Record) bool { return r.State != durable.StateUnclear })
+			return len(unclear) > 0 || settled > 0
+		})
+		if err != nil || len(unclear) == 0 {
+			return err
+		}
+		record := unclear[0]
+		jobs := d.atlas.Migrations()
+		i := slices.IndexFunc(jobs, func(m livemigrationtest.Migration) bool {
+			return m.Source.ClusterName == record.Plan.Request.Source.ClusterName
+		})
+		if i >= 0 {
+			d.say("%s is UNCLEAR; a person has found its migration in Atlas", record.Plan.Name)
+			err = d.command(ctx, "adopt", record.Plan.Name, string(jobs[i].ID))
+		} else if time.Since(record.Unclear.At) > 2*time.Minute {
+			d.say("%s is UNCLEAR; a person has found no migration in Atlas", record.Plan.Name)
+			err = d.command(ctx, "restart", record.Plan.Name)
+		} else {
+			settled--
+			err = pause(ctx, time.Second)
+		}
+		if settled++; err != nil {
+			return err
+		}
+	}
+}
+
+// finish counts the jobs.
 func (d *demo) finish(ctx context.Context) error {
-	fleet, err := d.open()
-	if err != nil {
-		return err
-	}
-	records, err := fleet.Records(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.println(summary(records)); err != nil {
+	if err := d.command(ctx, "status"); err != nil {
 		return err
 	}
 	jobs := len(d.atlas.Migrations())
-	if err := d.println(fmt.Sprintf("\nThe in-memory Atlas has %d jobs for %d plans.", jobs, demoMigrations)); err != nil {
+	if err := d.printf("The in-memory Atlas has %d jobs for %d plans.\n", jobs, demoPlans); err != nil {
 		return err
 	}
-	if jobs != demoMigrations {
+	if jobs != demoPlans {
 		return fmt.Errorf("there are %d jobs", jobs)
 	}
 	return nil
 }
 
-// await looks at the records until there is one of that kind.
-func (d *demo) await(ctx context.Context, kind func(durable.Record) bool) (durable.Record, error) {
-	fleet, err := d.open()
-	for err == nil {
-		var records []durable.Record
-		if records, err = fleet.Records(ctx); err != nil {
-			break
-		}
-		for _, r := range records {
-			if kind(r) {
-				return r, nil
-			}
-		}
-		err = d.pause(ctx, 200*time.Millisecond)
+// start starts the worker: the command run, as a user would.
+func (d *demo) start(ctx context.Context) (*exec.Cmd, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
 	}
-	return durable.Record{}, err
+	args := []string{"run", "-serve", "-yes", "-brief", "4s", "-poll", "150ms"}
+	d.say("$ fleet %s", strings.Join(args, " "))
+	worker := exec.CommandContext(ctx, program, append([]string{"-state", d.state}, args...)...)
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "MONGODB_ATLAS_") {
+			worker.Env = append(worker.Env, variable)
+		}
+	}
+	public, private := d.atlas.APIKey()
+	worker.Env = append(worker.Env, "MONGODB_ATLAS_BASE_URL="+d.atlas.URL(), "MONGODB_ATLAS_PUBLIC_API_KEY="+public,
+		"MONGODB_ATLAS_PRIVATE_API_KEY="+private.Reveal())
+	worker.Stdout = d.out
+	worker.Cancel = func() error { return worker.Process.Signal(os.Interrupt) }
+	worker.WaitDelay = 10 * time.Second
+	return worker, worker.Start()
 }
 
-// pause waits for so long at the usual speed.
-func (d *demo) pause(ctx context.Context, usual time.Duration) error {
-	timer := time.NewTimer(d.scaled(usual))
-	defer timer.Stop()
+func (d *demo) say(format string, args ...any) {
+	_ = d.printf("%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+}
+
+// command does a command as a user would, beside the worker.
+func (d *demo) command(ctx context.Context, args ...string) error {
+	d.say("$ fleet %s", strings.Join(args, " "))
+	if status := run(ctx, append([]string{"fleet", "-state", d.state}, args...), d.out, d.log); status != exitDone {
+		return fmt.Errorf("exit status %d", status)
+	}
+	return nil
+}
+
+// await polls the records until they are as wanted.
+func (d *demo) await(ctx context.Context, wanted func([]durable.Record) bool) error {
+	for {
+		records, err := d.fleet.Records(ctx)
+		if err != nil || wanted(records) {
+			return err
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C:
+	case <-time.After(d):
 		return nil
 	}
-}
-
-func (d *demo) scaled(usual time.Duration) time.Duration {
-	return time.Duration(float64(usual) / d.speed)
-}
-
-// longest is how many records the summary has at most.
-const longest = 8
-
-// summary is the report of those records that took clearly longer than the others.
-func summary(records []durable.Record) string {
-	total := func(r durable.Record) time.Duration {
-		p := phasesOf(r)
-		return p.complete.Sub(p.validating)
-	}
-	records = slices.Clone(records)
-	slices.SortStableFunc(records, func(a, b durable.Record) int { return cmp.Compare(total(b), total(a)) })
-	usual := total(records[len(records)/2])
-	n := 0
-	for n < min(longest, len(records)) && 2*total(records[n]) > 3*usual {
-		n++
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "\nA migration took about %s.", short(usual))
-	if n > 0 {
-		b.WriteString(" These took longer:\n\n")
-		writeTable(&b, records[:n])
-	}
-	return strings.TrimRight(b.String(), "\n")
 }

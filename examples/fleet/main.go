@@ -11,62 +11,82 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/durable"
 )
 
 // Exit statuses.
 const (
 	exitDone        = 0
-	exitFailed      = 1 // a migration is not complete, or the command failed
+	exitFailed      = 1 // the command failed
 	exitUsage       = 2 // wrong flags, arguments, plans or environment
+	exitIncomplete  = 3 // the run has ended, and migrations need a person
 	exitInterrupted = 130
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
 }
 
-// tool is what the flags say, and where input and output go.
+// tool is what the flags say, and where the output goes.
 type tool struct {
-	in       io.Reader
 	out, log io.Writer
 	started  bool // errors before that are about usage
 
-	state, output, gate, window string
-	limit                       int
-	poll                        time.Duration
-	brief                       time.Duration
-	notes                       bool
-	speed                       float64
+	state, output, gate, by, windows string
+	limit                            int
+	poll, brief, maxLag, lasts       time.Duration
+	yes, serve, replace, watch       bool
 }
 
 // run runs one command and returns the exit status.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := &tool{in: stdin, out: stdout, log: stderr}
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	t := &tool{out: &lockedWriter{out: stdout}, log: stderr}
 	err := t.command().Run(ctx, args)
+	var incomplete *incompleteError
+	var unsaved *durable.UnsavedError
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled) && !errors.As(err, &unsaved):
 		_, _ = fmt.Fprintln(t.log, "fleet: interrupted; the same command continues")
 		return exitInterrupted
 	}
-	for _, line := range fold("fleet: ", err.Error(), defaultWidth, "") {
-		_, _ = fmt.Fprintln(t.log, line)
+	for line := range strings.Lines(err.Error()) {
+		line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "durable: "), "livemigration: ")
+		_, _ = fmt.Fprintln(t.log, "fleet: "+line)
 	}
-	if !t.started || errors.Is(err, livemigration.ErrInvalidConfig) || errors.Is(err, livemigration.ErrInvalidRequest) {
+	switch {
+	case errors.As(err, &incomplete):
+		return exitIncomplete
+	case !t.started, errors.Is(err, livemigration.ErrInvalidConfig), errors.Is(err, livemigration.ErrInvalidRequest):
 		return exitUsage
+	default:
+		return exitFailed
 	}
-	return exitFailed
 }
 
-// println writes a line of a result.
-func (t *tool) println(text string) error {
-	_, err := fmt.Fprintln(t.out, text)
+// printf writes to stdout.
+func (t *tool) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(t.out, format, args...)
 	return err
+}
+
+// lockedWriter is for several goroutines.
+type lockedWriter struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(p)
 }

@@ -57,8 +57,8 @@ any order.
 
 Needed:
   name                 of the plan, unique
-  project              id of the destination project
-  source_project       id of the source project
+  project              ID of the destination project
+  source_project       ID of the source project
   source_cluster       name of the source cluster
   destination_cluster  name of the destination cluster
   host                 migration host
@@ -71,12 +71,16 @@ May be left out, or be empty:
   ca_path              path of a CA certificate on the migration host
   drop                 yes: destroy the data of the destination first
   hostname_schema      PUBLIC (default), PRIVATE_LINK or VPC_PEERING
-  private_link         id of the private endpoint, for PRIVATE_LINK
+  private_link         ID of the private endpoint, for PRIVATE_LINK
   exclusive            what serves one migration at a time, separated by
-                       semicolons. Put the id of the source organization
-                       here: it cannot do two migrations at a time`
+                       semicolons. Put the ID of the source organization
+                       here where it has several projects
+  hold_start           yes: validate only, and wait for the command approve
+                       -gate start
+  parallel             yes: migrate at the same time as other clusters of
+                       the source project`
 
-// columns are those of a CSV file, in any order. The first line names them; those that are not needed may be left out.
+// columns are the columns of a CSV file, in any order. The first line names them; all but the needed ones may be left out.
 var columns = map[string]func(*durable.Plan, string) error{
 	"name": func(p *durable.Plan, v string) error { p.Name = v; return nil },
 	"project": func(p *durable.Plan, v string) (err error) {
@@ -101,9 +105,11 @@ var columns = map[string]func(*durable.Plan, string) error{
 	},
 	"private_link": func(p *durable.Plan, v string) error { p.Request.Destination.PrivateLinkID = v; return nil },
 	"exclusive":    func(p *durable.Plan, v string) error { p.Exclusive = strings.Split(v, ";"); return nil },
+	"hold_start":   func(p *durable.Plan, v string) error { return parseBool(v, &p.HoldStart) },
+	"parallel":     func(p *durable.Plan, v string) error { return parseBool(v, &p.Parallel) },
 }
 
-// needed are the columns without which there is no plan.
+// needed are the columns that every file must have.
 var needed = []string{"name", "project", "source_project", "source_cluster", "destination_cluster", "host"}
 
 func readCSV(in io.Reader) (plans []durable.Plan, err error) {

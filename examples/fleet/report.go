@@ -1,14 +1,35 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"strings"
+	"encoding/csv"
+	"errors"
 	"time"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 )
+
+// row is a record in a report.
+type row struct {
+	Name        string                    `json:"name"`
+	State       durable.State             `json:"state"`
+	Source      string                    `json:"source_cluster"`
+	Destination string                    `json:"destination_cluster"`
+	Project     livemigration.ProjectID   `json:"project"`
+	Migration   livemigration.MigrationID `json:"migration,omitempty"`
+	PlannedAt   time.Time                 `json:"planned_at"`
+	StartedAt   time.Time                 `json:"started_at,omitzero"`
+	ReadyAt     time.Time                 `json:"ready_at,omitzero"`
+	CutoverAt   time.Time                 `json:"cutover_at,omitzero"`
+	EndedAt     time.Time                 `json:"ended_at,omitzero"`
+	Problem     *durable.Problem          `json:"problem,omitempty"`
+}
+
+var head = []string{
+	"name", "state", "source_cluster", "destination_cluster", "project", "migration",
+	"planned_at", "started_at", "ready_at", "cutover_at", "ended_at", "problem_kind", "problem",
+}
 
 // report is the command report.
 func (t *tool) report(ctx context.Context, _ []string) error {
@@ -17,82 +38,35 @@ func (t *tool) report(ctx context.Context, _ []string) error {
 		return err
 	}
 	records, damaged := fleet.Records(ctx)
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Migrations\n\n%s.\n\n", counts(records))
-	writeTable(&b, records)
-	t.writeRest(&b, records)
-	if err := t.println(strings.TrimRight(b.String(), "\n")); err != nil {
-		return err
-	}
-	return damaged
-}
-
-// writeTable says how long the phases of each record took.
-func writeTable(b *strings.Builder, records []durable.Record) {
-	b.WriteString("| migration | from | to | state | check | sync | ready | cutover | total |\n")
-	b.WriteString("| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n")
-	for _, r := range records {
-		p := phasesOf(r)
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Plan.Name,
-			r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName, r.State,
-			between(p.validating, p.validated), between(p.replicating, p.ready), between(p.ready, p.finishing),
-			between(p.finishing, p.complete), between(p.validating, p.complete))
-	}
-}
-
-// writeRest lists what is left to do.
-func (t *tool) writeRest(b *strings.Builder, records []durable.Record) {
-	b.WriteString("\n## What is left to do\n\n")
-	left := false
-	for _, r := range records {
-		if r.State == durable.StateComplete || r.State == durable.StateAbandoned {
-			continue
-		}
-		left = true
-		text := fmt.Sprintf("**%s** is %s: %s.", r.Plan.Name, r.State, strings.TrimSuffix(cmp.Or(r.Problem, "it waits for "+waitsFor(r)), "."))
-		b.WriteString(strings.Join(fold("- ", text, defaultWidth, ""), "\n") + "\n")
-		for _, step := range t.steps(r) {
-			fmt.Fprintf(b, "  - %s\n    `%s`\n", step.when, step.command)
+	rows := make([]row, len(records))
+	for i, r := range records {
+		rows[i] = row{
+			r.Plan.Name, r.State, r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName, r.Plan.ProjectID, r.MigrationID,
+			r.PlannedAt, r.StartedAt, r.ReadyAt, r.CutoverAt, r.EndedAt, r.Problem,
 		}
 	}
-	if !left {
-		b.WriteString("- Point the applications at the new clusters.\n")
-		b.WriteString("- Delete the link-tokens of the organization when no other migration runs.\n")
+	if t.output == "json" {
+		return errors.Join(encode(t.out, rows), damaged)
 	}
+	lines := [][]string{head}
+	for _, r := range rows {
+		lines = append(lines, r.fields())
+	}
+	return errors.Join(csv.NewWriter(t.out).WriteAll(lines), damaged)
 }
 
-// phases are when a record entered its states, in the last attempt.
-type phases struct{ validating, validated, replicating, ready, finishing, complete time.Time }
-
-// phasesOf reads the history: an event that enters a state begins with its name.
-func phasesOf(r durable.Record) (p phases) {
-	for _, event := range r.Events {
-		state, _, _ := strings.Cut(event.Text, ":")
-		switch durable.State(state) {
-		case durable.StatePlanned:
-			p = phases{}
-		case durable.StateValidating:
-			p.validating = event.Time
-		case durable.StateValidated:
-			p.validated = event.Time
-		case durable.StateReplicating:
-			if p.replicating.IsZero() {
-				p.replicating = event.Time
-			}
-		case durable.StateReady:
-			p.ready = event.Time
-		case durable.StateFinishing:
-			p.finishing = event.Time
-		case durable.StateComplete:
-			p.complete = event.Time
+// fields are in the order of head.
+func (r row) fields() []string {
+	fields := []string{r.Name, string(r.State), r.Source, r.Destination, string(r.Project), string(r.Migration)}
+	for _, at := range []time.Time{r.PlannedAt, r.StartedAt, r.ReadyAt, r.CutoverAt, r.EndedAt} {
+		text := ""
+		if !at.IsZero() {
+			text = at.Format(time.RFC3339)
 		}
+		fields = append(fields, text)
 	}
-	return p
-}
-
-func between(from, to time.Time) string {
-	if from.IsZero() || to.IsZero() {
-		return ""
+	if r.Problem == nil {
+		return append(fields, "", "")
 	}
-	return short(to.Sub(from))
+	return append(fields, string(r.Problem.Kind), r.Problem.Text)
 }

@@ -1,13 +1,13 @@
 // Command getmigration reads one migration job and shows how to tell apart the errors of a call.
 //
 //	getmigration                    a job on the in-memory Atlas
-//	getmigration PROJECT MIGRATION  with the credentials of the environment, as for Atlas's own tools
+//	getmigration PROJECT MIGRATION  with the credentials of the environment: MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET,
+//	                                or an API key
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,25 +18,6 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-const help = `getmigration reads one migration job, and tells apart what can go wrong with that.
-
-Usage:
-  getmigration                    a job on the in-memory Atlas
-  getmigration PROJECT MIGRATION  a job of the Atlas of the environment
-
-Flags:
-  -h  show this
-
-Environment:
-  MONGODB_ATLAS_CLIENT_ID        the service account
-  MONGODB_ATLAS_CLIENT_SECRET    its secret
-  MONGODB_ATLAS_PUBLIC_API_KEY   without a service account: the API key
-  MONGODB_ATLAS_PRIVATE_API_KEY  its private part
-  MONGODB_ATLAS_BASE_URL         Atlas, as scheme and host (default: the public one)
-
-Exit status: 0 done, 1 failed, 2 wrong usage.
-`
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -46,21 +27,14 @@ func main() {
 
 // run is the program. It returns the exit status: 0 done, 1 failed, 2 wrong usage.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	flags := flag.NewFlagSet("getmigration", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	err := flags.Parse(args)
+	var err error
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		_, err = io.WriteString(out, help)
-	case err != nil:
-		_, _ = fmt.Fprintf(errOut, "getmigration: %s\n\n%s", err, help)
-		return 2
-	case flags.NArg() == 0:
+	case len(args) == 0:
 		err = showDemo(ctx, out)
-	case flags.NArg() == 2:
-		err = showReal(ctx, out, livemigration.ProjectID(flags.Arg(0)), livemigration.MigrationID(flags.Arg(1)))
+	case len(args) == 2:
+		err = showReal(ctx, out, livemigration.ProjectID(args[0]), livemigration.MigrationID(args[1]))
 	default:
-		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION], -h shows more")
+		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION]; with both, MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET are needed")
 		return 2
 	}
 	if err != nil {
@@ -106,8 +80,7 @@ func show(ctx context.Context, out io.Writer, client *livemigration.Client, proj
 
 // explain says what each class of error means to the caller. The client has already retried what may pass by itself.
 //
-// Calls that create something, and the cutover, have one class more, [livemigration.OutcomeUnknownError]: there the
-// caller has to look in Atlas before it calls again.
+// Calls that create something have one class more, [livemigration.OutcomeUnknownError]: check in Atlas before you call again.
 func explain(err error) string {
 	var invalid *livemigration.InvalidRequestError
 	var api *livemigration.APIError
@@ -118,7 +91,7 @@ func explain(err error) string {
 		return "stopped before Atlas responded: " + err.Error()
 	case errors.As(err, &api):
 		return explainResponse(api)
-	default: // no usable response: the network, or before it a client that could not be made
+	default: // no usable response: the network, or a client that could not be created
 		return err.Error()
 	}
 }
@@ -127,7 +100,7 @@ func explain(err error) string {
 func explainResponse(err *livemigration.APIError) string {
 	switch {
 	case errors.Is(err, livemigration.ErrUnauthorized):
-		return "the credentials are wrong"
+		return "the credentials are wrong, lack a role, or do not have this address on their access list"
 	case errors.Is(err, livemigration.ErrForbidden) && err.Code == "IP_ADDRESS_NOT_ON_ACCESS_LIST":
 		return "the access list of the credentials does not have this address: " + err.Detail
 	case errors.Is(err, livemigration.ErrForbidden):
@@ -137,7 +110,7 @@ func explainResponse(err *livemigration.APIError) string {
 	case errors.Is(err, livemigration.ErrBadRequest):
 		return fmt.Sprintf("Atlas rejected the request: %s %s", err.Detail, joined(err.Fields))
 	case errors.Is(err, livemigration.ErrVersionGone):
-		return "Atlas no longer speaks this version of its API: update the library"
+		return "Atlas has removed this version of its API: update the library"
 	case errors.Is(err, livemigration.ErrRateLimited):
 		return fmt.Sprintf("too many requests, after %d attempts: wait %s", err.Attempts, err.RetryAfter)
 	case errors.Is(err, livemigration.ErrServer):

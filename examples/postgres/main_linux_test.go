@@ -16,7 +16,7 @@ import (
 
 func TestServe(t *testing.T) {
 	source := newDatabase(t)
-	server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(3600))
+	server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(3600))
 	defer server.Close()
 	client, err := server.NewClient()
 	require.NoError(t, err)

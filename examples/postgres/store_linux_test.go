@@ -138,7 +138,7 @@ func (s slow) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestTwoRunsCreateNothingTwice(t *testing.T) {
 	source := newDatabase(t)
 	db := open(t, source)
-	server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(600))
+	server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(600))
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

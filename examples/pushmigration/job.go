@@ -1,115 +1,137 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"path/filepath"
+	"strings"
+	"text/tabwriter"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 )
 
-// name is that of the one record in the state directory.
+// name is the name of the one record in the state directory.
 const name = "migration"
 
 // job is one migration from its link-token to its cutover.
 type job struct {
-	opts     *options
-	show     *display
-	prompt   *prompter // nil without a terminal
-	logger   *slog.Logger
+	*options
+	answers  chan string // the lines of the terminal; nil without one
 	client   *livemigration.Client
 	source   *livemigration.SourceClient // nil: a person pastes the link-token
-	request  livemigration.MigrationRequest
+	plan     durable.Plan
 	password livemigration.Secret
 	fleet    *durable.Fleet
 }
 
-func execute(ctx context.Context, opts *options, std stdio) error {
-	j := &job{opts: opts, prompt: newPrompter(std), show: newDisplay(std.out), logger: slog.New(slog.DiscardHandler)}
-	defer j.show.close()
-	if !opts.yes && j.prompt == nil && !j.settles() {
+func execute(ctx context.Context, opts *options) error {
+	j := &job{options: opts}
+	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
+		j.answers = make(chan string)
+		go j.readAnswers() // until the program ends: a read from a terminal cannot be interrupted
+	} else if !j.yes && !j.settles() {
 		return usagef("there is no terminal to confirm the cutover on: add -yes to run without being asked")
 	}
-	if opts.debugLog != "" {
-		file, err := os.OpenFile(opts.debugLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-		if err != nil {
-			return usagef("-debug-log: %s", err)
-		}
-		defer file.Close()
-		j.logger = slog.New(slog.NewTextHandler(file, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	open := j.openReal
+	if j.demo {
+		open = j.openDemo
 	}
-	open := openReal
-	if opts.demo {
-		open = openDemo
-	}
-	end, err := open(j)
+	end, err := open()
 	if err != nil {
 		return err
 	}
 	defer end()
-	store, err := durable.OpenDir(opts.state)
+	store, err := durable.OpenDir(j.state)
 	if err != nil {
 		return usagef("-state: %s", text(err))
 	}
-	j.fleet = durable.NewFleet(j.client, store, j.fleetOptions()...)
+	if j.fleet, err = durable.NewFleet(store, j.fleetOptions()...); err != nil {
+		return err
+	}
 	return j.explain(ctx, j.run(ctx))
 }
 
-// openReal makes the clients from the environment.
-func openReal(j *job) (_ func(), err error) {
-	if j.request, j.password, err = loadRequest(j.opts); err != nil {
+// openReal reads the request, and makes the clients from the environment.
+func (j *job) openReal() (end func(), err error) {
+	if err := j.loadRequest(); err != nil {
 		return nil, err
 	}
-	if j.client, err = livemigration.NewClientFromEnv(j.clientOptions()...); err != nil {
+	if j.client, err = livemigration.NewClientFromEnv(livemigration.WithUserAgent("pushmigration-example/1.0")); err != nil {
 		return nil, usagef("%s", text(err))
 	}
-	if key := os.Getenv(sourceKeyVariable); j.opts.link && key != "" {
-		opts := []livemigration.Option{livemigration.WithLogger(j.logger)}
-		if j.opts.sourceURL != "" {
-			opts = append(opts, livemigration.WithBaseURL(j.opts.sourceURL))
+	if j.sourceOrg != "" {
+		var opts []livemigration.Option
+		if url := os.Getenv(sourceURLVariable); url != "" {
+			opts = append(opts, livemigration.WithBaseURL(url))
 		}
-		if j.source, err = livemigration.NewSourceClient(livemigration.APIKey(key, os.Getenv(sourcePrivVariable)), opts...); err != nil {
+		key := livemigration.APIKey(os.Getenv(sourceKeyVariable), livemigration.Secret(os.Getenv(sourcePrivVariable)))
+		if j.source, err = livemigration.NewSourceClient(key, opts...); err != nil {
 			return nil, usagef("source side: %s", text(err))
 		}
 	}
-	return func() { j.client.CloseIdleConnections() }, nil
+	return j.client.CloseIdleConnections, nil
 }
 
-func (j *job) clientOptions() []livemigration.Option {
-	opts := []livemigration.Option{
-		livemigration.WithAPIVersion(j.opts.version), livemigration.WithUserAgent("pushmigration-example/1.0"), livemigration.WithLogger(j.logger),
+// loadRequest reads the request file, and takes its password out. Unknown fields are rejected: a misspelled
+// dropDestinationData must not go unnoticed.
+func (j *job) loadRequest() error {
+	j.plan = durable.Plan{Name: name, ProjectID: j.project}
+	if j.request == "" { // -abandon
+		return nil
 	}
-	if j.opts.baseURL != "" {
-		opts = append(opts, livemigration.WithBaseURL(j.opts.baseURL))
+	data, err := os.ReadFile(j.request)
+	if err != nil {
+		return usagef("-request: %s", err)
 	}
-	return opts
+	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder.DisallowUnknownFields()
+	if err = decoder.Decode(&j.plan.Request); err == nil && decoder.More() {
+		err = errors.New("there is something after the JSON object")
+	}
+	if err != nil {
+		return usagef("-request %s: %s", j.request, err)
+	}
+	source := &j.plan.Request.Source
+	j.password, source.Password = cmp.Or(livemigration.Secret(os.Getenv(passwordVariable)), source.Password), ""
+	if err := j.plan.Validate(); err != nil {
+		return usagef("-request %s: %s", j.request, text(err))
+	}
+	if source.Username != "" && j.password == "" {
+		return usagef("the request has a source user: set %s", passwordVariable)
+	}
+	return nil
 }
 
 func (j *job) fleetOptions() []durable.Option {
 	opts := []durable.Option{
-		durable.WithLogger(j.logger), durable.WithOnChange(j.show.record),
-		durable.WithPassword(func(ctx context.Context, _ durable.Plan) (livemigration.Secret, error) { return j.askPassword(ctx) }),
+		durable.WithOnChange(func(_ context.Context, r durable.Record) { j.step("%s", strings.TrimPrefix(r.String(), name+" ")) }),
+		durable.WithPassword(func(context.Context, durable.Plan) (livemigration.Secret, error) { return j.password, nil }),
 	}
-	if j.opts.yes {
-		opts = append(opts, durable.WithApproval(func(context.Context, durable.Record, durable.Gate) (bool, error) { return true, nil }))
+	if j.yes {
+		opts = append(opts, durable.WithCutoverApproval(func(context.Context, durable.Record) (bool, error) { return true, nil }))
 	}
-	if j.opts.poll > 0 {
-		opts = append(opts, durable.WithPollInterval(j.opts.poll, j.opts.poll))
+	if j.poll > 0 {
+		opts = append(opts, durable.WithPollInterval(j.poll, j.poll))
 	}
 	return opts
 }
 
-func (j *job) settles() bool { return j.opts.adopt != "" || j.opts.restart || j.opts.abandon }
+// step prints what has happened, with the time.
+func (j *job) step(format string, args ...any) {
+	fmt.Printf("%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+}
 
 // run takes the migration from where it is to its end.
 func (j *job) run(ctx context.Context) error {
-	if j.opts.abandon {
+	if j.abandon {
 		return j.fleet.Abandon(ctx, name)
 	}
 	if err := j.prepare(ctx); err != nil {
@@ -121,7 +143,7 @@ func (j *job) run(ctx context.Context) error {
 		defer close(watched)
 		j.watch(watching, stop)
 	}()
-	err := j.fleet.Run(watching)
+	err := j.fleet.Run(watching, j.client)
 	if cause := context.Cause(watching); errors.Is(cause, errDeclined) {
 		err = cause
 	}
@@ -133,133 +155,159 @@ func (j *job) run(ctx context.Context) error {
 	return j.disconnect(ctx)
 }
 
-// prepare stores the request, unless it is stored, and does what a person has decided. A request that differs from the
-// stored one is a conflict. That shows before anything is created.
+// prepare stores the plan, unless it is stored, and does what a person has decided. Where another plan is stored, that
+// shows before anything is created.
 func (j *job) prepare(ctx context.Context) error {
-	plan := durable.Plan{Name: name, ProjectID: j.opts.project, Request: j.request}
-	record, known, err := j.stored(ctx)
+	record, err := j.fleet.Record(ctx, name)
 	switch {
-	case err != nil:
-		return err
-	case j.opts.restart:
-		return j.restart(ctx, record.State, plan)
-	case known || j.opts.adopt != "":
-		return j.resume(ctx, known, plan)
-	}
-	if err := plan.Validate(); err != nil {
-		return err
-	}
-	if err := j.connect(ctx); err != nil {
-		return err
-	}
-	return j.fleet.Add(ctx, plan)
-}
-
-// stored is the record in the state directory, if there is one.
-func (j *job) stored(ctx context.Context) (record durable.Record, known bool, err error) {
-	records, err := j.fleet.Records(ctx)
-	for _, r := range records {
-		if r.Plan.Name != name {
-			return r, false, usagef("-state %s holds the migration %q, which is not one of this program", j.opts.state, r.Plan.Name)
-		}
-		record, known = r, true
-	}
-	return record, known, err
-}
-
-// resume continues with a record, with the migration that a person has found when there is one.
-func (j *job) resume(ctx context.Context, known bool, plan durable.Plan) error {
-	if known {
-		err := j.fleet.Add(ctx, plan) // nothing, when it is the same
-		if errors.Is(err, durable.ErrConflict) {
-			return usagef("-request %s, project %s: another request than that of the migration in -state %s.\n"+
-				"Give that request again. Or add -restart: this one then takes its place, if nothing\nruns in Atlas. For another migration use another -state",
-				j.opts.requestFile, plan.ProjectID, j.opts.state)
-		}
-		if err != nil {
+	case errors.Is(err, durable.ErrNotFound) && !j.settles():
+		if err := j.connect(ctx); err != nil {
 			return err
 		}
+		return j.fleet.Add(ctx, j.plan)
+	case err != nil:
+		return err
+	case j.restart:
+		if record.State != durable.StatePlanned {
+			if err := j.fleet.Restart(ctx, name); err != nil {
+				return err
+			}
+		}
+		return j.fleet.Replace(ctx, j.plan)
 	}
-	if j.opts.adopt == "" {
+	if err := j.fleet.Add(ctx, j.plan); err != nil { // nothing, when it is the same
+		return usagef("-state %s: %s\nGive that request again, or add -restart to replace it if nothing runs in Atlas, or use another -state",
+			j.state, text(err))
+	}
+	if j.adopt == "" {
 		return nil
 	}
-	id, err := livemigration.ParseMigrationID(j.opts.adopt)
+	id, err := livemigration.ParseMigrationID(j.adopt)
 	if err != nil {
 		return usagef("-adopt: %s", text(err))
 	}
 	return j.fleet.Adopt(ctx, name, id)
 }
 
-// restart begins from the beginning, with the request as it is now. What is PLANNED is there already.
-func (j *job) restart(ctx context.Context, from durable.State, plan durable.Plan) error {
-	if from != durable.StatePlanned {
-		if err := j.fleet.Restart(ctx, name); err != nil {
-			return err
-		}
-	}
-	return j.fleet.Replace(ctx, plan)
-}
+// lagInterval is the time between two lines that show the lag.
+const lagInterval = 5 * time.Minute
 
-// watch shows how far the job is, and asks a person for the approvals that it lacks.
+// watch shows the lag, and asks a person for the approvals.
 func (j *job) watch(ctx context.Context, stop context.CancelCauseFunc) {
-	ticker := time.NewTicker(cmp.Or(min(j.opts.poll, time.Second), time.Second))
-	defer ticker.Stop()
-	for {
-		if records, err := j.fleet.Records(ctx); err == nil && len(records) == 1 {
-			record := records[0]
-			j.show.progress(record)
-			if gate := record.Gate(); gate != "" && j.prompt != nil && !j.opts.yes {
-				j.show.pause()
-				yes, err := j.prompt.ask(ctx, warning(record, gate), question[gate])
-				if err == nil && !yes {
-					stop(errDeclined)
-					return
-				}
-				if err == nil {
-					_ = j.fleet.Approve(ctx, name, gate) // when it fails, the gate is still lacking and is asked for again
-				}
+	for shown := time.Now(); ; {
+		record, err := j.fleet.Record(ctx, name)
+		if m := record.Migration; err == nil && m != nil && time.Since(shown) >= lagInterval {
+			shown = time.Now()
+			j.step("%s", m)
+		}
+		if gate := record.Gate(time.Now()); err == nil && gate != "" && (j.yes == (gate == durable.GateStart) || !j.yes) {
+			if err := j.approve(ctx, record, gate); err != nil {
+				stop(err)
+				return
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(cmp.Or(min(j.poll, time.Second), time.Second)):
 		}
 	}
 }
 
 var errDeclined = errors.New("not confirmed")
 
-var question = map[durable.Gate]string{
-	durable.GateStart:   "Destroy them and start the migration?",
-	durable.GateCutover: "Have all writes to the source stopped, and shall it be cut over?",
+// approve asks a person. With -yes it only approves the start, which no function approves.
+func (j *job) approve(ctx context.Context, r durable.Record, gate durable.Gate) error {
+	source, destination := r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName
+	question := fmt.Sprintf("The migration deletes all data in cluster %s of project %s.\nDelete them and start?", destination, r.Plan.ProjectID)
+	if gate == durable.GateCutover {
+		question = fmt.Sprintf("Cluster %s is copied to cluster %s and in sync. What is written to it after the cutover is lost.\n"+
+			"Have all writes to the source stopped, and shall it be cut over?", source, destination)
+	}
+	if !j.yes {
+		if yes, err := j.ask(ctx, question); err != nil || !yes {
+			return cmp.Or(err, errDeclined)
+		}
+	}
+	err := j.fleet.Approve(ctx, name, gate, cmp.Or(os.Getenv("USER"), "terminal"), time.Time{})
+	if errors.Is(err, durable.ErrConflict) {
+		return nil // it has changed meanwhile
+	}
+	return err
 }
 
-func warning(r durable.Record, gate durable.Gate) string {
-	q := &r.Plan.Request
-	if gate == durable.GateStart {
-		return fmt.Sprintf("The migration of cluster %s destroys all data in cluster\n%s of Atlas project %s.",
-			q.Source.ClusterName, q.Destination.ClusterName, r.Plan.ProjectID)
+func (j *job) readAnswers() {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		j.answers <- strings.ToLower(strings.TrimSpace(lines.Text()))
 	}
-	return fmt.Sprintf("Cluster %s is copied to cluster %s and in sync.\n"+
-		"Stop all writes to the source now: what is written to it after the cutover\ndoes not reach the destination.",
-		q.Source.ClusterName, q.Destination.ClusterName)
+	close(j.answers)
 }
 
-func (j *job) askPassword(ctx context.Context) (livemigration.Secret, error) {
-	if j.password != "" {
-		return j.password, nil
+// ask asks again until the answer is yes or no. The end of the input is a no.
+func (j *job) ask(ctx context.Context, question string) (bool, error) {
+	for {
+		fmt.Printf("\n%s [yes/no] ", question)
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case answer, open := <-j.answers:
+			switch {
+			case !open, answer == "no", answer == "n":
+				return false, nil
+			case answer == "yes", answer == "y":
+				return true, nil
+			}
+		}
 	}
-	if j.prompt == nil {
-		return "", fmt.Errorf("set $%s", passwordVariable)
-	}
-	j.show.pause()
-	password, err := j.prompt.password(ctx, "Password of "+j.request.Source.Username+" at the source: ")
-	j.password = password
-	return password, err
 }
 
-// tokenName is that of the file with the link-token in the state directory.
-const tokenName = "link-token"
+// explain turns how the run ended into words and an exit status.
+func (j *job) explain(ctx context.Context, err error) error {
+	var left *durable.IncompleteError
+	var unsaved *durable.UnsavedError
+	switch {
+	case err == nil:
+		return j.summary(ctx)
+	case errors.As(err, &unsaved):
+		return err
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()) && j.demo:
+		return &failure{exitInterrupted, "interrupted; the in-memory Atlas ends with this program"}
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return &failure{exitInterrupted, "interrupted; the same command continues, with the state in " + j.state +
+			".\nMigrations that are running in Atlas continue."}
+	case errors.As(err, &left) && left.Records[0].State == durable.StateUnclear:
+		return &failure{exitUnclear, left.Records[0].Problem.Text + ".\nThen run the same command with -adopt ID, or with -restart"}
+	case errors.As(err, &left):
+		return fmt.Errorf("%s\nTo start from the beginning: the same command with -restart", strings.TrimPrefix(left.Records[0].String(), name+" "))
+	case livemigration.MayHaveCreated(err):
+		return &failure{exitUnclear, text(err)}
+	case errors.Is(err, durable.ErrRunning), errors.Is(err, durable.ErrConflict), errors.Is(err, durable.ErrNotFound):
+		return usagef("-state %s: %s", j.state, text(err))
+	default:
+		return err
+	}
+}
 
-func (j *job) tokenFile() string { return filepath.Join(j.opts.state, tokenName) }
+// summary prints what happened when.
+func (j *job) summary(ctx context.Context) error {
+	r, err := j.fleet.Record(ctx, name)
+	if err != nil {
+		return err
+	}
+	fmt.Println()
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	before := r.PlannedAt
+	for _, event := range r.Events {
+		_, _ = fmt.Fprintf(table, "%s\t+%.1fs\t  %s\n", event.Time.Local().Format(time.TimeOnly), event.Time.Sub(before).Seconds(), event.Text)
+		before = event.Time
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Printf("\nThe migration of cluster %s to cluster %s of project %s is %s.\n",
+		r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName, r.Plan.ProjectID, r.State)
+	if !j.demo {
+		fmt.Println("You can delete the state directory: " + j.state)
+	}
+	return nil
+}

@@ -5,28 +5,35 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
 
-// connect makes sure that the source organization is connected: with a link-token of the program's own, or by a person.
+// tokenName is the name of the file with the link-token in the state directory.
+const tokenName = "link-token"
+
+func (j *job) tokenFile() string { return filepath.Join(j.state, tokenName) }
+
+// connect makes sure that the source organization is connected, by the program itself or by a person.
 func (j *job) connect(ctx context.Context) error {
-	if j.opts.link {
-		token, err := j.linkToken(ctx)
-		if err != nil {
-			return err
-		}
-		if err := j.useToken(ctx, token); err != nil {
-			return err
-		}
+	if !j.link {
+		return j.findSource(ctx)
+	}
+	token, err := j.linkToken(ctx)
+	if err == nil {
+		err = j.useToken(ctx, token)
+	}
+	if err != nil {
+		return err
 	}
 	return j.findSource(ctx)
 }
 
 // linkToken creates the link-token, or reads the one that a run before has created. The file exists before the request is
-// sent: if it is empty afterwards, nobody knows whether there is a token.
+// sent: if it is empty afterwards, it is unknown whether there is a link-token.
 func (j *job) linkToken(ctx context.Context) (livemigration.Secret, error) {
 	path := j.tokenFile()
 	data, err := os.ReadFile(path)
@@ -34,7 +41,7 @@ func (j *job) linkToken(ctx context.Context) (livemigration.Secret, error) {
 		return livemigration.Secret(token), nil
 	}
 	if err == nil {
-		return "", &failure{exitUnclear, "a run before may have created a link-token of organization " + string(j.opts.org) +
+		return "", &failure{exitUnclear, "a run before may have created a link-token of organization " + string(j.org) +
 			". Delete it in Atlas, and remove " + path + ", before you run this again"}
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -43,90 +50,82 @@ func (j *job) linkToken(ctx context.Context) (livemigration.Secret, error) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return "", err
 	}
-	j.show.step("link-token", "creating")
-	token, err := j.client.LinkTokens.Create(ctx, j.opts.org, livemigration.LinkTokenRequest{AccessListIPs: j.opts.accessList}, livemigration.WithGrace(grace))
+	token, err := j.client.LinkTokens.Create(ctx, j.org, livemigration.LinkTokenRequest{})
 	if err != nil {
 		if !livemigration.MayHaveCreated(err) {
 			_ = os.Remove(path)
 		}
 		return "", err
 	}
-	if err := os.WriteFile(path, []byte(token.Token.Reveal()+"\n"), 0o600); err != nil {
-		return "", err
-	}
-	j.show.step("link-token", "created, in "+path)
-	return token.Token, nil
+	j.step("link-token created, in %s", path)
+	return token.Token, os.WriteFile(path, []byte(token.Token.Reveal()+"\n"), 0o600)
 }
-
-// grace is for how long a request that creates something goes on when the program is told to stop.
-const grace = 10 * time.Second
 
 // useToken connects the source organization, or asks a person to.
 func (j *job) useToken(ctx context.Context, token livemigration.Secret) error {
 	if j.source == nil {
-		j.show.line("Paste the link-token into Cloud Manager or Ops Manager (Live Migration):\n%s", j.tokenFile())
+		j.step("paste the link-token into Cloud Manager or Ops Manager (Live Migration): %s", j.tokenFile())
 		return nil
 	}
-	link, err := j.source.MigrationLink.Status(ctx, j.opts.sourceOrg)
+	link, err := j.source.MigrationLink.Status(ctx, j.sourceOrg)
 	if err == nil && link.Status != livemigration.MigrationLinkSynced {
-		link, err = j.source.MigrationLink.Create(ctx, j.opts.sourceOrg, token, livemigration.WithGrace(grace))
-		if errors.Is(err, livemigration.ErrOutcomeUnknown) { // Status tells
-			link, err = j.source.MigrationLink.Status(ctx, j.opts.sourceOrg)
+		link, err = j.source.MigrationLink.Create(ctx, j.sourceOrg, token)
+		if errors.Is(err, livemigration.ErrOutcomeUnknown) { // the status says whether it was created
+			link, err = j.source.MigrationLink.Status(ctx, j.sourceOrg)
 		}
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		j.step("source organization %s %s", j.sourceOrg, link.Status)
 	}
-	j.show.step("source", "organization "+string(j.opts.sourceOrg)+" "+string(link.Status))
-	return nil
+	return err
 }
 
 // findSource waits until the source cluster can be migrated. Without -link there is nothing to wait for.
 func (j *job) findSource(ctx context.Context) error {
-	for {
-		projects, err := j.client.AvailableProjects.List(ctx, j.opts.org)
+	source := j.plan.Request.Source
+	for shown := ""; ; {
+		projects, err := j.client.AvailableProjects.List(ctx, j.org)
 		if err != nil {
 			return err
 		}
-		missing := "no source project " + string(j.request.Source.ProjectID) + " is connected to the Atlas organization"
+		missing := "no source project " + string(source.ProjectID) + " is connected to the Atlas organization"
 		for _, p := range projects {
-			if p.ProjectID != j.request.Source.ProjectID {
+			if p.ProjectID != source.ProjectID {
 				continue
 			}
-			if _, _, err = p.Source(j.request.Source.ClusterName); err == nil {
-				j.show.step("source", "cluster "+j.request.Source.ClusterName+" of project "+p.Name)
+			if _, _, err = p.Source(source.ClusterName); err == nil {
+				j.step("source cluster %s of project %s", source.ClusterName, p.Name)
 				return nil
 			}
 			missing = text(err)
 		}
-		if !j.opts.link {
+		if !j.link {
 			return usagef("the source cannot be migrated: %s; -link connects a source organization", missing)
 		}
-		j.show.step("source", "waiting: "+missing)
+		if missing != shown {
+			shown = missing
+			j.step("waiting: %s", missing)
+		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(max(j.opts.poll, sourcePoll)):
+			return ctx.Err()
+		case <-time.After(2 * time.Second):
 		}
 	}
 }
 
-// sourcePoll is the time between two looks at the source projects.
-const sourcePoll = 2 * time.Second
-
-// disconnect deletes the link-token that the program has created, when nothing of the organization runs any more.
+// disconnect deletes the link-token that the program has created, unless another migration of the organization runs.
 func (j *job) disconnect(ctx context.Context) error {
 	if data, err := os.ReadFile(j.tokenFile()); err != nil || len(data) == 0 {
 		return nil
 	}
-	err := j.client.LinkTokens.Delete(ctx, j.opts.org)
-	switch {
+	switch err := j.client.LinkTokens.Delete(ctx, j.org); {
 	case errors.Is(err, livemigration.ErrConflict):
-		j.show.step("link-token", "kept: another migration of the organization runs")
+		j.step("link-token kept: another migration of the organization runs")
 		return nil
 	case err != nil && !errors.Is(err, livemigration.ErrNotFound):
 		return err
 	}
-	j.show.step("link-token", "deleted")
+	j.step("link-token deleted")
 	return os.Remove(j.tokenFile())
 }

@@ -11,19 +11,19 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Traced makes a span of each attempt of each call, with the operation for its name, below the span of the caller's
-// context. No span holds a header, a body or credentials.
+// Traced makes a span of each attempt of each call, named after the operation, below the span of the caller's context. No
+// span contains a header, a body or credentials.
 func Traced(provider trace.TracerProvider) livemigration.Option {
 	return livemigration.WithTransportWrapper(func(next http.RoundTripper) http.RoundTripper {
 		return otelhttp.NewTransport(labelling{next},
 			otelhttp.WithTracerProvider(provider),
 			otelhttp.WithSpanNameFormatter(spanName),
-			// Atlas is another house: it gets neither the ids of the traces nor the baggage of their contexts.
+			// Neither trace IDs nor baggage are sent to Atlas.
 			otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator()))
 	})
 }
 
-// spanName says what the request is for. otelhttp's own name for it would be no more than its verb.
+// spanName says what the request is for. The default of otelhttp is only its verb.
 func spanName(_ string, req *http.Request) string {
 	if attempt, ok := livemigration.AttemptFromContext(req.Context()); ok {
 		return attempt.Operation
@@ -31,7 +31,7 @@ func spanName(_ string, req *http.Request) string {
 	return "HTTP " + req.Method
 }
 
-// labelling tells the span of a request, which otelhttp has put into its context, what the request is for.
+// labelling adds attributes to the span that otelhttp has put into the context of a request.
 type labelling struct{ next http.RoundTripper }
 
 func (l labelling) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -1,5 +1,5 @@
-// Command wrapper is a command-line tool of the kind that companies write around the library: subcommands, flags that the
-// environment may give, output for people and for programs, and an exit status for each kind of error.
+// Command wrapper is a command-line tool that wraps the library: subcommands, flags with environment variables, output for
+// people and for programs, and an exit status for each kind of error.
 //
 // Run it with -h for its commands.
 package main
@@ -22,9 +22,6 @@ import (
 
 	"github.com/livemigration/livemigration-go"
 )
-
-// grace lets a creation that is on its way finish after Ctrl-C, so that its id is not lost.
-const grace = 20 * time.Second
 
 // tool is what the flags say, and the client.
 type tool struct {
@@ -56,13 +53,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return t.status(err)
 }
 
-// status is the exit status of an error. An unknown outcome comes first, since it may also be any of the others.
+// status is the exit status of an error. An unknown outcome comes first, since such an error may also be any of the others.
 func (t *tool) status(err error) int {
-	var network *livemigration.CallError
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(livemigration.ErrOutcomeUnknown):
-		return 3 // the request may have been carried out: look in Atlas first
+		return 3 // Atlas may have processed the request: check there first
 	case !t.started, is(livemigration.ErrInvalidRequest), is(livemigration.ErrInvalidConfig):
 		return 2 // wrong flags, environment or request: nothing was sent
 	case is(context.Canceled):
@@ -71,24 +67,22 @@ func (t *tool) status(err error) int {
 		return 6 // the job has failed
 	case is(livemigration.ErrUnauthorized), is(livemigration.ErrForbidden):
 		return 4 // the credentials
-	case is(livemigration.ErrRateLimited), is(livemigration.ErrServer), errors.As(err, &network):
-		return 5 // passes by itself: try again later
+	case livemigration.Retryable(err):
+		return 5 // try again later
 	default:
 		return 1 // everything else, such as a request that Atlas rejected
 	}
 }
 
-// printError writes to stderr. Errors of the library marshal to JSON by themselves; others get the same form here.
+// printError writes to stderr. ErrorJSON is the JSON of any error.
 func (t *tool) printError(err error) {
-	if t.output != "json" {
-		_, _ = fmt.Fprintln(t.log, "wrapper:", err)
+	if t.output == "json" {
+		_, _ = fmt.Fprintf(t.log, "%s\n", livemigration.ErrorJSON(err))
 		return
 	}
-	var form any = map[string]string{"kind": "tool", "message": err.Error()}
-	if known := json.Marshaler(nil); errors.As(err, &known) {
-		form = known
+	for line := range strings.Lines(err.Error()) {
+		_, _ = fmt.Fprintln(t.log, "wrapper: "+strings.TrimPrefix(strings.TrimSpace(line), "livemigration: "))
 	}
-	_ = json.NewEncoder(t.log).Encode(form)
 }
 
 // print writes a result to stdout, unless there is an error.
@@ -113,7 +107,7 @@ func (t *tool) command() *cli.Command {
 		&cli.StringFlag{Name: "from", Usage: "source `PROJECT/CLUSTER`, see projects", Required: true, Destination: &t.from},
 		&cli.StringFlag{Name: "to", Usage: "destination `CLUSTER`", Required: true, Destination: &t.to},
 		&cli.StringFlag{Name: "user", Usage: "`NAME` of a source user, with the password in SOURCE_PASSWORD", Destination: &t.user},
-		&cli.BoolFlag{Name: "drop", Usage: "destroy the data of the destination first", Destination: &t.drop},
+		&cli.BoolFlag{Name: "drop", Usage: "delete the data of the destination first", Destination: &t.drop},
 	}
 	return &cli.Command{
 		Name: "wrapper", Usage: "migrate clusters to Atlas", HideHelpCommand: true, Writer: t.out, ErrWriter: t.log,
@@ -125,10 +119,10 @@ func (t *tool) command() *cli.Command {
 					}
 					return nil
 				}},
-			&cli.DurationFlag{Name: "poll", Value: 10 * time.Second, Usage: "`TIME` between two looks at a job", Destination: &t.poll},
+			&cli.DurationFlag{Name: "poll", Value: 10 * time.Second, Usage: "`TIME` between two polls of a job", Destination: &t.poll},
 		},
 		Commands: []*cli.Command{
-			t.subcommand("link", "connect the source organization, unless it is", t.link, org, sourceOrg,
+			t.subcommand("link", "connect the source organization if it is not connected", t.link, org, sourceOrg,
 				&cli.StringFlag{Name: "source-url", Value: "https://cloud.mongodb.com", Usage: "`URL` of Cloud Manager or Ops Manager",
 					Sources: cli.EnvVars("SOURCE_BASE_URL"), Destination: &t.sourceURL}),
 			t.subcommand("projects", "list what can be migrated", t.projects, org),
@@ -136,7 +130,7 @@ func (t *tool) command() *cli.Command {
 			t.subcommand("migrate", "start a migration", t.migrate, request...),
 			t.subcommand("status", "show a migration", t.show, project, migration),
 			t.subcommand("watch", "show a migration until it is ready for cutover or complete", t.watch, project, migration),
-			t.subcommand("cutover", "end a migration, to whose source nothing is written any more", t.cutover, project, migration),
+			t.subcommand("cutover", "cut over a migration (stop writes to the source first)", t.cutover, project, migration),
 		},
 		OnUsageError:   usageError,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run decides the exit status
@@ -158,10 +152,9 @@ func (t *tool) subcommand(name, usage string, action func(context.Context) error
 					return fmt.Errorf("neither -%s nor %s is set", id.Name, id.Sources.EnvKeys()[0])
 				}
 			}
-			// Credentials and base URL are those of the environment.
+			// Credentials and base URL come from the environment.
 			t.client, err = livemigration.NewClientFromEnv(livemigration.WithUserAgent("wrapper/1.0"),
-				livemigration.WithWaitDefaults(livemigration.WithPollInterval(t.poll, t.poll),
-					livemigration.WithOnUpdate(func(m *livemigration.Migration) { _ = t.print(m, nil) })))
+				livemigration.WithWaitDefaults(livemigration.WithPollInterval(t.poll, t.poll)))
 			if err != nil {
 				return err
 			}
@@ -188,9 +181,9 @@ func idFlag[T ~string](name, env, what string, into *T, parse func(string) (T, e
 	}
 }
 
-// link connects both sides. Nobody sees the link-token.
+// link connects both sides. The link-token is not shown.
 func (t *tool) link(ctx context.Context) error {
-	key := livemigration.APIKey(os.Getenv("SOURCE_PUBLIC_API_KEY"), os.Getenv("SOURCE_PRIVATE_API_KEY"))
+	key := livemigration.APIKey(os.Getenv("SOURCE_PUBLIC_API_KEY"), livemigration.Secret(os.Getenv("SOURCE_PRIVATE_API_KEY")))
 	source, err := livemigration.NewSourceClient(key, livemigration.WithBaseURL(t.sourceURL))
 	if err != nil {
 		return fmt.Errorf("SOURCE_PUBLIC_API_KEY, SOURCE_PRIVATE_API_KEY, SOURCE_BASE_URL: %w", err)
@@ -199,11 +192,11 @@ func (t *tool) link(ctx context.Context) error {
 	if err != nil || link.Status == livemigration.MigrationLinkSynced {
 		return t.print(linked{link}, err)
 	}
-	created, err := t.client.LinkTokens.Create(ctx, t.org, livemigration.LinkTokenRequest{}, livemigration.WithGrace(grace))
+	created, err := t.client.LinkTokens.Create(ctx, t.org, livemigration.LinkTokenRequest{})
 	if err != nil {
 		return err
 	}
-	link, err = source.MigrationLink.Create(ctx, t.sourceOrg, created.Token, livemigration.WithGrace(grace))
+	link, err = source.MigrationLink.Create(ctx, t.sourceOrg, created.Token)
 	return t.print(linked{link}, err)
 }
 
@@ -229,7 +222,7 @@ func (list projects) String() string {
 	return cmp.Or(strings.Join(lines, "\n"), "nothing is connected yet: wrapper link")
 }
 
-// request makes a request of what can be migrated.
+// request builds a request from the list of projects that can be migrated.
 func (t *tool) request(ctx context.Context) (r livemigration.MigrationRequest, err error) {
 	name, cluster, _ := strings.Cut(t.from, "/")
 	list, err := t.client.AvailableProjects.List(ctx, t.org)
@@ -267,22 +260,37 @@ func (t *tool) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.print(t.client.Migrations.Create(ctx, t.project, request, livemigration.WithGrace(grace)))
+	return t.print(t.client.Migrations.Create(ctx, t.project, request))
 }
 
 func (t *tool) show(ctx context.Context) error {
 	return t.print(t.client.Migrations.Get(ctx, t.project, t.migration))
 }
 
+// watch ends when the migration is ready for cutover, or has ended.
 func (t *tool) watch(ctx context.Context) error {
-	_, err := t.client.Migrations.WaitReadyForCutover(ctx, t.project, t.migration)
-	return err
+	return t.follow(ctx, func(m *livemigration.Migration) bool { return m.ReadyForCutover })
 }
 
 func (t *tool) cutover(ctx context.Context) error {
 	if err := t.client.Migrations.Cutover(ctx, t.project, t.migration); err != nil {
 		return err
 	}
-	_, err := t.client.Migrations.WaitComplete(ctx, t.project, t.migration)
-	return err
+	return t.follow(ctx, func(*livemigration.Migration) bool { return false })
+}
+
+// follow prints each state. A migration that has failed is an error.
+func (t *tool) follow(ctx context.Context, enough func(*livemigration.Migration) bool) error {
+	for m, err := range t.client.Migrations.Watch(ctx, t.project, t.migration) {
+		if err = t.print(m, err); err != nil {
+			return err
+		}
+		if m.Status == livemigration.MigrationFailed || m.Status == livemigration.MigrationExpired {
+			return &livemigration.MigrationFailedError{Migration: m}
+		}
+		if enough(m) {
+			return nil
+		}
+	}
+	return nil
 }
