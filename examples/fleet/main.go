@@ -42,8 +42,8 @@ type tool struct {
 
 	state, output, gate, by, windows string
 	limit                            int
-	poll, brief, maxLag, lasts       time.Duration
-	yes, serve, replace, watch       bool
+	poll, maxLag, lasts              time.Duration
+	yes, serve, watch                bool
 }
 
 // run runs one command and returns the exit status.

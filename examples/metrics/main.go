@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -37,12 +36,19 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fleet, err := durable.NewFleet(durable.NewMemory(), durable.WithPollInterval(50*time.Millisecond, 50*time.Millisecond))
+	settled := make(chan string, 100)
+	fleet, err := durable.NewFleet(durable.NewMemory(), durable.WithPollInterval(50*time.Millisecond, 50*time.Millisecond),
+		durable.WithOnChange(func(_ context.Context, r durable.Record) {
+			if r.State == durable.StateFailed || r.State == durable.StateReady && r.Problem != nil {
+				settled <- r.Plan.Name
+			}
+		}))
 	if err != nil {
 		return err
 	}
 	server.ForCluster("billing").FailNextMigration()
-	if err := fleet.Add(ctx, plans(server, "billing", "events", "orders")...); err != nil {
+	all := plans(server, "billing", "events", "orders")
+	if err := fleet.Add(ctx, all...); err != nil {
 		return err
 	}
 	// A program of your own has a periodic reader with the exporter of its collector, or the one of Prometheus.
@@ -54,10 +60,13 @@ func run(ctx context.Context, out io.Writer) error {
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- fleet.Run(running, client) }()
-	err = await(ctx, fleet)
-	if err == nil {
-		err = show(ctx, out, reader)
+	for range all {
+		select {
+		case <-settled:
+		case <-ctx.Done():
+		}
 	}
+	err = show(ctx, out, reader)
 	stop()
 	<-ended // the error of its context
 	return err
@@ -73,24 +82,6 @@ func plans(server *livemigrationtest.Server, names ...string) (plans []durable.P
 		plans = append(plans, plan)
 	}
 	return plans
-}
-
-// await waits until nothing changes any more.
-func await(ctx context.Context, fleet *durable.Fleet) error {
-	for {
-		records, err := fleet.Records(ctx)
-		moving := slices.ContainsFunc(records, func(r durable.Record) bool {
-			return r.State != durable.StateFailed && (r.State != durable.StateReady || r.Problem == nil)
-		})
-		if err != nil || !moving {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }
 
 // show collects the metrics once, and prints all that are not zero.

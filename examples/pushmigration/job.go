@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
@@ -24,7 +21,6 @@ const name = "migration"
 // job is one migration from its link-token to its cutover.
 type job struct {
 	*options
-	answers  chan string // the lines of the terminal; nil without one
 	client   *livemigration.Client
 	source   *livemigration.SourceClient // nil: a person pastes the link-token
 	plan     durable.Plan
@@ -34,15 +30,12 @@ type job struct {
 
 func execute(ctx context.Context, opts *options) error {
 	j := &job{options: opts}
-	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
-		j.answers = make(chan string)
-		go j.readAnswers() // until the program ends: a read from a terminal cannot be interrupted
-	} else if !j.yes && !j.settles() {
-		return usagef("there is no terminal to confirm the cutover on: add -yes to run without being asked")
-	}
 	open := j.openReal
-	if j.demo {
+	switch {
+	case j.demo:
 		open = j.openDemo
+	case j.changes():
+		open = func() (func(), error) { return func() {}, nil }
 	}
 	end, err := open()
 	if err != nil {
@@ -84,9 +77,6 @@ func (j *job) openReal() (end func(), err error) {
 // dropDestinationData must not go unnoticed.
 func (j *job) loadRequest() error {
 	j.plan = durable.Plan{Name: name, ProjectID: j.project}
-	if j.request == "" { // -abandon
-		return nil
-	}
 	data, err := os.ReadFile(j.request)
 	if err != nil {
 		return usagef("-request: %s", err)
@@ -112,7 +102,7 @@ func (j *job) loadRequest() error {
 
 func (j *job) fleetOptions() []durable.Option {
 	opts := []durable.Option{
-		durable.WithOnChange(func(_ context.Context, r durable.Record) { j.step("%s", strings.TrimPrefix(r.String(), name+" ")) }),
+		durable.WithOnChange(j.showChange),
 		durable.WithPassword(func(context.Context, durable.Plan) (livemigration.Secret, error) { return j.password, nil }),
 	}
 	if j.yes {
@@ -124,6 +114,13 @@ func (j *job) fleetOptions() []durable.Option {
 	return opts
 }
 
+func (j *job) showChange(_ context.Context, r durable.Record) {
+	j.step("%s", strings.TrimPrefix(r.String(), name+" "))
+	if gate := r.Gate(time.Now()); gate != "" && !j.yes {
+		j.step("to approve the %s, in another terminal: pushmigration -state %s -approve", gate, j.state)
+	}
+}
+
 // step prints what has happened, with the time.
 func (j *job) step(format string, args ...any) {
 	fmt.Printf("%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
@@ -131,25 +128,19 @@ func (j *job) step(format string, args ...any) {
 
 // run takes the migration from where it is to its end.
 func (j *job) run(ctx context.Context) error {
-	if j.abandon {
+	switch {
+	case j.abandon:
 		return j.fleet.Abandon(ctx, name)
+	case j.approve:
+		return j.approveNext(ctx)
 	}
 	if err := j.prepare(ctx); err != nil {
 		return err
 	}
-	watching, stop := context.WithCancelCause(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		j.watch(watching, stop)
-	}()
-	err := j.fleet.Run(watching, j.client)
-	if cause := context.Cause(watching); errors.Is(cause, errDeclined) {
-		err = cause
+	if j.yes && j.plan.Request.DropDestinationData { // an error is a migration that has started already
+		_ = j.fleet.Approve(ctx, name, durable.GateStart, "-yes", time.Time{})
 	}
-	stop(nil)
-	<-watched
-	if err != nil {
+	if err := j.fleet.Run(ctx, j.client); err != nil {
 		return err
 	}
 	return j.disconnect(ctx)
@@ -160,7 +151,7 @@ func (j *job) run(ctx context.Context) error {
 func (j *job) prepare(ctx context.Context) error {
 	record, err := j.fleet.Record(ctx, name)
 	switch {
-	case errors.Is(err, durable.ErrNotFound) && !j.settles():
+	case errors.Is(err, durable.ErrNotFound) && !j.restart && j.adopt == "":
 		if err := j.connect(ctx); err != nil {
 			return err
 		}
@@ -189,76 +180,17 @@ func (j *job) prepare(ctx context.Context) error {
 	return j.fleet.Adopt(ctx, name, id)
 }
 
-// lagInterval is the time between two lines that show the lag.
-const lagInterval = 5 * time.Minute
-
-// watch shows the lag, and asks a person for the approvals.
-func (j *job) watch(ctx context.Context, stop context.CancelCauseFunc) {
-	for shown := time.Now(); ; {
-		record, err := j.fleet.Record(ctx, name)
-		if m := record.Migration; err == nil && m != nil && time.Since(shown) >= lagInterval {
-			shown = time.Now()
-			j.step("%s", m)
-		}
-		if gate := record.Gate(time.Now()); err == nil && gate != "" && (j.yes == (gate == durable.GateStart) || !j.yes) {
-			if err := j.approve(ctx, record, gate); err != nil {
-				stop(err)
-				return
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(cmp.Or(min(j.poll, time.Second), time.Second)):
-		}
+// approveNext opens the gate at which the migration waits.
+func (j *job) approveNext(ctx context.Context) error {
+	record, err := j.fleet.Record(ctx, name)
+	if err != nil {
+		return err
 	}
-}
-
-var errDeclined = errors.New("not confirmed")
-
-// approve asks a person. With -yes it only approves the start, which no function approves.
-func (j *job) approve(ctx context.Context, r durable.Record, gate durable.Gate) error {
-	source, destination := r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName
-	question := fmt.Sprintf("The migration deletes all data in cluster %s of project %s.\nDelete them and start?", destination, r.Plan.ProjectID)
-	if gate == durable.GateCutover {
-		question = fmt.Sprintf("Cluster %s is copied to cluster %s and in sync. What is written to it after the cutover is lost.\n"+
-			"Have all writes to the source stopped, and shall it be cut over?", source, destination)
+	gate := record.Gate(time.Now())
+	if gate == "" {
+		return fmt.Errorf("there is nothing to approve yet: %s", record)
 	}
-	if !j.yes {
-		if yes, err := j.ask(ctx, question); err != nil || !yes {
-			return cmp.Or(err, errDeclined)
-		}
-	}
-	err := j.fleet.Approve(ctx, name, gate, cmp.Or(os.Getenv("USER"), "terminal"), time.Time{})
-	if errors.Is(err, durable.ErrConflict) {
-		return nil // it has changed meanwhile
-	}
-	return err
-}
-
-func (j *job) readAnswers() {
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		j.answers <- strings.ToLower(strings.TrimSpace(lines.Text()))
-	}
-	close(j.answers)
-}
-
-// ask asks again until the answer is yes or no. The end of the input is a no.
-func (j *job) ask(ctx context.Context, question string) (bool, error) {
-	for {
-		fmt.Printf("\n%s [yes/no] ", question)
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case answer, open := <-j.answers:
-			switch {
-			case !open, answer == "no", answer == "n":
-				return false, nil
-			case answer == "yes", answer == "y":
-				return true, nil
-			}
-		}
-	}
+	return j.fleet.Approve(ctx, name, gate, os.Getenv("USER"), time.Time{})
 }
 
 // explain turns how the run ended into words and an exit status.
@@ -291,7 +223,7 @@ func (j *job) explain(ctx context.Context, err error) error {
 // summary prints what happened when.
 func (j *job) summary(ctx context.Context) error {
 	r, err := j.fleet.Record(ctx, name)
-	if err != nil {
+	if err != nil || !r.State.Final() {
 		return err
 	}
 	fmt.Println()

@@ -44,6 +44,7 @@ const usage = `pushmigration migrates a cluster from Cloud Manager or Ops Manage
 
   pushmigration -yes                                  a demonstration on the in-memory Atlas, in about 15 seconds
   pushmigration -request FILE [-link] [-state DIR]    a real migration; the same command again continues it
+  pushmigration -approve [-state DIR]                 in another terminal, once writes to the source have stopped
 
 The credentials are MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET (service account), or
 MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY (API key). MONGODB_ATLAS_ORG_ID and
@@ -51,19 +52,19 @@ MONGODB_ATLAS_PROJECT_ID say where to. SOURCE_PASSWORD is the password of the so
 With SOURCE_ORG_ID, SOURCE_PUBLIC_API_KEY and SOURCE_PRIVATE_API_KEY, -link connects the source organization by
 itself, at SOURCE_BASE_URL if it is an Ops Manager. Without them it waits until you have pasted the link-token.
 
-Exit status: 0 done, 1 failed or not confirmed, 2 wrong usage, 3 unknown whether the migration was started,
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 unknown whether the migration was started,
 130 interrupted.
 
 `
 
 // options are what the command line and the environment ask for.
 type options struct {
-	demo                        bool // nothing is configured
-	request, state, adopt       string
-	link, yes, restart, abandon bool
-	poll                        time.Duration // 0: the library's default
-	org, sourceOrg              livemigration.OrgID
-	project                     livemigration.ProjectID
+	demo                                 bool // nothing is configured
+	request, state, adopt                string
+	link, yes, approve, restart, abandon bool
+	poll                                 time.Duration // 0: the library's default
+	org, sourceOrg                       livemigration.OrgID
+	project                              livemigration.ProjectID
 }
 
 func main() {
@@ -114,7 +115,8 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.request, "request", "", "the migration as JSON in a `FILE`, as in the body of API v2; unknown fields are rejected")
 	flags.StringVar(&o.state, "state", "", "`DIR` of the state, one for each migration (default pushmigration-state)")
 	flags.BoolVar(&o.link, "link", false, "create a link-token and connect the source organization; the link-token is deleted at the end")
-	flags.BoolVar(&o.yes, "yes", false, "do not ask before destination data are deleted and before the cutover; required without a terminal")
+	flags.BoolVar(&o.yes, "yes", false, "approve in advance what -approve approves")
+	flags.BoolVar(&o.approve, "approve", false, "approve the next step: that destination data are deleted, or the cutover")
 	flags.DurationVar(&o.poll, "poll", 0, "poll the job every `TIME` (default from every 5s to every 1m)")
 	flags.StringVar(&o.adopt, "adopt", "", "if the start is unclear: the migration `ID` that you have found in Atlas")
 	flags.BoolVar(&o.restart, "restart", false, "if there is none in Atlas, or it has failed: start from the beginning, with FILE as it is now")
@@ -132,7 +134,7 @@ func parseOptions(args []string) (*options, error) {
 	}
 	_, noCredentials := livemigration.CredentialsFromEnv()
 	org, project := os.Getenv(orgVariable), os.Getenv(projectVariable)
-	if o.demo = o.request == "" && !o.settles() && noCredentials != nil && org == "" && project == ""; o.demo {
+	if o.demo = o.request == "" && !o.changes() && o.adopt == "" && noCredentials != nil && org == "" && project == ""; o.demo {
 		return o, nil
 	}
 	if o.state == "" {
@@ -141,8 +143,8 @@ func parseOptions(args []string) (*options, error) {
 	return o, o.check(noCredentials, org, project)
 }
 
-// settles reports whether a person has decided what to do about a migration that does not continue.
-func (o *options) settles() bool { return o.adopt != "" || o.restart || o.abandon }
+// changes reports whether only the record is to be changed.
+func (o *options) changes() bool { return o.approve || o.abandon }
 
 // check names everything that is missing or wrong, a line each.
 func (o *options) check(noCredentials error, org, project string) error {
@@ -152,11 +154,13 @@ func (o *options) check(noCredentials error, org, project string) error {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
+	if o.changes() {
+		return nil
+	}
 	var err error
-	reject(o.request == "" && !o.abandon, "-request is missing")
+	reject(o.request == "", "-request is missing")
 	reject(o.poll < 0, "-poll must not be negative")
-	reject(o.adopt != "" && o.restart || o.adopt != "" && o.abandon || o.restart && o.abandon,
-		"-adopt, -restart, -abandon: only one can be given")
+	reject(o.adopt != "" && o.restart, "-adopt and -restart cannot be given together")
 	reject(noCredentials != nil, "%v", noCredentials)
 	o.org, err = livemigration.ParseOrgID(org)
 	reject(err != nil, "%s: %v", orgVariable, err)

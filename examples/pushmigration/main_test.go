@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -76,8 +74,7 @@ func (a *atlas) write(drop bool) {
 // process is a run of the program.
 type process struct {
 	*exec.Cmd
-	a     *atlas
-	drawn chan struct{} // the end of what a terminal shows; nil without one
+	a *atlas
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -139,9 +136,6 @@ func (p *process) until(text string) {
 func (p *process) end(status int) string {
 	p.a.t.Helper()
 	_ = p.Wait() // its status follows
-	if p.drawn != nil {
-		<-p.drawn
-	}
 	texts := p.output()
 	require.Equal(p.a.t, status, p.ProcessState.ExitCode(), texts)
 	require.NoError(p.a.t, filepath.WalkDir(p.a.dir, func(path string, entry fs.DirEntry, err error) error {
@@ -254,7 +248,7 @@ func TestAbandoned(t *testing.T) {
 	a := newAtlas(t)
 	a.FailNextMigration()
 	a.run(exitFailed, args("-link", "-yes")...)
-	assert.Contains(t, a.run(exitDone, args("-abandon")...), "is ABANDONED")
+	assert.Contains(t, a.run(exitDone, "-state", "state", "-abandon"), "is ABANDONED")
 }
 
 func TestALinkTokenThatMayExist(t *testing.T) {
@@ -276,8 +270,7 @@ func TestUsage(t *testing.T) {
 		"an argument":        {args("x"), `unexpected argument "x"`},
 		"an unknown flag":    {args("-resume"), "flag provided but not defined: -resume"},
 		"no request":         {[]string{"-yes"}, "-request is missing"},
-		"no terminal":        {args(), "there is no terminal to confirm the cutover on: add -yes"},
-		"two ways to settle": {args("-restart", "-abandon"), "only one can be given"},
+		"two ways to settle": {args("-restart", "-adopt", "x"), "cannot be given together"},
 		"no such file":       {[]string{"-yes", "-request", "nowhere"}, "nowhere"},
 		"nothing connected":  {args("-yes"), "-link connects a source organization"},
 	} {
@@ -292,51 +285,22 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// terminal is a run of the program on a terminal.
-func (a *atlas) terminal(args ...string) (p *process, enter func(string)) {
-	a.t.Helper()
-	p = a.command(args...)
-	primary, secondary, err := pty.Open()
-	if err != nil {
-		a.t.Skipf("no terminal to test on: %v", err)
-	}
-	p.Stdin, p.Stdout, p.Stderr = secondary, secondary, secondary
-	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	require.NoError(a.t, p.Start())
-	_ = secondary.Close()
-	p.drawn = make(chan struct{})
-	go func() {
-		defer close(p.drawn)
-		_, _ = io.Copy(p, primary) // until the program has ended
-	}()
-	a.t.Cleanup(func() {
-		<-p.drawn
-		_ = primary.Close()
-	})
-	return p, func(text string) {
-		_, err := io.WriteString(primary, text)
-		assert.NoError(a.t, err)
-	}
-}
-
-func TestTerminalAsks(t *testing.T) {
+// Without -yes no data is deleted, and nothing is cut over, before a person approves in another process.
+func TestApprove(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t)
 	a.write(true)
-	p, enter := a.terminal(args("-link")...)
-	p.until("Delete them and start? [yes/no]")
-	assert.Empty(t, a.Migrations())
-	enter("yes\n")
-	p.until("shall it be cut over? [yes/no]")
-	enter("no\n")
-	assert.Contains(t, p.end(exitFailed), "not confirmed")
-	p, enter = a.terminal(args("-link")...)
-	p.until("[yes/no]")
-	enter("\x03") // Ctrl-C
-	assert.Contains(t, p.end(exitInterrupted), "the same command continues")
+	p := a.start(args("-link")...)
+	p.until("to approve the start, in another terminal: pushmigration -state state -approve")
+	require.Eventually(t, func() bool { return a.approve() }, time.Minute, 50*time.Millisecond)
+	p.until("waits for the approval of the cutover")
 	a.wantOneJob(livemigration.MigrationWorking)
-	p, enter = a.terminal(args("-link")...)
-	p.until("[yes/no]")
-	enter("\nwhat?\nyes\n")
+	assert.True(t, a.approve())
 	assert.Contains(t, p.end(exitDone), "is COMPLETE")
+	assert.False(t, a.approve())
+}
+
+func (a *atlas) approve() bool {
+	p := a.command("-state", "state", "-approve")
+	return p.Run() == nil
 }
