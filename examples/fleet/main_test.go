@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -333,4 +334,15 @@ func TestWatch(t *testing.T) {
 	r.succeed("abandon", "orders")
 	require.Eventually(t, contains("  orders ABANDONED\n"), time.Minute, 10*time.Millisecond)
 	assert.Equal(t, exitDone, <-ended, log.String())
+}
+
+type lockedWriter struct {
+	mu  sync.Mutex
+	out *bytes.Buffer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(p)
 }

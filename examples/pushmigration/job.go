@@ -31,11 +31,8 @@ type job struct {
 func execute(ctx context.Context, opts *options) error {
 	j := &job{options: opts}
 	open := j.openReal
-	switch {
-	case j.demo:
+	if j.demo {
 		open = j.openDemo
-	case j.changes():
-		open = func() (func(), error) { return func() {}, nil }
 	}
 	end, err := open()
 	if err != nil {
@@ -117,7 +114,7 @@ func (j *job) fleetOptions() []durable.Option {
 func (j *job) showChange(_ context.Context, r durable.Record) {
 	j.step("%s", strings.TrimPrefix(r.String(), name+" "))
 	if gate := r.Gate(time.Now()); gate != "" && !j.yes {
-		j.step("to approve the %s, in another terminal: pushmigration -state %s -approve", gate, j.state)
+		j.step("to approve it, in another terminal: fleet -state %s approve -gate %s %s", j.state, gate, name)
 	}
 }
 
@@ -128,12 +125,6 @@ func (j *job) step(format string, args ...any) {
 
 // run takes the migration from where it is to its end.
 func (j *job) run(ctx context.Context) error {
-	switch {
-	case j.abandon:
-		return j.fleet.Abandon(ctx, name)
-	case j.approve:
-		return j.approveNext(ctx)
-	}
 	if err := j.prepare(ctx); err != nil {
 		return err
 	}
@@ -146,51 +137,16 @@ func (j *job) run(ctx context.Context) error {
 	return j.disconnect(ctx)
 }
 
-// prepare stores the plan, unless it is stored, and does what a person has decided. Where another plan is stored, that
-// shows before anything is created.
+// prepare stores the plan, unless it is stored. Where another plan is stored, that shows before anything is created.
 func (j *job) prepare(ctx context.Context) error {
-	record, err := j.fleet.Record(ctx, name)
-	switch {
-	case errors.Is(err, durable.ErrNotFound) && !j.restart && j.adopt == "":
-		if err := j.connect(ctx); err != nil {
-			return err
-		}
-		return j.fleet.Add(ctx, j.plan)
-	case err != nil:
-		return err
-	case j.restart:
-		if record.State != durable.StatePlanned {
-			if err := j.fleet.Restart(ctx, name); err != nil {
-				return err
-			}
-		}
-		return j.fleet.Replace(ctx, j.plan)
+	_, err := j.fleet.Record(ctx, name)
+	if errors.Is(err, durable.ErrNotFound) {
+		err = j.connect(ctx)
 	}
-	if err := j.fleet.Add(ctx, j.plan); err != nil { // nothing, when it is the same
-		return usagef("-state %s: %s\nGive that request again, or add -restart to replace it if nothing runs in Atlas, or use another -state",
-			j.state, text(err))
-	}
-	if j.adopt == "" {
-		return nil
-	}
-	id, err := livemigration.ParseMigrationID(j.adopt)
-	if err != nil {
-		return usagef("-adopt: %s", text(err))
-	}
-	return j.fleet.Adopt(ctx, name, id)
-}
-
-// approveNext opens the gate at which the migration waits.
-func (j *job) approveNext(ctx context.Context) error {
-	record, err := j.fleet.Record(ctx, name)
 	if err != nil {
 		return err
 	}
-	gate := record.Gate(time.Now())
-	if gate == "" {
-		return fmt.Errorf("there is nothing to approve yet: %s", record)
-	}
-	return j.fleet.Approve(ctx, name, gate, os.Getenv("USER"), time.Time{})
+	return j.fleet.Add(ctx, j.plan) // nothing, when it is the same
 }
 
 // explain turns how the run ended into words and an exit status.
@@ -207,13 +163,15 @@ func (j *job) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return &failure{exitInterrupted, "interrupted; the same command continues, with the state in " + j.state +
 			".\nMigrations that are running in Atlas continue."}
-	case errors.As(err, &left) && left.Records[0].State == durable.StateUnclear:
-		return &failure{exitUnclear, left.Records[0].Problem.Text + ".\nThen run the same command with -adopt ID, or with -restart"}
 	case errors.As(err, &left):
-		return fmt.Errorf("%s\nTo start from the beginning: the same command with -restart", strings.TrimPrefix(left.Records[0].String(), name+" "))
+		status := exitFailed
+		if left.Records[0].State == durable.StateUnclear {
+			status = exitUnclear
+		}
+		return &failure{status, fmt.Sprintf("%s\nWith fleet -state %s you can adopt, restart, abandon and remove the record %q", left.Records[0], j.state, name)}
 	case livemigration.MayHaveCreated(err):
 		return &failure{exitUnclear, text(err)}
-	case errors.Is(err, durable.ErrRunning), errors.Is(err, durable.ErrConflict), errors.Is(err, durable.ErrNotFound):
+	case errors.Is(err, durable.ErrRunning), errors.Is(err, durable.ErrConflict):
 		return usagef("-state %s: %s", j.state, text(err))
 	default:
 		return err
@@ -223,7 +181,7 @@ func (j *job) explain(ctx context.Context, err error) error {
 // summary prints what happened when.
 func (j *job) summary(ctx context.Context) error {
 	r, err := j.fleet.Record(ctx, name)
-	if err != nil || !r.State.Final() {
+	if err != nil {
 		return err
 	}
 	fmt.Println()

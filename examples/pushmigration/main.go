@@ -44,13 +44,16 @@ const usage = `pushmigration migrates a cluster from Cloud Manager or Ops Manage
 
   pushmigration -yes                                  a demonstration on the in-memory Atlas, in about 15 seconds
   pushmigration -request FILE [-link] [-state DIR]    a real migration; the same command again continues it
-  pushmigration -approve [-state DIR]                 in another terminal, once writes to the source have stopped
 
 The credentials are MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET (service account), or
 MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY (API key). MONGODB_ATLAS_ORG_ID and
 MONGODB_ATLAS_PROJECT_ID say where to. SOURCE_PASSWORD is the password of the source user; it is stored nowhere.
 With SOURCE_ORG_ID, SOURCE_PUBLIC_API_KEY and SOURCE_PRIVATE_API_KEY, -link connects the source organization by
 itself, at SOURCE_BASE_URL if it is an Ops Manager. Without them it waits until you have pasted the link-token.
+
+The example fleet shows and changes the record in another terminal, for example once writes to the source have stopped:
+
+  fleet -state DIR approve migration
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 unknown whether the migration was started,
 130 interrupted.
@@ -59,12 +62,12 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 unknown whether the migration wa
 
 // options are what the command line and the environment ask for.
 type options struct {
-	demo                                 bool // nothing is configured
-	request, state, adopt                string
-	link, yes, approve, restart, abandon bool
-	poll                                 time.Duration // 0: the library's default
-	org, sourceOrg                       livemigration.OrgID
-	project                              livemigration.ProjectID
+	demo           bool // nothing is configured
+	request, state string
+	link, yes      bool
+	poll           time.Duration // 0: the library's default
+	org, sourceOrg livemigration.OrgID
+	project        livemigration.ProjectID
 }
 
 func main() {
@@ -115,12 +118,8 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.request, "request", "", "the migration as JSON in a `FILE`, as in the body of API v2; unknown fields are rejected")
 	flags.StringVar(&o.state, "state", "", "`DIR` of the state, one for each migration (default pushmigration-state)")
 	flags.BoolVar(&o.link, "link", false, "create a link-token and connect the source organization; the link-token is deleted at the end")
-	flags.BoolVar(&o.yes, "yes", false, "approve in advance what -approve approves")
-	flags.BoolVar(&o.approve, "approve", false, "approve the next step: that destination data are deleted, or the cutover")
+	flags.BoolVar(&o.yes, "yes", false, "delete destination data where the request says so, and cut over, without an approval")
 	flags.DurationVar(&o.poll, "poll", 0, "poll the job every `TIME` (default from every 5s to every 1m)")
-	flags.StringVar(&o.adopt, "adopt", "", "if the start is unclear: the migration `ID` that you have found in Atlas")
-	flags.BoolVar(&o.restart, "restart", false, "if there is none in Atlas, or it has failed: start from the beginning, with FILE as it is now")
-	flags.BoolVar(&o.abandon, "abandon", false, "leave the migration alone; in Atlas nothing changes")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		flags.SetOutput(os.Stdout)
@@ -134,7 +133,7 @@ func parseOptions(args []string) (*options, error) {
 	}
 	_, noCredentials := livemigration.CredentialsFromEnv()
 	org, project := os.Getenv(orgVariable), os.Getenv(projectVariable)
-	if o.demo = o.request == "" && !o.changes() && o.adopt == "" && noCredentials != nil && org == "" && project == ""; o.demo {
+	if o.demo = o.request == "" && noCredentials != nil && org == "" && project == ""; o.demo {
 		return o, nil
 	}
 	if o.state == "" {
@@ -142,9 +141,6 @@ func parseOptions(args []string) (*options, error) {
 	}
 	return o, o.check(noCredentials, org, project)
 }
-
-// changes reports whether only the record is to be changed.
-func (o *options) changes() bool { return o.approve || o.abandon }
 
 // check names everything that is missing or wrong, a line each.
 func (o *options) check(noCredentials error, org, project string) error {
@@ -154,13 +150,9 @@ func (o *options) check(noCredentials error, org, project string) error {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	if o.changes() {
-		return nil
-	}
 	var err error
 	reject(o.request == "", "-request is missing")
 	reject(o.poll < 0, "-poll must not be negative")
-	reject(o.adopt != "" && o.restart, "-adopt and -restart cannot be given together")
 	reject(noCredentials != nil, "%v", noCredentials)
 	o.org, err = livemigration.ParseOrgID(org)
 	reject(err != nil, "%s: %v", orgVariable, err)

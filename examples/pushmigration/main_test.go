@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -213,42 +214,35 @@ func TestResumed(t *testing.T) {
 	}
 }
 
-func TestUnclear(t *testing.T) {
+// A person decides what becomes of a migration that does not continue by itself. An edited request is not taken by itself.
+func TestUnclearAndFailed(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t)
+	a.ForCluster("").FailNextValidation("no disk")
+	assert.Contains(t, a.run(exitFailed, args("-link", "-yes")...), "no disk")
+	a.write(true)
+	assert.Contains(t, a.run(exitUsage, args("-link", "-yes")...), "differs in")
+	a.write(false)
+	fleet := a.fleet()
+	require.NoError(t, fleet.Restart(t.Context(), name))
 	a.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
-	out := a.run(exitUnclear, args("-link", "-yes")...)
-	assert.Contains(t, out, "Look in the Atlas UI at project "+string(a.ProjectID()))
-	assert.Contains(t, out, "-adopt ID, or with -restart")
-	a.run(exitUnclear, args("-link", "-yes")...) // nothing changes by itself
-	assert.Contains(t, a.run(exitUsage, args("-yes", "-restart")...), "conflict", "the request may still arrive")
-	a.run(exitUsage, args("-yes", "-adopt", "x")...)
-	assert.Contains(t, a.run(exitDone, args("-yes", "-adopt", string(a.Migrations()[0].ID))...), "is COMPLETE")
+	for range 2 { // nothing changes by itself
+		out := a.run(exitUnclear, args("-yes")...)
+		assert.Contains(t, out, "Look in the Atlas UI at project "+string(a.ProjectID()))
+		assert.Contains(t, out, "With fleet -state state you can adopt, restart")
+	}
+	require.NoError(t, fleet.Adopt(t.Context(), name, a.Migrations()[0].ID))
+	assert.Contains(t, a.run(exitDone, args("-yes")...), "is COMPLETE")
 	a.wantOneJob(livemigration.MigrationComplete)
 }
 
-// An edited request file is neither ignored nor taken by itself. With -restart it takes the place of the old one.
-func TestFailedAndEdited(t *testing.T) {
-	t.Parallel()
-	a := newAtlas(t)
-	a.FailNextValidation("no disk")
-	out := a.run(exitFailed, args("-link", "-yes")...)
-	assert.Contains(t, out, "no disk")
-	assert.Contains(t, out, "the same command with -restart")
-	a.write(true)
-	assert.Contains(t, a.run(exitUsage, args("-link", "-yes")...), "add -restart to replace it")
-	a.run(exitDone, args("-link", "-yes", "-restart")...)
-	created := a.Recorded(livemigrationtest.OfOperation(livemigrationtest.CreateMigration))
-	require.Len(t, created, 1)
-	assert.Contains(t, string(created[0].Body), `"dropDestinationData":true`)
-}
-
-func TestAbandoned(t *testing.T) {
-	t.Parallel()
-	a := newAtlas(t)
-	a.FailNextMigration()
-	a.run(exitFailed, args("-link", "-yes")...)
-	assert.Contains(t, a.run(exitDone, "-state", "state", "-abandon"), "is ABANDONED")
+// fleet changes the record from another process.
+func (a *atlas) fleet() *durable.Fleet {
+	store, err := durable.OpenDir(filepath.Join(a.dir, "state"))
+	require.NoError(a.t, err)
+	fleet, err := durable.NewFleet(store)
+	require.NoError(a.t, err)
+	return fleet
 }
 
 func TestALinkTokenThatMayExist(t *testing.T) {
@@ -267,12 +261,11 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		"an argument":        {args("x"), `unexpected argument "x"`},
-		"an unknown flag":    {args("-resume"), "flag provided but not defined: -resume"},
-		"no request":         {[]string{"-yes"}, "-request is missing"},
-		"two ways to settle": {args("-restart", "-adopt", "x"), "cannot be given together"},
-		"no such file":       {[]string{"-yes", "-request", "nowhere"}, "nowhere"},
-		"nothing connected":  {args("-yes"), "-link connects a source organization"},
+		"an argument":       {args("x"), `unexpected argument "x"`},
+		"an unknown flag":   {args("-resume"), "flag provided but not defined: -resume"},
+		"no request":        {[]string{"-yes"}, "-request is missing"},
+		"no such file":      {[]string{"-yes", "-request", "nowhere"}, "nowhere"},
+		"nothing connected": {args("-yes"), "-link connects a source organization"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Contains(t, a.run(exitUsage, tc.args...), tc.want)
@@ -291,16 +284,11 @@ func TestApprove(t *testing.T) {
 	a := newAtlas(t)
 	a.write(true)
 	p := a.start(args("-link")...)
-	p.until("to approve the start, in another terminal: pushmigration -state state -approve")
-	require.Eventually(t, func() bool { return a.approve() }, time.Minute, 50*time.Millisecond)
-	p.until("waits for the approval of the cutover")
+	p.until("in another terminal: fleet -state state approve -gate start migration")
+	assert.Empty(t, a.Migrations())
+	require.NoError(t, a.fleet().Approve(t.Context(), name, durable.GateStart, "ada", time.Time{}))
+	p.until("in another terminal: fleet -state state approve -gate cutover migration")
 	a.wantOneJob(livemigration.MigrationWorking)
-	assert.True(t, a.approve())
+	require.NoError(t, a.fleet().Approve(t.Context(), name, durable.GateCutover, "ada", time.Time{}))
 	assert.Contains(t, p.end(exitDone), "is COMPLETE")
-	assert.False(t, a.approve())
-}
-
-func (a *atlas) approve() bool {
-	p := a.command("-state", "state", "-approve")
-	return p.Run() == nil
 }
