@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -42,13 +41,13 @@ type tool struct {
 
 	state, output, gate, by, windows string
 	limit                            int
-	poll, brief, maxLag, lasts       time.Duration
-	yes, serve, replace, watch       bool
+	poll, maxLag, lasts              time.Duration
+	yes, serve, watch                bool
 }
 
 // run runs one command and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	t := &tool{out: &lockedWriter{out: stdout}, log: stderr}
+	t := &tool{out: stdout, log: stderr}
 	err := t.command().Run(ctx, args)
 	var incomplete *incompleteError
 	var unsaved *durable.UnsavedError
@@ -77,16 +76,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (t *tool) printf(format string, args ...any) error {
 	_, err := fmt.Fprintf(t.out, format, args...)
 	return err
-}
-
-// lockedWriter is for several goroutines.
-type lockedWriter struct {
-	mu  sync.Mutex
-	out io.Writer
-}
-
-func (w *lockedWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.out.Write(p)
 }

@@ -1,4 +1,6 @@
-package main
+// Package metrics shows the gauges that an operator of a fleet wants as OpenTelemetry metrics, made from Fleet.Records. Its
+// example is in the test.
+package metrics
 
 import (
 	"context"
