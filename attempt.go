@@ -123,10 +123,11 @@ func (c *call) pace() error {
 }
 
 func (c *call) pacingError(err error) error {
+	if err == nil {
+		return nil
+	}
 	var late *pacing.TooLate
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &late):
 		return &PacingError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
 			Wait: late.Wait, Duration: time.Since(c.began), Err: c.before, deadline: late.Deadline}
