@@ -77,7 +77,9 @@ func TestExitStatus(t *testing.T) {
 		},
 		"failed validation": {
 			args: []string{"-poll", "10ms", "validate", "-request", "FILE"}, exit: 6, want: printedError{Kind: "validation_failed", Message: "disk is full"},
-			set: func(_ *testing.T, server *livemigrationtest.Server) { server.ForCluster("").FailNextValidation("the disk is full") },
+			set: func(_ *testing.T, server *livemigrationtest.Server) {
+				server.ForCluster("").FailNextValidation("the disk is full")
+			},
 		},
 	}
 	for name, tt := range tests {
