@@ -163,7 +163,9 @@ func TestApproveAndRevoke(t *testing.T) {
 	assert.Equal(t, "orders: cutover approved\nevents: cutover approved\n", r.succeed("approve", "-by", "grace", "orders", "events"))
 	assert.Equal(t, exitDone, <-ended)
 	history := r.succeed("status", "orders")
-	for _, want := range []string{"start approved: ada", "cutover approved: ada, until 20", "revoked: ada", "cutover approved: grace\n", "COMPLETE"} {
+	for _, want := range []string{
+		"start approved: ada", "cutover approved: ada, until 20", "revoked: ada", "cutover approved: grace\n", "COMPLETE",
+	} {
 		assert.Contains(t, history, want)
 	}
 }

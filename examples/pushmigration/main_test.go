@@ -171,7 +171,9 @@ func TestAWholeMigration(t *testing.T) {
 			}
 			a.write(true)
 			out := a.run(exitDone, args("-link", "-yes")...)
-			for _, text := range []string{"link-token created", want, "REPLICATING, migration " + string(a.Migrations()[0].ID), "link-token deleted", "is COMPLETE"} {
+			for _, text := range []string{
+				"link-token created", want, "REPLICATING, migration " + string(a.Migrations()[0].ID), "link-token deleted", "is COMPLETE",
+			} {
 				assert.Contains(t, out, text)
 			}
 			assert.Zero(t, a.LinkTokenCount())
