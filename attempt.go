@@ -13,6 +13,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/auth/digest"
 	"github.com/livemigration/livemigration-go/internal/delivery"
 	"github.com/livemigration/livemigration-go/internal/pacing"
+	"github.com/livemigration/livemigration-go/internal/redact"
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
@@ -122,10 +123,11 @@ func (c *call) pace() error {
 }
 
 func (c *call) pacingError(err error) error {
+	if err == nil {
+		return nil
+	}
 	var late *pacing.TooLate
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &late):
 		return &PacingError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
 			Wait: late.Wait, Duration: time.Since(c.began), Err: c.before, deadline: late.Deadline}
@@ -302,15 +304,19 @@ func (c *call) limited(f failure, api *APIError) failure {
 	return f
 }
 
+// noSecrets saves a redactor for a response that is fine.
+var noSecrets = new(redact.Redactor)
+
 // success reads the body of a success.
 func (c *call) success(ctx context.Context, r *response.Received) failure {
-	id, err := c.decode(r, c.redactor())
+	id, err := c.decode(r, noSecrets)
 	if err == nil {
 		if id != "" {
 			c.job = id
 		}
 		return failure{}
 	}
+	id, err = c.decode(r, c.redactor()) // again, for a message without secrets
 	if c.endedEarly(ctx) || c.ctx.Err() != nil && r.Err != nil {
 		err = c.nameEnd(ctx, err)
 	}

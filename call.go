@@ -73,6 +73,7 @@ func send[T any](ctx context.Context, c *core, e *endpoint, ids []identifier, bo
 func (c *core) do(ctx context.Context, e *endpoint, ids []identifier, body payload, opts []CallOption, decode decoder) error {
 	settings := newCallSettings(opts)
 	if err := invalidRequest(c.violations(ctx, ids, body, settings)); err != nil {
+		settings.capture(new(call))
 		return err
 	}
 	if decode == nil {
@@ -93,7 +94,7 @@ func (c *core) do(ctx context.Context, e *endpoint, ids []identifier, body paylo
 		k.secrets = body.secrets()
 	}
 	err := k.run(encoded)
-	k.capture()
+	settings.capture(k)
 	if unknown, ok := err.(*OutcomeUnknownError); ok {
 		unknown.check = checkOf(ids, body)
 	}
@@ -109,6 +110,9 @@ func checkOf(ids []identifier, body payload) string {
 
 // violations gathers everything that is wrong with a call.
 func (c *core) violations(ctx context.Context, ids []identifier, body payload, settings *callSettings) []FieldViolation {
+	if found := c.made(); found != nil {
+		return found
+	}
 	found := checkContext(ctx)
 	for _, id := range ids {
 		found = append(found, id.violations()...)
@@ -199,12 +203,13 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 // end returns the error of the call.
 func (c *call) end() error {
 	f, e := &c.failure, c.endpoint
+	if f.err == nil {
+		return nil
+	}
 	var api *APIError
 	var paced *PacingError
 	isAPI, isPaced := errors.As(f.err, &api), errors.As(f.err, &paced)
 	switch {
-	case f.err == nil:
-		return nil
 	case c.waiting: // the context ended before the next attempt
 		c.before = f.err
 		return c.interrupted()
@@ -291,13 +296,12 @@ type checked interface {
 	check(asked string) error
 }
 
-// decodeNothing reads a success without a result. Its status is enough, so it may break off.
+// decodeNothing reads a success without a result. It may break off where it cannot be Atlas's error.
 func decodeNothing(r *response.Received, red *redact.Redactor) (string, error) {
-	err := r.Decode(nil, red)
-	if r.Truncated && errors.Is(err, r.Err) {
+	if r.Truncated && (len(r.Body) == 0 || response.StringMember(r.Body, "_id") != "") {
 		return "", nil
 	}
-	return "", err
+	return "", r.Decode(nil, red)
 }
 
 // decodeResult reads a success into result. It returns the ID of the job that was created where the body shows it, even

@@ -130,9 +130,9 @@ type RateLimit struct {
 	Remaining int
 }
 
-// capture fills the responses of [CaptureResponse] with the last response.
-func (c *call) capture() {
-	for _, into := range c.settings.captures {
+// capture fills the responses of [CaptureResponse] with the last response of a call.
+func (s *callSettings) capture(c *call) {
+	for _, into := range s.captures {
 		*into = Response{Attempts: c.attempts, RateLimit: RateLimit{Limit: -1, Remaining: -1}}
 		if r := c.received; r != nil {
 			into.StatusCode, into.Header = r.Status, response.PublicHeader(r.Header)

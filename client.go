@@ -42,8 +42,8 @@ func newClient(cfg *config, credentials Credentials) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		LinkTokens: &LinkTokensService{c}, AvailableProjects: &AvailableProjectsService{c},
-		Validations: &ValidationsService{c}, Migrations: &MigrationsService{c}, core: c,
+		LinkTokens: (*LinkTokensService)(c), AvailableProjects: (*AvailableProjectsService)(c),
+		Validations: (*ValidationsService)(c), Migrations: (*MigrationsService)(c), core: c,
 	}, nil
 }
 
@@ -107,10 +107,33 @@ func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, e
 	}, nil
 }
 
-func (c *core) closeIdle() { c.delivery.CloseIdleConnections() }
+// made rejects the zero value of a client or a service.
+func (c *core) made() []FieldViolation {
+	if c == nil || c.transport == nil {
+		return []FieldViolation{{"client", "must be made by NewClient, NewClientFromEnv or NewSourceClient"}}
+	}
+	return nil
+}
+
+func (c *core) closeIdle() {
+	if c.made() == nil {
+		c.delivery.CloseIdleConnections()
+	}
+}
+
+func (c *core) waitDefaults() []WaitOption {
+	if c == nil {
+		return nil
+	}
+	return c.defaults
+}
 
 func (c *core) format(f fmt.State, name string) {
-	_, _ = io.WriteString(f, "livemigration."+name+"("+c.origin+c.version.prefix()+")")
+	target := ""
+	if c.made() == nil {
+		target = c.origin + c.version.prefix()
+	}
+	_, _ = io.WriteString(f, "livemigration."+name+"("+target+")")
 }
 
 func userAgent(product string) string {
@@ -120,7 +143,7 @@ func userAgent(product string) string {
 
 // revokeToken is the method of both clients.
 func (c *core) revokeToken(ctx context.Context) error {
-	if err := invalidRequest(checkContext(ctx)); err != nil {
+	if err := invalidRequest(append(c.made(), checkContext(ctx)...)); err != nil {
 		return err
 	}
 	account, ok := c.authenticator.(*bearer.Account)

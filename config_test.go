@@ -2,6 +2,7 @@ package livemigration_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"testing"
@@ -90,6 +91,25 @@ func TestClientFromTheEnvironment(t *testing.T) {
 	}
 }
 
+func TestCredentialsFromTheEnvironment(t *testing.T) {
+	for want, env := range map[string]map[string]string{
+		"livemigration.APIKey([REDACTED])":                                      {"MONGODB_ATLAS_PUBLIC_KEY": "public", "MONGODB_ATLAS_PRIVATE_KEY": "private\n"},
+		"livemigration.ServiceAccount([REDACTED])":                              {"MONGODB_ATLAS_CLIENT_ID": "id ", "MONGODB_ATLAS_CLIENT_SECRET": "secret", "MONGODB_ATLAS_PUBLIC_KEY": "x"},
+		"MONGODB_ATLAS_PRIVATE_API_KEY or MONGODB_ATLAS_PRIVATE_KEY is not set": {"MONGODB_ATLAS_PUBLIC_KEY": "hunter2", "MONGODB_ATLAS_PRIVATE_KEY": " "},
+		"MONGODB_ATLAS_CLIENT_ID is not set":                                    {"MONGODB_ATLAS_CLIENT_SECRET": "hunter2", "MONGODB_ATLAS_PUBLIC_KEY": "x"},
+	} {
+		setEnv(t, env)
+		credentials, err := livemigration.CredentialsFromEnv()
+		if err != nil {
+			require.EqualError(t, err, "livemigration: CredentialsFromEnv: "+want)
+			require.ErrorIs(t, err, livemigration.ErrInvalidConfig)
+			continue
+		}
+		assert.Equal(t, want, fmt.Sprint(credentials))
+		newClient(t, credentials)
+	}
+}
+
 func TestAnAccessTokenInTheEnvironmentComesFirst(t *testing.T) {
 	var header string
 	base := roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -121,8 +141,8 @@ func TestASourceThatGivesNoToken(t *testing.T) {
 		is    error
 	}{
 		"an error":           {nil, errors.New("vault is sealed"), "token source: vault is sealed", nil},
-		"nothing":            {nil, nil, "token source: there is no access token in its response", nil},
-		"another type":       {&oauth2.Token{AccessToken: "t", TokenType: "mac"}, nil, "token source: the token is not a bearer token", nil},
+		"nothing":            {nil, nil, "livemigration: Migrations.Create: POST /groups/" + string(projectID) + "/liveMigrations: token source: ", nil},
+		"another type":       {&oauth2.Token{AccessToken: "t", TokenType: "mac"}, nil, "not a bearer token", nil},
 		"a rejected account": {nil, &oauth2.RetrieveError{Response: &http.Response{StatusCode: 401, Header: http.Header{}}}, "401 Unauthorized", livemigration.ErrUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {

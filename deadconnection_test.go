@@ -1,8 +1,6 @@
 package livemigration_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -77,7 +75,6 @@ type onlyRoundTrip struct{ *http.Transport }
 
 func TestADeadConnectionIsLeft(t *testing.T) {
 	t.Parallel()
-	own, pool := certificate(t, func(*x509.Certificate) {})
 	for name, tc := range map[string]struct {
 		h2     bool
 		hidden bool // the client does not know that it is net/http's transport
@@ -96,11 +93,10 @@ func TestADeadConnectionIsLeft(t *testing.T) {
 				_, _ = io.WriteString(w, `{"_id":"`+jobID+`","status":"COMPLETE"}`)
 			}))
 			server.EnableHTTP2 = tc.h2
-			server.TLS = &tls.Config{Certificates: []tls.Certificate{own}}
 			server.StartTLS()
 			defer server.Close()
 			r := newRelay(t, server.Listener.Addr().String())
-			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: tc.h2}
+			transport := &http.Transport{TLSClientConfig: tlsConfigOf(server.Client().Transport), ForceAttemptHTTP2: tc.h2}
 			defer transport.CloseIdleConnections()
 			var base http.RoundTripper = transport
 			if tc.hidden {
@@ -123,7 +119,7 @@ func TestADeadConnectionIsLeft(t *testing.T) {
 				before := r.accepts.Load()
 				r.kill()
 				require.NoError(t, call())
-				if i == 2 {
+				if i == 2 && !tc.hidden {
 					assert.Equal(t, 1, resp.Attempts, "a change has its own connection")
 				} else if tc.hidden { // its HTTP/2 connection may still be in use for a moment after the attempt
 					assert.LessOrEqual(t, resp.Attempts, 3)

@@ -17,10 +17,10 @@ func ErrorJSON(err error) []byte {
 	if err == nil {
 		return []byte("null")
 	}
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+	for inner, depth := err, 0; inner != nil; inner, depth = errors.Unwrap(inner), depth+1 {
 		if marshaler, ok := inner.(json.Marshaler); ok {
 			if data, failed := json.Marshal(marshaler); failed == nil {
-				return withMessage(data, err, inner)
+				return withMessage(data, err, depth)
 			}
 		}
 		if joined, ok := inner.(interface{ Unwrap() []error }); ok {
@@ -36,9 +36,9 @@ func ErrorJSON(err error) []byte {
 }
 
 // withMessage puts the message of the whole error into the JSON of one inside it.
-func withMessage(data []byte, whole, inner error) []byte {
+func withMessage(data []byte, whole error, depth int) []byte {
 	var members map[string]json.RawMessage
-	if whole == inner || json.Unmarshal(data, &members) != nil {
+	if depth == 0 || json.Unmarshal(data, &members) != nil {
 		return data
 	}
 	message, _ := json.Marshal(redact.Line(whole.Error()))

@@ -75,8 +75,8 @@ func TestIDsFromFlagsAndFiles(t *testing.T) {
 	require.ErrorIs(t, err, ErrInvalidRequest)
 }
 
-// A key that was pasted in the place of an id must not wait for its turn, nor be printed by a wait that ends there.
-func TestAMalformedIDDoesNotBeginAWait(t *testing.T) {
+// A key that was pasted in the place of an ID must not wait for its turn, nor be printed.
+func TestAMalformedIDDoesNotStartAWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client := script(reply(200, migrationJSON)).client(t, WithRateLimit(1, 1))

@@ -11,7 +11,7 @@ import (
 )
 
 // LinkTokensService creates and deletes link-tokens, which connect source organizations to Atlas.
-type LinkTokensService struct{ core *core }
+type LinkTokensService core
 
 // LinkTokenRequest says who may use a link-token.
 type LinkTokenRequest struct {
@@ -33,7 +33,7 @@ type LinkToken struct {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createorglivemigrationlinktoken
 func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTokenRequest, opts ...CallOption) (*LinkToken, error) {
-	return send[LinkToken](ctx, s.core, &createLinkToken, []identifier{orgID}, req, opts)
+	return send[LinkToken](ctx, (*core)(s), &createLinkToken, []identifier{orgID}, req, opts)
 }
 
 // Delete deletes the organization's link and the API key behind it. It needs the role Organization Owner. While a
@@ -43,7 +43,7 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteorglivemigrationlinktokens
 func (s *LinkTokensService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
-	return s.core.do(ctx, &deleteLinkToken, []identifier{orgID}, nil, opts, nil)
+	return (*core)(s).do(ctx, &deleteLinkToken, []identifier{orgID}, nil, opts, nil)
 }
 
 func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +78,7 @@ func TestRecordsOfRequests(t *testing.T) {
 
 type contextKey struct{}
 
-// contextHandler keeps what the contexts of records hold.
+// contextHandler keeps what the contexts of records contain.
 type contextHandler struct {
 	slog.Handler
 	values *[]any
@@ -138,7 +140,7 @@ func TestRecordsOfWaits(t *testing.T) {
 	})
 }
 
-func TestACreationIsLoggedWithItsID(t *testing.T) {
+func TestANewJobIsLoggedWithItsID(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv, client, log := loggingClient(t, slog.LevelInfo)
@@ -156,47 +158,37 @@ func TestACreationIsLoggedWithItsID(t *testing.T) {
 	})
 }
 
-func TestDeprecationsAreToldOnce(t *testing.T) {
+func TestDeprecationsAreLoggedOnce(t *testing.T) {
 	t.Parallel()
-	deprecated, sunset := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC), time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC)
-	for name, tc := range map[string]struct {
-		deprecated, sunset time.Time
-		want               map[string]any
-	}{
-		"both":        {deprecated, sunset, map[string]any{"deprecation": "2026-07-01T12:00:00Z", "sunset": "2027-07-01T00:00:00Z"}},
-		"deprecation": {deprecated, time.Time{}, map[string]any{"deprecation": "2026-07-01T12:00:00Z"}},
-		"sunset":      {time.Time{}, sunset, map[string]any{"sunset": "2027-07-01T00:00:00Z"}},
+	var log bytes.Buffer
+	client := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.Header().Set("Deprecation", "Mon, 5 Aug 2024 00:00:00 GMT") // as Atlas writes it
+		}
+		w.Header().Set("Sunset", "Thu, 1 Jul 2027 00:00:00 GMT")
+		_, _ = io.WriteString(w, workingBody)
+	}, livemigration.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+	for range 3 {
+		_, err := client.Migrations.Create(t.Context(), projectID, request())
+		require.NoError(t, err)
+		_, err = client.Migrations.Get(t.Context(), projectID, jobID)
+		require.NoError(t, err)
+	}
+	got := records(t, &log)
+	require.Len(t, got, 2)
+	for i, want := range []map[string]any{
+		{"level": "WARN", "operation": "Migrations.Create", "deprecation": "2024-08-05T00:00:00Z", "sunset": "2027-07-01T00:00:00Z"},
+		{"level": "WARN", "operation": "Migrations.Get", "sunset": "2027-07-01T00:00:00Z"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			srv, client, log := loggingClient(t, slog.LevelWarn)
-			defer srv.Close()
-			srv.Deprecate(livemigrationtest.CreateMigration, tc.deprecated, tc.sunset)
-			srv.Deprecate(livemigrationtest.GetMigration, tc.deprecated, tc.sunset)
-			for range 3 {
-				id := create(t, srv, client)
-				_, err := client.Migrations.Get(t.Context(), srv.ProjectID(), id)
-				require.NoError(t, err)
-				_, err = client.AvailableProjects.List(t.Context(), srv.OrgID())
-				require.NoError(t, err)
-			}
-			got := records(t, log)
-			require.Len(t, got, 2)
-			for i, operation := range []string{"Migrations.Create", "Migrations.Get"} {
-				assert.Equal(t, "WARN", got[i]["level"])
-				assert.Equal(t, operation, got[i]["operation"])
-				for _, key := range []string{"deprecation", "sunset"} {
-					assert.Equal(t, tc.want[key], got[i][key])
-				}
-			}
-		})
+		assert.Subset(t, got[i], want)
+		assert.Equal(t, want["deprecation"], got[i]["deprecation"])
 	}
 }
 
 func TestErrorsSayWhatSupportNeeds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := inProcess(livemigrationtest.WithRequestIDs())
+		srv := inProcess()
 		defer srv.Close()
 		client, err := srv.NewClient()
 		require.NoError(t, err)
@@ -208,9 +200,8 @@ func TestErrorsSayWhatSupportNeeds(t *testing.T) {
 		_, err = client.Validations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 		var api *livemigration.APIError
 		require.ErrorAs(t, err, &api)
-		assert.Equal(t, [...]any{"POST", path + "/validate", 5, time.Since(start)}, [...]any{api.Method, api.Path, api.Attempts, api.Duration})
+		assert.Equal(t, [...]any{"Validations.Create", "POST", path + "/validate", 5, time.Since(start)}, [...]any{api.Operation, api.Method, api.Path, api.Attempts, api.Duration})
 		assert.Positive(t, api.Duration)
-		assert.NotEmpty(t, api.RequestID)
 
 		srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(429), 2)
 		srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.TruncatedBody(), 1)
@@ -218,16 +209,15 @@ func TestErrorsSayWhatSupportNeeds(t *testing.T) {
 		_, err = client.Migrations.Create(t.Context(), srv.ProjectID(), srv.SampleRequest())
 		var unknown *livemigration.OutcomeUnknownError
 		require.ErrorAs(t, err, &unknown)
-		assert.Equal(t, [...]any{"POST", path, 3, time.Since(start)}, [...]any{unknown.Method, unknown.Path, unknown.Attempts, unknown.Duration})
-		assert.NotEmpty(t, unknown.RequestID)
+		assert.Equal(t, [...]any{"Migrations.Create", "POST", path, 3, time.Since(start)}, [...]any{unknown.Operation, unknown.Method, unknown.Path, unknown.Attempts, unknown.Duration})
 
 		srv.Close()
 		start = time.Now()
 		_, err = client.AvailableProjects.List(t.Context(), srv.OrgID())
 		var call *livemigration.CallError
 		require.ErrorAs(t, err, &call)
-		assert.Equal(t, [...]any{"GET", "/orgs/" + string(srv.OrgID()) + "/liveMigrations/availableProjects", 5, time.Since(start)},
-			[...]any{call.Method, call.Path, call.Attempts, call.Duration})
+		assert.Equal(t, [...]any{"AvailableProjects.List", "GET", "/orgs/" + string(srv.OrgID()) + "/liveMigrations/availableProjects", 5, time.Since(start)},
+			[...]any{call.Operation, call.Method, call.Path, call.Attempts, call.Duration})
 		assert.Error(t, call.Err)
 		assert.Equal(t, "livemigration: GET /x: broken", (&livemigration.CallError{Method: "GET", Path: "/x", Err: errors.New("broken")}).Error())
 	})

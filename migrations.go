@@ -13,7 +13,7 @@ import (
 )
 
 // MigrationsService starts, reads and cuts over migrations.
-type MigrationsService struct{ core *core }
+type MigrationsService core
 
 // Migration is a migration job.
 type Migration struct {
@@ -115,7 +115,7 @@ func (m Migration) LogValue() slog.Value {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.core, &createMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
+	return send[Migration](ctx, (*core)(s), &createMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a migration. It needs the role Organization Member. The error is an [*InvalidRequestError], an [*APIError], a
@@ -125,7 +125,7 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
 func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, s.core, &getMigration, []identifier{projectID, migrationID}, nil, opts)
+	return send[Migration](ctx, (*core)(s), &getMigration, []identifier{projectID, migrationID}, nil, opts)
 }
 
 // Cutover cuts over a migration that is ready for it. Stop all writes to the source and wait until the lag time is zero
@@ -139,7 +139,7 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
 func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
-	return s.core.do(ctx, &cutover, []identifier{projectID, migrationID}, nil, opts, nil)
+	return (*core)(s).do(ctx, &cutover, []identifier{projectID, migrationID}, nil, opts, nil)
 }
 
 // UnmarshalJSON leaves out values of an unexpected type.

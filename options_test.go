@@ -3,10 +3,8 @@ package livemigration
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,22 +109,17 @@ func TestDefaults(t *testing.T) {
 
 func TestTimeoutOfAnAttempt(t *testing.T) {
 	t.Parallel()
-	hc := &http.Client{Timeout: time.Minute}
-	for name, tc := range map[string]struct {
-		opts []Option
+	hc := WithHTTPClient(&http.Client{Timeout: time.Minute})
+	for _, tc := range []struct {
 		want time.Duration
+		opts []Option
 	}{
-		"HTTP client's":    {[]Option{WithHTTPClient(hc)}, time.Minute},
-		"option's, first":  {[]Option{WithAttemptTimeout(time.Hour), WithHTTPClient(hc)}, time.Hour},
-		"option's, second": {[]Option{WithHTTPClient(hc), WithAttemptTimeout(time.Hour)}, time.Hour},
-		"the default":      {[]Option{WithHTTPClient(&http.Client{})}, 30 * time.Second},
+		{time.Minute, []Option{hc}}, {time.Hour, []Option{WithAttemptTimeout(time.Hour), hc}}, {time.Hour, []Option{hc, WithAttemptTimeout(time.Hour)}},
+		{30 * time.Second, []Option{WithHTTPClient(&http.Client{})}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			client, err := NewClient(noCredentials, tc.opts...)
-			require.NoError(t, err)
-			assert.Equal(t, tc.want, client.core.timeout)
-		})
+		client, err := NewClient(noCredentials, tc.opts...)
+		require.NoError(t, err)
+		assert.Equal(t, tc.want, client.core.timeout)
 	}
 }
 
@@ -187,54 +180,6 @@ func TestHeadersThatACallMaySet(t *testing.T) {
 			}
 			assert.Equal(t, []FieldViolation{{fmt.Sprintf("header %q", tc.key), tc.want}}, s.violations)
 			assert.Empty(t, s.header)
-		})
-	}
-}
-
-func TestCredentialsFromEnv(t *testing.T) {
-	const (
-		from    = "livemigration: CredentialsFromEnv: "
-		notSet  = " is not set"
-		public  = "MONGODB_ATLAS_PUBLIC_API_KEY or MONGODB_ATLAS_PUBLIC_KEY"
-		private = "MONGODB_ATLAS_PRIVATE_API_KEY or MONGODB_ATLAS_PRIVATE_KEY"
-		id      = "MONGODB_ATLAS_CLIENT_ID"
-		secret  = "MONGODB_ATLAS_CLIENT_SECRET"
-	)
-	key := map[string]string{"MONGODB_ATLAS_PUBLIC_KEY": "public", "MONGODB_ATLAS_PRIVATE_KEY": "private\n"}
-	with := func(env map[string]string, more map[string]string) map[string]string {
-		both := maps.Clone(env)
-		maps.Copy(both, more)
-		return both
-	}
-	for _, tc := range []struct {
-		name string
-		env  map[string]string
-		err  string
-		want []string
-	}{
-		{"nothing", nil, from + "no credentials in the environment; set one of: MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET (service account); " +
-			"MONGODB_ATLAS_PUBLIC_API_KEY and MONGODB_ATLAS_PRIVATE_API_KEY (API key); MONGODB_ATLAS_ACCESS_TOKEN", nil},
-		{"private only", map[string]string{"MONGODB_ATLAS_PRIVATE_KEY": "hunter2"}, from + public + notSet, nil},
-		{"short names", key, "", []string{"public", "private"}},
-		{"long names first", with(key, map[string]string{"MONGODB_ATLAS_PUBLIC_API_KEY": "long", "MONGODB_ATLAS_PRIVATE_API_KEY": "names"}), "", []string{"long", "names"}},
-		{"a service account", map[string]string{id: "id ", secret: "secret"}, "", []string{"secret", "aWQ6c2VjcmV0"}},
-		{"a service account and half a key", map[string]string{id: "id", secret: "secret", "MONGODB_ATLAS_PUBLIC_KEY": "x"}, "", []string{"secret", "aWQ6c2VjcmV0"}},
-		{"half a service account", map[string]string{id: "hunter2"}, from + secret + notSet, nil},
-		{"half a service account and a key", with(key, map[string]string{secret: "hunter2"}), from + id + notSet, nil},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			for _, name := range slices.Concat(publicKeyVariables, privateKeyVariables, clientIDVariables, clientSecretVariables) {
-				t.Setenv(name, tc.env[name])
-			}
-			credentials, err := CredentialsFromEnv()
-			if tc.err != "" {
-				require.EqualError(t, err, tc.err)
-				return
-			}
-			require.NoError(t, err)
-			client, err := NewClient(credentials)
-			require.NoError(t, err)
-			assert.Subset(t, client.core.authenticator.Secrets(), tc.want)
 		})
 	}
 }

@@ -80,7 +80,7 @@ func (p *poller[T]) states(ctx context.Context) iter.Seq2[*T, error] {
 
 // violations gathers everything that is wrong with a wait.
 func (p *poller[T]) violations(ctx context.Context) []FieldViolation {
-	found := checkContext(ctx)
+	found := append(p.core.made(), checkContext(ctx)...)
 	for _, id := range p.ids {
 		found = append(found, id.violations()...)
 	}
@@ -138,8 +138,10 @@ func (w *wait[T]) poll() (*T, error) {
 }
 
 // turn waits for the turn of the next poll within the rate limit. A poll may wait for long when many jobs are watched, so
-// this time ends no outage: only a poll that fails does.
+// this time is not a part of an outage.
 func (w *wait[T]) turn() error {
+	asked := time.Now()
+	defer func() { w.since = w.since.Add(time.Since(asked)) }()
 	k := &call{core: w.core, endpoint: w.endpoint, ctx: w.ctx, path: w.endpoint.expand(w.ids), began: time.Now(), before: w.failed}
 	err := w.core.pacer.Wait(w.ctx, w.ids[0].segment(), w.endpoint.bucket(), true, math.MaxInt64)
 	switch {
@@ -156,11 +158,7 @@ func (w *wait[T]) turn() error {
 func (w *wait[T]) read() (*T, error) {
 	ctx := w.ctx
 	if most := w.settings.maxOutage; most > 0 {
-		end := w.since.Add(most)
-		if late := time.Now().Add(min(most/pollsInOutage, w.core.timeout)); late.After(end) {
-			end = late
-		}
-		bounded, cancel := context.WithDeadlineCause(ctx, end, errOutage)
+		bounded, cancel := context.WithDeadlineCause(ctx, w.since.Add(most), errOutage)
 		defer cancel()
 		ctx = bounded
 	}

@@ -1,9 +1,9 @@
 package livemigration_test
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,194 +23,31 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-const (
-	anOrg        = "6560f2a49c1b7e03d5000001"
-	aMigration   = "6560f2a49c1b7e03d5000002"
-	aProject     = "e01c9427f054fe80745f3f6c"
-	aWorkingBody = `{"_id":"6560f2a49c1b7e03d5000002","status":"WORKING"}`
-)
-
-// answering returns a client of a handler; it answers requests without a network; it is not net/http's own transport.
-func answering(t *testing.T, handler http.HandlerFunc, opts ...livemigration.Option) *livemigration.Client {
-	t.Helper()
-	transport := roundTripper(func(req *http.Request) (*http.Response, error) {
-		rec := httptest.NewRecorder()
-		if req.Body == nil {
-			req.Body = http.NoBody
-		}
-		handler(rec, req)
-		resp := rec.Result()
-		resp.Request = req
-		return resp, nil
-	})
-	client, err := livemigration.NewClient(staticToken, append([]livemigration.Option{
-		livemigration.WithHTTPClient(&http.Client{Transport: transport}),
-	}, opts...)...)
-	require.NoError(t, err)
-	return client
-}
-
-func atlasError(w http.ResponseWriter, status int, code string, header ...string) {
-	w.Header().Set("Content-Type", "application/json")
-	for i := 0; i+1 < len(header); i += 2 {
-		w.Header().Set(header[i], header[i+1])
-	}
-	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, `{"error":%d,"errorCode":%q,"detail":"text"}`, status, code)
-}
-
-// The table of responses: what a call makes of each status, in Atlas's own JSON and as a gateway sends it.
-func TestResponsesToACreateRequestAndToACutover(t *testing.T) {
-	t.Parallel()
-	const (
-		retried  = "retried"
-		rejected = "rejected"
-		unknown  = "unknown" // of a create request; other calls get the APIError
-	)
-	type cell struct{ create, cutover string }
-	always := func(s string) cell { return cell{s, s} }
-	passing, other := cell{unknown, retried}, cell{unknown, rejected}
-	for status, want := range map[int]struct{ atlas, gateway cell }{
-		300: {other, other}, 302: {other, other}, 304: {other, other},
-		400: {always(rejected), always(rejected)}, 401: {always(rejected), always(rejected)}, 402: {always(rejected), always(rejected)},
-		403: {always(rejected), always(rejected)}, 404: {always(rejected), always(rejected)}, 405: {always(rejected), always(rejected)},
-		406: {always(rejected), always(rejected)}, 407: {always(rejected), always(rejected)}, 408: {passing, passing},
-		409: {always(rejected), other}, 410: {always(rejected), always(rejected)}, 411: {always(rejected), always(rejected)},
-		412: {always(rejected), other}, 413: {always(rejected), always(rejected)}, 414: {always(rejected), always(rejected)},
-		415: {always(rejected), always(rejected)}, 416: {always(rejected), always(rejected)}, 417: {always(rejected), other},
-		418: {always(rejected), other}, 421: {passing, passing}, 422: {always(rejected), always(rejected)},
-		423: {always(rejected), other}, 424: {always(rejected), other}, 425: {passing, passing}, 426: {always(rejected), always(rejected)},
-		428: {always(rejected), always(rejected)}, 429: {always(retried), always(retried)}, 431: {always(rejected), always(rejected)},
-		451: {always(rejected), always(rejected)}, 460: {passing, passing}, 499: {passing, passing},
-		500: {passing, passing}, 501: {passing, passing}, 502: {passing, passing}, 503: {passing, passing}, 504: {passing, passing},
-		520: {passing, passing}, 599: {passing, passing},
-	} {
-		for from, cells := range map[string]cell{"Atlas": want.atlas, "a gateway": want.gateway} {
-			t.Run(fmt.Sprintf("%d from %s", status, from), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					requests := 0
-					client := answering(t, func(w http.ResponseWriter, r *http.Request) {
-						requests++
-						switch {
-						case requests > 1:
-							_, _ = io.WriteString(w, aWorkingBody)
-						case from == "Atlas":
-							atlasError(w, status, "SOME_CODE")
-						default:
-							w.WriteHeader(status)
-							_, _ = io.WriteString(w, "<h1>text</h1>")
-						}
-					})
-					_, err := client.Migrations.Create(t.Context(), aProject, safeRequest())
-					assert.Equal(t, cells.create, outcomeOf(err, requests), "create: %v", err)
-					requests = 0
-					err = client.Migrations.Cutover(t.Context(), aProject, aMigration)
-					assert.Equal(t, cells.cutover, outcomeOf(err, requests), "cutover: %v", err)
-				})
-			})
-		}
-	}
-}
-
-func outcomeOf(err error, requests int) string {
-	var api *livemigration.APIError
-	switch {
-	case err == nil && requests == 2:
-		return "retried"
-	case requests != 1:
-		return fmt.Sprintf("%d requests", requests)
-	case livemigration.MayHaveCreated(err):
-		return "unknown"
-	case errors.As(err, &api):
-		return "rejected"
-	default:
-		return fmt.Sprint(err)
-	}
-}
-
-func TestWhatAtlasSaysOfItselfIsRetried(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		respond func(http.ResponseWriter)
-		retried bool
-	}{
-		"503 with Retry-After":              {func(w http.ResponseWriter) { atlasError(w, 503, "X", "Retry-After", "1.5") }, true},
-		"503 of another status":             {func(w http.ResponseWriter) { http.Error(w, `{"error":500,"errorCode":"X"}`, 503) }, false},
-		"503 without Retry-After":           {func(w http.ResponseWriter) { atlasError(w, 503, "X") }, false},
-		"405 while Atlas is being upgraded": {func(w http.ResponseWriter) { atlasError(w, 405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES") }, true},
-		"405 with another code":             {func(w http.ResponseWriter) { atlasError(w, 405, "X") }, false},
-		"429 of a gateway, RateLimit-Limit 0": {func(w http.ResponseWriter) {
-			w.Header().Set("RateLimit-Limit", "0")
-			w.Header().Set("RateLimit-Remaining", "0")
-			http.Error(w, "<p>slow down</p>", 429)
-		}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				requests := 0
-				client := answering(t, func(w http.ResponseWriter, _ *http.Request) {
-					if requests++; requests == 1 {
-						tc.respond(w)
-						return
-					}
-					_, _ = io.WriteString(w, aWorkingBody)
-				})
-				_, err := client.Migrations.Create(t.Context(), aProject, safeRequest())
-				if tc.retried {
-					require.NoError(t, err)
-					assert.Equal(t, 2, requests)
-					return
-				}
-				require.Error(t, err)
-				assert.Equal(t, 1, requests)
-			})
-		})
-	}
-}
-
-func TestADeleteIsDoneOnlyByAtlassOwnWord(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		respond func(http.ResponseWriter)
-		done    bool
-	}{
-		"Atlas":     {func(w http.ResponseWriter) { atlasError(w, 404, "UNEXPECTED_ERROR") }, true},
-		"a gateway": {func(w http.ResponseWriter) { http.Error(w, "<h1>Not Found</h1>", 404) }, false},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			requests := 0
-			client := answering(t, func(w http.ResponseWriter, _ *http.Request) {
-				if requests++; requests == 1 {
-					w.WriteHeader(http.StatusBadGateway)
-					return
-				}
-				tc.respond(w)
-			})
-			err := client.LinkTokens.Delete(t.Context(), anOrg)
-			assert.Equal(t, tc.done, err == nil, "%s: %v", name, err)
-		})
-	}
-}
-
 func TestARetryAfterAboveTheLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		start, failing := time.Now(), true
+		start := time.Now()
+		var repaired atomic.Bool
 		client := answering(t, func(w http.ResponseWriter, _ *http.Request) {
-			if failing {
+			if !repaired.Load() {
 				atlasError(w, 503, "X", "Retry-After", "86400")
 				return
 			}
-			_, _ = io.WriteString(w, strings.Replace(aWorkingBody, "WORKING", "COMPLETE", 1))
+			_, _ = io.WriteString(w, strings.Replace(workingBody, "WORKING", "COMPLETE", 1))
 		})
-		_, err := client.Migrations.Get(t.Context(), aProject, aMigration)
+		_, err := client.Migrations.Get(t.Context(), projectID, jobID)
 		require.ErrorContains(t, err, "Atlas asked to wait 24h, longer than this client's limit of 5m (RetryPolicy.MaxRetryAfter)")
 		assert.Less(t, time.Since(start), time.Second)
 
-		time.AfterFunc(7*time.Minute, func() { failing = false })
-		_, err = client.Migrations.WaitComplete(t.Context(), aProject, aMigration)
+		soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var late *livemigration.PacingError
+		_, err = client.Migrations.Get(soon, projectID, jobID)
+		require.ErrorAs(t, err, &late)
+		assert.InDelta(t, 5*time.Minute, late.Wait, float64(time.Second))
+
+		time.AfterFunc(7*time.Minute, func() { repaired.Store(true) })
+		_, err = client.Migrations.WaitComplete(t.Context(), projectID, jobID)
 		require.NoError(t, err)
 		assert.Less(t, time.Since(start), 16*time.Minute, "the scope is held for no longer than MaxRetryAfter")
 	})
@@ -223,7 +60,7 @@ func TestARedirectEndsAWait(t *testing.T) {
 		requests++
 		http.Redirect(w, r, "https://maintenance.example.com/page", http.StatusTemporaryRedirect)
 	})
-	_, err := client.Migrations.WaitComplete(t.Context(), aProject, aMigration)
+	_, err := client.Migrations.WaitComplete(t.Context(), projectID, jobID)
 	require.ErrorContains(t, err, "redirect to maintenance.example.com")
 	assert.Equal(t, 1, requests)
 	assert.False(t, livemigration.Retryable(err))
@@ -236,17 +73,17 @@ func TestA401InAWaitIsAnOutageOnceAPollSucceeded(t *testing.T) {
 		client := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 			switch requests++; requests {
 			case 1:
-				_, _ = io.WriteString(w, aWorkingBody)
+				_, _ = io.WriteString(w, workingBody)
 			case 2, 3, 4, 5:
 				atlasError(w, 401, "UNEXPECTED_ERROR")
 			default:
-				_, _ = io.WriteString(w, strings.Replace(aWorkingBody, "WORKING", "COMPLETE", 1))
+				_, _ = io.WriteString(w, strings.Replace(workingBody, "WORKING", "COMPLETE", 1))
 			}
 		})
-		_, err := client.Migrations.WaitComplete(t.Context(), aProject, aMigration)
+		_, err := client.Migrations.WaitComplete(t.Context(), projectID, jobID)
 		require.NoError(t, err)
 		requests = 1
-		_, err = client.Migrations.WaitComplete(t.Context(), aProject, aMigration)
+		_, err = client.Migrations.WaitComplete(t.Context(), projectID, jobID)
 		require.ErrorIs(t, err, livemigration.ErrUnauthorized)
 		require.ErrorContains(t, err, "role")
 	})
@@ -269,7 +106,7 @@ func TestCookiesOfAJarAreSentOnce(t *testing.T) {
 		jar.SetCookies(u, []*http.Cookie{{Name: "node", Value: "1", Path: "/"}})
 		client, err := livemigration.NewClient(staticToken, livemigration.WithHTTPClient(&http.Client{Transport: transport, Jar: jar}))
 		require.NoError(t, err)
-		_, err = client.Migrations.Get(t.Context(), aProject, aMigration)
+		_, err = client.Migrations.Get(t.Context(), projectID, jobID)
 		require.Error(t, err)
 		require.Len(t, sent, 5)
 		for i, cookies := range sent {
@@ -288,7 +125,7 @@ func TestACookieOfAChallengeGoesWithItsNonce(t *testing.T) {
 		node, err := r.Cookie("node")
 		authorization := r.Header.Get("Authorization")
 		if err == nil && authorization != "" && strings.Contains(authorization, `nonce="of-node-`+node.Value+`"`) {
-			_, _ = io.WriteString(w, aWorkingBody)
+			_, _ = io.WriteString(w, workingBody)
 			return
 		}
 		http.SetCookie(w, &http.Cookie{Name: "node", Value: fmt.Sprint(n)})
@@ -303,9 +140,9 @@ func TestACookieOfAChallengeGoesWithItsNonce(t *testing.T) {
 			livemigration.WithHTTPClient(&http.Client{Transport: new(http.Transport), Jar: jar}))
 		require.NoError(t, err)
 		for range 3 {
-			_, err = client.Migrations.Get(t.Context(), aProject, aMigration)
+			_, err = client.Migrations.Get(t.Context(), projectID, jobID)
 			require.NoError(t, err, name)
-			_, err = client.Migrations.Create(t.Context(), aProject, safeRequest())
+			_, err = client.Migrations.Create(t.Context(), projectID, request())
 			require.NoError(t, err, name)
 		}
 	}
@@ -373,13 +210,13 @@ func TestServersThatAreNotWhatTheURLSays(t *testing.T) {
 				livemigration.WithHTTPClient(&http.Client{Transport: tc.transport}))
 			require.NoError(t, err)
 			start := time.Now()
-			_, err = client.Migrations.WaitComplete(t.Context(), aProject, aMigration, livemigration.WithMaxOutage(time.Second))
+			_, err = client.Migrations.WaitComplete(t.Context(), projectID, jobID, livemigration.WithMaxOutage(time.Second))
 			require.ErrorContains(t, err, tc.want)
 			assert.Equal(t, tc.again, livemigration.Retryable(err))
 			if !tc.again {
 				assert.Less(t, time.Since(start), time.Second, "the outage is not used up")
 			}
-			_, err = client.Migrations.Create(t.Context(), aProject, safeRequest())
+			_, err = client.Migrations.Create(t.Context(), projectID, request())
 			require.ErrorContains(t, err, tc.want)
 			assert.False(t, livemigration.MayHaveCreated(err))
 		})
@@ -390,8 +227,8 @@ func TestListsAreLongAndErrorsShort(t *testing.T) { // not parallel: it counts t
 	var list []livemigration.AvailableProject
 	for i := range 12_000 {
 		list = append(list, livemigration.AvailableProject{
-			Name: fmt.Sprintf("project %d %s", i, strings.Repeat("x", 100)), ProjectID: aProject, MigrationHosts: []string{"vm001.example.com"},
-			Deployments: []livemigration.Deployment{{ClusterID: aMigration, Name: "cluster", MongoDBVersion: "7.0.14"}},
+			Name: fmt.Sprintf("project %d %s", i, strings.Repeat("x", 100)), ProjectID: projectID, MigrationHosts: []string{"vm001.example.com"},
+			Deployments: []livemigration.Deployment{{ClusterID: jobID, Name: "cluster", MongoDBVersion: "7.0.14"}},
 		})
 	}
 	body, err := json.Marshal(list)

@@ -172,7 +172,7 @@ func Retryable(err error) bool {
 	switch {
 	case err == nil || MayHaveCreated(err) || errors.As(err, &unknown):
 		return false
-	case errors.As(err, &paced):
+	case errors.As(err, &paced), errors.Is(err, errOutage):
 		return true
 	case errors.As(err, &api):
 		return passing(api.StatusCode) || api.StatusCode == http.StatusMethodNotAllowed && api.Code == upgradeCode

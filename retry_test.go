@@ -192,7 +192,7 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 	}{
 		"reset":                {fail(syscall.ECONNRESET), "", "connection reset by peer"},
 		"gateway page":         {reply(502, "<b>oops</b>"), "", "502 Bad Gateway: oops"},
-		"Atlas's 500":          {reply(500, `{"error":500,"errorCode":"X","detail":"d"}`), "", "500 X: d"},
+		"Atlas's 500":          {reply(500, `{"error":500,"errorCode":"X","detail":"d"}`, "X-Request-Id", "req-1"), "", "500 X: d"},
 		"success without ID":   {reply(201, `{"status":"NEW"}`), "", "unexpected response: no well-formed _id in it"},
 		"success that is HTML": {reply(201, "<html>please log in", "Content-Type", "text/html"), "", `unexpected response: 201 text/html ("please log in")` + page},
 		"empty success":        {reply(201, ""), "", "unexpected response: 201 (empty)" + page},
@@ -224,6 +224,7 @@ func TestOutcomeUnknownErrors(t *testing.T) {
 			assert.True(t, MayHaveCreated(fmt.Errorf("tool: %w", err)))
 			var api *APIError
 			assert.Equal(t, errors.As(err, &api), errors.Is(err, ErrServer))
+			assert.Equal(t, name == "Atlas's 500", unknown.RequestID == "req-1")
 		})
 	}
 }

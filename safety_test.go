@@ -29,28 +29,19 @@ func creations(t *testing.T, credentials livemigration.Credentials, url string, 
 	require.NoError(t, err)
 	source, err := livemigration.NewSourceClient(credentials, opts...)
 	require.NoError(t, err)
-	const org, project = "6560f2a49c1b7e03d5000001", "e01c9427f054fe80745f3f6c"
 	return map[string]func(context.Context) error{
 		"migration": func(ctx context.Context) error {
-			_, err := client.Migrations.Create(ctx, project, safeRequest())
+			_, err := client.Migrations.Create(ctx, projectID, request())
 			return err
 		},
 		"link-token": func(ctx context.Context) error {
-			_, err := client.LinkTokens.Create(ctx, org, livemigration.LinkTokenRequest{})
+			_, err := client.LinkTokens.Create(ctx, anOrg, livemigration.LinkTokenRequest{})
 			return err
 		},
 		"migration link": func(ctx context.Context) error {
-			_, err := source.MigrationLink.Create(ctx, org, "token")
+			_, err := source.MigrationLink.Create(ctx, anOrg, "token")
 			return err
 		},
-	}
-}
-
-func safeRequest() livemigration.MigrationRequest {
-	return livemigration.MigrationRequest{
-		Source:         livemigration.Source{ProjectID: "9b43a5b329223c3a1591a678", ClusterName: "a", Username: "u", Password: "a long password"},
-		Destination:    livemigration.Destination{ClusterName: "b"},
-		MigrationHosts: []string{"vm001.example.com"},
 	}
 }
 
@@ -83,42 +74,23 @@ func TestACreateRequestIsNotRepeatedOverHTTP2(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			srv := newRawServer(t, nil, func(c *rawConn, stream uint32, _ int) { misbehave(c, stream) })
-			for config, transport := range h2Transports(srv.client) {
-				for what, create := range creations(t, staticToken, srv.url, transport) {
-					for range 2 { // the second one knows that the transport can be copied
-						before := srv.requests.Load()
-						err := create(t.Context())
-						require.Error(t, err)
-						assert.True(t, livemigration.MayHaveCreated(err), "%s, %s: %v", config, what, err)
-						assert.Equal(t, before+1, srv.requests.Load(), "%s, %s", config, what)
-					}
-				}
+			for _, transport := range h2Transports(srv.client) {
+				creates := creations(t, staticToken, srv.url, transport)
+				sendsOnce(t, &srv.requests, 1, creates)
+				sendsOnce(t, &srv.requests, 1, creates) // knows that the transport can be copied
 			}
 		})
 	}
 }
 
-// Digest's challenge and the request go over one connection of their own.
-func TestAChangeWithDigestHasItsOwnConnection(t *testing.T) {
-	t.Parallel()
-	const challenge = `Digest realm="MMS Public API", domain="", nonce="SlgYP7Tv3FS/BuCj/x4WQRIV1bNKdpJg", algorithm=MD5, qop="auth", stale=false`
-	srv := newRawServer(t, nil, func(c *rawConn, stream uint32, n int) {
-		switch n {
-		case 1:
-			c.respond(stream, "401", []byte("{}"), "www-authenticate", challenge)
-		default:
-			c.reset(stream, refusedStream)
-		}
-	})
-	transport := h2Transports(srv.client)["TLS settings"]
-	for what, create := range creations(t, livemigration.APIKey("public", "private-key"), srv.url, transport) {
-		for range 2 {
-			requests, connections := srv.requests.Load(), srv.connections.Load()
-			err := create(t.Context())
-			assert.True(t, livemigration.MayHaveCreated(err), "%s: %v", what, err)
-			assert.Equal(t, requests+2, srv.requests.Load(), what)
-			assert.Equal(t, connections+1, srv.connections.Load(), what)
-		}
+// sendsOnce makes each create request. Its outcome is unknown, and it costs a number of requests.
+func sendsOnce(t *testing.T, requests *atomic.Int32, number int32, creates map[string]func(context.Context) error) {
+	t.Helper()
+	for what, create := range creates {
+		before := requests.Load()
+		err := create(t.Context())
+		assert.True(t, livemigration.MayHaveCreated(err), "%s: %v", what, err)
+		assert.Equal(t, before+number, requests.Load(), what)
 	}
 }
 
@@ -148,12 +120,7 @@ func TestACreateRequestIsNotRepeated(t *testing.T) {
 	t.Run("a gateway's 503 with Retry-After", func(t *testing.T) {
 		t.Parallel()
 		srv, requests := count(gateway)
-		for what, create := range creations(t, staticToken, srv.URL, new(http.Transport)) {
-			before := requests.Load()
-			err := create(t.Context())
-			assert.True(t, livemigration.MayHaveCreated(err), "%s: %v", what, err)
-			assert.Equal(t, before+1, requests.Load(), what)
-		}
+		sendsOnce(t, requests, 1, creations(t, staticToken, srv.URL, new(http.Transport)))
 	})
 	t.Run("a registered protocol", func(t *testing.T) {
 		t.Parallel()
@@ -166,14 +133,9 @@ func TestACreateRequestIsNotRepeated(t *testing.T) {
 			}
 			return inner.RoundTrip(req.WithContext(context.WithoutCancel(req.Context()))) //nolint:bodyclose // it is the caller's
 		}))
-		for what, create := range creations(t, staticToken, srv.URL, transport) {
-			for range 2 {
-				before := requests.Load()
-				err := create(t.Context())
-				assert.True(t, livemigration.MayHaveCreated(err), "%s: %v", what, err)
-				assert.Equal(t, before+1, requests.Load(), what)
-			}
-		}
+		creates := creations(t, staticToken, srv.URL, transport)
+		sendsOnce(t, requests, 1, creates)
+		sendsOnce(t, requests, 1, creates)
 	})
 	t.Run("a wrapper that fails over to another transport", func(t *testing.T) {
 		t.Parallel()
@@ -195,12 +157,7 @@ func TestACreateRequestIsNotRepeated(t *testing.T) {
 		}
 		dead, _ := count(nil)
 		dead.Close()
-		for what, create := range creations(t, staticToken, dead.URL, new(http.Transport), livemigration.WithTransportWrapper(failOver)) {
-			before := requests.Load()
-			err := create(t.Context())
-			assert.True(t, livemigration.MayHaveCreated(err), "%s: %v", what, err)
-			assert.Equal(t, before+1, requests.Load(), what)
-		}
+		sendsOnce(t, requests, 1, creations(t, staticToken, dead.URL, new(http.Transport), livemigration.WithTransportWrapper(failOver)))
 	})
 	t.Run("a wrapper that sends it twice", func(t *testing.T) {
 		t.Parallel()
@@ -219,12 +176,7 @@ func TestACreateRequestIsNotRepeated(t *testing.T) {
 				return inside.RoundTrip(again)
 			})
 		}
-		for what, create := range creations(t, staticToken, srv.URL, new(http.Transport), livemigration.WithTransportWrapper(twice)) {
-			before := requests.Load()
-			err := create(t.Context())
-			assert.True(t, livemigration.MayHaveCreated(err), "%s: %v", what, err)
-			assert.Equal(t, before+1, requests.Load(), what)
-		}
+		sendsOnce(t, requests, 1, creations(t, staticToken, srv.URL, new(http.Transport), livemigration.WithTransportWrapper(twice)))
 	})
 	t.Run("a proxy repeats it, so that a fresh nonce is stale", func(t *testing.T) {
 		t.Parallel()
@@ -236,12 +188,7 @@ func TestACreateRequestIsNotRepeated(t *testing.T) {
 			w.Header().Set("WWW-Authenticate", `Digest realm="r", nonce="abcdefgh", qop="auth", stale=`+stale)
 			w.WriteHeader(http.StatusUnauthorized)
 		})
-		for what, create := range creations(t, livemigration.APIKey("public", "private-key"), srv.URL, new(http.Transport)) {
-			before := requests.Load()
-			err := create(t.Context())
-			assert.True(t, livemigration.MayHaveCreated(err), "%s: %v", what, err)
-			assert.Equal(t, before+2, requests.Load(), what)
-		}
+		sendsOnce(t, requests, 2, creations(t, livemigration.APIKey("public", "private-key"), srv.URL, new(http.Transport)))
 	})
 }
 
@@ -272,9 +219,9 @@ func TestASwitchOfProtocolsEndsACall(t *testing.T) {
 			client, err := livemigration.NewClient(credentials, quick, livemigration.WithBaseURL(srv.URL),
 				livemigration.WithHTTPClient(&http.Client{Transport: transport}))
 			require.NoError(t, err)
-			_, err = client.Migrations.Get(t.Context(), "e01c9427f054fe80745f3f6c", "6560f2a49c1b7e03d5000002")
-			require.ErrorContains(t, err, "101")
-			_, err = client.Migrations.WaitComplete(t.Context(), "e01c9427f054fe80745f3f6c", "6560f2a49c1b7e03d5000002", livemigration.WithMaxOutage(0))
+			_, err = client.Migrations.Get(t.Context(), projectID, jobID)
+			require.ErrorContains(t, err, "101 Switching Protocols (after 4 attempts)")
+			_, err = client.Migrations.WaitComplete(t.Context(), projectID, jobID, livemigration.WithMaxOutage(0))
 			require.ErrorContains(t, err, "101")
 			for what, create := range creations(t, credentials, srv.URL, transport) {
 				err := create(t.Context())
@@ -293,16 +240,18 @@ func TestAStormIsBounded(t *testing.T) {
 	t.Parallel()
 	const attempts = 3
 	policy := livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: attempts, BaseBackoff: time.Millisecond, MaxBackoff: time.Millisecond})
-	const project, id = "e01c9427f054fe80745f3f6c", "6560f2a49c1b7e03d5000002"
 	calls := map[string]func(*livemigration.Client) error{
-		"read": func(c *livemigration.Client) error { _, err := c.Migrations.Get(t.Context(), project, id); return err },
-		"poll": func(c *livemigration.Client) error {
-			_, err := c.Migrations.WaitComplete(t.Context(), project, id, livemigration.WithMaxOutage(time.Nanosecond))
+		"read": func(c *livemigration.Client) error {
+			_, err := c.Migrations.Get(t.Context(), projectID, jobID)
 			return err
 		},
-		"cutover": func(c *livemigration.Client) error { return c.Migrations.Cutover(t.Context(), project, id) },
+		"poll": func(c *livemigration.Client) error {
+			_, err := c.Migrations.WaitComplete(t.Context(), projectID, jobID, livemigration.WithMaxOutage(time.Nanosecond))
+			return err
+		},
+		"cutover": func(c *livemigration.Client) error { return c.Migrations.Cutover(t.Context(), projectID, jobID) },
 		"validation": func(c *livemigration.Client) error {
-			_, err := c.Validations.Create(t.Context(), project, safeRequest())
+			_, err := c.Validations.Create(t.Context(), projectID, request())
 			return err
 		},
 	}
@@ -334,15 +283,13 @@ func TestAStormIsBounded(t *testing.T) {
 	}
 }
 
-// Fifty calls share a connection that gets useless. All succeed afterwards, and so does a call alone.
+// A connection without a usable response is not used again.
 func TestAUselessConnectionIsLeft(t *testing.T) {
 	t.Parallel()
-	const migration = `{"_id":"6560f2a49c1b7e03d5000002","status":"WORKING"}`
 	for fault, misbehave := range map[string]func(c *rawConn, stream uint32){
 		"headers and never a body": func(c *rawConn, stream uint32) { c.respond(stream, "200", nil) },
 		"421":                      func(c *rawConn, stream uint32) { c.respond(stream, "421", []byte{}) },
 		"a stream error":           func(c *rawConn, stream uint32) { c.reset(stream, protocolError) },
-		"nothing":                  func(*rawConn, uint32) {},
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
@@ -351,12 +298,12 @@ func TestAUselessConnectionIsLeft(t *testing.T) {
 					misbehave(c, stream)
 					return
 				}
-				c.respond(stream, "200", []byte(migration))
+				c.respond(stream, "200", []byte(workingBody))
 			})
 			client, err := livemigration.NewClient(staticToken, quick, livemigration.WithBaseURL(srv.url), livemigration.WithAttemptTimeout(time.Second),
 				livemigration.WithHTTPClient(&http.Client{Transport: h2Transports(srv.client)["TLS settings"]}))
 			require.NoError(t, err)
-			_, err = client.Migrations.Get(t.Context(), "e01c9427f054fe80745f3f6c", "6560f2a49c1b7e03d5000002")
+			_, err = client.Migrations.Get(t.Context(), projectID, jobID)
 			require.NoError(t, err)
 		})
 	}

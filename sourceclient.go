@@ -30,7 +30,7 @@ func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, er
 	if err != nil {
 		return nil, err
 	}
-	return &SourceClient{MigrationLink: &MigrationLinkService{c}, core: c}, nil
+	return &SourceClient{MigrationLink: (*MigrationLinkService)(c), core: c}, nil
 }
 
 // Format does what [Client.Format] does.
@@ -43,7 +43,7 @@ func (c *SourceClient) CloseIdleConnections() { c.core.closeIdle() }
 func (c *SourceClient) RevokeToken(ctx context.Context) error { return c.core.revokeToken(ctx) }
 
 // MigrationLinkService connects source organizations to Atlas. Each has one link.
-type MigrationLinkService struct{ core *core }
+type MigrationLinkService core
 
 // MigrationLink is the connection of a source organization to Atlas.
 type MigrationLink struct {
@@ -67,7 +67,7 @@ const (
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/create-one-link/
 func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Secret, opts ...CallOption) (*MigrationLink, error) {
-	return send[MigrationLink](ctx, s.core, &createMigrationLink, []identifier{orgID}, linkPayload(token), opts)
+	return send[MigrationLink](ctx, (*core)(s), &createMigrationLink, []identifier{orgID}, linkPayload(token), opts)
 }
 
 // Status reads whether a source organization is connected. It needs the role Organization Owner there.
@@ -76,7 +76,7 @@ func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Se
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/return-the-status/
 func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...CallOption) (*MigrationLink, error) {
-	return send[MigrationLink](ctx, s.core, &getMigrationLink, []identifier{orgID}, nil, opts)
+	return send[MigrationLink](ctx, (*core)(s), &getMigrationLink, []identifier{orgID}, nil, opts)
 }
 
 // Delete disconnects a source organization, and stops its migrations that still run. It needs the role Organization
@@ -86,7 +86,7 @@ func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/delete-one-link/
 func (s *MigrationLinkService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
-	return s.core.do(ctx, &deleteMigrationLink, []identifier{orgID}, nil, opts, nil)
+	return (*core)(s).do(ctx, &deleteMigrationLink, []identifier{orgID}, nil, opts, nil)
 }
 
 // UnmarshalJSON reads a link from JSON.

@@ -11,7 +11,7 @@ import (
 )
 
 // ValidationsService checks migration requests.
-type ValidationsService struct{ core *core }
+type ValidationsService core
 
 // Validation is a validation job.
 type Validation struct {
@@ -64,7 +64,7 @@ func (v Validation) LogValue() slog.Value {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
 func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.core, &createValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
+	return send[Validation](ctx, (*core)(s), &createValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a validation. It needs the role Organization Owner.
@@ -73,7 +73,7 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
 func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, s.core, &getValidation, []identifier{projectID, validationID}, nil, opts)
+	return send[Validation](ctx, (*core)(s), &getValidation, []identifier{projectID, validationID}, nil, opts)
 }
 
 func (v *Validation) check(asked string) error {

@@ -116,12 +116,12 @@ func failedValidation(v *Validation, err error) error {
 }
 
 func (s *ValidationsService) settings(opts []WaitOption) *waitSettings {
-	return newWaitSettings(2*time.Second, 15*time.Second, s.core.defaults, opts)
+	return newWaitSettings(2*time.Second, 15*time.Second, (*core)(s).waitDefaults(), opts)
 }
 
 func (s *ValidationsService) poller(projectID ProjectID, validationID ValidationID, opts []WaitOption) *poller[Validation] {
 	return &poller[Validation]{
-		core: s.core, settings: s.settings(opts), what: "validation", endpoint: &getValidation, ids: []identifier{projectID, validationID},
+		core: (*core)(s), settings: s.settings(opts), what: "validation", endpoint: &getValidation, ids: []identifier{projectID, validationID},
 		state: func(v *Validation) jobState { return jobState{status: string(v.Status), final: v.Status.Final()} },
 	}
 }
@@ -160,7 +160,7 @@ func failedMigration(last *Migration, err error) (*Migration, error) {
 
 func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID, opts []WaitOption) *poller[Migration] {
 	return &poller[Migration]{
-		core: s.core, settings: newWaitSettings(5*time.Second, time.Minute, s.core.defaults, opts), what: "migration",
+		core: (*core)(s), settings: newWaitSettings(5*time.Second, time.Minute, (*core)(s).waitDefaults(), opts), what: "migration",
 		endpoint: &getMigration, ids: []identifier{projectID, migrationID},
 		state: func(m *Migration) jobState {
 			return jobState{status: string(m.Status), ready: m.ReadyForCutover, final: m.Status.Final()}

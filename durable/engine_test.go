@@ -20,7 +20,7 @@ import (
 // records meanwhile.
 func TestTheEngineOfTheDocumentation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
+		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
 		defer server.Close()
 		client, err := server.NewClient()
 		require.NoError(t, err)

@@ -14,7 +14,7 @@ import (
 
 // fast makes the hours of a migration pass in a moment, and polls as often.
 func fast() (*livemigrationtest.Server, *livemigration.Client, durable.Option) {
-	server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(20_000))
+	server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(20_000))
 	client, err := server.NewClient()
 	if err != nil {
 		log.Fatal(err)
@@ -24,7 +24,7 @@ func fast() (*livemigrationtest.Server, *livemigration.Client, durable.Option) {
 
 // examplePlan is a plan for the server. Yours comes from a file.
 func examplePlan(server *livemigrationtest.Server, name string) durable.Plan {
-	request := server.Request()
+	request := server.SampleRequest()
 	request.Source.Password = "" // it is not part of a plan
 	request.Source.ClusterName, request.Destination.ClusterName = name+"-old", name
 	return durable.Plan{Name: name, ProjectID: server.ProjectID(), Request: request}

@@ -221,7 +221,7 @@ func TestFleetDoesNotBegin(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, w.fleet(t).Run(t.Context(), w.client), ErrRunning)
 		require.NoError(t, unlock())
-		assert.Empty(t, w.Requests())
+		assert.Empty(t, w.Recorded())
 
 		require.NoError(t, w.fleet(t).Abandon(t.Context(), "scram"))
 		require.NoError(t, w.fleet(t).Run(t.Context(), w.client), "a final record needs no password")
@@ -255,7 +255,7 @@ func TestServe(t *testing.T) {
 		go func() { served <- w.fleet(t, yes()).Serve(ctx, w.client) }()
 		require.NoError(t, w.fleet(t).Add(t.Context(), w.plan("a")))
 		time.Sleep(time.Hour)
-		assert.Empty(t, w.Requests(), "it waits for the lock")
+		assert.Empty(t, w.Recorded(), "it waits for the lock")
 		require.NoError(t, unlock())
 		time.Sleep(2 * time.Hour)
 		assert.Equal(t, StateComplete, w.get(t, "a").State)

@@ -118,7 +118,7 @@ func TestAStoreThatIsAlwaysStale(t *testing.T) {
 		w.store.onCall(func(op string, _ Record) error { return map[string]error{"save": ErrStale}[op] })
 		stop, _ := inBackground(t, w.fleet(t), w.client)
 		time.Sleep(time.Hour)
-		assert.Empty(t, w.Requests())
+		assert.Empty(t, w.Recorded())
 		require.ErrorIs(t, w.fleet(t).Abandon(t.Context(), "a"), ErrStale)
 		require.ErrorIs(t, stop(), context.Canceled)
 	})

@@ -24,10 +24,10 @@ func TestAKnownIDOutlivesAFullDisk(t *testing.T) {
 		for len(w.Migrations()) == 0 {
 			time.Sleep(time.Second)
 		}
-		id, sent := w.Migrations()[0].ID, len(w.Requests())
+		id, sent := w.Migrations()[0].ID, len(w.Recorded())
 		time.Sleep(5 * time.Minute)
 		assert.Len(t, w.Migrations(), 1)
-		assert.LessOrEqual(t, len(w.Requests())-sent, 1, "nothing begins meanwhile")
+		assert.LessOrEqual(t, len(w.Recorded())-sent, 1, "nothing begins meanwhile")
 		record, err := fleet.Record(t.Context(), "m-0000")
 		require.NoError(t, err)
 		assert.Contains(t, record.Problem.Text, errDisk.Error())
@@ -109,7 +109,7 @@ func TestNothingBeginsOnAFullDisk(t *testing.T) {
 		w.store.onCall(func(op string, _ Record) error { return map[string]error{"save": errDisk}[op] })
 		_, ended := inBackground(t, w.fleet(t, yes()), w.client)
 		time.Sleep(time.Hour)
-		assert.Empty(t, w.Requests())
+		assert.Empty(t, w.Recorded())
 		w.store.onCall(nil)
 		require.NoError(t, <-ended)
 		assert.Equal(t, map[State]int{StateComplete: 5}, w.states(t))

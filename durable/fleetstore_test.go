@@ -113,7 +113,7 @@ func TestACutoverStaysInItsWindow(t *testing.T) {
 		require.NotNil(t, p)
 		assert.Equal(t, ProblemWaitingForWindow, p.Kind)
 		assert.Equal(t, 429, p.Status, "that the cutover was refused is not forgotten")
-		for _, r := range w.Requests() {
+		for _, r := range w.Recorded() {
 			if r.Operation == livemigrationtest.Cutover {
 				assert.True(t, r.Time.Before(until))
 			}
@@ -308,7 +308,7 @@ func TestApprovalsAreNeverLost(t *testing.T) {
 // A service that ends leaves no goroutine behind.
 func TestAFleetThatEndsLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a goroutine that is left fails the test
-		server := livemigrationtest.NewServer(livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1))
+		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
 		defer server.Close()
 		client, err := server.NewClient()
 		require.NoError(t, err)

@@ -200,7 +200,7 @@ func (c *chaos) faults() {
 	time.Sleep(c.within(40 * time.Second))
 	any := []livemigrationtest.Fault{
 		livemigrationtest.ResetBeforeRequest(), livemigrationtest.ResetAfterRequest(), livemigrationtest.TruncatedBody(),
-		livemigrationtest.Status(503), livemigrationtest.Status(500).CarriedOut(), livemigrationtest.Status(429).WithRetryAfter(time.Minute),
+		livemigrationtest.Status(503), livemigrationtest.Status(500).Processed(), livemigrationtest.Status(429).WithRetryAfter(time.Minute),
 		livemigrationtest.Status(409), livemigrationtest.Status(401), livemigrationtest.Status(404).WithCode("GROUP_NOT_FOUND"),
 		livemigrationtest.Status(405).WithCode("WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"), livemigrationtest.RawStatus(502, "text/html", "<html>"),
 		livemigrationtest.SlowBody(c.within(50 * time.Second)), livemigrationtest.SlowBody(c.within(10 * time.Second)),

@@ -172,7 +172,7 @@ func heapInUse() uint64 {
 // measureRun runs a fleet until its first poll, which is never answered.
 func measureRun(tb testing.TB, store Store) cost {
 	tb.Helper()
-	server := livemigrationtest.NewServer(livemigrationtest.InProcess())
+	server := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer server.Close()
 	seen := make(chan struct{}, 1)
 	client, err := server.NewClient(livemigration.WithTransportWrapper(func(http.RoundTripper) http.RoundTripper {

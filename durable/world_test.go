@@ -34,7 +34,7 @@ var quick = livemigrationtest.Timings{InitialSync: 5 * time.Minute}
 func inWorld(t *testing.T, test func(*testing.T, *world), timings ...livemigrationtest.Timings) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		opts := []livemigrationtest.Option{livemigrationtest.InProcess(), livemigrationtest.WithSpeed(1)}
+		opts := []livemigrationtest.Option{livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1)}
 		for _, timing := range timings {
 			opts = append(opts, livemigrationtest.WithTimings(timing))
 		}
@@ -106,7 +106,7 @@ func (w *world) plans(n int) (plans []Plan) {
 
 // sent is how many requests of an operation have arrived.
 func (w *world) sent(op livemigrationtest.Operation) (n int) {
-	for _, r := range w.Requests() {
+	for _, r := range w.Recorded() {
 		if r.Operation == op {
 			n++
 		}

@@ -16,7 +16,7 @@ type clock struct {
 
 func newClock(speed float64) *clock { return &clock{start: time.Now(), speed: speed} }
 
-// jobs is the time that jobs and nonces live by: it runs at the server's speed.
+// jobs is the time of jobs: it runs at the server's speed.
 func (c *clock) jobs() time.Time { return c.at(c.speed) }
 
 // callers is the time of those who wait for the server, as after a Retry-After: it runs as time.Now does.

@@ -8,37 +8,24 @@ import (
 	"strings"
 )
 
-// Error codes of Atlas. For a status without a code of its own here, see codeFor.
-const (
-	codeInvalidAttribute   = "INVALID_ATTRIBUTE"
-	codeMissingAttribute   = "MISSING_ATTRIBUTE"
-	codeInvalidJSON        = "INVALID_JSON"
-	codeValidationError    = "VALIDATION_ERROR"
-	codeResourceNotFound   = "RESOURCE_NOT_FOUND"
-	codeGroupNotFound      = "GROUP_NOT_FOUND"
-	codeInvalidVersionDate = "INVALID_VERSION_DATE"
-	codeVersionGone        = "VERSION_GONE"
-	codeRateLimited        = "RATE_LIMITED"
-	codeTokenBucket        = "RATE_LIMITED_TOKEN_BUCKET"
-	codeUnexpectedError    = "UNEXPECTED_ERROR"
-	codeLinkInUse          = "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK"
-)
+const wantID = "must be 24 lowercase hexadecimal digits"
 
-// apiError is an error on its way to the wire.
+// apiError is an error that a response reports.
 type apiError struct {
 	status         int
 	code           string // empty: codeFor the status
 	detail         string
 	parameters     []any // strings, numbers or nil
-	nullParameters bool  // null stands in the place of an empty list
+	nullParameters bool  // null in place of an empty list
+	bare           bool  // a 401 without a challenge
 	violations     []violation
 }
 
 // violation is one thing that is wrong with one field.
 type violation struct {
 	code        string
-	field       string
-	description string
+	Field       string `json:"field"`
+	Description string `json:"description"`
 }
 
 // errorBody is an error as Atlas writes it.
@@ -52,12 +39,7 @@ type errorBody struct {
 }
 
 type badRequestDetail struct {
-	Fields []fieldError `json:"fields"`
-}
-
-type fieldError struct {
-	Field       string `json:"field"`
-	Description string `json:"description"`
+	Fields []violation `json:"fields"`
 }
 
 func (e *apiError) body() errorBody {
@@ -71,10 +53,7 @@ func (e *apiError) body() errorBody {
 		body.Parameters = []any{}
 	}
 	if len(e.violations) > 0 {
-		body.BadRequestDetail = &badRequestDetail{}
-		for _, v := range e.violations {
-			body.BadRequestDetail.Fields = append(body.BadRequestDetail.Fields, fieldError{v.field, v.description})
-		}
+		body.BadRequestDetail = &badRequestDetail{e.violations}
 	}
 	return body
 }
@@ -90,23 +69,21 @@ func (e *apiError) unauthorizedBody() []byte {
 		body.Error, quote(body.Reason), quote(body.Detail), quote(body.ErrorCode))
 }
 
-// codeFor is the usual code of a status. Where Atlas's own is not public it is the status's name.
+// codeFor is the usual code of a status. If Atlas's code is not public, it is the status's name.
 func codeFor(status int) string {
 	switch status {
 	case http.StatusBadRequest:
-		return codeValidationError
-	case http.StatusUnauthorized:
-		return codeUnexpectedError
+		return "VALIDATION_ERROR"
 	case http.StatusNotFound:
-		return codeResourceNotFound
+		return "RESOURCE_NOT_FOUND"
 	case http.StatusGone:
-		return codeVersionGone
+		return "VERSION_GONE"
 	case http.StatusTooManyRequests:
-		return codeRateLimited
+		return "RATE_LIMITED"
 	}
 	name := http.StatusText(status)
-	if status >= http.StatusInternalServerError || name == "" {
-		return codeUnexpectedError
+	if status == http.StatusUnauthorized || status >= http.StatusInternalServerError || name == "" {
+		return "UNEXPECTED_ERROR"
 	}
 	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToUpper(name))
 }
@@ -114,7 +91,7 @@ func codeFor(status int) string {
 // failure is an error without parameters.
 func failure(status int, detail string) *apiError { return &apiError{status: status, detail: detail} }
 
-// badRequest is the error for violations; nil without any. Its code is the one that they share. What is wrong stands in
+// badRequest is the error for violations; nil without any. Its code is the one that they share. The descriptions are in
 // badRequestDetail only: a client shows that together with the detail.
 func badRequest(violations []violation) *apiError {
 	if len(violations) == 0 {
@@ -122,10 +99,10 @@ func badRequest(violations []violation) *apiError {
 	}
 	e := &apiError{status: http.StatusBadRequest, code: violations[0].code, detail: "Invalid request", violations: violations}
 	if slices.ContainsFunc(violations, func(v violation) bool { return v.code != e.code }) {
-		e.code = codeValidationError
+		e.code = "VALIDATION_ERROR"
 	}
 	for _, v := range violations {
-		e.parameters = append(e.parameters, v.field)
+		e.parameters = append(e.parameters, v.Field)
 	}
 	return e
 }
@@ -133,12 +110,19 @@ func badRequest(violations []violation) *apiError {
 // badParameter is the error for one parameter of the path, the query or the body. It does not show the value, which may
 // be a secret, or one in the wrong place.
 func badParameter(name, description string) *apiError {
-	return badRequest([]violation{{codeInvalidAttribute, name, description}})
+	return badRequest([]violation{{"INVALID_ATTRIBUTE", name, description}})
 }
 
 // notFound is the error for a resource that does not exist.
 func notFound(code, what, id string) *apiError {
 	return &apiError{
 		status: http.StatusNotFound, code: code, detail: "No " + what + " with ID " + id + " exists.", parameters: []any{id},
+	}
+}
+
+func upgrading() *apiError {
+	return &apiError{
+		status: http.StatusMethodNotAllowed, code: "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES",
+		detail: "Nothing can be changed while Atlas is being upgraded. Try again later.",
 	}
 }

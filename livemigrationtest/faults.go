@@ -2,120 +2,161 @@ package livemigrationtest
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
 
 // Fault is something that goes wrong with a request, for [Server.Inject]. The functions that return one say whether the
-// server carries the operation out. Its methods return changed copies. The zero Fault does nothing.
+// server processes the request. Its methods return changed copies. The zero Fault changes nothing, but you can give it
+// headers: Fault{}.WithHeader("Connection", "close") ends the connection after the response, over HTTP/2 with GOAWAY.
 type Fault struct {
-	kind       faultKind
-	status     int
-	code       string
-	detail     string
-	mediaType  string
-	body       string
-	header     http.Header
-	delay      time.Duration
-	size       int64
-	after      int
-	carriedOut bool // of a fault that replaces the response
+	plain     bool                                  // no envelope
+	replaces  func(Fault, *Server, *call) *response // the response of a fault that has its own
+	processed bool                                  // of such a fault: the request is processed first
+	changes   func(*response)                       // what becomes of the response
+	status    int
+	code      string
+	detail    string
+	header    http.Header
+	after     int
 }
 
-type faultKind int
+const injected = "This error was injected."
 
-const (
-	faultNone faultKind = iota
-	faultStatus
-	faultRaw
-	faultResetBefore
-	faultResetAfter
-	faultTruncated
-	faultSlow
-	faultStalled
-	faultOversized
-	faultWrongMediaType
-	faultErrorInSuccess
-	faultWithoutEnvelope
-	faultByteOrderMark
-)
-
-// Status responds with the status, 200 to 599, and an error as Atlas writes it. A 401 comes with a new challenge. At
-// the endpoints of OAuth a 4xx other than 429 is an error of OAuth; every other status comes from a gateway before
-// them. The operation is not carried out, unless [Fault.Processed] says so.
+// Status responds with the status, 200 to 599, and an error as Atlas writes it. A 401 comes with a new challenge, except
+// on a server [WithoutAuthentication]. At the endpoints of OAuth a 4xx other than 429 is an error of OAuth; every other
+// status comes from a gateway before them. The request is not processed, unless [Fault.Processed] says so.
 func Status(code int) Fault {
-	return Fault{kind: faultStatus, status: code, detail: "This error was injected."}
+	return Fault{status: code, detail: injected, replaces: func(f Fault, s *Server, c *call) *response {
+		return s.reject(c, f.err())
+	}}
 }
 
-// RawStatus responds with exactly this status, 200 to 599, and body, without the headers of Atlas: the page of a
-// gateway, or nothing at all with an empty body. An empty content type leaves the header out. The operation is not
-// carried out, unless [Fault.Processed] says so.
+// Upgrading responds as Atlas does to a change while it is being upgraded: 405, and the request is not processed. It
+// passes. See [WithUpgrade].
+func Upgrading() Fault {
+	err := upgrading()
+	return Status(err.status).WithCode(err.code).WithDetail(err.detail)
+}
+
+// ErrorInSuccess responds with 200 and the body of Atlas's error with the given status. An envelope says 200 too. The
+// request is not processed, unless [Fault.Processed] says so.
+func ErrorInSuccess(code int) Fault {
+	return Fault{status: code, detail: injected, replaces: func(f Fault, s *Server, c *call) *response {
+		return s.reply(c, http.StatusOK, f.err().body())
+	}}
+}
+
+// RawStatus responds with exactly this status, 101 or 200 to 599, and body, without the headers of Atlas: the page of a
+// gateway, or nothing at all with an empty body. An empty content type leaves the header out. The request is not
+// processed, unless [Fault.Processed] says so.
 func RawStatus(code int, contentType, body string) Fault {
-	return Fault{kind: faultRaw, status: code, mediaType: contentType, body: body}
+	return Fault{replaces: func(Fault, *Server, *call) *response {
+		r := &response{status: code, header: make(http.Header), body: []byte(body)}
+		if contentType != "" {
+			r.header.Set("Content-Type", contentType)
+		}
+		return r
+	}}
 }
 
-// Redirect responds with 307 (Temporary Redirect) to the location and no body. The operation is not carried out.
-// RawStatus with [Fault.WithHeader] makes other redirects.
+// Redirect responds with 307 (Temporary Redirect) to the location and no body. The request is not processed. For other
+// redirects use RawStatus with [Fault.WithHeader].
 func Redirect(location string) Fault {
 	return RawStatus(http.StatusTemporaryRedirect, "", "").WithHeader("Location", location)
 }
 
-// NonJSONBody responds with 200 and a page of HTML. The operation is carried out.
+// NonJSONBody responds with 200 and a page of HTML. The request is processed.
 func NonJSONBody() Fault {
 	const page = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body><h1>Welcome</h1></body></html>\n"
 	return RawStatus(http.StatusOK, "text/html; charset=utf-8", page).Processed()
 }
 
-// ResetBeforeRequest resets the connection after the head of the request has arrived, and before its body is read. The
-// operation is not carried out.
-func ResetBeforeRequest() Fault { return Fault{kind: faultResetBefore} }
-
-// ResetAfterRequest resets the connection instead of sending a response. The operation is carried out.
-func ResetAfterRequest() Fault { return Fault{kind: faultResetAfter} }
-
-// TruncatedBody cuts the connection in the middle of the body, although Content-Length promises all of it. A response
-// without a body promises one. A 204 cannot, and is not sent at all, as with [ResetAfterRequest]. The operation is
-// carried out.
-func TruncatedBody() Fault { return Fault{kind: faultTruncated} }
-
-// SlowBody carries the operation out and responds after the delay. The delay is real time, or the virtual time of a
-// testing/synctest bubble, and not that of the job clock. It ends early when the client gives up, and, with a reset, on
-// [Server.Close].
-func SlowBody(delay time.Duration) Fault { return Fault{kind: faultSlow, delay: delay} }
-
-// StalledBody carries the operation out, sends the head of the response and half of its body at once, and the rest
-// after the delay. The delay is that of [SlowBody]. It ends early, and the connection with it, when the client gives up
-// and on [Server.Close]. A response without a body is not delayed.
-func StalledBody(delay time.Duration) Fault { return Fault{kind: faultStalled, delay: delay} }
-
-// OversizedBody sends a JSON object of n bytes as the body, or the beginning of one when n is too small. The status
-// stays, but a 204 becomes 200. The operation is carried out.
-func OversizedBody(n int64) Fault { return Fault{kind: faultOversized, size: max(n, 0)} }
-
-// WrongMediaType sends the right body with the Content-Type text/plain. The operation is carried out.
-func WrongMediaType() Fault { return Fault{kind: faultWrongMediaType} }
-
-// ErrorInSuccess responds with 200 and the body of Atlas's error with the given status. An envelope says 200 too. The
-// operation is not carried out, unless [Fault.Processed] says so.
-func ErrorInSuccess(code int) Fault {
-	return Fault{kind: faultErrorInSuccess, status: code, detail: "This error was injected."}
+// ResetBeforeRequest resets the connection as soon as the request has arrived. It is not processed.
+func ResetBeforeRequest() Fault {
+	return Fault{replaces: func(Fault, *Server, *call) *response {
+		return &response{loss: lostByReset, header: make(http.Header)}
+	}}
 }
 
-// WithoutEnvelope sends the response without the envelope that the client asks for. The operation is carried out.
-func WithoutEnvelope() Fault { return Fault{kind: faultWithoutEnvelope} }
+// ResetAfterRequest resets the connection instead of sending a response. The request is processed.
+func ResetAfterRequest() Fault { return lost(lostByReset) }
 
-// ByteOrderMark puts the UTF-8 byte order mark before the body of the response, if there is a body. The operation is
-// carried out.
-func ByteOrderMark() Fault { return Fault{kind: faultByteOrderMark} }
+// RefusedStream ends the stream of HTTP/2 with REFUSED_STREAM, which says that the request was not processed. It is
+// processed all the same, as behind a proxy whose own connection has broken. Over HTTP/1.1 it is [ResetAfterRequest].
+func RefusedStream() Fault { return lost(lostByRefusal) }
 
-// WithCode sets the errorCode of a [Status] or an [ErrorInSuccess], or the error of one of OAuth. Default: what Atlas
-// usually sends with that status.
+// GoAway sends GOAWAY over HTTP/2, which says that no request on the connection was processed. It is processed all the
+// same. Over HTTP/1.1 it is [ResetAfterRequest].
+func GoAway() Fault { return lost(lostByGoAway) }
+
+func lost(how loss) Fault { return Fault{changes: func(r *response) { r.loss = how }} }
+
+// TruncatedBody cuts the connection in the middle of the body, although Content-Length promises all of it. A response
+// without a body promises one. A 204 cannot, and is not sent at all, as with [ResetAfterRequest]. The request is
+// processed.
+func TruncatedBody() Fault {
+	return Fault{changes: func(r *response) {
+		if bodyless(r.status) {
+			r.loss = lostByReset
+			return
+		}
+		half := len(r.body) / 2
+		r.missing = max(len(r.body)-half, 1)
+		r.body = r.body[:half]
+	}}
+}
+
+// SlowBody processes the request and responds after the delay. The delay is real time, or the virtual time of
+// testing/synctest, and does not depend on the job clock. It ends early when the client gives up, and, with a reset, on
+// [Server.Close].
+func SlowBody(delay time.Duration) Fault {
+	return Fault{changes: func(r *response) { r.delay = delay }}
+}
+
+// StalledBody processes the request, sends the head of the response and half of its body at once, and the rest after
+// the delay of [SlowBody]. It ends early, and the connection with it, when the client gives up and on [Server.Close]. A
+// response without a body is not delayed.
+func StalledBody(delay time.Duration) Fault {
+	return Fault{changes: func(r *response) { r.stall = delay }}
+}
+
+// OversizedBody sends a JSON object of n bytes as the body, or the beginning of one if n is too small. The status
+// stays, but a 204 becomes 200. The request is processed.
+func OversizedBody(n int64) Fault {
+	return Fault{changes: func(r *response) {
+		if bodyless(r.status) {
+			r.status = http.StatusOK
+		}
+		r.body, r.filler = nil, max(n, 0)
+	}}
+}
+
+// WrongMediaType sends the right body with the Content-Type text/plain. The request is processed.
+func WrongMediaType() Fault { return Fault{}.WithHeader("Content-Type", "text/plain; charset=utf-8") }
+
+// WithoutEnvelope sends the response without the envelope that the client asks for. The request is processed.
+func WithoutEnvelope() Fault { return Fault{plain: true} }
+
+// ByteOrderMark puts the UTF-8 byte order mark before the body of the response, if there is a body. The request is
+// processed.
+func ByteOrderMark() Fault {
+	return Fault{changes: func(r *response) {
+		if len(r.body) > 0 {
+			r.body = slices.Concat([]byte("\xef\xbb\xbf"), r.body)
+		}
+	}}
+}
+
+// WithCode sets the errorCode of a [Status] or an [ErrorInSuccess], or the error of OAuth. Default: what Atlas usually
+// sends with that status.
 func (f Fault) WithCode(code string) Fault {
 	f.code = code
 	return f
 }
 
-// WithDetail sets the detail of a [Status] or an [ErrorInSuccess], or the error_description of one of OAuth.
+// WithDetail sets the detail of a [Status] or an [ErrorInSuccess], or the error_description of OAuth.
 func (f Fault) WithDetail(text string) Fault {
 	f.detail = text
 	return f
@@ -136,10 +177,10 @@ func (f Fault) WithHeader(key, value string) Fault {
 	return f
 }
 
-// Processed makes [Status], [RawStatus] and [ErrorInSuccess] carry the operation out before they respond, as a gateway
-// does that times out. A request that Atlas rejects is still not carried out.
+// Processed makes [Status], [RawStatus] and [ErrorInSuccess] process the request before they respond, as behind a
+// gateway that times out. A request that Atlas rejects still changes nothing.
 func (f Fault) Processed() Fault {
-	f.carriedOut = true
+	f.processed = true
 	return f
 }
 
@@ -148,3 +189,10 @@ func (f Fault) After(n int) Fault {
 	f.after = max(n, 0)
 	return f
 }
+
+// none reports whether the fault changes nothing.
+func (f Fault) none() bool {
+	return !f.plain && f.replaces == nil && f.changes == nil && len(f.header) == 0
+}
+
+func (f Fault) err() *apiError { return &apiError{status: f.status, code: f.code, detail: f.detail} }

@@ -2,8 +2,6 @@ package livemigrationtest_test
 
 import (
 	"crypto/md5"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -17,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -29,7 +28,7 @@ const (
 	v1Prefix = "/api/atlas/v1.0"
 )
 
-// newServer makes a server that is closed with the test.
+// newServer returns a server that is closed with the test.
 func newServer(t *testing.T, opts ...livemigrationtest.Option) *livemigrationtest.Server {
 	t.Helper()
 	srv := livemigrationtest.NewServer(opts...)
@@ -37,7 +36,7 @@ func newServer(t *testing.T, opts ...livemigrationtest.Option) *livemigrationtes
 	return srv
 }
 
-// newOpenServer makes a server in process that asks for no credentials.
+// newOpenServer returns a server in process that asks for no credentials.
 func newOpenServer(t *testing.T, opts ...livemigrationtest.Option) *livemigrationtest.Server {
 	t.Helper()
 	return newServer(t, append(opts, livemigrationtest.WithInProcess(), livemigrationtest.WithoutAuthentication())...)
@@ -119,7 +118,7 @@ func (r request) with(key, value string) request {
 	return r
 }
 
-// endpoint returns a valid request for an endpoint; job is the id in its path, if it has one.
+// endpoint returns a valid request for an endpoint; job is the ID in its path, if it has one.
 func endpoint(srv *livemigrationtest.Server, op livemigrationtest.Operation, version, job string) request {
 	org := "/orgs/" + string(srv.OrgID()) + "/liveMigrations"
 	group := "/groups/" + string(srv.ProjectID()) + "/liveMigrations"
@@ -155,6 +154,45 @@ func endpoint(srv *livemigrationtest.Server, op livemigrationtest.Operation, ver
 	return r
 }
 
+const (
+	invalid  = "INVALID_ATTRIBUTE"
+	missing  = "MISSING_ATTRIBUTE"
+	conflict = "VALIDATION_ERROR"
+)
+
+// assertError checks an error as Atlas writes it.
+func assertError(t *testing.T, res result, status int, code string) {
+	t.Helper()
+	require.Equal(t, status, res.status, res.body)
+	body := res.object(t)
+	assert.EqualValues(t, status, body["error"])
+	assert.Equal(t, code, body["errorCode"], res.body)
+	assert.Equal(t, http.StatusText(status), body["reason"])
+	assert.NotEmpty(t, body["detail"])
+	assert.Contains(t, res.header.Get("Content-Type"), "application/json")
+	if status != http.StatusUnauthorized {
+		assert.IsType(t, []any{}, body["parameters"])
+		assert.Equal(t, code, res.header.Get("X-Error-Code"))
+	}
+}
+
+// statuses are those of the recorded requests, in order.
+func statuses(srv *livemigrationtest.Server) []int {
+	var out []int
+	for _, r := range srv.Recorded() {
+		out = append(out, r.StatusCode)
+	}
+	return out
+}
+
+func newClient(t *testing.T, srv *livemigrationtest.Server, opts ...livemigration.Option) *livemigration.Client {
+	t.Helper()
+	client, err := srv.NewClient(opts...)
+	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
 var allOperations = []livemigrationtest.Operation{
 	livemigrationtest.CreateLinkToken, livemigrationtest.DeleteLinkToken, livemigrationtest.ListAvailableProjects,
 	livemigrationtest.CreateValidation, livemigrationtest.GetValidation,
@@ -176,7 +214,7 @@ func migrationBody(srv *livemigrationtest.Server, version string) string {
 		`"migrationHosts":["vm001.example.com"],"dropDestinationData":true}`, source, srv.ProjectID())
 }
 
-// create starts a job and returns its id.
+// create starts a job and returns its ID.
 func create(t *testing.T, srv *livemigrationtest.Server, op livemigrationtest.Operation) string {
 	t.Helper()
 	res := send(t, srv, endpoint(srv, op, v2Prefix, ""))
@@ -185,7 +223,7 @@ func create(t *testing.T, srv *livemigrationtest.Server, op livemigrationtest.Op
 	return id
 }
 
-// digester makes credentials for challenges, for tests that need to say each part of them.
+// digester creates credentials for challenges, for tests that need to say each part of them.
 type digester struct{ public, private string }
 
 func newDigester(srv *livemigrationtest.Server) digester {
@@ -193,17 +231,12 @@ func newDigester(srv *livemigrationtest.Server) digester {
 	return digester{public, private.Reveal()}
 }
 
-var hashers = map[string]func(string) string{
-	"MD5":         func(s string) string { sum := md5.Sum([]byte(s)); return hex.EncodeToString(sum[:]) },
-	"SHA-256":     func(s string) string { sum := sha256.Sum256([]byte(s)); return hex.EncodeToString(sum[:]) },
-	"SHA-512-256": func(s string) string { sum := sha512.Sum512_256([]byte(s)); return hex.EncodeToString(sum[:]) },
+func md5Hex(s string) string {
+	sum := md5.Sum([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
 
-var (
-	nonceOf     = regexp.MustCompile(`nonce="([^"]+)"`)
-	responseOf  = regexp.MustCompile(`response="([^"]+)"`)
-	algorithmOf = regexp.MustCompile(`algorithm=([^,]+)`)
-)
+var nonceOf = regexp.MustCompile(`nonce="([^"]+)"`)
 
 // claim is the parameters of an Authorization header.
 type claim map[string]string
@@ -211,16 +244,13 @@ type claim map[string]string
 func (d digester) claim(method, uri, challenge, count string) claim {
 	return claim{
 		"username": d.public, "realm": "MMS Public API", "uri": uri, "nonce": nonceOf.FindStringSubmatch(challenge)[1],
-		"algorithm": algorithmOf.FindStringSubmatch(challenge)[1], "qop": "auth", "nc": count, "cnonce": "abc", "method": method,
+		"algorithm": "MD5", "qop": "auth", "nc": count, "cnonce": "abc", "method": method,
 	}
 }
 
 // sign computes the response from what the claim says, unless it has one.
 func (d digester) sign(c claim) string {
-	hash := hashers[c["algorithm"]]
-	if hash == nil {
-		hash = hashers["MD5"]
-	}
+	hash := md5Hex
 	ha1, ha2 := hash(d.public+":"+c["realm"]+":"+d.private), hash(c["method"]+":"+c["uri"])
 	signature := hash(ha1 + ":" + c["nonce"] + ":" + ha2)
 	if _, ok := c["qop"]; ok {

@@ -1,18 +1,21 @@
 package livemigrationtest
 
 import (
+	"encoding/json"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
 
-// state is what the server holds. Nothing in it moves by itself: where a job stands is worked out from the clock when
-// somebody asks.
+// state is what the server contains. Nothing in it moves by itself: where a job stands is worked out from the clock when
+// it is read.
 type state struct {
-	timings Timings
-	ids     *ids
-	seeded  []livemigration.AvailableProject // of all source organizations
+	timings   Timings
+	lagGrowth time.Duration // in an hour
+	ids       *ids
+	sample    livemigration.AvailableProject // a source project that can be migrated
 
 	mu              sync.Mutex
 	sourceOrgs      []*sourceOrg
@@ -21,18 +24,31 @@ type state struct {
 	migrations      jobs[migration]
 	nextValidations []aimed[string] // the messages with which the next ones fail
 	nextMigrations  []aimed[func(*migration)]
+	quiet           map[string]bool // by cluster: nothing is written to it anymore
 }
 
-func newState(cfg config, drawn *ids) *state {
-	st := &state{timings: cfg.timings, ids: drawn}
-	for i, projects := range cfg.sourceOrgs(drawn) {
-		st.seeded = append(st.seeded, projects...)
-		st.sourceOrgs = append(st.sourceOrgs, &sourceOrg{id: drawn.of(idSource, i), projects: newWireProjects(projects)})
+func newState(cfg config, ids *ids) *state {
+	st := &state{timings: cfg.timings, lagGrowth: cfg.lagGrowth, ids: ids, quiet: make(map[string]bool)}
+	first := cfg.projects
+	if !cfg.ownProjects {
+		first = defaultProjects(ids)
+	}
+	st.sample = defaultProjects(ids)[0]
+	orgs := append([][]livemigration.AvailableProject{first}, cfg.moreOrgs...)
+	all := slices.Concat(orgs...)
+	usable := func(p livemigration.AvailableProject) bool {
+		return len(p.Deployments) > 0 && len(p.MigrationHosts) > 0
+	}
+	if at := slices.IndexFunc(all, usable); at >= 0 {
+		st.sample = all[at]
+	}
+	for i, projects := range orgs {
+		st.sourceOrgs = append(st.sourceOrgs, &sourceOrg{id: ids.of(idSource, i), projects: newWireProjects(projects)})
 	}
 	return st
 }
 
-// jobs is the jobs of one kind. Programs that watch many ask for one of them at a time, so each is found by its id.
+// jobs is the jobs of one kind. Programs that watch many ask for one at a time, so each is found by its ID.
 type jobs[T any] struct {
 	ordered []*T // by creation
 	byID    map[string]*T
@@ -58,12 +74,30 @@ type Cluster struct {
 // String returns the project and the name, with a slash between them.
 func (c Cluster) String() string { return string(c.ProjectID) + "/" + c.ClusterName }
 
-// direction is from where to where a job goes.
-type direction struct{ source, destination Cluster }
+// order is what the server needs of the body that starts a job.
+type order struct {
+	source, destination Cluster
+	hosts               []string
+}
 
-// touches tells whether one of the two clusters has the name. The empty name stands for every cluster.
-func (d direction) touches(cluster string) bool {
-	return cluster == "" || d.source.ClusterName == cluster || d.destination.ClusterName == cluster
+// touches reports whether one of the two clusters has the name. The empty name stands for every cluster.
+func (o order) touches(cluster string) bool {
+	return cluster == "" || o.source.ClusterName == cluster || o.destination.ClusterName == cluster
+}
+
+// readOrder reads what can be read of a body: all of it, once it has been checked.
+func readOrder(body []byte) order {
+	type wireCluster struct {
+		ProjectID   livemigration.ProjectID `json:"groupId"`
+		ClusterName string                  `json:"clusterName"`
+	}
+	var wire struct {
+		Source         wireCluster `json:"source"`
+		Destination    wireCluster `json:"destination"`
+		MigrationHosts []string    `json:"migrationHosts"`
+	}
+	_ = json.Unmarshal(body, &wire)
+	return order{source: Cluster(wire.Source), destination: Cluster(wire.Destination), hosts: wire.MigrationHosts}
 }
 
 // aimed is something for the next job of a cluster.
@@ -73,7 +107,7 @@ type aimed[T any] struct {
 }
 
 // shift takes the first element of a queue that is for the job.
-func shift[T any](queue *[]aimed[T], job direction) (first T, ok bool) {
+func shift[T any](queue *[]aimed[T], job order) (first T, ok bool) {
 	at := slices.IndexFunc(*queue, func(a aimed[T]) bool { return job.touches(a.cluster) })
 	if at < 0 {
 		return first, false

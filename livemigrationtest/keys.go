@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/livemigration/livemigration-go"
 )
@@ -15,7 +16,7 @@ import (
 type Role int
 
 const (
-	// NoRole may do nothing: every call ends with 403.
+	// NoRole may do nothing: every call ends with 401.
 	NoRole Role = iota
 	// OrgMember is Organization Member. It may read a migration.
 	OrgMember
@@ -44,25 +45,21 @@ type credential struct {
 	role   Role
 }
 
-// keyring holds the credentials of one kind that the server knows.
+// keyring contains the credentials of one kind that a site knows.
 type keyring struct {
 	mu    sync.RWMutex
 	known map[string]credential // by name
 }
 
-// create makes a credential whose parts have the form that Atlas gives them.
-func (k *keyring) create(role Role, newName func() string, newSecret func() livemigration.Secret) credential {
+func (k *keyring) create(role Role, name string, secret livemigration.Secret) credential {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	made := credential{name: newName(), secret: newSecret(), role: role}
-	for _, taken := k.known[made.name]; taken; _, taken = k.known[made.name] {
-		made.name = newName()
-	}
+	created := credential{name: name, secret: secret, role: role}
 	if k.known == nil {
 		k.known = make(map[string]credential)
 	}
-	k.known[made.name] = made
-	return made
+	k.known[name] = created
+	return created
 }
 
 func (k *keyring) find(name string) (credential, bool) {
@@ -97,4 +94,31 @@ func randomHex(size int) string {
 	raw := make([]byte, size)
 	_, _ = rand.Read(raw) // never fails
 	return hex.EncodeToString(raw)
+}
+
+// The first digits of an ID say what it identifies.
+const (
+	idAtlas  = "5f1a2b3c" // the organization and its projects
+	idSource = "5c7e8f90" // the source organizations with their projects and clusters
+	idJob    = "6560f2a4"
+)
+
+// ids creates IDs of 24 hexadecimal digits: 8 that say what for, 10 that are random in each server, and a number.
+type ids struct {
+	random string
+	last   atomic.Uint32
+}
+
+func newIDs() *ids { return &ids{random: randomHex(5)} }
+
+// next returns the ID of the next job.
+func (i *ids) next() string { return i.of(idJob, int(i.last.Add(1))) }
+
+func (i *ids) of(kind string, number int) string {
+	return fmt.Sprintf("%s%s%06x", kind, i.random, number)
+}
+
+// isID reports whether s is an ID of Atlas: 24 lowercase hexadecimal digits.
+func isID(s string) bool {
+	return len(s) == 24 && strings.Trim(s, "0123456789abcdef") == ""
 }

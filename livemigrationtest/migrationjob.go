@@ -7,21 +7,33 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// readyLag is how far behind a destination is that has caught up.
-const readyLag = time.Second
+const (
+	// readyLag is how far behind a destination is that has caught up.
+	readyLag = time.Second
+	// catchUp is how many seconds of lag a destination makes up for in a second, once nothing is written anymore.
+	catchUp = 10
+	// extension is what Extend time of the Atlas UI adds to the cutover window.
+	extension = 24 * time.Hour
+)
 
 // migration is a migration job. Its progress is time: of scheduling, then of the initial sync, then of being ready for
 // cutover.
 type migration struct {
 	order
-	id      string
-	project string        // of the path
-	base    time.Duration // progress at since
-	since   time.Time
-	hold    *hold
-	failing bool      // fails instead of becoming ready
-	cutover time.Time // zero: not yet
-	ended   livemigration.MigrationStatus
+	id        string
+	project   string        // of the path
+	createdBy string        // the public key or client ID
+	base      time.Duration // progress at since
+	since     time.Time
+	hold      *hold
+	failing   bool          // fails instead of becoming ready
+	extended  time.Duration // beyond the cutover window
+	cutover   time.Time     // zero: not yet
+	ended     livemigration.MigrationStatus
+
+	quiet  bool          // nothing is written to the source
+	lag    time.Duration // at lagged
+	lagged time.Time     // zero: when it became ready
 
 	history []MigrationChange // up to settled
 	settled time.Time
@@ -48,21 +60,19 @@ func (m *migration) progress(now time.Time) time.Duration {
 	return progress
 }
 
-func (m *migration) snapshot(now time.Time, t Timings) snapshot {
+// reaches is the time of a progress, as long as nothing holds it.
+func (m *migration) reaches(progress time.Duration) time.Time { return m.since.Add(progress - m.base) }
+
+func (m *migration) snapshot(now time.Time, st *state) snapshot {
 	switch {
 	case m.ended != "":
 		return snapshot{status: m.ended}
-	case !m.cutover.IsZero() && now.Sub(m.cutover) < t.Finishing:
+	case !m.cutover.IsZero() && now.Sub(m.cutover) < st.timings.Finishing:
 		return snapshot{status: livemigration.MigrationWorking}
 	case !m.cutover.IsZero():
 		return snapshot{status: livemigration.MigrationComplete}
-	default:
-		return m.replication(m.progress(now), t)
 	}
-}
-
-// replication is the snapshot of a migration that has not been cut over.
-func (m *migration) replication(progress time.Duration, t Timings) snapshot {
+	progress, t := m.progress(now), st.timings
 	ready := t.Scheduling + t.InitialSync
 	switch {
 	case m.hold != nil && progress >= m.hold.at:
@@ -73,11 +83,24 @@ func (m *migration) replication(progress time.Duration, t Timings) snapshot {
 		return snapshot{status: livemigration.MigrationWorking, lag: lagSeconds(ready - progress + readyLag)}
 	case m.failing:
 		return snapshot{status: livemigration.MigrationFailed}
-	case progress < ready+t.CutoverWindow:
-		return snapshot{status: livemigration.MigrationWorking, ready: true, lag: lagSeconds(readyLag)}
+	case progress < ready+t.CutoverWindow+m.extended:
+		return snapshot{status: livemigration.MigrationWorking, ready: true, lag: lagSeconds(m.lagAt(now, st))}
 	default:
 		return snapshot{status: livemigration.MigrationExpired}
 	}
+}
+
+// lagAt is the lag of a migration that is ready for cutover.
+func (m *migration) lagAt(now time.Time, st *state) time.Duration {
+	lag, since := m.lag, m.lagged
+	if ready := m.reaches(st.timings.Scheduling + st.timings.InitialSync); since.Before(ready) {
+		lag, since = readyLag, ready
+	}
+	elapsed := now.Sub(since)
+	if m.quiet {
+		return max(0, lag-min(elapsed, lag)*catchUp)
+	}
+	return lag + time.Duration(elapsed.Hours()*float64(st.lagGrowth))
 }
 
 func lagSeconds(lag time.Duration) *int64 {
@@ -85,45 +108,42 @@ func lagSeconds(lag time.Duration) *int64 {
 	return &value
 }
 
-// active tells whether the migration has not ended.
-func (m *migration) active(now time.Time, t Timings) bool { return !m.snapshot(now, t).status.Final() }
+func ended(status livemigration.MigrationStatus) bool {
+	switch status {
+	case livemigration.MigrationComplete, livemigration.MigrationFailed, livemigration.MigrationExpired:
+		return true
+	default:
+		return false
+	}
+}
 
 // settle writes down what has happened to the migration up to now. It has to be called before anything changes the
 // course of the migration, and after.
-func (m *migration) settle(now time.Time, t Timings) {
-	for _, at := range m.turningPoints(t) {
-		if at.After(m.settled) && at.Before(now) {
-			m.note(at, t)
-		}
-	}
-	m.note(now, t)
-	m.settled = now
-}
-
-// turningPoints are the times at which the migration changes by itself, in order.
-func (m *migration) turningPoints(t Timings) []time.Time {
-	reaches := func(progress time.Duration) time.Time { return m.since.Add(progress - m.base) }
+func (m *migration) settle(now time.Time, st *state) {
+	t := st.timings
 	ready := t.Scheduling + t.InitialSync
-	points := []time.Time{reaches(t.Scheduling), reaches(ready), reaches(ready + t.CutoverWindow)}
+	points := []time.Time{m.reaches(t.Scheduling), m.reaches(ready), m.reaches(ready + t.CutoverWindow + m.extended)}
 	if !m.cutover.IsZero() {
 		points = append(points, m.cutover.Add(t.Finishing))
 	}
 	if m.hold != nil {
-		points = append(points, reaches(m.hold.at))
+		points = append(points, m.reaches(m.hold.at))
 	}
 	slices.SortFunc(points, time.Time.Compare)
-	return points
+	for _, at := range points {
+		if at.After(m.settled) && at.Before(now) {
+			m.note(at, st)
+		}
+	}
+	m.note(now, st)
+	m.settled = now
 }
 
 // note adds to the history where the migration stands at a time, unless it stood there before.
-func (m *migration) note(at time.Time, t Timings) {
-	is := m.snapshot(at, t)
-	change := MigrationChange{Time: at, Status: is.status, ReadyForCutover: is.ready}
-	if n := len(m.history); n > 0 {
-		last := m.history[n-1]
-		if last.Status == change.Status && last.ReadyForCutover == change.ReadyForCutover {
-			return
-		}
+func (m *migration) note(at time.Time, st *state) {
+	is := m.snapshot(at, st)
+	if n := len(m.history); n > 0 && m.history[n-1].Status == is.status && m.history[n-1].ReadyForCutover == is.ready {
+		return
 	}
-	m.history = append(m.history, change)
+	m.history = append(m.history, MigrationChange{Time: at, Status: is.status, ReadyForCutover: is.ready})
 }

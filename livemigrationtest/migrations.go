@@ -3,11 +3,12 @@ package livemigrationtest
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/livemigration/livemigration-go"
 )
 
-// oneOrMany is the hosts as the documentation of v1.0 shows them: a bare string, which only one host can be.
+// oneOrMany is the hosts as the documentation of v1.0 shows them: a bare string, if there is one host.
 type oneOrMany []string
 
 func (hosts oneOrMany) MarshalJSON() ([]byte, error) {
@@ -27,11 +28,11 @@ type wireMigration struct {
 }
 
 func (s *Server) wireMigration(m *migration, version apiVersion) wireMigration {
-	now := m.snapshot(s.clock.jobs(), s.state.timings)
+	now := m.snapshot(s.clock.jobs(), s.state)
 	out := wireMigration{
 		ID: m.id, Status: string(now.status), ReadyForCutover: now.ready, MigrationHosts: m.hosts, LagTimeSeconds: now.lag,
 	}
-	if version == v1 && s.config.quirks {
+	if version == v1 && s.config.documentedResponses {
 		out.MigrationHosts = oneOrMany(m.hosts)
 	}
 	return out
@@ -41,19 +42,45 @@ func (s *Server) createMigration(c *call) (any, *apiError) {
 	order := readOrder(c.body)
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	now := s.clock.jobs()
 	if s.config.oneAtATime {
-		if err := s.checkRoom(order); err != nil {
+		if err := s.checkFree(order); err != nil {
 			return nil, err
 		}
 	}
-	m := &migration{order: order, id: s.state.ids.next(), project: c.scope, since: now, settled: now}
-	if script, ok := shift(&s.state.nextMigrations, order.direction); ok {
+	now := s.clock.jobs()
+	m := &migration{
+		order: order, id: s.state.ids.next(), project: c.scope, createdBy: c.verdict.name, since: now, settled: now,
+		quiet: s.state.quiet[""] || s.state.quiet[order.source.ClusterName],
+	}
+	if script, ok := shift(&s.state.nextMigrations, order); ok {
 		script(m)
 	}
-	m.settle(now, s.state.timings)
+	m.settle(now, s.state)
 	s.state.migrations.add(m.id, m)
 	return s.wireMigration(m, c.version), nil
+}
+
+// checkFree checks that the migration host, the source project and the source organization serve no other migration. The
+// caller has the lock.
+func (s *Server) checkFree(wanted order) *apiError {
+	org := s.state.sourceOrgOf(wanted.source.ProjectID)
+	for _, m := range s.activeMigrations() {
+		taken := ""
+		switch {
+		case slices.ContainsFunc(wanted.hosts, func(host string) bool { return slices.Contains(m.hosts, host) }):
+			taken = "migration host"
+		case org != nil && org == s.state.sourceOrgOf(m.source.ProjectID):
+			taken = "source organization"
+		case m.source.ProjectID == wanted.source.ProjectID:
+			taken = "source project"
+		default:
+			continue
+		}
+		return &apiError{
+			status: http.StatusConflict, detail: "Another migration of this " + taken + " is in progress.", parameters: []any{m.project},
+		}
+	}
+	return nil
 }
 
 func (s *Server) getMigration(c *call) (any, *apiError) {
@@ -66,12 +93,12 @@ func (s *Server) getMigration(c *call) (any, *apiError) {
 	return s.wireMigration(m, c.version), nil
 }
 
-// migrationOf finds the job that the path names, in its project. The caller holds the lock.
+// migrationOf finds the job that the path names, in its project. The caller has the lock.
 func (s *Server) migrationOf(c *call) (*migration, *apiError) {
 	if m := s.state.migrations.find(c.job); m != nil && m.project == c.scope {
 		return m, nil
 	}
-	return nil, notFound(codeResourceNotFound, "migration", c.job)
+	return nil, notFound("RESOURCE_NOT_FOUND", "migration", c.job)
 }
 
 func (s *Server) cutover(c *call) (any, *apiError) {
@@ -81,20 +108,32 @@ func (s *Server) cutover(c *call) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	now, timings := s.clock.jobs(), s.state.timings
-	m.settle(now, timings)
+	now := s.clock.jobs()
+	m.settle(now, s.state)
 	switch {
 	case !m.cutover.IsZero():
 		return nil, failure(http.StatusConflict, "The migration has already been cut over.")
-	case !m.snapshot(now, timings).ready:
+	case !m.snapshot(now, s.state).ready:
 		return nil, failure(http.StatusConflict, "The migration is not ready for cutover.")
 	}
 	m.cutover = now
-	m.settle(now, timings)
+	m.settle(now, s.state)
 	if c.version == v2 {
 		return nil, nil
 	}
 	return wireValidation{
 		ID: m.id, GroupID: m.project, SourceID: string(m.source.ProjectID), Status: string(livemigration.ValidationPending),
 	}, nil
+}
+
+// activeMigrations lists the migrations that have not ended. The caller has the lock.
+func (s *Server) activeMigrations() []*migration {
+	var active []*migration
+	now := s.clock.jobs()
+	for _, m := range s.state.migrations.ordered {
+		if !ended(m.snapshot(now, s.state).status) {
+			active = append(active, m)
+		}
+	}
+	return active
 }

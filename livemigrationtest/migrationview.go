@@ -1,9 +1,7 @@
 package livemigrationtest
 
 import (
-	"encoding/json"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -11,17 +9,24 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Migration is a migration job as the server holds it: what a client would read of it now, and what Atlas does not
-// tell. It prints in one line.
+// Migration is a migration job as the server knows it: what a client would read of it now, and what Atlas does not
+// show. It prints in one line.
 type Migration struct {
-	livemigration.Migration
+	ID              livemigration.MigrationID     `json:"_id"`
+	Status          livemigration.MigrationStatus `json:"status"`
+	ReadyForCutover bool                          `json:"readyForCutover"`
+	MigrationHosts  []string                      `json:"migrationHosts"`
+	LagTimeSeconds  *int64                        `json:"lagTimeSeconds,omitempty"`
 	// ProjectID is the Atlas project in which the job was created.
-	ProjectID livemigration.ProjectID
+	ProjectID livemigration.ProjectID `json:"projectId"`
+	// CreatedBy is the public key or client ID with which the job was created; empty if the server asked for none.
+	CreatedBy string `json:"createdBy,omitempty"`
 	// Source and Destination are the clusters that the request named.
-	Source, Destination Cluster
+	Source      Cluster `json:"source"`
+	Destination Cluster `json:"destination"`
 	// History is the states of the job so far, with their times on the job clock. It begins with the creation and ends
 	// with the present state.
-	History []MigrationChange
+	History []MigrationChange `json:"history"`
 }
 
 // MigrationChange is a state of a migration, and when it was reached.
@@ -38,69 +43,27 @@ func (s *Server) Migrations() []Migration {
 	now := s.clock.jobs()
 	out := make([]Migration, 0, len(s.state.migrations.ordered))
 	for _, m := range s.state.migrations.ordered {
-		m.settle(now, s.state.timings)
-		is := m.snapshot(now, s.state.timings)
+		m.settle(now, s.state)
+		is := m.snapshot(now, s.state)
 		out = append(out, Migration{
-			Migration: livemigration.Migration{
-				ID: livemigration.MigrationID(m.id), Status: is.status, ReadyForCutover: is.ready,
-				MigrationHosts: append([]string{}, m.hosts...), LagTimeSeconds: is.lag,
-			},
-			ProjectID: livemigration.ProjectID(m.project), Source: m.source, Destination: m.destination,
-			History: slices.Clone(m.history),
+			ID: livemigration.MigrationID(m.id), Status: is.status, ReadyForCutover: is.ready,
+			MigrationHosts: slices.Clone(m.hosts), LagTimeSeconds: is.lag,
+			ProjectID: livemigration.ProjectID(m.project), CreatedBy: m.createdBy,
+			Source: m.source, Destination: m.destination, History: slices.Clone(m.history),
 		})
 	}
 	return out
 }
 
-// String returns the id, state, clusters and hosts.
+// String returns the ID, state, clusters and hosts.
 func (m Migration) String() string {
 	state := string(m.Status)
 	if m.ReadyForCutover {
 		state += ", ready for cutover"
 	}
-	if lag, ok := m.Lag(); ok {
-		state += ", lag " + lag.String()
+	if m.LagTimeSeconds != nil {
+		state += ", lag " + (time.Duration(*m.LagTimeSeconds) * time.Second).String()
 	}
 	return fmt.Sprintf("migration %s: %s: %s to %s on %s",
 		m.ID, state, m.Source, m.Destination, strings.Join(m.MigrationHosts, ", "))
-}
-
-// LogValue returns what String does.
-func (m Migration) LogValue() slog.Value { return slog.StringValue(m.String()) }
-
-// migrationJSON is a Migration in JSON: what Atlas writes, and the rest beside it.
-type migrationJSON struct {
-	ID              livemigration.MigrationID     `json:"_id"`
-	Status          livemigration.MigrationStatus `json:"status"`
-	ReadyForCutover bool                          `json:"readyForCutover"`
-	MigrationHosts  []string                      `json:"migrationHosts"`
-	LagTimeSeconds  *int64                        `json:"lagTimeSeconds,omitempty"`
-	ProjectID       livemigration.ProjectID       `json:"projectId"`
-	Source          Cluster                       `json:"source"`
-	Destination     Cluster                       `json:"destination"`
-	History         []MigrationChange             `json:"history"`
-}
-
-// MarshalJSON writes the members that Atlas writes, and projectId, source, destination and history.
-func (m Migration) MarshalJSON() ([]byte, error) {
-	return json.Marshal(migrationJSON{
-		m.ID, m.Status, m.ReadyForCutover, m.MigrationHosts, m.LagTimeSeconds,
-		m.ProjectID, m.Source, m.Destination, m.History,
-	})
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (m *Migration) UnmarshalJSON(data []byte) error {
-	var in migrationJSON
-	if err := json.Unmarshal(data, &in); err != nil {
-		return err
-	}
-	*m = Migration{
-		Migration: livemigration.Migration{
-			ID: in.ID, Status: in.Status, ReadyForCutover: in.ReadyForCutover, MigrationHosts: in.MigrationHosts,
-			LagTimeSeconds: in.LagTimeSeconds,
-		},
-		ProjectID: in.ProjectID, Source: in.Source, Destination: in.Destination, History: in.History,
-	}
-	return nil
 }

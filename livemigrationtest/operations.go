@@ -22,19 +22,19 @@ const (
 	DeleteMigrationLink    Operation = "MigrationLink.Delete"
 )
 
-// The endpoints of OAuth 2.0, at which service accounts get their access tokens.
+// The endpoints of OAuth 2.0, at which service accounts get their access tokens, on both sides.
 const (
 	IssueToken  Operation = "ServiceAccounts.IssueToken"
 	RevokeToken Operation = "ServiceAccounts.RevokeToken"
 )
 
 const (
-	// AnyOperation is every authenticated request, also one that names no endpoint. Requests to the endpoints of OAuth
+	// AnyOperation is every authenticated request, even one that names no endpoint. Requests to the endpoints of OAuth
 	// do not count.
 	AnyOperation Operation = "any operation"
 	// Handshake is the requests without credentials, with which a client gets a challenge.
 	Handshake Operation = "handshake"
 )
 
-// ofOAuth tells whether the operation is one of the endpoints of OAuth.
+// ofOAuth reports whether the operation is one of the endpoints of OAuth.
 func (o Operation) ofOAuth() bool { return o == IssueToken || o == RevokeToken }

@@ -6,38 +6,35 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Option changes what [NewServer] makes. Options may be given in any order; of two that set the same thing the later
+// Option changes what [NewServer] returns. Options may be given in any order; of two that set the same thing the later
 // one counts.
 type Option func(*config)
 
 type config struct {
-	inProcess    bool
-	tls          bool
-	open         bool // no authentication
-	speed        float64
-	timings      Timings
-	projectCount int                                // of Atlas
-	ownProjects  bool                               // projects replaces the default ones
-	projects     []livemigration.AvailableProject   // of the first source organization
-	moreOrgs     [][]livemigration.AvailableProject // of the others
-	autoConnect  bool
-	oneAtATime   bool
-	orgLimit     Bucket
-	projectLimit Bucket
+	inProcess, tls, http2 bool
+	open                  bool // no authentication
+	speed                 float64
+	timings               Timings
+	projectCount          int                                // of Atlas
+	ownProjects           bool                               // projects replaces the default ones
+	projects              []livemigration.AvailableProject   // of the first source organization
+	moreOrgs              [][]livemigration.AvailableProject // of the others
+	autoConnect           bool
+	oneAtATime            bool
+	lagGrowth             time.Duration // in an hour
+	upgrade               time.Duration
+	orgBucket             Bucket
+	projectBucket         Bucket
 
-	algorithm  Algorithm
-	documented bool // the challenge in the form that the documentation prints
-	// withRequestIDs: responses name their request
-	withRequestIDs bool
-	quirks         bool // the responses of v1.0 too
-	nodes          int
-	nonceLife      time.Duration
-	tokenLife      time.Duration
-	tokenSkew      time.Duration
+	documentedChallenge bool
+	documentedResponses bool
+	bareRoleErrors      bool // a 401 for a missing role has no challenge
+	tokenLife           time.Duration
+	tokenSkew           time.Duration
 }
 
 func newConfig(opts []Option) config {
-	cfg := config{algorithm: MD5, autoConnect: true, nodes: 1, projectCount: 1, tokenLife: time.Hour}
+	cfg := config{autoConnect: true, projectCount: 1, tokenLife: time.Hour}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&cfg)
@@ -47,12 +44,20 @@ func newConfig(opts []Option) config {
 	return cfg
 }
 
-// InProcess makes the server work without a listener, for testing/synctest and for speed. [Server.NewClient] and
-// [Server.HTTPClient] use [Server.Transport], and [Server.URL] returns https://atlas.test.
+// WithInProcess makes [Server.NewClient] and [Server.HTTPClient] use [Server.Transport], which needs no port and works
+// with testing/synctest. [Server.URL] then returns https://atlas.test.
 func WithInProcess() Option { return func(c *config) { c.inProcess = true } }
 
-// WithSpeed makes the job clock run x times as fast as time.Now, also on the virtual time of a testing/synctest bubble.
-// [Server.Advance] adds to that. Default: 0, jobs stand still and only Advance moves them. A negative x counts as 0.
+// WithTLS makes the listeners speak HTTPS, with a certificate that [Server.HTTPClient] trusts.
+func WithTLS() Option { return func(c *config) { c.tls = true } }
+
+// WithHTTP2 makes the server speak HTTP/2 in addition to HTTP/1.1. Its listeners speak HTTPS then. In process all
+// requests use HTTP/2.
+func WithHTTP2() Option { return func(c *config) { c.tls, c.http2 = true, true } }
+
+// WithSpeed makes the job clock run x times as fast as time.Now, including the virtual time of testing/synctest.
+// [Server.Advance] adds to that. Default: 0, so that jobs stand still and only Advance moves them. A negative x counts
+// as 0.
 func WithSpeed(x float64) Option { return func(c *config) { c.speed = max(x, 0) } }
 
 // Timings says how long the phases of a job last on the server's job clock. A zero field means the default, a negative
@@ -90,7 +95,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // WithTimings changes how long jobs take.
 func WithTimings(timings Timings) Option { return func(c *config) { c.timings = timings } }
 
-// WithProjects sets how many Atlas projects there are. Default: 1; n below that counts as 1.
+// WithProjects sets how many Atlas projects there are. Default: 1; n below 1 counts as 1.
 func WithProjects(n int) Option { return func(c *config) { c.projectCount = max(n, 1) } }
 
 // WithSourceProjects replaces the projects of the source organization. Without arguments it has none.
@@ -103,18 +108,46 @@ func WithSourceOrganization(projects ...livemigration.AvailableProject) Option {
 	return func(c *config) { c.moreOrgs = append(c.moreOrgs, cloneProjects(projects)) }
 }
 
-// AutoConnect sets whether the source organizations connect by themselves as soon as a link-token has been created.
-// Default: true, for programs that use Atlas only. With false a source organization is connected through the source
+// WithAutoConnect sets whether the source organizations are connected as soon as a link-token has been created.
+// Default: true, for programs that use Atlas only. With false you connect a source organization through the source
 // side, see [Server.SourceURL].
 func WithAutoConnect(on bool) Option { return func(c *config) { c.autoConnect = on } }
 
-// OneAtATime makes the server reject a migration with 409 while its migration host or its source organization serves
-// another one, as in reality. Default: both serve any number, so that tests need no more than one host.
+// WithOneAtATime makes the server reject a migration with 409 while its migration host or its source organization
+// serves another migration. The conflict passes when that one ends. Default: both serve any number.
 func WithOneAtATime() Option { return func(c *config) { c.oneAtATime = true } }
 
-// WithTLS makes the listeners speak HTTPS with a certificate that [Server.HTTPClient] trusts.
-func WithTLS() Option { return func(c *config) { c.tls = true } }
+// WithLagGrowth makes the lag of a migration that is ready for cutover grow by d in each hour of the job clock, as long
+// as applications write to the source. [Server.StopWrites] ends that. Default: 0, so that the lag stays at one second.
+func WithLagGrowth(d time.Duration) Option { return func(c *config) { c.lagGrowth = max(d, 0) } }
 
-// WithoutAuthentication makes the server accept requests from everybody, with the rights of an Organization Owner. It
-// is for use behind a proxy that authenticates. The endpoints of OAuth still check client credentials.
+// WithUpgrade makes Atlas be upgraded until d has passed since the start of the server, in the time of [Bucket]. Every
+// request that changes something gets a 405 with the code WRITES_NOT_ALLOWED_DURING_APP_UPGRADES meanwhile.
+func WithUpgrade(d time.Duration) Option { return func(c *config) { c.upgrade = d } }
+
+// WithoutAuthentication makes the server accept requests from everyone, with the rights of an Organization Owner. It
+// never sends a challenge, so its clients use a token or a proxy that authenticates. The endpoints of OAuth still check
+// client credentials.
 func WithoutAuthentication() Option { return func(c *config) { c.open = true } }
+
+// WithoutRoleChallenge leaves the challenge out of a 401 for a missing role. It is not documented whether Atlas sends
+// one.
+func WithoutRoleChallenge() Option { return func(c *config) { c.bareRoleErrors = true } }
+
+// WithTokenLifetime sets how long access tokens are valid, in the time of [Bucket]. Their response announces it in whole
+// seconds, rounded down. Default: 1 hour. With 0 or less they are invalid when they arrive.
+func WithTokenLifetime(d time.Duration) Option { return func(c *config) { c.tokenLife = max(d, 0) } }
+
+// WithTokenSkew makes access tokens end d earlier than the server announces, or later when d is negative, as for
+// clients whose clock differs from Atlas's clock.
+func WithTokenSkew(d time.Duration) Option { return func(c *config) { c.tokenSkew = d } }
+
+// WithDocumentedChallenge makes the server send the challenge that the documentation of Atlas prints, with op="auth"
+// instead of qop="auth". A client takes it for a challenge without qop, and sends credentials in the form of RFC 2069.
+// The server then requires that form.
+func WithDocumentedChallenge() Option { return func(c *config) { c.documentedChallenge = true } }
+
+// WithDocumentedResponses makes responses look as in the documentation, where Atlas itself sends something else. In v2
+// creating a link-token has the status 200. In v1.0 a link-token is an array of one string, and migrationHosts is one
+// string if there is one host.
+func WithDocumentedResponses() Option { return func(c *config) { c.documentedResponses = true } }

@@ -14,74 +14,99 @@ type call struct {
 	arrived time.Time
 	site    *site
 	match
-	verdict   verdict
-	fault     Fault
-	undecided bool // which fault strikes depends on the body
-	entry     *entry
-
-	received bool // the body has been read, or bodyErr says why not
-	body     []byte
-	bodyErr  error
-	form     url.Values // of OAuth: the body
+	verdict verdict
+	entry   *entry
+	body    []byte
+	bodyErr error
+	form    url.Values // of OAuth: the body
 
 	date             string      // of v2: the version of the resource
 	header           http.Header // of the response
-	query            url.Values
 	pretty, envelope bool
 }
 
-// begin takes in what can be known before the body is read: it records the request, judges its credentials and picks
-// the fault that strikes it.
-func (s *Server) begin(site *site, r *http.Request) *call {
+// ServeHTTP responds to a request.
+func (of *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := of.owner
+	if s.closed() {
+		lose(w, r, lostByReset)
+		return
+	}
+	c := s.receive(of, r)
+	res := s.respond(c, s.pickFault(c))
+	switch {
+	case res.loss != notLost:
+		lose(w, r, res.loss)
+	case res.delay > 0 && !s.wait(r.Context(), res.delay):
+		lose(w, r, lostByReset)
+	default:
+		s.recorder.setStatus(c.entry, res.status) // first: a client that has the response may ask at once
+		res.write(w, func() bool { return s.wait(r.Context(), res.stall) })
+	}
+}
+
+// receive reads and records the request and judges its credentials.
+func (s *Server) receive(of *site, r *http.Request) *call {
 	c := &call{
-		request: r, arrived: time.Now(), site: site,
-		match: site.match(method(r), r.URL.EscapedPath()), header: make(http.Header, 20),
+		request: r, arrived: time.Now(), site: of, match: of.match(r.Method, r.URL.EscapedPath()), header: make(http.Header, 20),
 	}
 	c.verdict = s.authenticate(c)
 	if r.URL.RawQuery != "" && !c.oauth {
-		c.query = r.URL.Query()
-		c.pretty, c.envelope = c.query.Get("pretty") == "true", c.query.Get("envelope") == "true"
+		query := r.URL.Query()
+		c.pretty, c.envelope = query.Get("pretty") == "true", query.Get("envelope") == "true"
 	}
-	c.entry = s.recorder.add(r, c)
-	s.pickFault(c)
+	c.body, c.bodyErr = readBody(r.Body)
+	c.entry = s.recorder.add(c)
 	return c
 }
 
-// finish takes the body and carries the request out, unless a fault keeps it from that.
-func (s *Server) finish(c *call, body []byte, err error) *response {
-	c.received, c.body, c.bodyErr = true, body, err
-	s.recorder.setBody(c.entry, body)
-	if c.undecided {
-		s.pickFault(c)
+// respond processes the request, unless the fault prevents that.
+func (s *Server) respond(c *call, f Fault) *response {
+	c.envelope = c.envelope && !f.plain
+	r := &response{}
+	if f.replaces == nil || f.processed {
+		r = s.process(c)
 	}
-	if r := c.fault.instead(s, c); r != nil {
-		return r
+	if f.replaces != nil {
+		r = f.replaces(f, s, c)
 	}
-	r := s.process(c)
-	c.fault.alter(s, c, r)
+	if f.changes != nil {
+		f.changes(r)
+	}
+	for key, values := range f.header {
+		r.header[key] = slices.Clone(values)
+	}
 	return r
 }
 
 func (s *Server) authenticate(c *call) verdict {
 	if c.oauth {
-		return s.checkClient(c.request)
+		return c.site.checkClient(c.request)
 	}
-	header, _ := authorization(c.request.Header)
+	header, given := authorization(c.request.Header)
 	token, bearer := bearerToken(header)
-	bearer = bearer && c.site == s.atlas // the source side has no service accounts
 	switch {
-	case s.config.open && bearer:
-		return verdict{accepted: true, role: OrgOwner, challenge: bearerChallenge}
 	case s.config.open:
 		return verdict{accepted: true, role: OrgOwner}
 	case bearer:
-		return s.tokens.check(token)
+		return c.site.tokens.check(token)
+	case !given:
+		return verdict{missing: true}
 	default:
-		return c.site.digest.check(c.request)
+		return c.site.digest.check(header, c.request)
 	}
 }
 
-// operation is what the request is to the records and to faults.
+// authorization returns the only Authorization header; several are credentials too, but none that can be accepted.
+func authorization(h http.Header) (value string, given bool) {
+	values := h["Authorization"]
+	if len(values) == 1 {
+		return values[0], true
+	}
+	return "", len(values) > 0
+}
+
+// operation is the operation of the request, for its record and for faults.
 func (c *call) operation() Operation {
 	switch {
 	case c.verdict.missing:
@@ -97,22 +122,22 @@ func (c *call) operation() Operation {
 var steps = [...]func(*Server, *call) *apiError{
 	(*Server).checkCredentials,
 	(*Server).checkRoute,
+	(*Server).checkScope,
 	(*Server).checkRole,
-	(*Server).checkIDs,
-	(*Server).checkQuery,
-	(*Server).checkMediaTypes,
 	(*Server).checkRateLimit,
+	(*Server).checkUpgrade,
+	(*Server).checkMediaTypes,
 	(*Server).checkBody,
 }
 
-// oauthSteps are those of the endpoints of OAuth.
+// oauthSteps are the checks of the endpoints of OAuth.
 var oauthSteps = [...]func(*Server, *call) *apiError{
 	(*Server).checkRoute,
 	(*Server).checkCredentials,
 	(*Server).checkForm,
 }
 
-// process makes the response that Atlas would make.
+// process returns the response that Atlas would send.
 func (s *Server) process(c *call) *response {
 	steps := steps[:]
 	if c.oauth {
@@ -127,14 +152,14 @@ func (s *Server) process(c *call) *response {
 	if err != nil {
 		return s.reject(c, err)
 	}
-	return s.reply(c, s.successStatus(c), result)
-}
-
-func (s *Server) successStatus(c *call) int {
-	if c.route.operation == CreateLinkToken && c.version == v2 && s.config.quirks {
-		return http.StatusOK
+	status := c.route.v1
+	if c.version == v2 {
+		status = c.route.v2
 	}
-	return c.route.success.of(c.version)
+	if c.route.operation == CreateLinkToken && c.version == v2 && s.config.documentedResponses {
+		status = http.StatusOK
+	}
+	return s.reply(c, status, result)
 }
 
 func (s *Server) checkCredentials(c *call) *apiError {
@@ -150,47 +175,53 @@ func (s *Server) checkRoute(c *call) *apiError {
 		return nil
 	case len(c.allow) > 0:
 		c.header.Set("Allow", strings.Join(c.allow, ", "))
-		return failure(http.StatusMethodNotAllowed, "This resource does not have the method "+method(c.request)+".")
+		return failure(http.StatusMethodNotAllowed, "This resource does not have the method "+c.request.Method+".")
 	default:
 		return failure(http.StatusNotFound, "There is no such resource.")
 	}
 }
 
-func (s *Server) checkRole(c *call) *apiError {
-	if c.verdict.role >= c.route.role {
-		return nil
-	}
-	return failure(http.StatusForbidden, "This resource needs the role "+c.route.role.String()+".")
-}
-
-// checkIDs checks the form of the ids and that there is such an organization or project; jobs are looked up by those
-// who need them.
-func (s *Server) checkIDs(c *call) *apiError {
-	const want = "must be 24 lower-case hexadecimal digits"
-	name := c.route.scopeName()
-	if !isID(c.scope) {
-		return badParameter(name, want)
-	}
-	if job := c.route.jobName(); job != "" && !isID(c.job) {
-		return badParameter(job, want)
-	}
+// checkScope checks that there is such an organization or project. Jobs are looked up where they are needed.
+func (s *Server) checkScope(c *call) *apiError {
+	org := c.route.scope == scopeOrg
 	switch {
-	case slices.Contains(c.site.scopes[name], c.scope):
-		return nil
-	case name == scopeProject:
-		return notFound(codeGroupNotFound, "group", c.scope)
-	default:
-		return notFound(codeResourceNotFound, "organization", c.scope)
-	}
-}
-
-func (s *Server) checkQuery(c *call) *apiError {
-	for _, name := range []string{"envelope", "pretty"} {
-		for _, value := range c.query[name] {
-			if value != "true" && value != "false" {
-				return badParameter(name, "must be true or false")
-			}
-		}
+	case !isID(c.scope) && org:
+		return &apiError{status: http.StatusNotFound, code: "INVALID_ORG_ID", detail: "The organization ID " + wantID + "."}
+	case !isID(c.scope):
+		return &apiError{status: http.StatusNotFound, code: "INVALID_GROUP_ID", detail: "The group ID " + wantID + "."}
+	case !slices.Contains(c.site.scopes[c.route.scope], c.scope) && org:
+		return notFound("ORG_NOT_FOUND", "organization", c.scope)
+	case !slices.Contains(c.site.scopes[c.route.scope], c.scope):
+		return notFound("GROUP_NOT_FOUND", "group", c.scope)
+	case c.route.job != "" && !isID(c.job):
+		return badParameter(c.route.job, wantID)
 	}
 	return nil
+}
+
+// checkRole rejects with 401, as Atlas does, and not with 403.
+func (s *Server) checkRole(c *call) *apiError {
+	org := c.route.scope == scopeOrg
+	code := "USER_UNAUTHORIZED"
+	switch {
+	case c.verdict.role >= c.route.role:
+		return nil
+	case c.verdict.role == NoRole && org:
+		code = "USER_CANNOT_ACCESS_ORG"
+	case c.verdict.role == NoRole:
+		code = "USER_CANNOT_ACCESS_GROUP"
+	case org:
+		code = "NOT_ORG_OWNER"
+	}
+	return &apiError{
+		status: http.StatusUnauthorized, code: code, bare: s.config.bareRoleErrors,
+		detail: "This resource needs the role " + c.route.role.String() + ".",
+	}
+}
+
+func (s *Server) checkUpgrade(c *call) *apiError {
+	if c.route.method == http.MethodGet || !s.clock.callers().Before(s.clock.start.Add(s.config.upgrade)) {
+		return nil
+	}
+	return upgrading()
 }

@@ -2,7 +2,6 @@ package livemigrationtest
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,8 +16,8 @@ const maxRecords = 10_000
 
 // Request is a request that the server has recorded. It prints in one line, without its headers and body.
 type Request struct {
-	// Operation is what the request asks for: an endpoint, also when the credentials were rejected; [Handshake] when it
-	// has no credentials although the server asks for them; empty when there is no such endpoint.
+	// Operation is what the request asks for: an endpoint, even if the credentials were rejected; [Handshake] if it has
+	// no credentials although the server asks for them; empty if there is no such endpoint.
 	Operation Operation
 	Method    string
 	Host      string
@@ -26,12 +25,12 @@ type Request struct {
 	Query     url.Values
 	// Header is as it arrived, except that the values of Authorization, Proxy-Authorization and Cookie are [REDACTED].
 	Header http.Header
-	// Body is as it arrived. Only its Reveal method shows it. It is empty when a fault kept the server from reading it.
+	// Body is as it arrived. Only its Reveal method shows it.
 	Body livemigration.Secret
 	// Authenticated says whether the credentials were accepted. It is always true on a server [WithoutAuthentication],
 	// except at the endpoints of OAuth.
 	Authenticated bool
-	// StatusCode is that of the response, 0 when there was none or is none yet.
+	// StatusCode is the status of the response, 0 if there was none or is none yet.
 	StatusCode int
 	// Time is the time.Now of the arrival.
 	Time time.Time
@@ -41,12 +40,6 @@ type Request struct {
 func (r Request) String() string {
 	return fmt.Sprintf("%s: %s %s: %d", r.Operation, r.Method, r.Path, r.StatusCode)
 }
-
-// GoString returns what String does.
-func (r Request) GoString() string { return r.String() }
-
-// Format writes what String returns for every verb.
-func (r Request) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
 
 // RequestFilter chooses among recorded requests.
 type RequestFilter func(Request) bool
@@ -60,97 +53,16 @@ func OfOperation(ops ...Operation) RequestFilter {
 
 func (r Request) anyOperation() bool { return r.Authenticated && !r.Operation.ofOAuth() }
 
-// Requests returns the requests that have arrived, in order, of the last 10,000 those that all filters choose.
-// [Server.DroppedRequests] tells whether there were more.
-func (s *Server) Recorded(filters ...RequestFilter) []Request { return s.recorder.matching(filters) }
-
-// DroppedRequests returns how many requests [Server.Recorded] does not list any more. While it is 0, the list is
-// complete.
-func (s *Server) DroppedRequests() int { return s.recorder.dropped() }
-
-// Count returns how many requests of the operation have arrived, also those that [Server.Recorded] does not list any
-// more.
-func (s *Server) RequestCount(op Operation) int { return s.recorder.count(op) }
-
-// ResetRequests forgets the requests that have arrived. All counts begin at 0 again.
-func (s *Server) ResetRequests() { s.recorder.reset() }
-
-// entry is a request on record. What is written later is guarded by the recorder's lock.
-type entry struct {
-	request  Request // without the query, which is only taken apart for those who ask
-	rawQuery string
-}
-
-type recorder struct {
-	mu      sync.Mutex
-	entries []*entry
-	arrived int
-	counts  map[Operation]int
-}
-
-func (r *recorder) add(req *http.Request, c *call) *entry {
-	e := &entry{rawQuery: req.URL.RawQuery, request: Request{
-		Operation: c.operation(), Method: method(req), Host: host(req), Path: req.URL.Path,
-		Header: redact(req.Header), Authenticated: c.verdict.accepted, Time: c.arrived,
-	}}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.entries) >= 2*maxRecords { // seldom, and half at once, so that each request is moved once at most
-		r.entries = append([]*entry(nil), r.entries[len(r.entries)-maxRecords:]...)
-	}
-	r.entries = append(r.entries, e)
-	r.countIn(e.request)
-	return e
-}
-
-// countIn counts a request. The caller holds the lock.
-func (r *recorder) countIn(request Request) {
-	if r.counts == nil {
-		r.counts = make(map[Operation]int)
-	}
-	r.arrived++
-	r.counts[request.Operation]++
-	if request.anyOperation() {
-		r.counts[AnyOperation]++
-	}
-}
-
-func host(r *http.Request) string {
-	if r.Host != "" {
-		return r.Host
-	}
-	return r.URL.Host
-}
-
-// redact copies a header: a client may use its own again.
-func redact(h http.Header) http.Header {
-	out := h.Clone()
-	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
-		for i := range out[name] {
-			out[name][i] = "[REDACTED]"
-		}
-	}
-	return out
-}
-
-func (r *recorder) setBody(e *entry, body []byte) {
-	if len(body) == 0 {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e.request.Body = livemigration.Secret(body)
-}
-
-func (r *recorder) setStatus(e *entry, status int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e.request.StatusCode = status
-}
-
-func (r *recorder) matching(filters []RequestFilter) []Request {
+// Recorded returns the requests that have arrived, in order: those of the last 10,000 that all filters choose.
+func (s *Server) Recorded(filters ...RequestFilter) []Request {
+	s.recorder.mu.Lock()
+	defer s.recorder.mu.Unlock()
+	entries := s.recorder.entries
 	out := []Request{}
-	for _, request := range r.all() {
+	for _, e := range entries[max(0, len(entries)-maxRecords):] {
+		request := e.request
+		request.Header = request.Header.Clone()
+		request.Query, _ = url.ParseQuery(e.rawQuery) // what can be parsed of it
 		if !slices.ContainsFunc(filters, func(chooses RequestFilter) bool { return !chooses(request) }) {
 			out = append(out, request)
 		}
@@ -158,34 +70,62 @@ func (r *recorder) matching(filters []RequestFilter) []Request {
 	return out
 }
 
-func (r *recorder) all() []Request {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	last := r.entries[max(0, len(r.entries)-maxRecords):]
-	out := make([]Request, 0, len(last))
-	for _, e := range last {
-		request := e.request
-		request.Header = request.Header.Clone()
-		request.Query, _ = url.ParseQuery(e.rawQuery) // what can be parsed of it
-		out = append(out, request)
+// RequestCount returns how many requests of the operation have arrived, including those that [Server.Recorded] has
+// dropped.
+func (s *Server) RequestCount(op Operation) int {
+	s.recorder.mu.Lock()
+	defer s.recorder.mu.Unlock()
+	return s.recorder.counts[op]
+}
+
+// ResetRequests forgets the requests that have arrived. All counts start at 0 again.
+func (s *Server) ResetRequests() {
+	s.recorder.mu.Lock()
+	defer s.recorder.mu.Unlock()
+	s.recorder.entries, s.recorder.counts = nil, nil
+}
+
+// entry is a recorded request. What is written later is guarded by the recorder's lock.
+type entry struct {
+	request  Request // without the query, which is only parsed when it is read
+	rawQuery string
+}
+
+type recorder struct {
+	mu      sync.Mutex
+	entries []*entry
+	counts  map[Operation]int
+}
+
+func (r *recorder) add(c *call) *entry {
+	req := c.request
+	e := &entry{rawQuery: req.URL.RawQuery, request: Request{
+		Operation: c.operation(), Method: req.Method, Host: req.Host, Path: req.URL.Path, Header: req.Header.Clone(),
+		Body: livemigration.Secret(c.body), Authenticated: c.verdict.accepted, Time: c.arrived,
+	}}
+	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
+		for i := range e.request.Header[name] {
+			e.request.Header[name][i] = "[REDACTED]"
+		}
 	}
-	return out
-}
-
-func (r *recorder) dropped() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return max(0, r.arrived-maxRecords)
+	if len(r.entries) >= 2*maxRecords { // half at once, so that each request is moved once at most
+		r.entries = append([]*entry(nil), r.entries[len(r.entries)-maxRecords:]...)
+	}
+	r.entries = append(r.entries, e)
+	if r.counts == nil {
+		r.counts = make(map[Operation]int)
+	}
+	r.counts[e.request.Operation]++
+	if e.request.anyOperation() {
+		r.counts[AnyOperation]++
+	}
+	return e
 }
 
-func (r *recorder) count(op Operation) int {
+func (r *recorder) setStatus(e *entry, status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.counts[op]
-}
-
-func (r *recorder) reset() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.entries, r.arrived, r.counts = nil, 0, nil
+	e.request.StatusCode = status
 }

@@ -3,8 +3,11 @@ package livemigrationtest
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,17 +19,55 @@ type response struct {
 
 	delay   time.Duration // before it is sent
 	stall   time.Duration // in the middle of the body
-	lost    bool          // the connection is reset in its place
+	loss    loss          // the connection or the stream ends in its place
 	missing int           // bytes that Content-Length promises beyond those that follow
-	filler  int64         // bytes that are sent in the place of body, if not 0
+	filler  int64         // bytes that are sent in place of body, if not 0
 }
 
-// length is what the Content-Length header says.
-func (r *response) length() int64 {
+// write sends the response. pause waits in the middle of a body that stalls; it returns false if that ended early.
+func (r *response) write(w http.ResponseWriter, pause func() bool) {
+	maps.Copy(w.Header(), r.header)
+	length := int64(len(r.body) + r.missing)
 	if r.filler > 0 {
-		return r.filler
+		length = r.filler
 	}
-	return int64(len(r.body) + r.missing)
+	if !bodyless(r.status) {
+		w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
+	}
+	w.WriteHeader(r.status)
+	if r.filler > 0 {
+		_, _ = io.Copy(w, filler(r.filler)) // a client may hang up when it has had enough
+		return
+	}
+	body := r.body
+	if r.stall > 0 && len(body) > 0 {
+		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush()
+		if !pause() {
+			return
+		}
+		body = body[len(body)/2:]
+	}
+	// Less than Content-Length makes net/http end the connection or the stream: that is a truncated response.
+	_, _ = w.Write(body)
+}
+
+// filler reads as a JSON object of n bytes that contains one long string, or as the first n bytes of a short one.
+func filler(n int64) io.Reader {
+	const head, tail = `{"padding":"`, `"}`
+	padding := max(n-int64(len(head)+len(tail)), 0)
+	whole := io.MultiReader(strings.NewReader(head), io.LimitReader(letters{}, padding), strings.NewReader(tail))
+	return io.LimitReader(whole, n)
+}
+
+// letters reads as the same letter without end.
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
 }
 
 // bodyless reports whether a response with this status cannot have a body.
@@ -40,16 +81,16 @@ type envelope struct {
 	Content any `json:"content"`
 }
 
-// reply makes the response to a request that was carried out. A nil content is an empty body.
+// reply returns the response to a request that was processed. A nil content is an empty body.
 func (s *Server) reply(c *call, status int, content any) *response {
-	s.identify(c, "")
+	c.identify("")
 	if content != nil || c.envelope || c.version == v2 { // v2 names its media type even for an empty body
 		c.header.Set("Content-Type", c.responseType())
 	}
 	return c.wrap(status, content)
 }
 
-// reject makes the response for an error. Each 401 comes with a challenge.
+// reject returns the response for an error.
 func (s *Server) reject(c *call, err *apiError) *response {
 	if c.oauth && err.fromOAuth() {
 		return s.rejectOAuth(c, err)
@@ -59,23 +100,26 @@ func (s *Server) reject(c *call, err *apiError) *response {
 		return s.rejectCredentials(c, err)
 	}
 	body := err.body()
-	s.identify(c, body.ErrorCode)
+	c.identify(body.ErrorCode)
 	return c.wrap(err.status, body)
 }
 
-// rejectCredentials makes a 401. It comes from what stands before the API: it has fewer headers, no envelope, and a
-// body of its own form.
+// rejectCredentials returns a 401. It comes from what stands before the API: it has fewer headers, no envelope, and its
+// own form of body.
 func (s *Server) rejectCredentials(c *call, err *apiError) *response {
-	challenge := c.verdict.challenge
-	if challenge == "" { // the credentials were fine, the 401 is a fault
-		challenge = c.site.digest.challenge(c.verdict.node, false)
-	}
-	if s.config.documented {
+	if s.config.documentedChallenge {
 		c.header.Set("Content-Type", jsonMediaType+";charset=ISO-8859-1")
 	}
-	setHeaders(c.header,
-		"Server", serverName, "Vary", "Accept-Encoding", "Www-Authenticate", challenge, "X-Xgen-Up-Proto", "HTTP/2")
-	s.nameRequest(c)
+	c.header.Set("Server", serverName)
+	c.header.Set("Vary", "Accept-Encoding")
+	c.header.Set("X-Xgen-Up-Proto", "HTTP/2")
+	switch {
+	case s.config.open, err.bare:
+	case c.verdict.token:
+		c.header.Set("Www-Authenticate", bearerChallenge)
+	default:
+		c.header.Set("Www-Authenticate", c.site.digest.challenge(c.verdict.stale))
+	}
 	return &response{status: err.status, header: c.header, body: err.unauthorizedBody()}
 }
 
@@ -94,49 +138,47 @@ func (c *call) wrap(status int, content any) *response {
 	return r
 }
 
-func (s *Server) nameRequest(c *call) {
-	if s.config.withRequestIDs {
-		c.header.Set("X-Request-Id", s.requestIDs.next())
-	}
+// usualHeaders are the headers that every response of Atlas has, except a 401.
+var usualHeaders = http.Header{
+	"Referrer-Policy":                   {"strict-origin-when-cross-origin"},
+	"Server":                            {serverName},
+	"Strict-Transport-Security":         {"max-age=31536000; includeSubdomains;"},
+	"X-Content-Type-Options":            {"nosniff"},
+	"X-Frame-Options":                   {"DENY"},
+	"X-Java-Version":                    {"17.0.19+10-LTS"},
+	"X-Mongodb-Service-Version":         {"gitHash=0000000000000000000000000000000000000000; versionString=livemigrationtest"},
+	"X-Permitted-Cross-Domain-Policies": {"none"},
 }
 
 const serverName = "mdbws"
 
-// identify sets the headers that every response of Atlas has, and those of an operation that is on its way out. code is
-// that of an error; empty: there is none.
-func (s *Server) identify(c *call, code string) {
+// What Atlas announces for the versions of 2023-01-01 that have a newer one. The first header is not in the form of
+// RFC 9745, and the days have one digit.
+const (
+	deprecation2023 = "Mon, 5 Aug 2024 00:00:00 GMT"
+	sunset2023      = "Thu, 1 Jul 2027 00:00:00 GMT"
+)
+
+// deprecated reports whether the request asks for a version that has a newer one.
+func (c *call) deprecated() bool { return c.date != "" && c.date != c.route.newest() }
+
+// identify sets the headers that every response of Atlas has, and those of a version that is deprecated. code is the
+// code of an error; empty: there is none.
+func (c *call) identify(code string) {
 	javaMethod := "ApiErrorResource::handle"
 	if c.route != nil {
 		javaMethod = c.route.javaMethod
 	}
-	setHeaders(c.header,
-		"Referrer-Policy", "strict-origin-when-cross-origin",
-		"Server", serverName,
-		"Strict-Transport-Security", "max-age=31536000; includeSubdomains;",
-		"X-Content-Type-Options", "nosniff",
-		"X-Envoy-Upstream-Service-Time", strconv.FormatInt(time.Since(c.arrived).Milliseconds(), 10),
-		"X-Frame-Options", "DENY",
-		"X-Java-Method", javaMethod,
-		"X-Java-Version", "17.0.19+10-LTS",
-		"X-Mongodb-Service-Version", "gitHash=0000000000000000000000000000000000000000; versionString=livemigrationtest",
-		"X-Permitted-Cross-Domain-Policies", "none")
-	s.nameRequest(c)
+	maps.Copy(c.header, usualHeaders)
+	c.header.Set("X-Java-Method", javaMethod)
+	c.header.Set("X-Envoy-Upstream-Service-Time", strconv.FormatInt(time.Since(c.arrived).Milliseconds(), 10))
 	delete(c.header, "X-Error-Code") // of a response that this one replaces
 	if code != "" {
 		c.header.Set("X-Error-Code", code)
 	}
 	if c.deprecated() {
-		setHeaders(c.header, "Deprecation", deprecation2023, "Sunset", sunset2023)
-	}
-	s.deprecations.announce(c.operation(), c.header)
-}
-
-// setHeaders sets headers that come as name and value in turn. Names are in the canonical form.
-func setHeaders(h http.Header, pairs ...string) {
-	values := make([]string, len(pairs)/2) // one allocation for all of them
-	for i := range values {
-		values[i] = pairs[2*i+1]
-		h[pairs[2*i]] = values[i : i+1 : i+1]
+		c.header.Set("Deprecation", deprecation2023)
+		c.header.Set("Sunset", sunset2023)
 	}
 }
 

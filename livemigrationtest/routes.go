@@ -1,7 +1,7 @@
 package livemigrationtest
 
 import (
-	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -13,38 +13,32 @@ const (
 	v2 apiVersion = "v2"
 )
 
+// The parameters of paths that say what a request is about.
 const (
 	scopeOrg     = "orgId"
 	scopeProject = "groupId"
 )
 
-// route is an endpoint. The first placeholder of its path is the scope, an organization or a project, the second one a
-// job.
+// route is a line of a table of endpoints. The first placeholder of its path is the scope, an organization or a project,
+// the second one a job.
 type route struct {
 	operation  Operation
 	method     string
 	path       string   // below the prefix
 	dates      []string // of the resource's versions in v2, the oldest first
-	success    statuses
+	v2, v1     int      // the statuses of success
 	role       Role
-	rules      func(*call) rule // of the body; nil: there is none
-	form       []string         // of OAuth: the parameters that the body may have
-	javaMethod string
+	shape      func(*call) shape // of the body; nil: there is none
 	serve      func(*Server, *call) (any, *apiError)
-
-	segments     []string
-	mediaType    string // of a request for the newest version in v2
-	responseType string // of a response to it
+	javaMethod string
 }
 
-// statuses are the success statuses of an endpoint.
-type statuses struct{ v2, v1 int }
-
-func (s statuses) of(v apiVersion) int {
-	if v == v2 {
-		return s.v2
-	}
-	return s.v1
+// endpoint is a route, and what follows from it.
+type endpoint struct {
+	route
+	segments []string
+	scope    string // the name of the first placeholder
+	job      string // and of the second one
 }
 
 const (
@@ -53,7 +47,7 @@ const (
 )
 
 // newAtlasRoutes is the table of the endpoints of Atlas.
-func newAtlasRoutes() []*route {
+func newAtlasRoutes() []*endpoint {
 	const (
 		orgs      = "orgs/{orgId}/liveMigrations"
 		groups    = "groups/{groupId}/liveMigrations"
@@ -66,89 +60,74 @@ func newAtlasRoutes() []*route {
 		migrations  = "ApiLiveMigrationsResource::"
 	)
 	first, both := []string{date2023}, []string{date2023, date2024}
-	return complete([]*route{
-		{
-			operation: CreateLinkToken, method: http.MethodPost, path: orgs + "/linkTokens", dates: first,
-			success: statuses{v2: 201, v1: 201}, role: OrgOwner, rules: linkTokenRules, serve: (*Server).createLinkToken,
-			javaMethod: linkTokens + "createLinkToken",
-		},
-		{
-			operation: DeleteLinkToken, method: http.MethodDelete, path: orgs + "/linkTokens", dates: first,
-			success: statuses{v2: 204, v1: 204}, role: OrgOwner, serve: (*Server).deleteLinkToken,
-			javaMethod: linkTokens + "deleteOrgLink",
-		},
-		{
-			operation: ListAvailableProjects, method: http.MethodGet, path: orgs + "/availableProjects", dates: first,
-			success: statuses{v2: 200, v1: 200}, role: OrgOwner, serve: (*Server).listAvailableProjects,
-			javaMethod: projects + "getAvailableProjects",
-		},
-		{
-			operation: CreateValidation, method: http.MethodPost, path: validate, dates: both,
-			success: statuses{v2: 200, v1: 201}, role: OrgOwner, rules: migrationRules, serve: (*Server).createValidation,
-			javaMethod: validations + "validateLiveMigration",
-		},
-		{
-			operation: GetValidation, method: http.MethodGet, path: validate + "/{validationId}", dates: first,
-			success: statuses{v2: 200, v1: 200}, role: OrgOwner, serve: (*Server).getValidation,
-			javaMethod: validations + "getValidationStatus",
-		},
-		{
-			operation: CreateMigration, method: http.MethodPost, path: groups, dates: both,
-			success: statuses{v2: 201, v1: 201}, role: OrgOwner, rules: migrationRules, serve: (*Server).createMigration,
-			javaMethod: migrations + "createLiveMigration",
-		},
-		{
-			operation: GetMigration, method: http.MethodGet, path: migration, dates: first,
-			success: statuses{v2: 200, v1: 200}, role: OrgMember, serve: (*Server).getMigration,
-			javaMethod: migrations + "getLiveMigration",
-		},
-		{
-			operation: Cutover, method: http.MethodPut, path: migration + "/cutover", dates: first,
-			success: statuses{v2: 202, v1: 200}, role: OrgOwner, serve: (*Server).cutover,
-			javaMethod: migrations + "cutoverLiveMigration",
-		},
-	})
+	return complete(
+		route{CreateLinkToken, "POST", orgs + "/linkTokens", first, 201, 201, OrgOwner, linkTokenShape,
+			(*Server).createLinkToken, linkTokens + "createLinkToken"},
+		route{DeleteLinkToken, "DELETE", orgs + "/linkTokens", first, 204, 204, OrgOwner, nil,
+			(*Server).deleteLinkToken, linkTokens + "deleteOrgLink"},
+		route{ListAvailableProjects, "GET", orgs + "/availableProjects", first, 200, 200, OrgOwner, nil,
+			(*Server).listAvailableProjects, projects + "getAvailableProjects"},
+		route{CreateValidation, "POST", validate, both, 200, 201, OrgOwner, migrationShape,
+			(*Server).createValidation, validations + "validateLiveMigration"},
+		route{GetValidation, "GET", validate + "/{validationId}", first, 200, 200, OrgOwner, nil,
+			(*Server).getValidation, validations + "getValidationStatus"},
+		route{CreateMigration, "POST", groups, both, 201, 201, OrgOwner, migrationShape,
+			(*Server).createMigration, migrations + "createLiveMigration"},
+		route{GetMigration, "GET", migration, first, 200, 200, OrgMember, nil,
+			(*Server).getMigration, migrations + "getLiveMigration"},
+		route{Cutover, "PUT", migration + "/cutover", first, 202, 200, OrgOwner, nil,
+			(*Server).cutover, migrations + "cutoverLiveMigration"},
+	)
 }
 
 // newSourceRoutes is the table of the endpoints of the source side.
-func newSourceRoutes() []*route {
+func newSourceRoutes() []*endpoint {
 	const (
 		link = "orgs/{orgId}/liveExport/migrationLink"
 		java = "ApiLiveExportMigrationLinkResource::"
 	)
-	return complete([]*route{
-		{
-			operation: CreateMigrationLink, method: http.MethodPost, path: link, success: statuses{v1: 201}, role: OrgOwner,
-			rules: migrationLinkRules, serve: (*Server).createMigrationLink, javaMethod: java + "createMigrationLink",
-		},
-		{
-			operation: GetMigrationLinkStatus, method: http.MethodGet, path: link + "/status", success: statuses{v1: 200},
-			role: OrgOwner, serve: (*Server).migrationLinkStatus, javaMethod: java + "getMigrationLinkStatus",
-		},
-		{
-			operation: DeleteMigrationLink, method: http.MethodDelete, path: link, success: statuses{v1: 204}, role: OrgOwner,
-			serve: (*Server).deleteMigrationLink, javaMethod: java + "deleteMigrationLink",
-		},
-	})
+	return complete(
+		route{CreateMigrationLink, "POST", link, nil, 0, 201, OrgOwner, migrationLinkShape,
+			(*Server).createMigrationLink, java + "createMigrationLink"},
+		route{GetMigrationLinkStatus, "GET", link + "/status", nil, 0, 200, OrgOwner, nil,
+			(*Server).migrationLinkStatus, java + "getMigrationLinkStatus"},
+		route{DeleteMigrationLink, "DELETE", link, nil, 0, 204, OrgOwner, nil,
+			(*Server).deleteMigrationLink, java + "deleteMigrationLink"},
+	)
 }
 
-// complete fills in what follows from the rest of a table.
-func complete(routes []*route) []*route {
+// newOAuthRoutes is the table of the endpoints of OAuth, which are outside of the API.
+func newOAuthRoutes() []*endpoint {
+	return complete(
+		route{IssueToken, "POST", oauthPath + "token", nil, 0, 200, NoRole, nil, (*Server).issueToken, "ApiOAuthResource::token"},
+		route{RevokeToken, "POST", oauthPath + "revoke", nil, 0, 200, NoRole, nil, (*Server).revokeToken, "ApiOAuthResource::revoke"},
+	)
+}
+
+func complete(routes ...route) []*endpoint {
+	var endpoints []*endpoint
 	for _, r := range routes {
-		r.segments = strings.Split(r.path, "/")
-		if len(r.dates) > 0 {
-			r.mediaType = atlasMediaType(r.newest())
-			r.responseType = r.mediaType + utf8Parameter
+		e := &endpoint{route: r, segments: strings.Split(r.path, "/")}
+		for _, segment := range e.segments {
+			name := strings.Trim(segment, "{}")
+			switch {
+			case name == segment:
+			case e.scope == "":
+				e.scope = name
+			default:
+				e.job = name
+			}
 		}
+		endpoints = append(endpoints, e)
 	}
-	return routes
+	return endpoints
 }
 
 // newest is the date of the resource's newest version in v2.
-func (r *route) newest() string { return r.dates[len(r.dates)-1] }
+func (r *endpoint) newest() string { return r.dates[len(r.dates)-1] }
 
 // versionOn returns the version that a date stands for: the newest one that is not later.
-func (r *route) versionOn(date string) (version string, ok bool) {
+func (r *endpoint) versionOn(date string) (version string, ok bool) {
 	for _, d := range r.dates {
 		if d <= date {
 			version, ok = d, true
@@ -157,19 +136,62 @@ func (r *route) versionOn(date string) (version string, ok bool) {
 	return version, ok
 }
 
-// scopeName is the name of the path's first parameter.
-func (r *route) scopeName() string { return placeholderName(r.segments[1]) }
-
-// jobName is the name of the path's second parameter, or empty.
-func (r *route) jobName() string {
-	for _, segment := range r.segments[2:] {
-		if isPlaceholder(segment) {
-			return placeholderName(segment)
-		}
-	}
-	return ""
+// match is what a request's path says.
+type match struct {
+	version    apiVersion // empty for a path outside of the API
+	oauth      bool
+	route      *endpoint // nil if there is none
+	scope, job string    // IDs
+	allow      []string
 }
 
-func isPlaceholder(segment string) bool { return strings.HasPrefix(segment, "{") }
+// match finds the endpoint of a path and the IDs in it. If the path has other methods only, it returns these.
+func (of *site) match(method, path string) match {
+	m := match{oauth: strings.HasPrefix(path, oauthPath)}
+	for prefix, version := range of.prefixes {
+		if rest, ok := strings.CutPrefix(path, prefix); ok {
+			m.version, path = version, rest
+			break
+		}
+	}
+	if m.version == "" && !m.oauth {
+		return m
+	}
+	segments := strings.Split(path, "/")
+	found := ""
+	for _, r := range of.routes {
+		// A path that is spelled out comes before one with a placeholder in the same place.
+		scope, job, ok := r.matches(segments)
+		if !ok || found != "" && found != r.path {
+			continue
+		}
+		found, m.scope, m.job = r.path, scope, job
+		if r.method == method {
+			m.route, m.allow = r, nil
+			return m
+		}
+		m.allow = append(m.allow, r.method)
+	}
+	slices.Sort(m.allow)
+	return m
+}
 
-func placeholderName(segment string) string { return strings.Trim(segment, "{}") }
+// matches compares segment by segment; IDs are taken as they stand and checked later.
+func (r *endpoint) matches(segments []string) (scope, job string, ok bool) {
+	if len(segments) != len(r.segments) {
+		return "", "", false
+	}
+	for i, want := range r.segments {
+		switch {
+		case !strings.HasPrefix(want, "{"):
+			if segments[i] != want {
+				return "", "", false
+			}
+		case scope == "" && i == 1:
+			scope = segments[i]
+		default:
+			job = segments[i]
+		}
+	}
+	return scope, job, true
+}

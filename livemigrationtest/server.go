@@ -2,8 +2,11 @@ package livemigrationtest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -12,59 +15,76 @@ import (
 )
 
 // Server is an in-memory Atlas: one organization with its projects, and the source side whose projects can be migrated
-// to them. It is safe for concurrent use. Make one with [NewServer].
+// to them. It is safe for concurrent use. Create one with [NewServer].
 type Server struct {
-	config         config
-	clock          *clock
-	atlas          *site
-	source         *site
-	accounts       keyring // of Atlas
-	account        credential
-	tokens         *tokens
-	oauthRoutes    []*route
-	sourcePassword livemigration.Secret
-	requestIDs     *ids
-	state          *state
-	limiter        *limiter
-	deprecations   deprecations
-	faults         faultQueue
-	recorder       recorder
+	ClusterScript // of every cluster
+
+	config   config
+	clock    *clock
+	atlas    *site
+	source   *site
+	password livemigration.Secret // of the sample request
+	state    *state
+	limiter  limiter
+	faults   faultQueue
+	recorder recorder
+	memory   *http.Transport
+
+	mu       sync.Mutex // guards what follows, and the addresses of the sites
+	network  *http.Transport
+	identity *tls.Certificate
+	roots    *x509.CertPool
 
 	done      chan struct{} // closed by Close
 	closeOnce sync.Once
 }
 
-// NewServer makes a server. Close it at the end. For a testing/synctest bubble, make it inside the bubble.
+// NewServer returns a server. Close it at the end. For a testing/synctest bubble, call it inside the bubble.
 func NewServer(opts ...Option) *Server {
-	cfg, drawn := newConfig(opts), newIDs()
+	cfg, ids := newConfig(opts), newIDs()
 	s := &Server{
-		config: cfg, clock: newClock(cfg.speed), oauthRoutes: newOAuthRoutes(), done: make(chan struct{}),
-		sourcePassword: livemigration.Secret(randomHex(12)), requestIDs: newIDs(),
-		state: newState(cfg, drawn),
+		config: cfg, clock: newClock(cfg.speed), password: livemigration.Secret(randomHex(12)),
+		state: newState(cfg, ids), done: make(chan struct{}),
 	}
-	s.atlas, s.source = s.newAtlas(cfg, drawn), s.newSource(cfg)
-	s.account = s.accounts.create(OrgOwner, newClientID, newClientSecret)
-	s.tokens = &tokens{clock: s.clock, lifetime: cfg.tokenLife, skew: cfg.tokenSkew}
-	s.limiter = newLimiter(cfg, s.clock)
+	s.ClusterScript = s.ForCluster("")
+	s.atlas, s.source = s.newAtlas(ids), s.newSource()
+	s.memory = s.newMemoryTransport()
 	return s
 }
 
-// NewClient returns a client of the server, with the key of [Server.Credentials]. The options come after its own, and
+// NewClient returns a client of the server, with the API key of [Server.APIKey]. The options come after its own, and
 // can replace them.
 func (s *Server) NewClient(opts ...livemigration.Option) (*livemigration.Client, error) {
 	all := []livemigration.Option{livemigration.WithBaseURL(s.URL()), livemigration.WithHTTPClient(s.HTTPClient())}
 	return livemigration.NewClient(s.Credentials(), append(all, opts...)...)
 }
 
-// OrgID returns the id of the Atlas organization. Every server has other ids.
+// NewSourceClient returns a client of the source side, with the API key of [Server.SourceAPIKey]. The options come
+// after its own, and can replace them.
+func (s *Server) NewSourceClient(opts ...livemigration.Option) (*livemigration.SourceClient, error) {
+	all := []livemigration.Option{
+		livemigration.WithBaseURL(s.SourceURL()), livemigration.WithHTTPClient(s.HTTPClient()),
+	}
+	return livemigration.NewSourceClient(s.SourceCredentials(), append(all, opts...)...)
+}
+
+// OrgID returns the ID of the Atlas organization. Every server has other IDs.
 func (s *Server) OrgID() livemigration.OrgID { return livemigration.OrgID(s.atlas.scopes[scopeOrg][0]) }
 
-// ProjectID returns the id of the Atlas project to which migrations go, the first one when there are several.
+// ProjectID returns the ID of the Atlas project to which migrations go, the first one if there are several.
 func (s *Server) ProjectID() livemigration.ProjectID { return s.ProjectIDs()[0] }
 
-// ProjectIDs returns the ids of all Atlas projects, see [WithProjects].
+// ProjectIDs returns the IDs of all Atlas projects, see [WithProjects].
 func (s *Server) ProjectIDs() []livemigration.ProjectID {
 	return convert[livemigration.ProjectID](s.atlas.scopes[scopeProject])
+}
+
+// SourceOrgID returns the ID of the source organization, the first one if there are several. Atlas does not know it.
+func (s *Server) SourceOrgID() livemigration.OrgID { return s.SourceOrgIDs()[0] }
+
+// SourceOrgIDs returns the IDs of all source organizations: the first one, then those of [WithSourceOrganization].
+func (s *Server) SourceOrgIDs() []livemigration.OrgID {
+	return convert[livemigration.OrgID](s.source.scopes[scopeOrg])
 }
 
 func convert[T ~string](texts []string) []T {
@@ -84,17 +104,33 @@ func (s *Server) Advance(d time.Duration) { s.clock.advance(d) }
 // ExpireNonces makes every nonce of HTTP Digest expire now, on both sides. The next request with one gets a 401 with
 // stale=true, and a client should retry it with the new nonce.
 func (s *Server) ExpireNonces() {
-	s.atlas.digest.expire()
-	s.source.digest.expire()
+	s.atlas.digest.forget()
+	s.source.digest.forget()
 }
+
+// ExpireTokens makes every access token invalid now. The next request with one gets a 401, and a client should get a
+// new token and retry.
+func (s *Server) ExpireTokens() {
+	s.atlas.tokens.expire()
+	s.source.tokens.expire()
+}
+
+// LiveTokenCount returns how many access tokens would be accepted now.
+func (s *Server) LiveTokenCount() int { return s.atlas.tokens.count() + s.source.tokens.count() }
 
 // Close ends all waits and shuts the server down. Requests in progress are cut off, later ones fail. What the server
 // has recorded stays. Close may be called more than once.
 func (s *Server) Close() {
 	s.closeOnce.Do(func() {
 		close(s.done)
-		s.atlas.close()
-		s.source.close()
+		_ = s.atlas.server.Close()
+		_ = s.source.server.Close()
+		s.memory.CloseIdleConnections()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.network != nil {
+			s.network.CloseIdleConnections()
+		}
 	})
 }
 
@@ -107,7 +143,7 @@ func (s *Server) closed() bool {
 	}
 }
 
-// wait returns whether the time has passed; false when the request or the server has ended before.
+// wait returns whether the time has passed; false if the request or the server has ended before.
 func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -121,15 +157,15 @@ func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Request returns a valid request, in both versions of the API, with a made-up password. It migrates the first cluster
-// of the first source project that has a cluster and a migration host to [Server.ProjectID]. If there is no such
+// SampleRequest returns a valid request, in both versions of the API, with a made-up password. It migrates the first
+// cluster of the first source project that has a cluster and a migration host to [Server.ProjectID]. If there is no such
 // project, it names a cluster that the source side does not have.
 func (s *Server) SampleRequest() livemigration.MigrationRequest {
-	project := s.state.firstMigratable()
+	project := s.state.sample
 	cluster := project.Deployments[0]
 	source := livemigration.Source{
 		ProjectID: project.ProjectID, ClusterName: cluster.Name,
-		Username: "migration", Password: s.sourcePassword, SSL: cluster.TLSEnabled,
+		Username: "migration", Password: s.password, SSL: cluster.TLSEnabled,
 	}
 	if source.SSL {
 		source.CACertificatePath = "/etc/mongodb/ca.pem"
@@ -143,7 +179,7 @@ func (s *Server) SampleRequest() livemigration.MigrationRequest {
 	}
 }
 
-// String names the server. A Server prints its keys, secrets and tokens in no form.
+// String names the server. A Server never prints its keys, secrets and tokens.
 func (s *Server) String() string { return "livemigrationtest.Server" }
 
 // Format writes what String returns for every verb.

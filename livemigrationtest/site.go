@@ -1,123 +1,120 @@
 package livemigrationtest
 
 import (
-	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"sync"
+
+	"github.com/livemigration/livemigration-go"
 )
 
-// The addresses of a server that has none. Nothing but its Transport can reach it.
-const (
-	inProcessURL = "https://atlas.test"
-	sourceHost   = "source.test"
-)
-
-// closedURL is the address of a server that was closed before it had one. Nothing that is used today listens on port 1.
-const closedURL = "http://127.0.0.1:1"
-
-// site is one of the two services that the server plays: Atlas, or the source side. Each has its own address, keys,
-// organizations and endpoints.
+// site is one of the two services that the server plays: Atlas, or the source side. Each has its own address,
+// credentials, organizations and endpoints.
 type site struct {
+	owner        *Server
 	inProcessURL string
-	routes       []*route
-	scopes       map[string][]string // the ids that exist, by the name of the path's parameter
-	match        func(method, path string) match
-	handler      http.Handler
-	digest       *digestAuth
-	owner        credential // an API key
+	prefixes     map[string]apiVersion // of paths
+	routes       []*endpoint
+	scopes       map[string][]string // the IDs that exist, by the name of the path's parameter
+	digest       digestAuth
+	accounts     keyring
+	tokens       tokens
+	key, account credential // of an Organization Owner
 
-	mu       sync.Mutex
-	listener *httptest.Server // nil until it is needed
+	server *http.Server
+	url    string // once it has a listener
 }
 
-func (s *Server) newAtlas(cfg config, drawn *ids) *site {
-	projects := make([]string, 0, cfg.projectCount)
-	for i := range cfg.projectCount {
-		projects = append(projects, drawn.of(idAtlas, firstProject+i))
+func (s *Server) newAtlas(ids *ids) *site {
+	projects := make([]string, 0, s.config.projectCount)
+	for i := range s.config.projectCount {
+		projects = append(projects, ids.of(idAtlas, 0x11+i))
 	}
-	return s.newSite(cfg, &site{
-		inProcessURL: inProcessURL, routes: newAtlasRoutes(), match: s.matchAtlas,
-		scopes: map[string][]string{scopeOrg: {drawn.of(idAtlas, 0)}, scopeProject: projects},
+	return s.newSite(&site{
+		inProcessURL: inProcessURL, routes: newAtlasRoutes(),
+		prefixes: map[string]apiVersion{"/api/atlas/v2/": v2, "/api/atlas/v1.0/": v1},
+		scopes:   map[string][]string{scopeOrg: {ids.of(idAtlas, 0)}, scopeProject: projects},
 	})
 }
 
-func (s *Server) newSource(cfg config) *site {
-	return s.newSite(cfg, &site{
-		inProcessURL: "https://" + sourceHost, routes: newSourceRoutes(), match: s.matchSource,
-		scopes: map[string][]string{scopeOrg: s.state.sourceOrgIDs()},
+// newSource returns the source side, whose only version has the media types of v1.0.
+func (s *Server) newSource() *site {
+	var orgs []string
+	for _, org := range s.state.sourceOrgs {
+		orgs = append(orgs, org.id)
+	}
+	return s.newSite(&site{
+		inProcessURL: "https://" + sourceHost, routes: newSourceRoutes(),
+		prefixes: map[string]apiVersion{"/api/public/v1.0/": v1}, scopes: map[string][]string{scopeOrg: orgs},
 	})
 }
 
-func (s *Server) newSite(cfg config, made *site) *site {
-	made.digest = newDigestAuth(cfg, s.clock)
-	made.owner = made.digest.keys.create(OrgOwner, newPublicKey, newPrivateKey)
-	made.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serveHTTP(made, w, r) })
-	return made
+func (s *Server) newSite(of *site) *site {
+	of.owner = s
+	of.routes = append(of.routes, newOAuthRoutes()...)
+	of.digest.documented = s.config.documentedChallenge
+	of.tokens = tokens{
+		clock: s.clock, lifetime: s.config.tokenLife, skew: s.config.tokenSkew, live: make(map[string]accessToken),
+	}
+	of.key = of.digest.keys.create(OrgOwner, newPublicKey(), newPrivateKey())
+	of.account = of.accounts.create(OrgOwner, newClientID(), newClientSecret())
+	of.server = newHTTPServer(of, s.config.http2)
+	return of
 }
 
-// URL returns the server's address without a path, such as http://127.0.0.1:41257. The first call opens a listener on a
-// free port of the loopback interface, and panics when there is none, as net/http/httptest does. With [WithInProcess] there
-// is no listener, and the address is https://atlas.test.
-func (s *Server) URL() string { return s.urlOf(s.atlas) }
+// Credentials returns the credentials of an Organization Owner, with the key of [Server.APIKey].
+func (s *Server) Credentials() livemigration.Credentials { return s.atlas.key.apiKey() }
 
-// SourceURL returns the address of the source side, which plays Cloud Manager or Ops Manager. It differs from
-// [Server.URL], and has a listener of its own. With [WithInProcess] it is https://source.test.
-func (s *Server) SourceURL() string { return s.urlOf(s.source) }
-
-func (s *Server) urlOf(of *site) string {
-	if s.config.inProcess {
-		return of.inProcessURL
-	}
-	if listener := s.listen(of); listener != nil {
-		return listener.URL
-	}
-	return closedURL
+// CredentialsFor creates an API key with the role.
+func (s *Server) CredentialsFor(role Role) livemigration.Credentials {
+	return s.atlas.digest.keys.create(role, newPublicKey(), newPrivateKey()).apiKey()
 }
 
-// listen returns the listener, which it starts if need be; nil when the server was closed before.
-func (s *Server) listen(of *site) *httptest.Server {
-	of.mu.Lock()
-	defer of.mu.Unlock()
-	if of.listener != nil || s.closed() {
-		return of.listener
-	}
-	of.listener = httptest.NewUnstartedServer(of.handler)
-	of.listener.Config.ErrorLog = log.New(io.Discard, "", 0)
-	if s.config.tls {
-		of.listener.StartTLS()
-	} else {
-		of.listener.Start()
-	}
-	return of.listener
+// APIKey returns the API key of an Organization Owner, for curl and other clients. The public key is the user name of
+// HTTP Digest, the private key the password.
+func (s *Server) APIKey() (publicKey string, privateKey livemigration.Secret) {
+	return s.atlas.key.parts()
 }
 
-func (of *site) close() {
-	of.mu.Lock()
-	defer of.mu.Unlock()
-	if of.listener != nil {
-		of.listener.CloseClientConnections()
-		of.listener.Close()
-	}
+// ServiceAccountCredentials returns the credentials of the service account of [Server.ServiceAccount], an Organization
+// Owner.
+func (s *Server) ServiceAccountCredentials() livemigration.Credentials {
+	return s.atlas.account.serviceAccount()
 }
 
-// HTTPClient returns an HTTP client that reaches the server and its source side, and trusts their certificate. It has
-// no credentials.
-func (s *Server) HTTPClient() *http.Client {
-	if s.config.inProcess {
-		return &http.Client{Transport: s.Transport()}
-	}
-	if listener := s.listen(s.atlas); listener != nil {
-		return &http.Client{Transport: listener.Client().Transport}
-	}
-	return &http.Client{Transport: s.Transport()} // fails, as the server is closed
+// ServiceAccountCredentialsFor creates a service account with the role.
+func (s *Server) ServiceAccountCredentialsFor(role Role) livemigration.Credentials {
+	return s.atlas.accounts.create(role, newClientID(), newClientSecret()).serviceAccount()
 }
 
-// Handler returns the server as an [http.Handler], for a listener of your own. Faults that reset the connection hijack
-// it. Where that is impossible (HTTP/2, httptest.ResponseRecorder) they panic with [http.ErrAbortHandler], and the
-// server of net/http then cuts the connection.
-func (s *Server) Handler() http.Handler { return s.atlas.handler }
+// ServiceAccount returns the service account of an Organization Owner, for curl and other clients.
+func (s *Server) ServiceAccount() (clientID string, clientSecret livemigration.Secret) {
+	return s.atlas.account.parts()
+}
 
-// SourceHandler returns the source side as an [http.Handler], see [Server.Handler].
-func (s *Server) SourceHandler() http.Handler { return s.source.handler }
+// SourceCredentials returns the credentials of an Organization Owner on the source side, with the key of
+// [Server.SourceAPIKey]. Atlas does not know them.
+func (s *Server) SourceCredentials() livemigration.Credentials { return s.source.key.apiKey() }
+
+// SourceAPIKey returns the API key of an Organization Owner on the source side, for curl and other clients.
+func (s *Server) SourceAPIKey() (publicKey string, privateKey livemigration.Secret) {
+	return s.source.key.parts()
+}
+
+// SourceServiceAccountCredentials returns the credentials of the service account of [Server.SourceServiceAccount].
+func (s *Server) SourceServiceAccountCredentials() livemigration.Credentials {
+	return s.source.account.serviceAccount()
+}
+
+// SourceServiceAccount returns the service account of an Organization Owner on the source side.
+func (s *Server) SourceServiceAccount() (clientID string, clientSecret livemigration.Secret) {
+	return s.source.account.parts()
+}
+
+func (c credential) parts() (name string, secret livemigration.Secret) { return c.name, c.secret }
+
+func (c credential) apiKey() livemigration.Credentials {
+	return livemigration.APIKey(c.name, c.secret)
+}
+
+func (c credential) serviceAccount() livemigration.Credentials {
+	return livemigration.ServiceAccount(c.name, c.secret)
+}

@@ -1,7 +1,6 @@
 package livemigrationtest
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
@@ -9,26 +8,12 @@ import (
 
 // validation is a validation job.
 type validation struct {
-	direction
+	order
 	id      string
 	project string // of the path
 	created time.Time
 	failure string // the message with which it fails in the end, if failing
 	failing bool
-	failed  bool // by FailValidation, whatever the clock says
-}
-
-func (v *validation) status(now time.Time, t Timings) livemigration.ValidationStatus {
-	switch {
-	case v.failed:
-		return livemigration.ValidationFailed
-	case now.Sub(v.created) < t.Validation:
-		return livemigration.ValidationPending
-	case v.failing:
-		return livemigration.ValidationFailed
-	default:
-		return livemigration.ValidationSuccess
-	}
 }
 
 // wireValidation is a validation as Atlas writes it.
@@ -41,20 +26,23 @@ type wireValidation struct {
 }
 
 func (s *Server) wireValidation(v *validation) wireValidation {
-	status := v.status(s.clock.jobs(), s.state.timings)
-	out := wireValidation{ID: v.id, GroupID: v.project, SourceID: string(v.source.ProjectID), Status: string(status)}
-	if status == livemigration.ValidationFailed {
-		out.ErrorMessage = v.failure
+	status, message := livemigration.ValidationSuccess, ""
+	switch {
+	case s.clock.jobs().Sub(v.created) < s.state.timings.Validation:
+		status = livemigration.ValidationPending
+	case v.failing:
+		status, message = livemigration.ValidationFailed, v.failure
 	}
-	return out
+	return wireValidation{
+		ID: v.id, GroupID: v.project, SourceID: string(v.source.ProjectID), Status: string(status), ErrorMessage: message,
+	}
 }
 
 func (s *Server) createValidation(c *call) (any, *apiError) {
-	order := readOrder(c.body)
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	v := &validation{direction: order.direction, id: s.state.ids.next(), project: c.scope, created: s.clock.jobs()}
-	v.failure, v.failing = shift(&s.state.nextValidations, v.direction)
+	v := &validation{order: readOrder(c.body), id: s.state.ids.next(), project: c.scope, created: s.clock.jobs()}
+	v.failure, v.failing = shift(&s.state.nextValidations, v.order)
 	s.state.validations.add(v.id, v)
 	return s.wireValidation(v), nil
 }
@@ -65,7 +53,7 @@ func (s *Server) getValidation(c *call) (any, *apiError) {
 	if v := s.state.validations.find(c.job); v != nil && v.project == c.scope {
 		return s.wireValidation(v), nil
 	}
-	return nil, notFound(codeResourceNotFound, "validation", c.job)
+	return nil, notFound("RESOURCE_NOT_FOUND", "validation", c.job)
 }
 
 // Validations returns the validation jobs as they are now, in the order of their creation.
@@ -82,24 +70,4 @@ func (s *Server) Validations() []livemigration.Validation {
 		})
 	}
 	return out
-}
-
-// FailNextValidation makes the next validation that is created end as FAILED with the message, after
-// Timings.Validation. Several calls are for as many validations, in order.
-func (s *Server) FailNextValidation(message string) { s.ForCluster("").FailNextValidation(message) }
-
-// FailValidation makes a validation FAILED with the message now. It is an error when there is no such job or when it
-// has ended.
-func (s *Server) FailValidation(id livemigration.ValidationID, message string) error {
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	v := s.state.validations.find(string(id))
-	if v == nil {
-		return fmt.Errorf("livemigrationtest: fail validation: there is no validation %s", id)
-	}
-	if status := v.status(s.clock.jobs(), s.state.timings); status.Final() {
-		return fmt.Errorf("livemigrationtest: fail validation %s: it is %s", id, status)
-	}
-	v.failed, v.failure = true, message
-	return nil
 }

@@ -71,7 +71,7 @@ func (t *Transport) send(req *http.Request, s *State, base http.RoundTripper, w 
 	if w.authenticated && !standard {
 		s.handed.Store(true)
 	}
-	resp, err := base.RoundTrip(w.prepare(req))
+	resp, err := base.RoundTrip(w.prepare(req, standard, clone))
 	looked, connections, ended := w.result()
 	if looked && !clone {
 		t.looks.Store(true)
@@ -122,16 +122,21 @@ func nameProxy(req *http.Request, base http.RoundTripper, err error) error {
 	return fmt.Errorf("through the proxy %s: %w", proxy.Host, err)
 }
 
-// prepare returns the request as net/http gets it. Without GetBody net/http cannot send a body twice, and without the
-// headers that call a request idempotent it has no reason to.
-func (w *watch) prepare(req *http.Request) *http.Request {
-	w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn}
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &w.trace))
+// prepare returns the request as the transport gets it. Without GetBody net/http cannot send a body twice, and without the
+// headers that call a request idempotent it has no reason to. Another transport may share the hooks with its own requests,
+// so it gets none.
+func (w *watch) prepare(req *http.Request, standard, clone bool) *http.Request {
+	ctx := req.Context()
+	if standard {
+		w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn}
+		ctx = httptrace.WithClientTrace(ctx, &w.trace)
+	}
+	req = req.WithContext(ctx)
 	req.GetBody = nil
 	if !w.state.Change {
 		return req
 	}
-	req.Close = w.authenticated // its connection ends with it
+	req.Close = clone && w.authenticated // its own connection ends with it
 	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if _, has := req.Header[name]; has {
 			req.Header = req.Header.Clone()
@@ -146,17 +151,7 @@ func (t *Transport) choose(s *State) (base http.RoundTripper, clone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pool := t.pool.Load()
-	if !s.Change {
-		s.shared = pool
-		if pool != nil {
-			return pool, false
-		}
-		if t.leaving.CompareAndSwap(true, false) {
-			t.closeUsers()
-		}
-		return t.base, false
-	}
-	if !s.chosen {
+	if s.Change && !s.chosen {
 		s.chosen = true
 		switch {
 		case pool != nil:
@@ -165,10 +160,16 @@ func (t *Transport) choose(s *State) (base http.RoundTripper, clone bool) {
 			s.own = copyOf(t.user)
 		}
 	}
-	if s.own == nil {
-		return t.base, false
+	switch {
+	case s.own != nil:
+		return s.own, true
+	case pool != nil:
+		s.shared = pool
+		return pool, false
+	case t.leaving.CompareAndSwap(true, false):
+		t.closeUsers()
 	}
-	return s.own, true
+	return t.base, false
 }
 
 // copyOf copies a transport without its connections. A function for HTTP/2 in TLSNextProto would lead back to the
@@ -203,10 +204,10 @@ func (t *Transport) askProxy(req *http.Request, s *State, clone bool) error {
 // flight stay where they are.
 func (t *Transport) Leave(s *State) {
 	s.mu.Lock()
-	shared := s.shared
+	shared, own := s.shared, s.own
 	s.mu.Unlock()
 	switch {
-	case s.Change: // its connection has ended
+	case own != nil: // its connection has ended
 	case shared != nil:
 		if t.pool.CompareAndSwap(shared, copyOfPool(shared)) {
 			shared.CloseIdleConnections()

@@ -15,10 +15,18 @@ import (
 //
 // An UnmarshalJSON method that fails ends the decoding, so the methods of [Number] and [Strings] never fail.
 func Decode(data []byte, into any) error {
-	err := json.Unmarshal(data, into)
+	var err error
+	if self, ok := into.(json.Unmarshaler); ok { // it checks the syntax itself, so once is enough
+		err = self.UnmarshalJSON(data)
+	} else {
+		err = json.Unmarshal(data, into)
+	}
+	if err == nil {
+		return nil
+	}
 	var mismatch *json.UnmarshalTypeError
 	switch {
-	case err == nil || !errors.As(err, &mismatch):
+	case !errors.As(err, &mismatch):
 		return err
 	case mismatch.Field == "":
 		return fmt.Errorf("unexpected %s", mismatch.Value)
@@ -90,9 +98,11 @@ type Strings []string
 // UnmarshalJSON reads the texts.
 func (s *Strings) UnmarshalJSON(data []byte) error {
 	*s = nil
-	var one string
-	if json.Unmarshal(data, &one) == nil && one != "" {
-		*s = Strings{one}
+	if len(data) > 0 && data[0] == '"' {
+		var one string
+		if json.Unmarshal(data, &one) == nil && one != "" {
+			*s = Strings{one}
+		}
 		return nil
 	}
 	var many []string

@@ -1,89 +1,87 @@
 package benchmarks
 
 import (
-	"bytes"
+	"context"
 	"math"
-	"reflect"
-	"strings"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
-// within is a measurement that keeps to every budget that the check is about.
-func within() Results {
-	call := func(name, place, peer string, ns, allocs float64) Sample {
-		return Sample{name, place, peer, 1, map[string]float64{unitTime: ns, unitAllocs: allocs, unitRequests: 1}}
+// TestCalls makes every call of every peer twice, and counts the requests of the second one.
+func TestCalls(t *testing.T) {
+	// Each API key spends one request more on a creation, since that has its own challenge, and the official client on
+	// each call.
+	want := map[string][2]int64{
+		peerBare: {1, 1}, peerOurs: {1, 2}, peerToken: {1, 1}, peerIcholy: {1, 1}, peerOfficial: {2, 2},
 	}
-	watch := map[string]float64{unitHeap: 2000, unitStack: 4000, unitGoroutines: 1, unitRate: 1}
-	built := func(peer string, size float64) Sample {
-		return Sample{"Footprint", "build", peer, 1, map[string]float64{unitBinary: size, unitStripped: size}}
-	}
-	return Results{
-		call("Read", serverAtlas, peerBare, 100, 50), call("Read", serverAtlas, peerOurs, 110, 70),
-		call("Read", serverMinimal, peerBare, 100, 50), call("Read", serverMinimal, peerOurs, 110, 70),
-		call("Read", serverProcess, peerBare, 100, 50), call("Read", serverProcess, peerOurs, 110, 70),
-		call("Parallel", serverMinimal, peerBare, 100, 50), call("Parallel", serverMinimal, peerOurs, 110, 70),
-		call("Latency", serverMinimal, peerBare, 100, 50), call("Latency", serverMinimal, peerOurs, 101, 70),
-		call("CreateSharded", serverAtlas, peerBare, 100, 50), call("CreateSharded", serverAtlas, peerOurs, 120, 70),
-		{"Scale", "watches1000", peerOurs, 1000, watch},
-		built(peerBare, 8e6), built(programRequired, 8.1e6), built(peerOurs, 8.5e6),
-	}
-}
-
-func TestCheck(t *testing.T) {
-	if lines, times, counts := Check(within()); times+counts > 0 {
-		t.Errorf("%d budgets are broken:\n%s", times+counts, strings.Join(lines, "\n"))
-	}
-	for _, unit := range []string{unitTime, unitAllocs, unitRequests, unitHeap, unitGoroutines, unitBinary} {
-		t.Run(unit, func(t *testing.T) {
-			worse := within()
-			for _, s := range worse {
-				if _, has := s.Values[unit]; has && s.Peer == peerOurs {
-					s.Values[unit] *= 4
+	for _, inProcess := range []bool{false, true} {
+		s := new(server)
+		url, transport, stop := s.start(inProcess)
+		defer stop()
+		for _, peer := range peers {
+			c, err := connect(peer, url, transport())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, call := range []call{c.read, c.create} {
+				for range 2 {
+					s.requests.Store(0)
+					if err := call(context.Background()); err != nil {
+						t.Fatalf("%s: %v", peer, err)
+					}
+				}
+				if got := s.requests.Load(); got != want[peer][i] {
+					t.Errorf("%s, in process %t: %d requests, not %d", peer, inProcess, got, want[peer][i])
 				}
 			}
-			if _, times, counts := Check(worse); (times > 0) != (unit == unitTime) || (counts > 0) != (unit != unitTime) {
-				t.Error("four times as much does not break the right budgets")
-			}
-		})
-	}
-	if _, times, counts := Check(nil); times == 0 || counts == 0 {
-		t.Error("what has not been measured keeps to its budget")
-	}
-}
-
-func TestCheckAllowsWhatAuthenticationCosts(t *testing.T) {
-	slow := within()
-	for _, s := range slow {
-		if s.Benchmark == "Read" && s.Place == serverMinimal && s.Peer == peerOurs {
-			s.Values[unitTime] = 140
 		}
 	}
-	if _, times, _ := Check(slow); times != 1 {
-		t.Errorf("%d budgets of times are broken", times)
-	}
-	digest := func(ns float64) Results {
-		return append(slow, Sample{"Read", serverMinimal, peerIcholy, 1, map[string]float64{unitTime: ns}})
-	}
-	if _, times, _ := Check(digest(135)); times != 0 {
-		t.Error("a machine on which HTTP Digest costs as much breaks the budget")
-	}
-	if _, times, _ := Check(digest(120)); times != 1 {
-		t.Error("a machine on which HTTP Digest costs less does not break the budget")
-	}
 }
 
-func TestResultsSurviveTheFile(t *testing.T) {
-	var file bytes.Buffer
-	file.WriteString(Head())
-	if err := within().Write(&file); err != nil {
-		t.Fatal(err)
-	}
-	got, err := Parse(&file)
+// TestMeasure measures one round, and makes each budget of calls fail.
+func TestMeasure(t *testing.T) {
+	calls, err := Measure(1, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got, within()) {
-		t.Errorf("got %v", got)
+	records := parseRecords("cpu: x\nBenchmarkFleet/memory-2 1 853273960 ns/op 10.70 heap-MB 0.3243 s-to-add 0.09371 s-to-first-poll\n" +
+		"BenchmarkFleet/directory-2 1 7767334572 ns/op 12.34 heap-MB 3.279 s-to-add 2.492 s-to-first-poll\nPASS\n")
+	for i := range budgets {
+		b := &budgets[i]
+		report := Report{calls, Sizes{peerOurs: {10, 7}, programRequired: {9.5, 6.5}}, 90, 65, records}
+		if got := b.measured(report); math.IsNaN(got) || got <= 0 || got > 100*b.limit {
+			t.Errorf("%s: %v", b.what, got)
+		}
+		if !b.met(b.limit, 0) || b.met(b.limit+b.margin+0.01, b.margin) || b.met(math.NaN(), 0) {
+			t.Errorf("%s: a wrong verdict", b.what)
+		}
+	}
+	if _, times, counts := Check(Report{}); times+counts != len(budgets) {
+		t.Errorf("%d of %d budgets are kept by what has not been measured", len(budgets)-times-counts, len(budgets))
+	}
+}
+
+// BenchmarkCalls is for profiles.
+func BenchmarkCalls(b *testing.B) {
+	for _, w := range workloads {
+		for _, peer := range peers {
+			b.Run(w.title+"/"+peer, func(b *testing.B) {
+				s := &server{latency: w.latency}
+				url, transport, stop := s.start(w.inProcess)
+				defer stop()
+				c, err := connect(peer, url, transport())
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := w.call(c)(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }
 
@@ -94,17 +92,22 @@ func TestMedian(t *testing.T) {
 	if got := median([]float64{9, 1, 2, 4}); got != 3 {
 		t.Errorf("of four: %v", got)
 	}
-	if got := median(nil); !math.IsNaN(got) {
-		t.Errorf("of none: %v", got)
-	}
 }
 
 func TestRewrite(t *testing.T) {
-	got, err := Rewrite("a\n<!-- begin x -->\nold\n<!-- end x -->\nb\n", map[string]string{"x": "new\n"})
-	if want := "a\n<!-- begin x -->\n\nnew\n\n<!-- end x -->\nb\n"; err != nil || got != want {
+	file := filepath.Join(t.TempDir(), "document.md")
+	if err := os.WriteFile(file, []byte("a\n<!-- begin x -->\nold\n<!-- end x -->\nb\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rows := Rows("x: | 1 | 2 |\ny: | 3 |\n    x: | 4 | 5 |\n", "x")
+	if err := Rewrite(file, map[string]string{"x": rows}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(file)
+	if want := "a\n<!-- begin x -->\n\n| 1 | 2 |\n| 4 | 5 |\n\n<!-- end x -->\nb\n"; err != nil || string(got) != want {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := Rewrite("a", map[string]string{"x": "new"}); err == nil {
-		t.Error("a missing section goes unnoticed")
+	if err := Rewrite(file, map[string]string{"y": ""}); err == nil {
+		t.Error("a missing section is no error")
 	}
 }

@@ -12,249 +12,155 @@ import (
 	icholy "github.com/icholy/digest"
 	forks "github.com/mongodb-forks/digest"
 	"go.mongodb.org/atlas/mongodbatlas"
+	"golang.org/x/oauth2"
 
 	"github.com/livemigration/livemigration-go"
 )
 
-// peer is one way to make the calls.
-type peer struct {
-	name    string
-	connect func(*site, transport) (*client, error)
-}
-
-// The names of the peers. The first one is what the others are measured against.
+// The peers are ways to make the calls, in the order of every round.
 const (
 	peerBare     = "bare"
 	peerOurs     = "ours"
+	peerToken    = "ours, with a token"
 	peerIcholy   = "icholy"
 	peerOfficial = "official"
-
-	// programRequired is no peer, but a program for the sizes.
-	programRequired = "required"
 )
 
-// peers are in the order of every round.
-var peers = []peer{
-	{peerBare, connectBare},
-	{peerOurs, connectOurs},
-	{peerIcholy, connectIcholy},
-	{peerOfficial, connectOfficial},
-}
+var peers = []string{peerBare, peerOurs, peerToken, peerIcholy, peerOfficial}
 
 // call is one call, with its response decoded.
 type call func(context.Context) error
 
-// client is a peer that knows its server. A nil call is one that the peer does not have.
-type client struct {
-	read, create, createSharded, list call
-	// prepare makes ready what n calls need, nil when there is nothing.
-	prepare func(n int)
+// client is a peer that knows its server.
+type client struct{ read, create call }
+
+func connect(peer, url string, transport http.RoundTripper) (*client, error) {
+	switch peer {
+	case peerBare:
+		return connectPlain(url, &http.Client{Transport: transport}, "Bearer "+token), nil
+	case peerIcholy:
+		digest := &icholy.Transport{Username: publicKey, Password: privateKey, Transport: transport}
+		return connectPlain(url, &http.Client{Transport: digest}, ""), nil
+	case peerOurs:
+		return connectOurs(url, transport, livemigration.APIKey(publicKey, privateKey))
+	case peerToken:
+		return connectOurs(url, transport, livemigration.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})))
+	default:
+		return connectOfficial(url, transport)
+	}
 }
 
-func connectOurs(s *site, t transport) (*client, error) {
-	c, err := livemigration.NewClient(livemigration.APIKey(s.username, s.password),
-		livemigration.WithBaseURL(s.url),
-		livemigration.WithHTTPClient(&http.Client{Transport: t}),
-		livemigration.WithRetryPolicy(livemigration.RetryPolicy{BaseBackoff: 1, MaxBackoff: 1}))
+var errNotDecoded = errors.New("the migration has not been decoded")
+
+func newOurs(url string, transport http.RoundTripper, credentials livemigration.Credentials) (*livemigration.Client, error) {
+	return livemigration.NewClient(credentials, livemigration.WithBaseURL(url),
+		livemigration.WithHTTPClient(&http.Client{Transport: transport}), livemigration.WithoutPacing())
+}
+
+func connectOurs(url string, transport http.RoundTripper, credentials livemigration.Credentials) (*client, error) {
+	c, err := newOurs(url, transport, credentials)
 	if err != nil {
 		return nil, err
 	}
-	org, project := livemigration.OrgID(s.org), livemigration.ProjectID(s.project)
-	create := func(request livemigration.MigrationRequest) call {
-		return func(ctx context.Context) error {
-			m, err := c.Migrations.Create(ctx, project, request)
-			if err != nil {
-				return err
-			}
-			return checkMigration(string(m.ID), m.MigrationHosts)
+	check := func(m *livemigration.Migration, err error) error {
+		if err == nil && !decoded(string(m.ID), m.MigrationHosts) {
+			err = errNotDecoded
 		}
+		return err
 	}
 	return &client{
-		read: func(ctx context.Context) error {
-			m, err := c.Migrations.Get(ctx, project, livemigration.MigrationID(s.migration))
-			if err != nil {
-				return err
-			}
-			return checkMigration(string(m.ID), m.MigrationHosts)
-		},
-		create:        create(usualRequest()),
-		createSharded: create(shardedRequest()),
-		list: func(ctx context.Context) error {
-			projects, err := c.AvailableProjects.List(ctx, org)
-			if err != nil {
-				return err
-			}
-			return checkList(len(projects), len(projects[0].Deployments))
-		},
+		read:   func(ctx context.Context) error { return check(c.Migrations.Get(ctx, projectID, migrationID)) },
+		create: func(ctx context.Context) error { return check(c.Migrations.Create(ctx, projectID, request)) },
 	}, nil
 }
 
-// connectBare is the floor: no digest to compute, no body to encode, nothing checked.
-func connectBare(s *site, t transport) (*client, error) {
-	return newPlainClient(s, &http.Client{Transport: t}, true)
+var request = livemigration.MigrationRequest{
+	Source: livemigration.Source{
+		ProjectID: "9b43a5b329223c3a1591a678", ClusterName: "orders", Username: "migration", Password: "a password",
+		SSL: true, CACertificatePath: "/etc/mongodb/ca.pem",
+	},
+	Destination:    livemigration.Destination{ClusterName: "Cluster0"},
+	MigrationHosts: []string{"vm001.example.com"},
 }
 
-// connectIcholy is the floor with a transport that authenticates. Its body too is ready.
-func connectIcholy(s *site, t transport) (*client, error) {
-	return newPlainClient(s, &http.Client{Transport: &icholy.Transport{
-		Username: s.username, Password: s.password, Transport: t,
-	}}, false)
-}
-
-// endpoint is what a program with net/http alone knows about one call.
-type endpoint struct {
-	http                   *http.Client
-	method, url, mediaType string
-	body                   []byte
-	authorization          *readyHeaders // nil when the transport authenticates
-	expectedStatus         int
-}
-
-func newPlainClient(s *site, hc *http.Client, ready bool) (*client, error) {
-	recorded, err := recordedBodies()
-	if err != nil {
-		return nil, err
-	}
-	body := recorded.to(s.project)
-	var headers []*readyHeaders
-	endpointFor := func(method, path, mediaType string, body []byte, status int) *endpoint {
-		e := &endpoint{http: hc, method: method, url: s.url + path, mediaType: mediaType, body: body, expectedStatus: status}
-		if ready {
-			e.authorization = &readyHeaders{counter: s.counter, method: method, uri: path}
-			headers = append(headers, e.authorization)
+// connectPlain is what a program with net/http alone does: no checks, no timeout, and a body that is ready.
+func connectPlain(url string, hc *http.Client, authorization string) *client {
+	body := []byte(`{"source":{"groupId":"9b43a5b329223c3a1591a678","clusterName":"orders","username":"migration","password":"a password",` +
+		`"ssl":true,"caCertificatePath":"/etc/mongodb/ca.pem","managedAuthentication":false},"destination":{"groupId":"` + projectID +
+		`","clusterName":"Cluster0","hostnameSchemaType":"PUBLIC"},"migrationHosts":["vm001.example.com"],"dropDestinationData":false}`)
+	send := func(ctx context.Context, method, path string, body []byte) error {
+		var content io.Reader
+		if body != nil {
+			content = bytes.NewReader(body)
 		}
-		return e
-	}
-	const older, newer = "application/vnd.atlas.2023-01-01+json", "application/vnd.atlas.2024-05-30+json"
-	read := endpointFor(http.MethodGet, s.readPath("v2"), older, nil, http.StatusOK)
-	list := endpointFor(http.MethodGet, s.listPath("v2"), older, nil, http.StatusOK)
-	create := endpointFor(http.MethodPost, s.createPath("v2"), newer, body.usual, http.StatusCreated)
-	sharded := endpointFor(http.MethodPost, s.createPath("v2"), newer, body.sharded, http.StatusCreated)
-	one := func(e *endpoint) call {
-		return func(ctx context.Context) error {
-			var m migration
-			if err := e.send(ctx, &m); err != nil {
-				return err
-			}
-			return checkMigration(m.ID, m.MigrationHosts)
-		}
-	}
-	return &client{
-		read: one(read), create: one(create), createSharded: one(sharded),
-		list: func(ctx context.Context) error {
-			var projects []project
-			if err := list.send(ctx, &projects); err != nil {
-				return err
-			}
-			return checkList(len(projects), len(projects[0].Deployments))
-		},
-		prepare: func(n int) {
-			for _, h := range headers {
-				h.prepare(n)
-			}
-		},
-	}, nil
-}
-
-// send makes the request, and retries it while it is rejected with 429.
-func (e *endpoint) send(ctx context.Context, into any) error {
-	for {
-		status, err := e.attempt(ctx, into)
-		if err != nil || status == e.expectedStatus {
+		req, err := http.NewRequestWithContext(ctx, method, url+path, content)
+		if err != nil {
 			return err
 		}
-		if status != http.StatusTooManyRequests {
-			return fmt.Errorf("%s %s: status %d", e.method, e.url, status)
+		req.Header.Set("Accept", "application/vnd.atlas.2023-01-01+json")
+		if body != nil {
+			req.Header.Set("Content-Type", "application/vnd.atlas.2024-05-30+json")
 		}
+		if authorization != "" {
+			req.Header.Set("Authorization", authorization)
+		}
+		resp, err := hc.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode/100 != 2 {
+			return fmt.Errorf("%s %s: %s", method, path, resp.Status)
+		}
+		var m struct {
+			ID              string   `json:"_id"`
+			Status          string   `json:"status"`
+			ReadyForCutover bool     `json:"readyForCutover"`
+			MigrationHosts  []string `json:"migrationHosts"`
+			LagTimeSeconds  *int64   `json:"lagTimeSeconds,omitempty"`
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&m); err != nil {
+			return err
+		}
+		if !decoded(m.ID, m.MigrationHosts) {
+			return errNotDecoded
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	return &client{
+		read:   func(ctx context.Context) error { return send(ctx, http.MethodGet, apiPath("v2")+"/"+migrationID, nil) },
+		create: func(ctx context.Context) error { return send(ctx, http.MethodPost, apiPath("v2"), body) },
 	}
 }
 
-func (e *endpoint) attempt(ctx context.Context, into any) (status int, err error) {
-	var body io.Reader
-	if e.body != nil {
-		body = bytes.NewReader(e.body)
-	}
-	req, err := http.NewRequestWithContext(ctx, e.method, e.url, body)
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Accept", e.mediaType)
-	if e.body != nil {
-		req.Header.Set("Content-Type", e.mediaType)
-	}
-	if e.authorization != nil {
-		req.Header.Set("Authorization", e.authorization.value())
-	}
-	resp, err := e.http.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == e.expectedStatus {
-		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-			return 0, err
-		}
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode, err
-}
-
-// connectOfficial knows v1.0 only, which has neither sharding nor, in this client, the list.
-func connectOfficial(s *site, t transport) (*client, error) {
-	hc, err := forks.NewTransportWithHTTPRoundTripper(s.username, s.password, t).Client()
+// connectOfficial knows v1.0 only.
+func connectOfficial(url string, transport http.RoundTripper) (*client, error) {
+	hc, err := forks.NewTransportWithHTTPRoundTripper(publicKey, privateKey, transport).Client()
 	if err != nil {
 		return nil, err
 	}
-	c, err := mongodbatlas.New(hc, mongodbatlas.SetBaseURL(s.url+"/"))
+	c, err := mongodbatlas.New(hc, mongodbatlas.SetBaseURL(url+"/"))
 	if err != nil {
 		return nil, err
 	}
 	yes, no := true, false
-	ours := usualRequest()
-	request := &mongodbatlas.LiveMigration{
+	theirs := &mongodbatlas.LiveMigration{
 		Source: &mongodbatlas.Source{
-			GroupID: string(ours.Source.ProjectID), ClusterName: ours.Source.ClusterName,
-			Username: ours.Source.Username, Password: ours.Source.Password.Reveal(),
-			SSL: &yes, CACertificatePath: ours.Source.CACertificatePath, ManagedAuthentication: &no,
+			GroupID: "9b43a5b329223c3a1591a678", ClusterName: "orders", Username: "migration", Password: "a password",
+			SSL: &yes, CACertificatePath: "/etc/mongodb/ca.pem", ManagedAuthentication: &no,
 		},
-		Destination:    &mongodbatlas.Destination{GroupID: s.project, ClusterName: ours.Destination.ClusterName},
-		MigrationHosts: hosts, DropEnabled: &no,
+		Destination:    &mongodbatlas.Destination{GroupID: projectID, ClusterName: "Cluster0"},
+		MigrationHosts: []string{"vm001.example.com"}, DropEnabled: &no,
+	}
+	check := func(m *mongodbatlas.LiveMigration, _ *mongodbatlas.Response, err error) error {
+		if err == nil && !decoded(m.ID, m.MigrationHosts) {
+			err = errNotDecoded
+		}
+		return err
 	}
 	return &client{
-		read: unlessRejected(func(ctx context.Context) (*mongodbatlas.LiveMigration, *mongodbatlas.Response, error) {
-			return c.LiveMigration.Get(ctx, s.project, s.migration)
-		}),
-		create: unlessRejected(func(ctx context.Context) (*mongodbatlas.LiveMigration, *mongodbatlas.Response, error) {
-			return c.LiveMigration.Create(ctx, s.project, request)
-		}),
+		read:   func(ctx context.Context) error { return check(c.LiveMigration.Get(ctx, projectID, migrationID)) },
+		create: func(ctx context.Context) error { return check(c.LiveMigration.Create(ctx, projectID, theirs)) },
 	}, nil
-}
-
-// unlessRejected calls again after a 429, which this client leaves to its user.
-func unlessRejected(f func(context.Context) (*mongodbatlas.LiveMigration, *mongodbatlas.Response, error)) call {
-	return func(ctx context.Context) error {
-		m, resp, err := f(ctx)
-		for err != nil && resp != nil && resp.StatusCode == http.StatusTooManyRequests {
-			m, resp, err = f(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		return checkMigration(m.ID, m.MigrationHosts)
-	}
-}
-
-// checkMigration and checkList make sure that a fast peer has not skipped its work.
-func checkMigration(id string, hosts []string) error {
-	if id == "" || len(hosts) == 0 {
-		return errors.New("the migration has not been decoded")
-	}
-	return nil
-}
-
-func checkList(projects, deployments int) error {
-	if projects != sourceProjects || deployments != deploymentsPerProject {
-		return fmt.Errorf("%d projects with %d deployments have been decoded", projects, deployments)
-	}
-	return nil
 }

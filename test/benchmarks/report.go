@@ -2,37 +2,47 @@ package benchmarks
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 )
 
-// Tables renders results for docs/performance.md, by the names of its sections.
-func Tables(r Results) map[string]string {
+// Tables renders a report for docs/performance.md, by the names of its sections.
+func Tables(r Report) map[string]string {
 	return map[string]string{
-		"machine":   machine(),
-		"budgets":   budgetTable(r),
-		"time":      timeTable(r),
-		"counts":    countTable(r),
-		"scale":     scaleTable(r),
-		"footprint": footprintTable(r),
+		"machine": machine(), "budgets": budgetTable(r), "calls": callTable(r.Calls), "sizes": sizeTable(r.Sizes),
 	}
 }
 
-// Rewrite replaces what stands between <!-- begin NAME --> and <!-- end NAME --> in a document.
-func Rewrite(document string, tables map[string]string) (string, error) {
+// Rows finds the rows that a test has printed for a table: the lines "NAME: | … |" of its output.
+func Rows(output, name string) string {
+	var rows strings.Builder
+	for line := range strings.Lines(output) {
+		if _, row, ok := strings.Cut(line, name+": |"); ok {
+			rows.WriteString("|" + strings.TrimRight(row, "\n") + "\n")
+		}
+	}
+	return rows.String()
+}
+
+// Rewrite replaces what is between <!-- begin NAME --> and <!-- end NAME --> in a file.
+func Rewrite(file string, tables map[string]string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	document := string(content)
 	for name, table := range tables {
 		begin, end := "<!-- begin "+name+" -->\n", "<!-- end "+name+" -->"
 		before, rest, ok := strings.Cut(document, begin)
 		_, after, ok2 := strings.Cut(rest, end)
 		if !ok || !ok2 {
-			return "", fmt.Errorf("the document has no section %q", name)
+			return fmt.Errorf("%s has no section %q", file, name)
 		}
 		document = before + begin + "\n" + table + "\n" + end + after
 	}
-	return document, nil
+	return os.WriteFile(file, []byte(document), 0o644)
 }
 
 // table is in Markdown. The first column is text, the others are numbers.
@@ -47,112 +57,34 @@ func newTable(heads ...string) *table {
 
 func (t *table) row(cells ...string) { t.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
 
-// number formats with as many digits as a reader can use; what has not been measured is a dash.
-func number(v float64, unit string) string {
-	switch {
-	case math.IsNaN(v):
-		return "–"
-	case v == math.Trunc(v) && math.Abs(v) < 1000:
-		return fmt.Sprintf("%.0f%s", v, unit)
-	case math.Abs(v) < 10:
-		return fmt.Sprintf("%.2f%s", v, unit)
-	case math.Abs(v) < 100:
-		return fmt.Sprintf("%.1f%s", v, unit)
-	default:
-		return fmt.Sprintf("%.0f%s", v, unit)
-	}
-}
-
-func budgetTable(r Results) string {
-	t := newTable("what", "budget", "measured", "")
+func budgetTable(r Report) string {
+	t := newTable("what", "budget", "measured")
 	for i := range budgets {
 		b := &budgets[i]
-		verdict, got := "**exceeded**", b.measured(r)
-		switch {
-		case math.IsNaN(got):
-			verdict = "not measured"
-		case b.met(got, 0):
-			verdict = "met"
-		case b.met(got, b.margin):
-			verdict = "within the margin of " + number(b.margin, b.unit)
-		case b.allowed(r, got):
-			verdict = "as plain HTTP Digest on this machine, " + number(b.floor(r), b.unit)
-		}
-		t.row(b.what, number(b.limit, b.unit), number(got, b.unit), verdict)
+		t.row(b.what, number(b.limit, b.unit), number(b.measured(r), b.unit))
 	}
 	return t.String()
 }
 
-// eachPlace calls f for each benchmark and server of which there are results.
-func eachPlace(r Results, f func(b *benchmark, place string)) {
-	for i := range benchmarks {
-		for _, place := range benchmarks[i].servers {
-			if len(r.series(benchmarks[i].name, place, peerOurs, unitTime)) > 0 {
-				f(&benchmarks[i], place)
-			}
-		}
-	}
-}
-
-func timeTable(r Results) string {
-	t := newTable("what", "server", "bare, µs", "ours ÷ bare", "icholy ÷ bare", "official ÷ bare", "ours ÷ icholy", "ours ÷ official")
-	eachPlace(r, func(b *benchmark, place string) {
-		if place == serverProcess {
-			return // without a network a body of any size costs nothing
-		}
-		ratio := func(peer, other string) string { return number(r.ratio(b.name, place, peer, other, unitTime), "") }
-		t.row(b.title, place, number(r.median(b.name, place, peerBare, unitTime)/1000, ""),
-			ratio(peerOurs, peerBare), ratio(peerIcholy, peerBare), ratio(peerOfficial, peerBare),
-			ratio(peerOurs, peerIcholy), ratio(peerOurs, peerOfficial))
-	})
-	return t.String()
-}
-
-func countTable(r Results) string {
-	heads := []string{"what", "server"}
-	for _, p := range peers {
-		heads = append(heads, p.name)
-	}
-	t := newTable(heads...)
-	eachPlace(r, func(b *benchmark, place string) {
-		cells := []string{b.title, place}
+func callTable(r Results) string {
+	t := newTable("what", "peer", "requests", "µs", "÷ bare", "allocations", "KiB allocated")
+	for _, w := range workloads {
 		for _, p := range peers {
-			value := func(unit string, scale float64) string {
-				return number(r.median(b.name, place, p.name, unit)/scale, "")
-			}
-			cell := value(unitRequests, 1) + " · " + value(unitAllocs, 1) + " · " + value(unitBytes, kibi)
-			if len(r.series(b.name, place, p.name, unitTime)) == 0 {
-				cell = "–"
-			}
-			cells = append(cells, cell)
+			t.row(w.title, p, number(r.median(w, p, requests), ""), number(r.median(w, p, nanoseconds)/1000, ""),
+				number(r.ratio(w, p, peerBare), ""), number(r.median(w, p, allocations), ""), number(r.median(w, p, kibibytes), ""))
 		}
-		t.row(cells...)
-	})
-	return t.String()
-}
-
-func scaleTable(r Results) string {
-	t := newTable("watches", "heap a watch, KiB", "stack a watch, KiB", "goroutines a watch", "requests a minute, all watches",
-		"bare loop: heap, KiB", "stack, KiB")
-	for _, n := range []int{10, 100, 1_000, 10_000} {
-		value := func(peer, unit string) float64 { return r.median("Scale", fmt.Sprintf("watches%d", n), peer, unit) }
-		t.row(fmt.Sprint(n), number(value(peerOurs, unitHeap)/kibi, ""), number(value(peerOurs, unitStack)/kibi, ""),
-			number(value(peerOurs, unitGoroutines), ""), fmt.Sprintf("%.0f", value(peerOurs, unitRate)*float64(n)),
-			number(value(peerBare, unitHeap)/kibi, ""), number(value(peerBare, unitStack)/kibi, ""))
 	}
 	return t.String()
 }
 
-func footprintTable(r Results) string {
-	t := newTable("program", "binary, MB", "over bare", "stripped, MB", "over bare", "build, s", "CPU, s", "largest process, MB")
+func sizeTable(s Sizes) string {
+	t := newTable("program", "binary, MB", "over bare", "stripped, MB", "over bare")
 	for _, program := range programs {
-		value := func(peer, unit string) float64 { return r.median("Footprint", "build", peer, unit) }
-		over := func(unit string) string {
-			return fmt.Sprintf("%+.2f", (value(program, unit)-value(peerBare, unit))/mega)
+		var cells []string
+		for i, size := range s[program] {
+			cells = append(cells, number(size, ""), fmt.Sprintf("%+.2f", size-s[peerBare][i]))
 		}
-		t.row(program, number(value(program, unitBinary)/mega, ""), over(unitBinary),
-			number(value(program, unitStripped)/mega, ""), over(unitStripped),
-			number(value(program, unitBuild), ""), number(value(program, unitCPU), ""), number(value(program, unitMemory)/mega, ""))
+		t.row(append([]string{program}, cells...)...)
 	}
 	return t.String()
 }
@@ -175,10 +107,4 @@ func processor() string {
 		}
 	}
 	return "unnamed processor"
-}
-
-// Head is what stands before raw results, for benchstat.
-func Head() string {
-	return fmt.Sprintf("goos: %s\ngoarch: %s\npkg: github.com/livemigration/livemigration-go/test/benchmarks\ncpu: %s\n",
-		runtime.GOOS, runtime.GOARCH, processor())
 }

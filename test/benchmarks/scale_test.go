@@ -3,10 +3,9 @@ package benchmarks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
-	"os"
 	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,64 +14,56 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// maxGrowth is how much more a watch among ten thousand may cost than one among a hundred.
-const maxGrowth = 1.25
+// What a watch may cost, and how much more one among ten thousand than one among a hundred.
+const (
+	maxHeapPerWatch       = 2 << 10
+	maxGoroutinesPerWatch = 1
+	maxGrowth             = 1.25
+)
+
+// cost is of one watch: bytes, goroutines, and requests a minute.
+type cost struct{ heap, stack, goroutines, rate float64 }
 
 // TestScale watches many migrations with one client on virtual time, and prints what a watch costs once polling has
-// slowed down to its longest interval. The bare peer polls as often with a loop of its own.
+// slowed down to its longest interval. The bare peer polls as often, without jitter, outages or retries.
 func TestScale(t *testing.T) {
-	sizes := []int{10, 100, 1_000, 10_000}
+	sizes := []int{1, 10, 100, 1_000, 10_000} // the first one is a warm-up
 	if testing.Short() {
-		sizes = sizes[:3]
+		sizes = sizes[:4]
 	}
-	var all Results
-	measure := func(n int, name string, connect connectWatch) Sample {
-		sample := Sample{"Scale", "watches" + strconv.Itoa(n), name, n, nil}
-		synctest.Test(t, func(t *testing.T) { sample.Values = measureWatches(t, n, connect) })
-		return sample
-	}
-	for _, n := range append([]int{1}, sizes...) { // the first one is a warm-up
-		bare, ours := measure(n, peerBare, bareWatch), measure(n, peerOurs, oursWatch)
+	var hundred cost
+	fmt.Println("scale: | watches | heap a watch, KiB | stack, KiB | goroutines | requests a minute | bare loop: heap, KiB | stack, KiB |")
+	fmt.Println("scale: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+	for _, n := range sizes {
+		var bare, ours cost
+		synctest.Test(t, func(t *testing.T) { bare = measureWatches(t, n, bareWatch) })
+		synctest.Test(t, func(t *testing.T) { ours = measureWatches(t, n, oursWatch) })
 		if n > 1 {
-			all = append(all, bare, ours)
+			fmt.Printf("scale: | %d | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f |\n",
+				n, ours.heap/1024, ours.stack/1024, ours.goroutines, ours.rate, bare.heap/1024, bare.stack/1024)
+		}
+		if n == 100 {
+			hundred = ours
+		}
+		if n < 100 {
+			continue // the client's own memory still counts
+		}
+		if ours.heap > maxHeapPerWatch || ours.heap > maxGrowth*hundred.heap {
+			t.Errorf("%d watches: %.0f bytes of heap each, more than %d, or much more than %.0f", n, ours.heap, maxHeapPerWatch, hundred.heap)
+		}
+		if ours.goroutines > maxGoroutinesPerWatch {
+			t.Errorf("%d watches: %.2f goroutines each", n, ours.goroutines)
+		}
+		if ours.rate > 1.1 {
+			t.Errorf("%d watches: %.2f requests a minute each, with an interval of one minute", n, ours.rate)
 		}
 	}
-	if err := all.Write(os.Stdout); err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range sizes[1:] { // with ten watches the client's own memory still counts
-		checkScale(t, all, "watches"+strconv.Itoa(n))
-	}
 }
 
-func checkScale(t *testing.T, all Results, place string) {
-	t.Helper()
-	cost := func(place, unit string) float64 { return all.median("Scale", place, peerOurs, unit) }
-	if got := cost(place, unitHeap); got > maxHeapPerWatch {
-		t.Errorf("%s: %.0f bytes of heap a watch, more than %d", place, got, maxHeapPerWatch)
-	}
-	if got := cost(place, unitGoroutines); got > maxGoroutinesPerWatch {
-		t.Errorf("%s: %.2f goroutines a watch, more than %d", place, got, maxGoroutinesPerWatch)
-	}
-	if got := cost(place, unitRate); got > 1.1 {
-		t.Errorf("%s: %.2f requests a minute and watch, with an interval of one minute", place, got)
-	}
-	if got, few := cost(place, unitHeap), cost("watches100", unitHeap); got > maxGrowth*few {
-		t.Errorf("%s: %.0f bytes of heap a watch, but %.0f among a hundred", place, got, few)
-	}
-}
-
-// connectWatch returns a function that watches the site's migration until the context ends.
-type connectWatch func(*testing.T, *site) func(context.Context) error
-
-// measureWatches returns what each of n watches costs.
-func measureWatches(t *testing.T, n int, connect connectWatch) map[string]float64 {
-	s, err := newSite(serverProcess, siteOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	watch := connect(t, s) // has made its first call
+// measureWatches returns what each of n watches costs. connect returns one that has made its first call.
+func measureWatches(t *testing.T, n int, connect func(*testing.T, http.RoundTripper) call) cost {
+	s := new(server)
+	watch := connect(t, &processTransport{s})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	before := takeStock()
@@ -93,38 +84,33 @@ func measureWatches(t *testing.T, n int, connect connectWatch) map[string]float6
 	during := takeStock()
 	cancel()
 	watches.Wait() // and synctest waits for every goroutine that they have started
-	each := func(total int) float64 { return float64(total) / float64(n) }
-	return map[string]float64{
-		unitHeap:       each(during.heap - before.heap),
-		unitStack:      each(during.stack - before.stack),
-		unitGoroutines: each(during.goroutines - before.goroutines),
-		unitRate:       each(int(requests)) / observed.Minutes(),
+	each := func(total float64) float64 { return total / float64(n) }
+	return cost{
+		each(during.heap - before.heap), each(during.stack - before.stack),
+		each(during.goroutines - before.goroutines), each(float64(requests)) / observed.Minutes(),
 	}
 }
 
-type stock struct{ heap, stack, goroutines int }
-
-// takeStock looks after two collections: the first one also ends what has finalizers, and shrinks stacks.
-func takeStock() stock {
+// takeStock collects garbage twice: the first time also ends what has finalizers, and shrinks stacks.
+func takeStock() cost {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return stock{int(m.HeapAlloc), int(m.StackInuse), runtime.NumGoroutine()}
+	return cost{heap: float64(m.HeapAlloc), stack: float64(m.StackInuse), goroutines: float64(runtime.NumGoroutine())}
 }
 
-func oursWatch(t *testing.T, s *site) func(context.Context) error {
-	c, err := livemigration.NewClient(livemigration.APIKey(s.username, s.password),
-		livemigration.WithBaseURL(s.url), livemigration.WithHTTPClient(&http.Client{Transport: s.transport()}))
+func oursWatch(t *testing.T, transport http.RoundTripper) call {
+	c, err := livemigration.NewClient(livemigration.APIKey(publicKey, privateKey),
+		livemigration.WithBaseURL("http://127.0.0.1"), livemigration.WithHTTPClient(&http.Client{Transport: transport}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	project, id := livemigration.ProjectID(s.project), livemigration.MigrationID(s.migration)
-	if _, err := c.Migrations.Get(t.Context(), project, id); err != nil {
+	if _, err := c.Migrations.Get(t.Context(), projectID, migrationID); err != nil {
 		t.Fatal(err)
 	}
 	return func(ctx context.Context) error {
-		for _, err := range c.Migrations.Watch(ctx, project, id) {
+		for _, err := range c.Migrations.Watch(ctx, projectID, migrationID) {
 			if err != nil {
 				return err
 			}
@@ -133,13 +119,9 @@ func oursWatch(t *testing.T, s *site) func(context.Context) error {
 	}
 }
 
-// bareWatch is a loop without jitter, outages or retries.
-func bareWatch(t *testing.T, s *site) func(context.Context) error {
-	c, err := connectBare(s, s.transport())
+func bareWatch(t *testing.T, transport http.RoundTripper) call {
+	c, err := connect(peerBare, "http://127.0.0.1", transport)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return func(ctx context.Context) error {

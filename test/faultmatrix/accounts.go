@@ -46,6 +46,7 @@ func harmlessTokenRequests() []*Fault {
 	return []*Fault{
 		tokenRequest("slow response", lmtest.SlowBody(10*time.Millisecond)).is(harmless, Result{}),
 		tokenRequest("byte order mark before the JSON", lmtest.ByteOrderMark()).is(harmless, Result{}),
+		tokenRequest("wrong media type", lmtest.WrongMediaType()).is(harmless, Result{}),
 		tokenRequest("body that pauses", lmtest.StalledBody(10*time.Millisecond)).is(harmless, Result{}),
 	}
 }
@@ -74,10 +75,9 @@ func failedTokenRequests() []*Fault {
 		missing("503 from a gateway", html(503), status(503)),
 		missing("503 with Retry-After from a gateway", html(503), status(503)).after(soon),
 		missing("504 from a gateway, empty", lmtest.RawStatus(504, "", ""), status(504)),
-		missing("500, carried out", lmtest.Status(500).Processed(), status(500)),
+		missing("500, processed", lmtest.Status(500).Processed(), status(500)),
 		missing("200 and a page of HTML", lmtest.NonJSONBody(), cause(BadBody)),
 		missing("200 and a page of HTML, no token issued", html(200), cause(BadBody)),
-		missing("wrong media type", lmtest.WrongMediaType(), cause(BadBody)),
 		missing("body of 5 MiB", lmtest.OversizedBody(5<<20), cause(BadBody)),
 		missing("200 and no body", success(""), cause(BadBody)),
 		missing("200 and half of a JSON", success(`{"access_token":"5f2a1c`), cause(BadBody)),

@@ -44,9 +44,6 @@ type Fault struct {
 	impatient bool
 	// envelope: the call asks for one.
 	envelope bool
-	// nodes: the server is two nodes, each with nonces of its own, which change after every second request. shifted: they
-	// change after the first request of the cell's call.
-	nodes, shifted bool
 	ends           ending
 }
 
@@ -57,7 +54,7 @@ func (f *Fault) inTokenRequest() bool { return f.target == lmtest.IssueToken }
 
 // aboutDigest reports whether the fault means something only with the challenges of HTTP Digest.
 func (f *Fault) aboutDigest() bool {
-	return f.inHandshake() || f.spoil != nil || f.nodes || f.result.Status == http.StatusUnauthorized
+	return f.inHandshake() || f.spoil != nil || f.result.Status == http.StatusUnauthorized
 }
 
 // costly reports whether a cell takes long, by waiting or by sending much.

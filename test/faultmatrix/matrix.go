@@ -126,7 +126,6 @@ type Cause string
 
 const (
 	Broken       Cause = "broken"
-	NotProcessed Cause = "not processed"
 	Refused      Cause = "refused"
 	NoHost       Cause = "no host"
 	TimedOut     Cause = "timeout"

@@ -30,8 +30,6 @@ func harmlessFaults() []*Fault {
 		injected("byte order mark before the JSON", lmtest.ByteOrderMark()).is(harmless, ok),
 		injected("byte order mark before an envelope", lmtest.ByteOrderMark()).is(harmless, ok).enveloped(),
 		{Name: "nonce expired", effect: harmless, spoil: (*lmtest.Server).ExpireNonces},
-		{Name: "another server node, with nonces of its own", effect: harmless, nodes: true, warm: true},
-		{Name: "another server node for each request, with nonces of its own", effect: harmless, nodes: true, shifted: true, warm: true},
 		onTheWire("idle connection closed between two calls or attempts", &wireFault{idle: true}).is(harmless, ok).with(func(f *Fault) { f.warm = true }),
 		onTheWire("TLS record in two pieces", &wireFault{tlsOnly: true, respond: tlsRecord(inTwo)}).is(harmless, ok),
 		injected("handshake: truncated body", lmtest.TruncatedBody()).is(harmless, ok).handshake(),
@@ -49,8 +47,6 @@ func unsentFaults() []*Fault {
 		onTheWire("not an HTTP server", &wireFault{plainOnly: true, accept: greet}).is(unsent, cause(NotHTTP)).handshake(),
 		onTheWire("TLS: not a TLS server", &wireFault{tlsOnly: true, accept: greet}).is(unsent, cause(BadTLS)).before(),
 		onTheWire("TLS: handshake rejected by an alert", &wireFault{tlsOnly: true, accept: alert}).is(unsent, cause(BadTLS)).before(),
-		onTheWire("HTTP/2: stream refused (REFUSED_STREAM)", &wireFault{tlsOnly: true, stream: resetStream(http2.ErrCodeRefusedStream)}).is(unsent, cause(NotProcessed)).before().shortly(),
-		onTheWire("HTTP/2: GOAWAY below the stream", &wireFault{tlsOnly: true, stream: goAway}).is(unsent, cause(NotProcessed)).before().shortly(),
 		onTheWire("TLS: record of the handshake cut in two", &wireFault{tlsOnly: true, accept: cutHandshake}).is(unsent, cause(Broken)).before(),
 		injected("handshake: reset", lmtest.ResetBeforeRequest()).is(unsent, cause(Broken)).handshake(),
 		injected("handshake: no response", lmtest.SlowBody(hour)).is(unsent, cause(TimedOut)).handshake().shortly(),
@@ -69,7 +65,6 @@ func rejections() []*Fault {
 		injected("429 without Retry-After", lmtest.Status(429)).is(rejectedForNow, status(429)),
 		injected("429 from a gateway", html(429)).is(rejectedForNow, status(429)),
 		injected("503 with Retry-After", lmtest.Status(503)).is(rejectedForNow, status(503)).after(soon),
-		injected("503 with Retry-After from a gateway", html(503)).is(rejectedForNow, status(503)).after(soon),
 		injected("429 inside a 200", lmtest.ErrorInSuccess(429)).is(rejectedForNow, status(429)),
 	}
 }
@@ -81,26 +76,27 @@ func serverErrors() []*Fault {
 		injected("502", lmtest.Status(502)).is(serverError, status(502)),
 		injected("503", lmtest.Status(503)).is(serverError, status(503)),
 		injected("504", lmtest.Status(504)).is(serverError, status(504)),
-		injected("500, carried out", lmtest.Status(500).Processed()).is(serverError, status(500)).done(),
-		injected("504, carried out", lmtest.Status(504).Processed()).is(serverError, status(504)).done(),
-		injected("500 in an envelope, carried out", lmtest.Status(500).Processed()).is(serverError, status(500)).done().enveloped(),
+		injected("500, processed", lmtest.Status(500).Processed()).is(serverError, status(500)).done(),
+		injected("504, processed", lmtest.Status(504).Processed()).is(serverError, status(504)).done(),
+		injected("500 in an envelope, processed", lmtest.Status(500).Processed()).is(serverError, status(500)).done().enveloped(),
 		injected("500 inside a 200", lmtest.ErrorInSuccess(500)).is(serverError, status(500)),
-		injected("500 inside a 200, carried out", lmtest.ErrorInSuccess(500).Processed()).is(serverError, status(500)).done(),
+		injected("500 inside a 200, processed", lmtest.ErrorInSuccess(500).Processed()).is(serverError, status(500)).done(),
 		injected("500 without Atlas's error", html(500)).is(serverError, status(500)),
-		injected("500 without Atlas's error, carried out", html(500).Processed()).is(serverError, status(500)).done(),
+		injected("500 without Atlas's error, processed", html(500).Processed()).is(serverError, status(500)).done(),
 		injected("502 from a gateway", html(502)).is(serverError, status(502)),
 		injected("503 from a gateway", html(503)).is(serverError, status(503)),
+		injected("503 with Retry-After from a gateway", html(503)).is(serverError, status(503)).after(soon),
 		injected("503 from a gateway, envelope asked for", html(503)).is(serverError, status(503)).enveloped(),
 		injected("504 from a gateway, empty", lmtest.RawStatus(504, "", "")).is(serverError, status(504)),
 		injected("502 in somebody's JSON", lmtest.RawStatus(502, "application/json", `{"message":"upstream"}`)).is(serverError, status(502)),
-		injected("502 from a gateway, carried out", html(502).Processed()).is(serverError, status(502)).done(),
-		injected("504 from a gateway, carried out", html(504).Processed()).is(serverError, status(504)).done(),
+		injected("502 from a gateway, processed", html(502).Processed()).is(serverError, status(502)).done(),
+		injected("504 from a gateway, processed", html(504).Processed()).is(serverError, status(504)).done(),
 	}
 	for _, code := range gatewayStatuses {
 		name := strconv.Itoa(code) + " from a gateway"
 		faults = append(faults,
 			injected(name, tookTooLong(code)).is(serverError, status(code)),
-			injected(name+", carried out", tookTooLong(code).Processed()).is(serverError, status(code)).done())
+			injected(name+", processed", tookTooLong(code).Processed()).is(serverError, status(code)).done())
 	}
 	return faults
 }
@@ -117,9 +113,11 @@ func lostOutcomes() []*Fault {
 		onTheWire("new connection accepted, and the request on it never gets a response", &wireFault{plainOnly: true, idle: true, accept: silence}).is(outcomeLost, cause(TimedOut)).before().shortly().
 			with(func(f *Fault) { f.warm = true }),
 		onTheWire("no response", &wireFault{respond: hang("")}).is(outcomeLost, cause(TimedOut)).shortly(),
-		injected("no response, carried out", lmtest.SlowBody(hour)).is(outcomeLost, cause(TimedOut)).done().shortly(),
+		injected("no response, processed", lmtest.SlowBody(hour)).is(outcomeLost, cause(TimedOut)).done().shortly(),
 		onTheWire("connection in use goes dead, HTTP/1.1", &wireFault{dead: true}).is(outcomeLost, cause(TimedOut)).before().warmed().shortly(),
 		onTheWire("connection in use goes dead, HTTP/2", &wireFault{tlsOnly: true, dead: true, http2: true}).is(outcomeLost, cause(TimedOut)).before().warmed().shortly(),
+		onTheWire("HTTP/2: stream refused (REFUSED_STREAM)", &wireFault{tlsOnly: true, stream: resetStream(http2.ErrCodeRefusedStream)}).is(outcomeLost, cause(Broken)).done().shortly(),
+		onTheWire("HTTP/2: GOAWAY below the stream", &wireFault{tlsOnly: true, stream: goAway}).is(outcomeLost, cause(Broken)).done().shortly(),
 		onTheWire("HTTP/2: stream reset with PROTOCOL_ERROR", &wireFault{tlsOnly: true, stream: resetStream(http2.ErrCodeProtocol)}).is(outcomeLost, cause(Broken)).done().shortly(),
 		onTheWire("HTTP/2: stream reset with INTERNAL_ERROR", &wireFault{tlsOnly: true, stream: resetStream(http2.ErrCodeInternal)}).is(outcomeLost, cause(Broken)).done(),
 		onTheWire("half a status line", &wireFault{respond: say("HTTP/1.1 20")}).is(outcomeLost, cause(NotHTTP)).done(),
@@ -142,7 +140,7 @@ func unreadableResponses() []*Fault {
 		onTheWire("chunked body with a chunk of no length", &wireFault{respond: chunked("zz\r\n", closeIt)}).is(unreadable, cause(BadBody)).done().inTheBody(),
 		onTheWire("body without a length, cut off", &wireFault{respond: untilClose}).is(unreadable, cause(BadBody)).done().inTheBody(),
 		injected("200 and a page of HTML", lmtest.NonJSONBody()).is(unreadable, cause(BadBody)).done().notAtlas(),
-		injected("200 and a page of HTML, not carried out", html(200)).is(unreadable, cause(BadBody)).notAtlas(),
+		injected("200 and a page of HTML, not processed", html(200)).is(unreadable, cause(BadBody)).notAtlas(),
 		injected("200 and no body", json("")).is(unreadable, cause(BadBody)).done(),
 		injected("200 and another JSON", json(`{"message":"welcome"}`)).is(unreadable, cause(BadBody)).done(),
 		injected("200 without the envelope asked for", lmtest.WithoutEnvelope()).is(unreadable, cause(BadBody)).done().enveloped().notAtlas().
@@ -163,7 +161,9 @@ const notReady = `{"error":409,"errorCode":"NOT_READY","reason":"Conflict","deta
 
 func finalResponses() []*Fault {
 	faults := []*Fault{
-		injected("redirect", lmtest.Redirect("https://elsewhere.example/")).is(final, status(307)),
+		injected("redirect", lmtest.Redirect("https://elsewhere.example/")).is(unclear, status(307)),
+		injected("409 from a gateway", html(409)).is(unclear, status(409)),
+		injected("405 while Atlas is being upgraded", lmtest.Status(405).WithCode("WRITES_NOT_ALLOWED_DURING_APP_UPGRADES")).is(rejectedForNow, status(405)),
 		injected("401 with a fresh challenge", lmtest.Status(401)).is(final, status(401)).with(func(f *Fault) { f.coldOnly = true }),
 		injected("401 with a fresh challenge, between two calls", lmtest.Status(401)).is(final, status(401)).with(func(f *Fault) { f.warm = true }),
 		injected("401 without a challenge", html(401)).is(final, status(401)),

@@ -17,6 +17,7 @@ const (
 	unreadable
 	oversized
 	final
+	unclear
 	ended
 	endedUnsent
 	tokenMissing
@@ -40,20 +41,21 @@ type rule struct {
 	meaning  string
 	others   verdict
 	creating verdict
-	// doubtful: the attempt may have been carried out, so that a later rejection may be about its success.
+	// doubtful: the attempt may have taken effect, so that a later rejection may be about its success.
 	doubtful bool
 }
 
 // rules is all there is to know about retries. Everything that the matrix expects follows from it.
 var rules = []rule{
 	{harmless, "Harmless", "the response arrives and can be used", stop, stop, false},
-	{unsent, "Nothing was sent", "no credentials went out with the request: dial, DNS, TLS, or a break while the credentials are negotiated. Or the server says over HTTP/2 that it did not process it: `REFUSED_STREAM`, `GOAWAY` below the stream", retry, retry, false},
-	{rejectedForNow, "Rejected for now", "429, or 503 with `Retry-After`: the server says that it did nothing", retry, retry, false},
-	{serverError, "Server or gateway error", "every other status from 500 on, and 408, 421, 425, 460, 499, whoever sends it: the request may have been carried out", retry, stopUnknown, true},
+	{unsent, "Nothing was sent", "no credentials went out with the request: dial, DNS, TLS, or a break while the credentials are negotiated", retry, retry, false},
+	{rejectedForNow, "Rejected for now", "429; 503 with `Retry-After` in Atlas's own JSON; 405 while Atlas is being upgraded: nothing took effect", retry, retry, false},
+	{serverError, "Server or gateway error", "every other status from 500 on, and 408, 421, 425, 460, 499, whatever sends it: the request may have taken effect", retry, stopUnknown, true},
 	{outcomeLost, "Outcome lost", "the request was sent, and no status arrived", retry, stopUnknown, true},
 	{unreadable, "Response unusable", "the status is a success, and the body is lost or cannot be used", retry, stopUnknown, true},
 	{oversized, "Response too large", "more than 4 MiB, which another attempt would not change", stop, stopUnknown, true},
-	{final, "Rejected for good", "every other status, also inside a 200; a `Retry-After` that is too long; a certificate that is not trusted", stop, stop, false},
+	{final, "Rejected for good", "the statuses of a rejection, even inside a 200; a `Retry-After` that is too long; a certificate that is not trusted", stop, stop, false},
+	{unclear, "No rejection", "1xx, 3xx, and 4xx that are neither a rejection nor Atlas's own: whatever sends it may have passed the request on", stop, stopUnknown, true},
 	{ended, "The context ends after sending", "its deadline passes, or it is cancelled, before the response has arrived", stop, stopUnknown, true},
 	{endedUnsent, "The context ends with nothing under way", "before credentials went out with the request, or between two attempts", stop, stop, false},
 	{tokenMissing, "No access token", "the token request gets no response, a status that may pass (429, 408 and its kin, from 500 on), or a success without a token; so the operation is not sent", retry, retry, false},
@@ -70,6 +72,8 @@ func (r rule) verdict(c class) verdict {
 	return r.others
 }
 
+var changing = []class{validating, deleting, cuttingOver, creating}
+
 // exception is a cell, or several, that the rules alone do not describe.
 type exception struct {
 	fault   string
@@ -84,41 +88,47 @@ type exception struct {
 
 var all = []class{reading, validating, deleting, cuttingOver, creating}
 
-var writing = []class{validating, deleting, cuttingOver, creating}
-
-// notCreating are the classes of what is safe to send again.
-var notCreating = []class{reading, validating, deleting, cuttingOver}
-
 // sentTwice is the documented behaviour of net/http.Transport.
 const sentTwice = "A GET is sent again by net/http itself when a connection that it reuses breaks before a response has begun. That happens at most once within an attempt."
-
-// sentAgain is how net/http treats an error of HTTP/2 after which it takes a request for unsent.
-const (
-	sentAgain       = "net/http itself sends the request again at once, within the attempt. It does not for a creation, of which it cannot read the body again."
-	sentAgainInVain = "net/http itself sends the request again within the attempt: once at once, then after a second, which is longer than the attempt may take here."
-)
 
 // exceptions come before the rules. The first that applies counts.
 var exceptions = []exception{
 	{
-		fault: "truncated body", classes: []class{deleting}, strikes: AllStrikes, effect: outcomeLost, result: Result{Cause: Broken},
-		reason: "A 204 has no body that could be truncated, so the connection is cut instead. Where the next response is a truncated 404, its status still counts.",
+		fault: "truncated body", classes: []class{deleting}, strikes: []Strikes{First, Second}, effect: outcomeLost, result: Result{Cause: Broken},
+		reason: "A 204 has no body that could be truncated, so the connection is cut instead.",
 	},
 	{
-		fault: "401 with a fresh challenge", classes: all, strikes: []Strikes{Second}, want: &Expectation{Attempts: 2, Authenticated: 3},
+		fault: "truncated body", classes: []class{deleting}, strikes: []Strikes{Every},
+		want:   &Expectation{Result: Result{Status: http.StatusNotFound}, Attempts: 2, Authenticated: 2, Change: -1},
+		reason: "The 404 of the second attempt is truncated, so it is not Atlas's own word that the link-token is gone.",
+	},
+	{
+		fault: "nonce expired", classes: changing, strikes: AllStrikes, effect: outcomeLost, result: Result{Status: http.StatusUnauthorized},
+		reason: "A change has a fresh nonce. If that is called stale, a proxy may have sent the request twice.",
+	},
+	{
+		fault: "nonce expired", classes: []class{reading}, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Status: http.StatusUnauthorized}, Attempts: maxAttempts},
+		reason: "A 401 that calls the nonce stale is not about the keys, so the attempt is retried within the policy.",
+	},
+	{
+		fault: "handshake: 200 and a page of HTML", classes: changing, strikes: AllStrikes, effect: final, result: Result{Cause: BadBody},
+		reason: "A server that does not ask for credentials is not Atlas, and gets no body.",
+	},
+	{
+		fault: "401 with a fresh challenge", classes: []class{reading}, strikes: []Strikes{Second}, want: &Expectation{Attempts: 2, Authenticated: 3},
 		reason: "The nonce has been in use, so the rejection may be about its age. One more request with the new nonce belongs to the same attempt.",
 	},
 	{
-		fault: "401 with a fresh challenge, between two calls", classes: all, strikes: []Strikes{First}, want: &Expectation{Attempts: 1, Authenticated: 2},
+		fault: "401 with a fresh challenge, between two calls", classes: []class{reading}, strikes: []Strikes{First}, want: &Expectation{Attempts: 1, Authenticated: 2},
 		reason: "The nonce has been in use, so the rejection may be about its age. One more request with the new nonce belongs to the same attempt.",
 	},
 	{
-		fault: "401 with a fresh challenge, between two calls", classes: all, strikes: []Strikes{Second}, want: &Expectation{Attempts: 2, Authenticated: 3},
+		fault: "401 with a fresh challenge, between two calls", classes: []class{reading}, strikes: []Strikes{Second}, want: &Expectation{Attempts: 2, Authenticated: 3},
 		reason: "The nonce has been in use, so the rejection may be about its age. One more request with the new nonce belongs to the same attempt.",
 	},
 	{
-		fault: "401 with a fresh challenge, between two calls", classes: all, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Status: http.StatusUnauthorized}, Attempts: 1, Authenticated: 8},
-		reason: "The keys have been accepted before, so the server may be several nodes, each with nonces of its own. The request is sent up to 8 times within the attempt. Then the rejection is about the keys, and the calls after it find out with 2 requests.",
+		fault: "401 with a fresh challenge, between two calls", classes: []class{reading}, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Status: http.StatusUnauthorized}, Attempts: 1, Authenticated: 3},
+		reason: "The keys have been accepted before, so the server may be restarting, node by node. The request is sent three times within the attempt; then the rejection is about the keys.",
 	},
 	{
 		fault: "idle connection reset as the request goes out", classes: []class{reading}, strikes: []Strikes{First, Every}, want: &Expectation{Attempts: 1, Authenticated: 2},
@@ -127,42 +137,6 @@ var exceptions = []exception{
 	{
 		fault: "idle connection reset as the request goes out", classes: []class{reading}, strikes: []Strikes{Second}, want: &Expectation{Attempts: 2, Authenticated: 3},
 		reason: sentTwice,
-	},
-	{
-		fault: "nonce expired", classes: all, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Status: http.StatusUnauthorized}, Attempts: maxAttempts},
-		reason: "A 401 that calls the nonce stale is not about the keys. The request is sent once more within the attempt, and then the attempt is retried, but not for ever. None of the requests counts as authenticated.",
-	},
-	{
-		fault: "handshake: 403", classes: writing, strikes: []Strikes{First, Second}, effect: harmless,
-		reason: "Only the request for a challenge is rejected, a GET without a body. The operation then gets its own response.",
-	},
-	{
-		fault: "handshake: 200 and a page of HTML", classes: writing, strikes: []Strikes{First, Second}, effect: harmless,
-		reason: "The server looked as if it wanted no credentials, and then asks for them.",
-	},
-	{
-		fault: "handshake: 200 and a page of HTML", classes: []class{creating}, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Cause: BadBody, Unknown: true}, Attempts: 1},
-		reason: "A server that never asks for credentials gets the request without them, and may have carried it out.",
-	},
-	{
-		fault: "HTTP/2: stream refused (REFUSED_STREAM)", classes: notCreating, strikes: []Strikes{First, Second}, effect: harmless,
-		reason: sentAgain,
-	},
-	{
-		fault: "HTTP/2: stream refused (REFUSED_STREAM)", classes: notCreating, strikes: []Strikes{Every}, effect: unsent, result: Result{Cause: TimedOut},
-		reason: sentAgainInVain,
-	},
-	{
-		fault: "HTTP/2: GOAWAY below the stream", classes: notCreating, strikes: []Strikes{First, Second}, effect: harmless,
-		reason: sentAgain,
-	},
-	{
-		fault: "HTTP/2: GOAWAY below the stream", classes: notCreating, strikes: []Strikes{Every}, effect: unsent, result: Result{Cause: TimedOut},
-		reason: sentAgainInVain,
-	},
-	{
-		fault: "HTTP/2: stream reset with PROTOCOL_ERROR", classes: notCreating, strikes: []Strikes{Every}, effect: outcomeLost, result: Result{Cause: TimedOut},
-		reason: sentAgainInVain,
 	},
 	{
 		fault: "200 without the envelope asked for", classes: []class{deleting}, strikes: AllStrikes, effect: harmless,

@@ -99,23 +99,6 @@ func (s *subject) warmUp(ctx context.Context) (err error) {
 	return err
 }
 
-// shift makes one request, after which the next one is the last for its node.
-func (s *subject) shift(ctx context.Context) error {
-	url := atlasURL
-	if s.source != nil {
-		url = sourceURL
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := s.Transport().RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
-
 // report is the result of a cell.
 type report struct {
 	Expectation
@@ -153,12 +136,6 @@ func (c Cell) run(ctx context.Context, v venue) *report {
 			return r
 		}
 	}
-	if c.Fault.shifted {
-		if err := s.shift(ctx); err != nil {
-			r.problem("shift: %v", err)
-			return r
-		}
-	}
 	s.ResetRequests()
 	if !way.arm(c, s, v) {
 		r.problem("the client has not noticed that its idle connection was closed")
@@ -192,9 +169,6 @@ func (c Cell) serverOptions(v venue) []lmtest.Option {
 	if c.Operation.onSource() {
 		opts = append(opts, lmtest.WithAutoConnect(false))
 	}
-	if c.Fault.nodes {
-		opts = append(opts, lmtest.WithNodes(2))
-	}
 	switch {
 	case v.inProcess:
 		opts = append(opts, lmtest.WithInProcess())
@@ -214,7 +188,7 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 	ctx, ended, cancel := c.context(ctx, v)
 	defer cancel()
 	var response lm.Response
-	opts := []lm.CallOption{lm.CaptureResponse(&response)}
+	opts := []lm.CallOption{lm.CaptureResponse(&response), lm.WithGrace(0)} // a grace is tested elsewhere
 	if c.Fault.envelope {
 		opts = append(opts, lm.WithEnvelope())
 	}
@@ -282,7 +256,7 @@ func (c Cell) clientOptions(way *way, v venue) []lm.Option {
 		lm.WithBaseURL(way.url), lm.WithHTTPClient(&http.Client{Transport: way.client(v)}), lm.WithRetryPolicy(c.policy(v)),
 	}
 	if c.Fault.impatient {
-		opts = append(opts, lm.WithTimeout(v.attempt))
+		opts = append(opts, lm.WithAttemptTimeout(v.attempt))
 	}
 	return opts
 }

@@ -66,7 +66,7 @@ func causeOf(ctx context.Context, err error, status bool) Cause {
 		return NoHost
 	case is(syscall.ECONNREFUSED):
 		return Refused
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case errors.As(err, &timeout) && timeout.Timeout(), says("no response within"):
 		return TimedOut
 	case errors.As(err, &header), says("tls: "):
 		return BadTLS
@@ -74,13 +74,11 @@ func causeOf(ctx context.Context, err error, status bool) Cause {
 		return EndlessHead
 	case says("malformed HTTP"):
 		return NotHTTP
-	case says("not processed by the server"):
-		return NotProcessed
-	case is(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), says("server closed idle connection"), says("unexpected EOF"), says("stream error"):
+	case is(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), says("server closed idle connection"), says("unexpected EOF"), says("stream error"), says("ended before a response"), says("GOAWAY"):
 		return Broken
-	case says("is larger than"):
+	case says("the response is too large"):
 		return HugeBody
-	case says("unusable response"), says("oauth2: "): // what x/oauth2 makes of one
+	case says("unexpected response"), says("oauth/token: no token"), says("no access token"), says("bearer token"), says("larger than 64"), says("instead of asking for them"):
 		return BadBody
 	default:
 		return ""

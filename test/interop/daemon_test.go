@@ -2,6 +2,7 @@ package interop
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -16,8 +17,8 @@ import (
 )
 
 const (
-	startTimeout = 10 * time.Second
-	stopTimeout  = 10 * time.Second
+	startTimeout = 30 * time.Second
+	stopTimeout  = 30 * time.Second
 	pollInterval = 10 * time.Millisecond
 
 	// accessLog and errorLog are the files in a daemon's directory to which its configuration makes it write.
@@ -49,30 +50,35 @@ func missing(t *testing.T, reason string) {
 	t.Skip(reason)
 }
 
-// daemon is a server that a test runs as a child process, in the foreground, with its files in a directory of its own.
+// daemon is a server that a test runs as a child process, in the foreground, with its files in a temporary directory.
 type daemon struct {
-	t         *testing.T
-	configure func(*daemon) (command []string) // writes the configuration
+	t       *testing.T
+	dir     string
+	scheme  string
+	address string
+	backend string // the address to which it passes requests on
+	// configure writes the configuration and returns the command.
+	configure func(*daemon) []string
 	env       []string
-	dir       string
-	realm     string // of its challenges: what tells it from whoever else may have got the port
-	address   string
-	process   *exec.Cmd
-	exited    chan struct{}
+	// mark is in the headers of each response without credentials: the configuration puts it there. Another process may
+	// have taken the port, and a reload takes its time.
+	mark    string
+	process *exec.Cmd
+	exited  chan struct{}
 }
 
-// startDaemon starts a server, waits until it asks for credentials, and stops it at the end of the test.
-func startDaemon(t *testing.T, configure func(*daemon) []string, env ...string) *daemon {
+// start starts a server, waits until it serves, and stops it at the end of the test.
+func (d *daemon) start(t *testing.T) *daemon {
 	t.Helper()
-	d := &daemon{t: t, configure: configure, env: env, dir: t.TempDir(), realm: "interop " + rand.Text()}
-	// A server that root starts serves as somebody else, and the parent of a test's directory is closed to others.
+	d.t, d.dir = t, t.TempDir()
+	// A server that root starts serves as another user, and the parent of a test's directory is closed to others.
 	require.NoError(t, os.Chmod(filepath.Dir(d.dir), 0o755))
 	t.Cleanup(d.stop)
 	t.Cleanup(d.showLogs)
 	// Between the choice of a port and its use another process may take it.
 	for range 3 {
 		d.address = freeAddress(t)
-		if d.start() {
+		if d.run() {
 			return d
 		}
 	}
@@ -84,14 +90,14 @@ func startDaemon(t *testing.T, configure func(*daemon) []string, env ...string) 
 func (d *daemon) restart() {
 	d.t.Helper()
 	d.stop()
-	require.True(d.t, d.start(), "the server does not start again")
+	require.True(d.t, d.run(), "the server does not start again")
 }
 
-// start runs the server, and reports whether it has become ready.
-func (d *daemon) start() bool {
+// run starts the process, and reports whether it has become ready.
+func (d *daemon) run() bool {
 	d.t.Helper()
-	command := d.configure(d)
-	output, err := os.OpenFile(filepath.Join(d.dir, "output.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	command := d.newConfiguration()
+	output, err := os.OpenFile(d.path("output.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(d.t, err)
 	defer output.Close()
 	process := exec.Command(command[0], command[1:]...)
@@ -101,13 +107,26 @@ func (d *daemon) start() bool {
 	exited := make(chan struct{})
 	go func() {
 		defer close(exited)
-		_ = process.Wait() // how it ended stands in its logs
+		_ = process.Wait() // how it ended is in its logs
 	}()
 	d.process, d.exited = process, exited
 	return d.ready()
 }
 
-// ready polls the server until it responds with its challenge. It gives up when the process has ended.
+func (d *daemon) newConfiguration() (command []string) {
+	d.mark = "interop " + rand.Text()
+	return d.configure(d)
+}
+
+// reload makes the server read a new configuration, and waits until it serves by that.
+func (d *daemon) reload(signal syscall.Signal) {
+	d.t.Helper()
+	d.newConfiguration()
+	require.NoError(d.t, d.process.Process.Signal(signal))
+	require.True(d.t, d.ready(), "the server has ended")
+}
+
+// ready polls the server until a response has the mark. It gives up when the process has ended.
 func (d *daemon) ready() bool {
 	d.t.Helper()
 	deadline := time.After(startTimeout)
@@ -119,15 +138,17 @@ func (d *daemon) ready() bool {
 			require.FailNow(d.t, "the server is not ready in time")
 		case <-time.After(pollInterval):
 		}
-		if res, err := d.probe(); err == nil && strings.Contains(res.Header.Get("WWW-Authenticate"), d.realm) {
+		if res, err := d.probe(); err == nil && strings.Contains(fmt.Sprint(res.Header), d.mark) {
 			return true
 		}
 	}
 }
 
-// probe makes a request without credentials, on a connection of its own. The body of the response is closed.
+// probe makes a request without credentials, on a new connection. The body of the response is closed.
 func (d *daemon) probe() (*http.Response, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	transport := &http.Transport{ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
 	res, err := client.Get(d.url() + "/ready")
 	if err != nil {
 		return nil, err
@@ -150,7 +171,7 @@ func (d *daemon) stop() {
 	d.process = nil
 }
 
-func (d *daemon) url() string { return "http://" + d.address }
+func (d *daemon) url() string { return d.scheme + "://" + d.address }
 
 func (d *daemon) path(file string) string { return filepath.Join(d.dir, file) }
 
@@ -159,8 +180,30 @@ func (d *daemon) write(file, content string) {
 	require.NoError(d.t, os.WriteFile(d.path(file), []byte(content), 0o644))
 }
 
+// fillIn writes a file of the directory testdata, in which ${NAME} stands for a value, and returns its path. The values
+// given may contain others.
+func (d *daemon) fillIn(file string, values map[string]string) string {
+	d.t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", file))
+	require.NoError(d.t, err)
+	host, port, _ := net.SplitHostPort(d.address)
+	backendHost, backendPort, _ := net.SplitHostPort(d.backend)
+	common := map[string]string{
+		"DIR": d.dir, "ADDRESS": d.address, "HOST": host, "PORT": port, "MARK": d.mark, "CERT": certificateFile,
+		"BACKEND": d.backend, "BACKEND_HOST": backendHost, "BACKEND_PORT": backendPort,
+	}
+	text := string(content)
+	for _, known := range []map[string]string{values, common} {
+		for name, value := range known {
+			text = strings.ReplaceAll(text, "${"+name+"}", value)
+		}
+	}
+	d.write(file, text)
+	return d.path(file)
+}
+
 // logged stops the server, so that nothing is left in its buffers, and returns the requests below /api in its access
-// log, one line each.
+// log, as status and method.
 func (d *daemon) logged() []string {
 	d.t.Helper()
 	d.stop()
@@ -168,8 +211,8 @@ func (d *daemon) logged() []string {
 	require.NoError(d.t, err)
 	var requests []string
 	for line := range strings.Lines(string(data)) {
-		if strings.Contains(line, " /api/") {
-			requests = append(requests, strings.TrimSpace(line))
+		if request, path, _ := strings.Cut(line, " /"); strings.HasPrefix(path, "api/") {
+			requests = append(requests, request)
 		}
 	}
 	return requests

@@ -1,8 +1,8 @@
 package interop
 
 import (
-	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/mongodb-forks/digest"
@@ -13,6 +13,8 @@ import (
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
+
+const sourceProject = "5c7e8f901a2b3c4d5e6f7a01"
 
 // newOfficialClient returns the official client of API v1.0 for a server at the URL.
 func newOfficialClient(t *testing.T, srv *livemigrationtest.Server, url string) mongodbatlas.LiveMigrationService {
@@ -163,12 +165,59 @@ func TestOfficialClientAndDocumentedChallenge(t *testing.T) {
 	require.ErrorIs(t, client.LinkTokens.Delete(t.Context(), srv.OrgID()), livemigration.ErrNotFound)
 }
 
-// sameJSON compares bodies; two empty ones are the same.
-func sameJSON(t *testing.T, want, got []byte) {
-	t.Helper()
-	if len(bytes.TrimSpace(want)) == 0 {
-		assert.Empty(t, bytes.TrimSpace(got))
-		return
+// TestSameRequests creates migrations with both clients and compares what arrives. Intended differences: each names itself
+// as the User-Agent; the official client ends a body with a line feed; it does not know hostnameSchemaType, which Atlas
+// requires in v1.0 too; ours uses a connection once for what creates something. The official client sends the whole request, with the database password, to any server that
+// asks for credentials. Ours asks for the challenge without a body.
+func TestSameRequests(t *testing.T) {
+	t.Parallel()
+	srv := livemigrationtest.NewServer()
+	t.Cleanup(srv.Close)
+	official := newOfficialClient(t, srv, srv.URL())
+	client, err := srv.NewClient(livemigration.WithAPIVersion(livemigration.APIv1))
+	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	yes := true
+	tests := map[string]func(*mongodbatlas.LiveMigration, *livemigration.MigrationRequest){
+		"user and password": func(*mongodbatlas.LiveMigration, *livemigration.MigrationRequest) {},
+		"TLS with a CA, data dropped": func(theirs *mongodbatlas.LiveMigration, ours *livemigration.MigrationRequest) {
+			theirs.Source.SSL, theirs.Source.CACertificatePath, theirs.DropEnabled = &yes, "/etc/ssl/ca.pem", &yes
+			ours.Source.SSL, ours.Source.CACertificatePath, ours.DropDestinationData = true, "/etc/ssl/ca.pem", true
+		},
+		"managed authentication": func(theirs *mongodbatlas.LiveMigration, ours *livemigration.MigrationRequest) {
+			theirs.Source.Username, theirs.Source.Password, theirs.Source.ManagedAuthentication = "", "", &yes
+			ours.Source.Username, ours.Source.Password, ours.Source.ManagedAuthentication = "", "", true
+		},
 	}
-	assert.JSONEq(t, string(want), string(got))
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			theirs, ours := officialRequest(srv), livemigration.MigrationRequest{
+				Source: livemigration.Source{
+					ProjectID: sourceProject, ClusterName: "orders", Username: "user", Password: `p"<&>é`,
+				},
+				Destination: livemigration.Destination{ClusterName: "Cluster0"}, MigrationHosts: []string{"vm001.example.com"},
+			}
+			change(theirs, &ours)
+			srv.ResetRequests()
+			_, _, err := official.Create(t.Context(), string(srv.ProjectID()), theirs)
+			require.NoError(t, err)
+			_, err = client.Migrations.Create(t.Context(), srv.ProjectID(), ours)
+			require.NoError(t, err)
+			arrived := srv.Recorded()
+			require.Len(t, arrived, 4)
+			assert.Equal(t, arrived[1].Body.Reveal(), arrived[0].Body.Reveal(), "sent to any server that asks for credentials")
+			assert.Empty(t, arrived[2].Body.Reveal())
+			their, our := arrived[1], arrived[3]
+			assert.Equal(t, their.Method+" "+their.Host+their.Path, our.Method+" "+our.Host+our.Path)
+			assert.Equal(t, their.Query, our.Query)
+			assert.JSONEq(t, their.Body.Reveal(), strings.Replace(our.Body.Reveal(), `,"hostnameSchemaType":"PUBLIC"`, "", 1))
+			for _, header := range []http.Header{their.Header, our.Header} {
+				assert.NotEmpty(t, header.Get("User-Agent"))
+				header.Del("User-Agent")
+				header.Del("Content-Length") // which counts the line feed
+				header.Del("Connection")
+			}
+			assert.Equal(t, their.Header, our.Header)
+		})
+	}
 }

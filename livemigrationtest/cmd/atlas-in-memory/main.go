@@ -1,23 +1,22 @@
 // Command atlas-in-memory runs an in-memory Atlas as a process: for tests of command-line tools, and for
-// demonstrations.
-//
-//	atlas-in-memory [-addr ADDRESS] [-speed X] [-source[=ADDRESS]] [-clusters N] [-service-account]
+// demonstrations. See its flag -h.
 //
 // It prints the environment variables that a tool needs to use it, one NAME=value a line, and then serves until it gets
-// an interrupt or SIGTERM. Then it exits with 0. A wrong flag is status 2, every other failure 1. All that it holds is
-// made up, its keys too, and gone when it ends.
+// an interrupt or SIGTERM. Then it exits with 0. A wrong flag is status 2, every other failure 1. Everything in it is
+// made up, including its keys, and gone when it ends.
 //
 // With its output in a file, a POSIX shell takes the variables from there:
 //
 //	export $(cat atlas.env)
 //
-// AvailableProjects.List lists no source project until a link-token has been created, and with -source none until the
-// source organization has been connected too.
+// GET /_inmemory/migrations on its address, without credentials, returns the migrations that were created as a JSON
+// array: from where to where, by which key, and their history.
 package main
 
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,9 +25,11 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -47,37 +48,58 @@ func main() {
 
 // run serves until the context ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	s, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, _ = io.WriteString(stdout, s.usage())
 		return exitDone
-	case err != nil:
-		return exitUsage // parse has said why
 	}
-	if err := serve(ctx, s, stdout); err != nil {
+	status := exitUsage
+	if err == nil {
+		status, err = exitFailed, serve(ctx, s, stdout)
+	}
+	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "atlas-in-memory:", err)
-		return exitFailed
+		return status
 	}
 	return exitDone
 }
 
-func serve(ctx context.Context, s settings, stdout io.Writer) error {
+func serve(ctx context.Context, s *settings, stdout io.Writer) error {
 	srv := livemigrationtest.NewServer(s.options()...)
 	defer srv.Close()
-
-	sites := []*site{{addr: s.addr, handler: srv.Handler()}}
-	if s.source.on {
-		sites = append(sites, &site{addr: cmp.Or(s.source.addr, anyAddr), handler: srv.SourceHandler()})
+	for _, f := range s.faults {
+		srv.Inject(f.operation, f.fault, f.times)
 	}
-	failed := make(chan error, len(sites))
-	for _, site := range sites {
-		if err := site.start(failed); err != nil {
+	failed := make(chan error, 2)
+	listen := func(addr string, handler http.Handler) (url string, stop func(), err error) {
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			return "", nil, err
+		}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		go func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}()
+		return "http://" + listener.Addr().String(), func() { _ = server.Close() }, nil
+	}
+	atlas, stop, err := listen(s.addr, withMigrations(srv))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	source := ""
+	if s.source.on {
+		url, stop, err := listen(cmp.Or(s.source.addr, anyAddr), srv.SourceHandler())
+		if err != nil {
 			return err
 		}
-		defer site.stop()
+		defer stop()
+		source = url
 	}
-	if err := printVariables(stdout, srv, s, sites); err != nil {
-		return err
+	if _, err := io.WriteString(stdout, s.variables(srv, atlas, source)); err != nil {
+		return fmt.Errorf("print the variables: %w", err)
 	}
 	select {
 	case <-ctx.Done():
@@ -87,28 +109,44 @@ func serve(ctx context.Context, s settings, stdout io.Writer) error {
 	}
 }
 
-// site is an address and what is served there.
-type site struct {
-	addr    string
-	handler http.Handler
-	url     string // once it has started
-	server  *http.Server
+// withMigrations adds what a test asks about the server to Atlas.
+func withMigrations(srv *livemigrationtest.Server) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", srv.Handler())
+	mux.HandleFunc("GET /_inmemory/migrations", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		out := json.NewEncoder(w)
+		out.SetIndent("", "  ")
+		_ = out.Encode(srv.Migrations())
+	})
+	return mux
 }
 
-// start listens and serves. An error that ends it later goes to failed.
-func (s *site) start(failed chan<- error) error {
-	listener, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		return err
-	}
-	s.url = "http://" + listener.Addr().String()
-	s.server = &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second}
-	go func() {
-		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
+// variables are what a tool needs, each under the name that Atlas's own tools read. The source side has no such names.
+func (s *settings) variables(srv *livemigrationtest.Server, atlas, source string) string {
+	var b strings.Builder
+	credentials := func(prefix string, key, account func() (string, livemigration.Secret)) {
+		get, name, secret := key, "PUBLIC_API_KEY", "PRIVATE_API_KEY"
+		if s.serviceAccount {
+			get, name, secret = account, "CLIENT_ID", "CLIENT_SECRET"
 		}
-	}()
-	return nil
+		public, private := get()
+		fmt.Fprintf(&b, "%s%s=%s\n%[1]s%[4]s=%s\n", prefix, name, public, secret, private.Reveal())
+	}
+	fmt.Fprintf(&b, "MONGODB_ATLAS_BASE_URL=%s\n", atlas)
+	credentials("MONGODB_ATLAS_", srv.APIKey, srv.ServiceAccount)
+	fmt.Fprintf(&b, "MONGODB_ATLAS_ORG_ID=%s\nMONGODB_ATLAS_PROJECT_ID=%s\n", srv.OrgID(), srv.ProjectID())
+	if source == "" {
+		return b.String()
+	}
+	fmt.Fprintf(&b, "SOURCE_BASE_URL=%s\n", source)
+	credentials("SOURCE_", srv.SourceAPIKey, srv.SourceServiceAccount)
+	for i, id := range srv.SourceOrgIDs() {
+		number := ""
+		if i > 0 {
+			number = fmt.Sprintf("_%d", i+1)
+		}
+		fmt.Fprintf(&b, "SOURCE_ORG_ID%s=%s\n", number, id)
+	}
+	return b.String()
 }
-
-func (s *site) stop() { _ = s.server.Close() }

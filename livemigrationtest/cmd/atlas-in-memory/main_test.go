@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
 // variables reads the lines that the command prints, up to the last of the names.
@@ -49,7 +52,7 @@ func start(t *testing.T, last string, args ...string) map[string]string {
 	return variables(t, out, last)
 }
 
-// newSourceClient makes a client of the source side from the variables.
+// newSourceClient returns a client of the source side from the variables.
 func newSourceClient(t *testing.T, env map[string]string) *livemigration.SourceClient {
 	t.Helper()
 	key := livemigration.APIKey(env["SOURCE_PUBLIC_API_KEY"], livemigration.Secret(env["SOURCE_PRIVATE_API_KEY"]))
@@ -59,7 +62,7 @@ func newSourceClient(t *testing.T, env map[string]string) *livemigration.SourceC
 	return source
 }
 
-// newClient makes a client from the variables, as a tool does.
+// newClient returns a client from the variables, as a tool does.
 func newClient(t *testing.T, env map[string]string) *livemigration.Client {
 	t.Helper()
 	for name, value := range env {
@@ -80,6 +83,10 @@ func TestVariables(t *testing.T) {
 	}{
 		"API key":         {nil, project, []string{"MONGODB_ATLAS_PUBLIC_API_KEY", "MONGODB_ATLAS_PRIVATE_API_KEY"}},
 		"service account": {[]string{"-service-account"}, project, []string{"MONGODB_ATLAS_CLIENT_ID", "MONGODB_ATLAS_CLIENT_SECRET"}},
+		"service account and source side": {[]string{"-service-account", "-source", "-organizations", "2"}, "SOURCE_ORG_ID_2", []string{
+			"MONGODB_ATLAS_CLIENT_ID", "MONGODB_ATLAS_CLIENT_SECRET",
+			"SOURCE_BASE_URL", "SOURCE_CLIENT_ID", "SOURCE_CLIENT_SECRET", "SOURCE_ORG_ID", "SOURCE_ORG_ID_2",
+		}},
 		"source side": {[]string{"-source"}, "SOURCE_ORG_ID", []string{
 			"MONGODB_ATLAS_PUBLIC_API_KEY", "MONGODB_ATLAS_PRIVATE_API_KEY",
 			"SOURCE_BASE_URL", "SOURCE_PUBLIC_API_KEY", "SOURCE_PRIVATE_API_KEY", "SOURCE_ORG_ID",
@@ -153,6 +160,11 @@ func TestUsage(t *testing.T) {
 		"negative clusters": {[]string{"-clusters", "-1"}, "-clusters must be"},
 		"address apart":     {[]string{"-source", "127.0.0.1:0"}, "-source=ADDRESS"},
 		"unknown flag":      {[]string{"-unknown"}, "not defined"},
+		"no organization":   {[]string{"-organizations", "0"}, "-organizations must be"},
+		"negative upgrade":  {[]string{"-upgrade", "-1s"}, "must not be negative"},
+		"unknown fault":     {[]string{"-fault", "Migrations.Get=x"}, "FAULT must be"},
+		"fault 200":         {[]string{"-fault", "Migrations.Get=200"}, "FAULT must be"},
+		"fault never":       {[]string{"-fault", "Migrations.Get=500:0"}, "TIMES must be"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -160,13 +172,47 @@ func TestUsage(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			assert.Equal(t, exitUsage, run(t.Context(), tt.args, &stdout, &stderr))
 			assert.Contains(t, stderr.String(), tt.want)
+			assert.Equal(t, 1, strings.Count(stderr.String(), "\n"), "one line: %s", stderr.String())
 			assert.Empty(t, stdout.String())
 		})
 	}
 	var stdout, stderr bytes.Buffer
 	assert.Equal(t, exitDone, run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), "-speed")
-	assert.Contains(t, stderr.String(), "no source project until a link-token has been")
+	assert.Contains(t, stdout.String(), "-speed")
+	assert.Contains(t, stdout.String(), "no source project until a link-token has been")
+	assert.Empty(t, stderr.String())
+}
+
+// What was created can be counted without a proxy, and faults strike as the flags say.
+func TestMigrationsAndFaults(t *testing.T) {
+	env := start(t, "MONGODB_ATLAS_PROJECT_ID", "-one-at-a-time", "-rate-limits", "-lag-growth", "1m",
+		"-fault", "Migrations.Create=reset", "-fault", "Migrations.Create=409:2", "-fault", "Migrations.Create=upgrade")
+	client, project := newClient(t, env), livemigration.ProjectID(env["MONGODB_ATLAS_PROJECT_ID"])
+	var statuses []int
+	for range 3 {
+		_, err := client.Migrations.Create(t.Context(), project, livemigration.MigrationRequest{
+			Source: livemigration.Source{
+				ProjectID: "5c7e8f901a2b3c4d5e6f7a01", ClusterName: "orders", ManagedAuthentication: true,
+			},
+			Destination: livemigration.Destination{ClusterName: "Cluster0"}, MigrationHosts: []string{"vm001.example.com"},
+		})
+		var api *livemigration.APIError
+		if errors.As(err, &api) {
+			statuses = append(statuses, api.StatusCode)
+		} else {
+			require.ErrorIs(t, err, livemigration.ErrOutcomeUnknown)
+		}
+	}
+	assert.Equal(t, []int{409, 409}, statuses)
+	res, err := http.Get(env["MONGODB_ATLAS_BASE_URL"] + "/_inmemory/migrations")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, res.Body.Close()) }()
+	var created []livemigrationtest.Migration
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&created))
+	require.Len(t, created, 1)
+	assert.Equal(t, env["MONGODB_ATLAS_PUBLIC_API_KEY"], created[0].CreatedBy)
+	assert.Equal(t, "orders", created[0].Source.ClusterName)
+	assert.NotEmpty(t, created[0].History)
 }
 
 func TestAddressInUse(t *testing.T) {

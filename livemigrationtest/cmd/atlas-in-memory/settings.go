@@ -8,23 +8,104 @@ import (
 	"math"
 	"net"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// maxClusters is the most that -clusters takes.
-const maxClusters = 10_000
-
-// anyAddr is a free port of this machine.
-const anyAddr = "127.0.0.1:0"
+const (
+	maxClusters = 10_000
+	maxOrgs     = 100
+	anyAddr     = "127.0.0.1:0" // a free port of this machine
+)
 
 // settings are what the flags say.
 type settings struct {
+	flags          *flag.FlagSet
 	addr           string
 	speed          float64
 	source         sourceFlag
-	clusters       int
+	clusters, orgs int
 	serviceAccount bool
+	oneAtATime     bool
+	rateLimits     bool
+	documented     bool
+	lagGrowth      time.Duration
+	upgrade        time.Duration
+	faults         []injection
+}
+
+const introduction = `atlas-in-memory [flags] runs an in-memory Atlas until it gets an interrupt
+or SIGTERM. It prints the variables that a tool needs, one NAME=value a line.
+
+AvailableProjects.List lists no source project until a link-token has been
+created with LinkTokens.Create. With -source it lists none until the source
+organization has been connected too, with MigrationLink.Create. A migration
+can be created without either. GET /_inmemory/migrations returns the
+migrations that were created.
+
+`
+
+func parse(args []string) (*settings, error) {
+	s := &settings{addr: anyAddr, flags: flag.NewFlagSet("atlas-in-memory", flag.ContinueOnError)}
+	flags := s.flags
+	flags.SetOutput(io.Discard)
+	flags.Func("addr", "loopback `address` of Atlas (default "+anyAddr+", a free port)", func(value string) error {
+		s.addr = value
+		return checkLoopback(value)
+	})
+	flags.Float64Var(&s.speed, "speed", 60, "how many times as fast as real time jobs run")
+	flags.Var(&s.source, "source", "serve the source side, too, with -source=ADDRESS at that loopback address")
+	flags.IntVar(&s.clusters, "clusters", 0, "`number` of clusters of each source organization, each with its own migration\n"+
+		"host; 0: three made-up ones on two hosts")
+	flags.IntVar(&s.orgs, "organizations", 1, "`number` of source organizations")
+	flags.BoolVar(&s.serviceAccount, "service-account", false, "print a service account in place of an API key")
+	flags.BoolVar(&s.oneAtATime, "one-at-a-time", false, "reject a migration with 409 while another one of its migration\n"+
+		"host or source organization is in progress")
+	flags.BoolVar(&s.rateLimits, "rate-limits", false, "enforce the published rate limits")
+	flags.BoolVar(&s.documented, "documented", false, "send the challenge and the responses that the documentation prints")
+	flags.DurationVar(&s.lagGrowth, "lag-growth", 0, "`duration` by which the lag grows in an hour of the job clock")
+	flags.DurationVar(&s.upgrade, "upgrade", 0, "`duration` for which every change is rejected with 405 at first")
+	flags.Func("fault", "`OPERATION=FAULT[:TIMES]`, as Migrations.Create=reset or Migrations.Get=503:2; it\n"+
+		"may be given several times. FAULT is a status, "+faultNames, s.addFault)
+	if err := flags.Parse(args); err != nil {
+		return s, oneLine(err)
+	}
+	return s, s.check(flags.Args())
+}
+
+// oneLine adds to an error where help is.
+func oneLine(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return fmt.Errorf("%w (see -h)", err)
+}
+
+func (s *settings) usage() string {
+	var b strings.Builder
+	b.WriteString(introduction)
+	s.flags.SetOutput(&b)
+	s.flags.PrintDefaults()
+	return b.String()
+}
+
+func (s *settings) check(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("unexpected argument %q; a value of -source is written -source=ADDRESS (see -h)", rest[0])
+	case !(s.speed >= 0) || math.IsInf(s.speed, 0):
+		return errors.New("-speed must be a number that is not negative (see -h)")
+	case s.clusters < 0 || s.clusters > maxClusters:
+		return fmt.Errorf("-clusters must be between 0 and %d (see -h)", maxClusters)
+	case s.orgs < 1 || s.orgs > maxOrgs:
+		return fmt.Errorf("-organizations must be between 1 and %d (see -h)", maxOrgs)
+	case s.lagGrowth < 0 || s.upgrade < 0:
+		return errors.New("-lag-growth and -upgrade must not be negative (see -h)")
+	}
+	return nil
 }
 
 // sourceFlag is -source, which may have an address: -source=127.0.0.1:8081.
@@ -46,68 +127,7 @@ func (f *sourceFlag) Set(value string) error {
 	return checkLoopback(value)
 }
 
-// loopbackFlag is an address that only this machine can reach.
-type loopbackFlag struct{ addr *string }
-
-func (f loopbackFlag) String() string {
-	if f.addr == nil {
-		return ""
-	}
-	return *f.addr
-}
-
-func (f loopbackFlag) Set(value string) error {
-	*f.addr = value
-	return checkLoopback(value)
-}
-
-const usage = `atlas-in-memory [flags] runs an in-memory Atlas until it gets an interrupt
-or SIGTERM. It prints the variables that a tool needs, one NAME=value a line.
-
-AvailableProjects.List lists no source project until a link-token has been
-created with LinkTokens.Create. With -source it lists none until the source
-organization has been connected too, with MigrationLink.Create. A migration
-can be created without either.
-
-`
-
-func parse(args []string, stderr io.Writer) (settings, error) {
-	s := settings{addr: anyAddr}
-	flags := flag.NewFlagSet("atlas-in-memory", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		_, _ = io.WriteString(stderr, usage)
-		flags.PrintDefaults()
-	}
-	flags.Var(loopbackFlag{&s.addr}, "addr", "loopback `address` of Atlas; port 0 is a free one")
-	flags.Float64Var(&s.speed, "speed", 60, "how many times as fast as real time jobs run")
-	flags.Var(&s.source, "source", "serve the source side, too, with -source=ADDRESS at that loopback address")
-	flags.IntVar(&s.clusters, "clusters", 0, "`number` of clusters of the source organization, each with a migration\n"+
-		"host of its own; 0: three made-up ones on two hosts")
-	flags.BoolVar(&s.serviceAccount, "service-account", false, "print a service account in the place of an API key")
-	if err := flags.Parse(args); err != nil {
-		return s, err
-	}
-	if err := s.check(flags.Args()); err != nil {
-		_, _ = fmt.Fprintln(stderr, "atlas-in-memory:", err)
-		return s, err
-	}
-	return s, nil
-}
-
-func (s settings) check(rest []string) error {
-	switch {
-	case len(rest) > 0:
-		return fmt.Errorf("unexpected argument %q: a value of -source is written -source=ADDRESS", rest[0])
-	case !(s.speed >= 0) || math.IsInf(s.speed, 0):
-		return errors.New("-speed must be a number that is not negative")
-	case s.clusters < 0 || s.clusters > maxClusters:
-		return fmt.Errorf("-clusters must be between 0 and %d", maxClusters)
-	}
-	return nil
-}
-
-// checkLoopback makes sure that no other machine gets to see made-up keys and clusters.
+// checkLoopback makes sure that no other machine sees made-up keys and clusters.
 func checkLoopback(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -119,12 +139,83 @@ func checkLoopback(addr string) error {
 	return nil
 }
 
-func (s settings) options() []livemigrationtest.Option {
+// injection is a value of -fault.
+type injection struct {
+	operation livemigrationtest.Operation
+	fault     livemigrationtest.Fault
+	times     int
+}
+
+const faultNames = "reset (processed,\nwithout a response), refuse (reset before it is processed), hang, truncate, html or upgrade"
+
+func (s *settings) addFault(value string) error {
+	operation, rest, _ := strings.Cut(value, "=")
+	name, count, counted := strings.Cut(rest, ":")
+	i := injection{operation: livemigrationtest.Operation(operation), times: 1}
+	var err error
+	if counted {
+		if i.times, err = strconv.Atoi(count); err != nil || i.times < 1 {
+			return errors.New("TIMES must be a positive number")
+		}
+	}
+	faults := map[string]livemigrationtest.Fault{
+		"reset": livemigrationtest.ResetAfterRequest(), "refuse": livemigrationtest.ResetBeforeRequest(),
+		"hang": livemigrationtest.SlowBody(24 * time.Hour), "truncate": livemigrationtest.TruncatedBody(),
+		"html": livemigrationtest.NonJSONBody(), "upgrade": livemigrationtest.Upgrading(),
+	}
+	fault, known := faults[name]
+	status, err := strconv.Atoi(name)
+	switch {
+	case known:
+	case err == nil && status >= 400 && status <= 599:
+		fault = livemigrationtest.Status(status)
+	default:
+		return errors.New("FAULT must be a status from 400 to 599, " + strings.ReplaceAll(faultNames, "\n", " "))
+	}
+	i.fault = fault
+	s.faults = append(s.faults, i)
+	return nil
+}
+
+func (s *settings) options() []livemigrationtest.Option {
 	opts := []livemigrationtest.Option{
 		livemigrationtest.WithSpeed(s.speed), livemigrationtest.WithAutoConnect(!s.source.on),
+		livemigrationtest.WithLagGrowth(s.lagGrowth), livemigrationtest.WithUpgrade(s.upgrade),
+	}
+	if s.oneAtATime {
+		opts = append(opts, livemigrationtest.WithOneAtATime())
+	}
+	if s.rateLimits {
+		opts = append(opts, livemigrationtest.WithPublishedRateLimits())
+	}
+	if s.documented {
+		opts = append(opts, livemigrationtest.WithDocumentedChallenge(), livemigrationtest.WithDocumentedResponses())
 	}
 	if s.clusters > 0 {
-		opts = append(opts, livemigrationtest.WithSourceProjects(fleet(s.clusters)))
+		opts = append(opts, livemigrationtest.WithSourceProjects(fleet(0, s.clusters)))
+	}
+	for org := 1; org < s.orgs; org++ {
+		opts = append(opts, livemigrationtest.WithSourceOrganization(fleet(org, max(s.clusters, 1))))
 	}
 	return opts
+}
+
+// fleet is the project of a source organization, with as many clusters and migration hosts.
+func fleet(org, clusters int) livemigration.AvailableProject {
+	id := func(number int) string { return fmt.Sprintf("5c7e8f90f1ee7%03d000%05x", org, number) }
+	project := livemigration.AvailableProject{Name: "Fleet", ProjectID: livemigration.ProjectID(id(0))}
+	prefix := ""
+	if org > 0 {
+		prefix = fmt.Sprintf("org-%d-", org+1)
+		project.Name = fmt.Sprintf("Fleet %d", org+1)
+	}
+	for i := 1; i <= clusters; i++ {
+		project.MigrationHosts = append(project.MigrationHosts, fmt.Sprintf("%smigration-host-%d.example.com", prefix, i))
+		project.Deployments = append(project.Deployments, livemigration.Deployment{
+			ClusterID: id(i), Name: fmt.Sprintf("%scluster-%d", prefix, i),
+			MongoDBVersion: "7.0.14", FeatureCompatibilityVersion: "7.0", AgentVersion: "13.23.0.9072-1",
+			Managed: true, TLSEnabled: true, DBSizeBytes: int64(i) << 30, OplogSizeMB: 2048,
+		})
+	}
+	return project
 }

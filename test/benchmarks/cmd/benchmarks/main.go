@@ -1,21 +1,19 @@
-// Command benchmarks measures the library beside its peers, and writes docs/performance.md and the raw results beside it.
-//
-// Run it from anywhere in the repository with
+// Command benchmarks measures the library beside its peers, and rewrites the tables of docs/performance.md and
+// docs/scale.md. It takes some minutes. Run it from anywhere in the repository with
 //
 //	go run -C test/benchmarks ./cmd/benchmarks
 //
-// With -check it measures only what the budgets are about, writes nothing, and fails when one is broken.
+// With -check it measures only what the budgets are about, writes nothing, and fails when one is exceeded. With -functions
+// it prints the functions that a first Migrations.Create enters.
 package main
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/livemigration/livemigration-go/test/benchmarks"
@@ -24,13 +22,19 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 12, "interleaved rounds of every measurement")
 	check := flag.Bool("check", false, "only check the budgets")
-	only := flag.String("only", "", "measure only one part, and print its tables: calls, scale or footprint")
-	match := flag.String("match", "", "with -only calls: a regular expression for benchmark/server, such as ^Read/minimal$")
-	docs := flag.String("docs", "../../docs", "the directory of performance.md")
+	functions := flag.Bool("functions", false, "only print the functions that a first Migrations.Create enters")
+	docs := flag.String("docs", "../../docs", "the directory of performance.md and scale.md")
 	flag.Parse()
-	selected, err := regexp.Compile(*match)
-	if err == nil {
-		err = run(*rounds, *check, *only, selected, *docs)
+	var err error
+	switch {
+	case *rounds < 1:
+		err = errors.New("-rounds must be at least 1")
+	case *functions:
+		_, err = countFunctions(true)
+	case *check:
+		err = checkBudgets(*rounds)
+	default:
+		err = write(*rounds, *docs)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
@@ -38,123 +42,79 @@ func main() {
 	}
 }
 
-func run(rounds int, check bool, only string, match *regexp.Regexp, docs string) error {
-	switch {
-	case rounds < 1:
-		return errors.New("-rounds must be at least 1")
-	case check:
-		return checkBudgets(rounds)
-	case only != "calls" && match.String() != "":
-		return errors.New("-match goes with -only calls")
-	}
-	results, err := measure(rounds, only, match)
-	if err != nil {
-		return err
-	}
-	tables := benchmarks.Tables(results)
-	if only != "" {
-		return print(tables, sectionsOf[only])
-	}
-	if err := write(results, tables, docs); err != nil {
-		return err
-	}
-	return print(tables, []string{"machine", "budgets", "time", "counts", "scale", "footprint"})
-}
-
-// sectionsOf are the tables that a part fills.
-var sectionsOf = map[string][]string{"calls": {"time", "counts"}, "scale": {"scale"}, "footprint": {"footprint"}}
-
-func print(tables map[string]string, sections []string) error {
-	for _, name := range sections {
-		if _, err := fmt.Printf("\n%s\n\n%s", name, tables[name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func progress(what string) { fmt.Fprintln(os.Stderr, "measuring:", what) }
 
-func measure(rounds int, only string, match *regexp.Regexp) (benchmarks.Results, error) {
-	selected := func(name, server string) bool { return match.MatchString(name + "/" + server) }
-	parts := map[string]func() (benchmarks.Results, error){
-		"calls":     func() (benchmarks.Results, error) { return benchmarks.Measure(rounds, selected, progress) },
-		"scale":     scale,
-		"footprint": func() (benchmarks.Results, error) { return benchmarks.Footprint(rounds, progress) },
-	}
-	if only != "" {
-		part, ok := parts[only]
-		if !ok {
-			return nil, fmt.Errorf("-only %s: there is no such part", only)
-		}
-		return part()
-	}
-	var all benchmarks.Results
-	for _, name := range []string{"calls", "scale", "footprint"} {
-		found, err := parts[name]()
+// countFunctions measures what is the same in every run.
+func countFunctions(print bool) (r benchmarks.Report, err error) {
+	for _, one := range []struct {
+		credentials string
+		count       *int
+	}{{"key", &r.WithKey}, {"token", &r.WithToken}} {
+		names, err := benchmarks.Functions(one.credentials)
 		if err != nil {
-			return nil, err
+			return r, err
 		}
-		all = append(all, found...)
+		*one.count = len(names)
+		if print {
+			fmt.Printf("%d functions with the credentials %q\n%s\n\n", len(names), one.credentials, strings.Join(names, "\n"))
+		}
 	}
-	return all, nil
+	return r, nil
 }
 
-// scale is measured in a test, because virtual time is.
-func scale() (benchmarks.Results, error) {
-	progress("watches on virtual time")
-	test := exec.Command("go", "test", "-count=1", "-run", "^TestScale$", "-v", ".")
-	out, err := test.CombinedOutput()
-	results, parseErr := benchmarks.Parse(bytes.NewReader(out))
-	if err != nil {
-		return results, fmt.Errorf("TestScale: %w\n%s", err, out)
+func measure(rounds int) (r benchmarks.Report, err error) {
+	progress("functions, and sizes of programs")
+	if r, err = countFunctions(false); err != nil {
+		return r, err
 	}
-	return results, parseErr
+	if r.Sizes, err = benchmarks.MeasureSizes(); err != nil {
+		return r, err
+	}
+	err = measureTimes(rounds, &r)
+	return r, err
 }
 
-func write(results benchmarks.Results, tables map[string]string, docs string) error {
-	var raw bytes.Buffer
-	raw.WriteString(benchmarks.Head())
-	if err := results.Write(&raw); err != nil {
+func measureTimes(rounds int, r *benchmarks.Report) (err error) {
+	if r.Calls, err = benchmarks.Measure(rounds, progress); err != nil {
 		return err
 	}
-	name := filepath.Join(docs, "performance.md")
-	document, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	rewritten, err := benchmarks.Rewrite(string(document), tables)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	if err := os.WriteFile(filepath.Join(docs, "performance-raw.txt"), raw.Bytes(), 0o644); err != nil {
-		return err
-	}
-	return os.WriteFile(name, []byte(rewritten), 0o644)
+	progress("10,000 records")
+	r.Records, err = benchmarks.MeasureRecords()
+	return err
 }
 
-// checkBudgets measures up to three times: a busy machine breaks a budget of time once, a slow library each time.
+// checkBudgets measures up to three times: a busy machine exceeds a budget of time once, a slow library each time.
 func checkBudgets(rounds int) error {
-	fixed, scaleErr := scale()
-	progress("sizes of programs")
-	sizes, err := benchmarks.Sizes()
-	if err != nil {
-		return err
-	}
-	fixed = append(fixed, sizes...)
-	const tries = 3
-	for try := 1; ; try++ {
-		calls, err := benchmarks.Measure(rounds, benchmarks.InCheck, progress)
-		if err != nil {
-			return err
-		}
-		lines, times, counts := benchmarks.Check(append(calls, fixed...))
+	r, err := measure(rounds)
+	for try := 1; err == nil; try++ {
+		lines, times, counts := benchmarks.Check(r)
 		fmt.Println(strings.Join(lines, "\n"))
 		switch {
 		case times+counts == 0:
-			return scaleErr
-		case counts > 0 || try == tries:
-			return errors.Join(fmt.Errorf("budgets broken: %d", times+counts), scaleErr)
+			return nil
+		case counts > 0 || try == 3:
+			return fmt.Errorf("budgets exceeded: %d", times+counts)
 		}
+		err = measureTimes(rounds, &r)
 	}
+	return err
+}
+
+func write(rounds int, docs string) error {
+	r, err := measure(rounds)
+	if err != nil {
+		return err
+	}
+	progress("watches on virtual time") // in tests, because virtual time is there
+	test := exec.Command("go", "test", "-count=1", "-timeout=30m", "-run", "^(TestScale|TestFleet)$", "-v", ".", "-fleet")
+	output, err := test.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, output)
+	}
+	tables := benchmarks.Tables(r)
+	tables["scale"] = benchmarks.Rows(string(output), "scale")
+	fleets := map[string]string{"fleets": benchmarks.Rows(string(output), "fleets")}
+	return errors.Join(
+		benchmarks.Rewrite(filepath.Join(docs, "performance.md"), tables),
+		benchmarks.Rewrite(filepath.Join(docs, "scale.md"), fleets))
 }
