@@ -65,7 +65,8 @@ func (t *tool) runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "yes", Usage: "approve all cutovers; writes to the sources must have stopped", Destination: &t.yes},
 		&cli.StringFlag{
-			Name: "window", Usage: "cut over at these `TIMES` only, separated by semicolons, such as \"Fri-Sun 22:00-04:00\"", Destination: &t.windows,
+			Name: "window", Usage: "cut over at these `TIMES` only, separated by semicolons, such as \"Fri-Sun 22:00-04:00\"",
+			Destination: &t.windows,
 		},
 		&cli.DurationFlag{Name: "max-lag", Usage: "cut over with at most this `LAG` only", HideDefault: true, Destination: &t.maxLag},
 		&cli.IntFlag{Name: "limit", Value: 10, Usage: "`NUMBER` of migrations in progress at a time", Destination: &t.limit},

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
@@ -54,40 +53,17 @@ func (t *tool) demo(ctx context.Context, _ []string) (err error) {
 	return d.play(ctx, filepath.Join(dir, "plans.csv"))
 }
 
-// newDemoAtlas has a source project for each host. The source project serves one migration at a time.
+// newDemoAtlas is slow to respond to one creation.
 func newDemoAtlas() *livemigrationtest.Server {
-	projects := make([]livemigration.AvailableProject, demoHosts)
-	opts := []livemigrationtest.Option{
-		livemigrationtest.WithSpeed(demoSpeed), livemigrationtest.WithOneAtATime(),
+	atlas := livemigrationtest.NewServer(livemigrationtest.WithSpeed(demoSpeed), livemigrationtest.WithOneAtATime(),
 		livemigrationtest.WithTimings(livemigrationtest.Timings{
 			Validation: 15 * time.Minute, Scheduling: 15 * time.Minute, InitialSync: 75 * time.Minute, Finishing: 15 * time.Minute,
-		}),
-	}
-	for n := range demoPlans {
-		p := &projects[n%demoHosts]
-		p.Deployments = append(p.Deployments, livemigration.Deployment{Name: demoName(n) + "-old", Managed: true, TLSEnabled: true})
-	}
-	for i := range projects {
-		projects[i].Name, projects[i].ProjectID = fmt.Sprintf("Estate %d", i+1), sourceProject(i)
-		projects[i].MigrationHosts = []string{demoHost(i)}
-		if i == 0 {
-			opts = append(opts, livemigrationtest.WithSourceProjects(projects[i]))
-		} else {
-			opts = append(opts, livemigrationtest.WithSourceOrganization(projects[i]))
-		}
-	}
-	atlas := livemigrationtest.NewServer(opts...)
+		}))
 	atlas.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(lateness).After(crashAt-1), 1)
 	return atlas
 }
 
 func demoName(n int) string { return fmt.Sprintf("db-%02d", n+1) }
-
-func demoHost(i int) string { return fmt.Sprintf("host-%d.example.com", i+1) }
-
-func sourceProject(i int) livemigration.ProjectID {
-	return livemigration.ProjectID(fmt.Sprintf("5c7e8f90f1ee7000000%05x", i+1))
-}
 
 // writePlans writes the CSV file of the demo.
 func (d *demo) writePlans(path string) error {
@@ -97,8 +73,8 @@ func (d *demo) writePlans(path string) error {
 		if n == dropped {
 			drop = "yes"
 		}
-		text += fmt.Sprintf("%[1]s,%[2]s,%[3]s,%[1]s-old,%[1]s,%[4]s,yes,yes,%[5]s\n",
-			demoName(n), d.atlas.ProjectID(), sourceProject(n%demoHosts), demoHost(n%demoHosts), drop)
+		text += fmt.Sprintf("%[1]s,%[2]s,5c7e8f90f1ee7000000%05[3]x,%[1]s-old,%[1]s,host-%[3]d.example.com,yes,yes,%[4]s\n",
+			demoName(n), d.atlas.ProjectID(), n%demoHosts+1, drop)
 	}
 	return os.WriteFile(path, []byte(text), 0o600)
 }
@@ -130,7 +106,9 @@ func (d *demo) play(ctx context.Context, plans string) (err error) {
 	if worker, err = d.start(ctx); err != nil {
 		return err
 	}
-	err = d.act(ctx)
+	if err = d.act(ctx); err == nil {
+		d.say("all migrations are complete; Ctrl-C ends the worker")
+	}
 	_ = worker.Cancel()
 	_ = worker.Wait() // its status says that it was interrupted
 	if err != nil {

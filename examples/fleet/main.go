@@ -49,7 +49,7 @@ type tool struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	t := &tool{out: stdout, log: stderr}
 	err := t.command().Run(ctx, args)
-	var incomplete *incompleteError
+	var incomplete *durable.IncompleteError
 	var unsaved *durable.UnsavedError
 	switch {
 	case err == nil:
@@ -58,12 +58,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(t.log, "fleet: interrupted; the same command continues")
 		return exitInterrupted
 	}
-	for line := range strings.Lines(err.Error()) {
+	text := err.Error()
+	if errors.As(err, &incomplete) {
+		_, text, _ = strings.Cut(text, "\n") // the records that cannot be read
+		for _, r := range incomplete.Records {
+			_, _ = fmt.Fprintln(t.log, "fleet:", r)
+		}
+		_, _ = fmt.Fprintln(t.log, "fleet: not complete:", totals(incomplete.Records))
+	}
+	for line := range strings.Lines(text) {
 		line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "durable: "), "livemigration: ")
 		_, _ = fmt.Fprintln(t.log, "fleet: "+line)
 	}
 	switch {
-	case errors.As(err, &incomplete):
+	case incomplete != nil:
 		return exitIncomplete
 	case !t.started, errors.Is(err, livemigration.ErrInvalidConfig), errors.Is(err, livemigration.ErrInvalidRequest):
 		return exitUsage

@@ -49,8 +49,10 @@ func TestReadPlans(t *testing.T) {
 	}{
 		"few columns": {"a.csv", "name,project,source_project,source_cluster,destination_cluster,host\n" +
 			"orders,e01c9427f054fe80745f3f6c,9b43a5b329223c3a1591a678,orders-old,orders,host-1.example.com\n", []durable.Plan{small}},
-		"all columns, in another order": {"a.csv", "drop,host,name,project,source_project,source_cluster,destination_cluster,username,managed,ssl,ca_path,hostname_schema,private_link,exclusive\r\n" +
-			`yes,host-2.example.com,events,e01c9427f054fe80745f3f6c,9b43a5b329223c3a1591a678,"events, old",events,sync,no,yes,/etc/ca.pem,PRIVATE_LINK,vpce-0123,org-a;org-b` + "\r\n", []durable.Plan{large}},
+		"all columns, in another order": {"a.csv", "drop,host,name,project,source_project,source_cluster,destination_cluster," +
+			"username,managed,ssl,ca_path,hostname_schema,private_link,exclusive\r\n" +
+			`yes,host-2.example.com,events,e01c9427f054fe80745f3f6c,9b43a5b329223c3a1591a678,"events, old",events,` +
+			`sync,no,yes,/etc/ca.pem,PRIVATE_LINK,vpce-0123,org-a;org-b` + "\r\n", []durable.Plan{large}},
 		"of a spreadsheet": {"a.txt", "\ufeffName, Project ,source_project,source_cluster,destination_cluster,host,managed,drop\n" +
 			"orders, e01c9427f054fe80745f3f6c,9b43a5b329223c3a1591a678,orders-old,orders,host-1.example.com,YES,\n", []durable.Plan{managed}},
 		"no rows": {"a.csv", "name,project,source_project,source_cluster,destination_cluster,host\n", nil},

@@ -66,7 +66,8 @@ func (t *tool) overview(records []durable.Record) error {
 		if r.Problem != nil {
 			problem = r.Problem.Text
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.80s\n", r.Plan.Name, r.State, r.UpdatedAt.Local().Format(time.DateTime), lag, expires, problem)
+		changed := r.UpdatedAt.Local().Format(time.DateTime)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.80s\n", r.Plan.Name, r.State, changed, lag, expires, problem)
 	}
 	return errors.Join(table.Flush(), t.printf("%s\n", totals(records)))
 }

@@ -37,8 +37,11 @@ func (t *tool) runFleet(ctx context.Context, _ []string) error {
 	if t.serve {
 		work = fleet.Serve
 	}
-	err = work(ctx, client)
-	return t.verdict(ctx, fleet, err)
+	if err := work(ctx, client); err != nil {
+		return err
+	}
+	records, err := fleet.Records(ctx)
+	return errors.Join(err, t.printf("%s\n", totals(records)))
 }
 
 func (t *tool) fleetOptions() ([]durable.Option, error) {
@@ -69,30 +72,6 @@ func (t *tool) fleetOptions() ([]durable.Option, error) {
 // showChange prints a record whose state or problem has changed.
 func (t *tool) showChange(_ context.Context, r durable.Record) {
 	_ = t.printf("%s  %s\n", time.Now().Format(time.TimeOnly), r)
-}
-
-// incompleteError is a run that has ended with migrations that need a person.
-type incompleteError struct{ text string }
-
-func (e *incompleteError) Error() string { return e.text }
-
-// verdict says what is left to do after a run. The problem of a record says what a person can do.
-func (t *tool) verdict(ctx context.Context, fleet *durable.Fleet, err error) error {
-	var incomplete *durable.IncompleteError
-	if errors.As(err, &incomplete) {
-		for _, r := range incomplete.Records {
-			if err := t.printf("%s\n", r); err != nil {
-				return err
-			}
-		}
-		_, others, _ := strings.Cut(err.Error(), "\n") // the records that cannot be read
-		return &incompleteError{strings.TrimSpace("not complete: " + totals(incomplete.Records) + "\n" + others)}
-	}
-	if err != nil {
-		return err
-	}
-	records, err := fleet.Records(ctx)
-	return errors.Join(err, t.printf("%s\n", totals(records)))
 }
 
 // password reads the password of a source user from the environment.

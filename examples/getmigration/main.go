@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case len(args) == 2:
 		err = showReal(ctx, out, livemigration.ProjectID(args[0]), livemigration.MigrationID(args[1]))
 	default:
-		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION]; with both, MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET are needed")
+		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION], with credentials in the environment")
 		return 2
 	}
 	if err != nil {
@@ -67,7 +67,9 @@ func showDemo(ctx context.Context, out io.Writer) error {
 	return show(ctx, out, client, server.ProjectID(), created.ID)
 }
 
-func show(ctx context.Context, out io.Writer, client *livemigration.Client, project livemigration.ProjectID, id livemigration.MigrationID) error {
+func show(
+	ctx context.Context, out io.Writer, client *livemigration.Client, project livemigration.ProjectID, id livemigration.MigrationID,
+) error {
 	m, err := client.Migrations.Get(ctx, project, id)
 	if err != nil {
 		return err
@@ -90,7 +92,7 @@ func explain(err error) string {
 	case !errors.As(err, &api): // no usable response: the network, or a client that could not be created
 		return err.Error()
 	case is(livemigration.ErrUnauthorized), is(livemigration.ErrForbidden):
-		return fmt.Sprintf("the credentials are wrong, lack a role, or do not have this address on their access list: %s %s", api.Code, api.Detail)
+		return fmt.Sprintf("the credentials are wrong, lack a role, or their access list lacks this address: %s %s", api.Code, api.Detail)
 	case is(livemigration.ErrNotFound):
 		return "there is no such project or migration: " + api.Detail
 	case is(livemigration.ErrVersionGone):

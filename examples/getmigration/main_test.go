@@ -63,7 +63,7 @@ func TestExplain(t *testing.T) {
 		fault livemigrationtest.Fault
 		want  string
 	}{
-		"access list": {status(http.StatusForbidden).WithCode("IP_ADDRESS_NOT_ON_ACCESS_LIST"), "access list: IP_ADDRESS_NOT_ON_ACCESS_LIST"},
+		"access list": {status(http.StatusForbidden).WithCode("IP_ADDRESS_NOT_ON_ACCESS_LIST"), "lacks this address: IP_ADDRESS_"},
 		"bad request": {status(http.StatusBadRequest).WithDetail("No."), "Atlas rejected the request: "},
 		"gone":        {status(http.StatusGone), "update the library"},
 		"rate limit":  {status(http.StatusTooManyRequests).WithRetryAfter(7 * time.Second), "after 5 attempts: wait 7s"},

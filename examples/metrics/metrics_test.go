@@ -34,7 +34,7 @@ func ExampleRegister() {
 	for _, name := range []string{"billing", "events", "orders"} {
 		check(fleet.Add(context.Background(), durable.Plan{Name: name, ProjectID: server.ProjectID(), Parallel: true,
 			Request: livemigration.MigrationRequest{
-				Source:         livemigration.Source{ProjectID: server.SampleRequest().Source.ProjectID, ClusterName: name, ManagedAuthentication: true},
+				Source:         livemigration.Source{ProjectID: "5c7e8f901a2b3c4d5e6f7a01", ClusterName: name, ManagedAuthentication: true},
 				Destination:    livemigration.Destination{ClusterName: name},
 				MigrationHosts: []string{name + ".example.com"},
 			}}))

@@ -168,7 +168,8 @@ func (j *job) explain(ctx context.Context, err error) error {
 		if left.Records[0].State == durable.StateUnclear {
 			status = exitUnclear
 		}
-		return &failure{status, fmt.Sprintf("%s\nWith fleet -state %s you can adopt, restart, abandon and remove the record %q", left.Records[0], j.state, name)}
+		return &failure{status, fmt.Sprintf("%s\nWith fleet -state %s you can adopt, restart, abandon and remove the record %q",
+			left.Records[0], j.state, name)}
 	case livemigration.MayHaveCreated(err):
 		return &failure{exitUnclear, text(err)}
 	case errors.Is(err, durable.ErrRunning), errors.Is(err, durable.ErrConflict):

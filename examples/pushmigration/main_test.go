@@ -171,7 +171,9 @@ func TestAWholeMigration(t *testing.T) {
 			}
 			a.write(true)
 			out := a.run(exitDone, args("-link", "-yes")...)
-			for _, text := range []string{"link-token created", want, "REPLICATING, migration " + string(a.Migrations()[0].ID), "link-token deleted", "is COMPLETE"} {
+			for _, text := range []string{
+				"link-token created", want, "REPLICATING, migration " + string(a.Migrations()[0].ID), "link-token deleted", "is COMPLETE",
+			} {
 				assert.Contains(t, out, text)
 			}
 			assert.Zero(t, a.LinkTokenCount())
@@ -288,7 +290,9 @@ func TestApprove(t *testing.T) {
 	assert.Empty(t, a.Migrations())
 	require.NoError(t, a.fleet().Approve(t.Context(), name, durable.GateStart, "ada", time.Time{}))
 	p.until("in another terminal: fleet -state state approve -gate cutover migration")
-	a.wantOneJob(livemigration.MigrationWorking)
+	polled := a.RequestCount(livemigrationtest.GetMigration)
+	require.Eventually(t, func() bool { return a.RequestCount(livemigrationtest.GetMigration) > polled+5 }, time.Minute, 10*time.Millisecond)
+	assert.Zero(t, a.RequestCount(livemigrationtest.Cutover))
 	require.NoError(t, a.fleet().Approve(t.Context(), name, durable.GateCutover, "ada", time.Time{}))
 	assert.Contains(t, p.end(exitDone), "is COMPLETE")
 }

@@ -98,7 +98,7 @@ func (t *tool) command() *cli.Command {
 	project := idFlag("project", "MONGODB_ATLAS_PROJECT_ID", "Atlas project", &t.project, livemigration.ParseProjectID)
 	migration := idFlag("migration", "MIGRATION_ID", "migration", &t.migration, livemigration.ParseMigrationID)
 	file := &cli.StringFlag{
-		Name: "request", Usage: "`FILE` with the migration as JSON, without a password: that is in SOURCE_PASSWORD", Required: true, Destination: &t.file,
+		Name: "request", Usage: "`FILE` with the migration as JSON; the password is in SOURCE_PASSWORD", Required: true, Destination: &t.file,
 	}
 	return &cli.Command{
 		Name: "wrapper", Usage: "migrate clusters to Atlas", HideHelpCommand: true, Writer: t.out, ErrWriter: t.log,

@@ -48,6 +48,11 @@ type printedError struct {
 	MayHaveCreated bool `json:"may_have_created"`
 }
 
+// key is a variable of the environment.
+const key = "MONGODB_ATLAS_PRIVATE_API_KEY"
+
+func other(message string) printedError { return printedError{Kind: "other", Message: message} }
+
 func TestExitStatus(t *testing.T) {
 	migrate, status := []string{"migrate", "-request", "FILE"}, []string{"status", "-migration", "64f1f77bcf86cd7994390aaa"}
 	tests := map[string]struct {
@@ -56,16 +61,16 @@ func TestExitStatus(t *testing.T) {
 		exit int
 		want printedError // the message is a part of it
 	}{
-		"no command":      {exit: 2, want: printedError{Kind: "other", Message: "missing command"}},
-		"unknown command": {args: []string{"copy"}, exit: 2, want: printedError{Kind: "other", Message: `"copy"`}},
-		"unknown flag":    {args: []string{"status", "-copy"}, exit: 2, want: printedError{Kind: "other", Message: "-copy"}},
-		"missing flag":    {args: []string{"status"}, exit: 2, want: printedError{Kind: "other", Message: "neither -migration nor MIGRATION_ID is set"}},
-		"more arguments":  {args: append(status, "more"), exit: 2, want: printedError{Kind: "other", Message: `"more"`}},
-		"malformed ID":    {args: []string{"status", "-migration", "7"}, exit: 2, want: printedError{Kind: "other", Message: "24 lowercase hexadecimal digits"}},
-		"malformed env":   {args: status, set: setenv("MONGODB_ATLAS_PROJECT_ID", "7"), exit: 2, want: printedError{Kind: "other", Message: "MONGODB_ATLAS_PROJECT_ID"}},
-		"no credentials":  {args: status, set: setenv("MONGODB_ATLAS_PRIVATE_API_KEY", ""), exit: 2, want: printedError{Kind: "invalid_config", Message: "PRIVATE_API_KEY"}},
-		"no request":      {args: []string{"migrate", "-request", "none"}, exit: 2, want: printedError{Kind: "other", Message: "none"}},
-		"wrong key":       {args: status, set: setenv("MONGODB_ATLAS_PRIVATE_API_KEY", "wrong"), exit: 4, want: printedError{Kind: "api", Status: 401}},
+		"no command":      {exit: 2, want: other("missing command")},
+		"unknown command": {args: []string{"copy"}, exit: 2, want: other(`"copy"`)},
+		"unknown flag":    {args: []string{"status", "-copy"}, exit: 2, want: other("-copy")},
+		"missing flag":    {args: []string{"status"}, exit: 2, want: other("neither -migration nor MIGRATION_ID is set")},
+		"more arguments":  {args: append(status, "more"), exit: 2, want: other(`"more"`)},
+		"malformed ID":    {args: []string{"status", "-migration", "7"}, exit: 2, want: other("24 lowercase hexadecimal digits")},
+		"malformed env":   {args: status, set: setenv("MONGODB_ATLAS_PROJECT_ID", "7"), exit: 2, want: other("MONGODB_ATLAS_PROJECT_ID")},
+		"no credentials":  {args: status, set: setenv(key, ""), exit: 2, want: printedError{Kind: "invalid_config", Message: "PRIVATE_API_KEY"}},
+		"no request":      {args: []string{"migrate", "-request", "none"}, exit: 2, want: other("none")},
+		"wrong key":       {args: status, set: setenv(key, "wrong"), exit: 4, want: printedError{Kind: "api", Status: 401}},
 		"no such job":     {args: status, exit: 1, want: printedError{Kind: "api", Status: 404}},
 		"rate limit": {
 			args: status, exit: 5, want: printedError{Kind: "api", Status: 429},
@@ -76,8 +81,11 @@ func TestExitStatus(t *testing.T) {
 			set: inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest()),
 		},
 		"failed validation": {
-			args: []string{"-poll", "10ms", "validate", "-request", "FILE"}, exit: 6, want: printedError{Kind: "validation_failed", Message: "disk is full"},
-			set: func(_ *testing.T, server *livemigrationtest.Server) { server.ForCluster("").FailNextValidation("the disk is full") },
+			args: []string{"-poll", "10ms", "validate", "-request", "FILE"},
+			exit: 6, want: printedError{Kind: "validation_failed", Message: "disk is full"},
+			set: func(_ *testing.T, server *livemigrationtest.Server) {
+				server.ForCluster("").FailNextValidation("the disk is full")
+			},
 		},
 	}
 	for name, tt := range tests {
