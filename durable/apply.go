@@ -147,7 +147,7 @@ func (r *Record) rejected(why *Problem, now time.Time) {
 	r.stop(StateFailed, now, *why)
 }
 
-// outcomeUnknown is a creation or a cutover that may have been carried out. why is nil when the program ended.
+// outcomeUnknown is a creation or a cutover that may have taken effect. why is nil when the program ended.
 func (r *Record) outcomeUnknown(intent Intent, why *Problem, now time.Time) {
 	problem := Problem{Text: fmt.Sprintf("the program ended after it started to %s at %s", intent.Action, intent.At.Format(timeFormat))}
 	if why != nil {

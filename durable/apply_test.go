@@ -24,7 +24,9 @@ func TestApplyChange(t *testing.T) {
 		kind    ProblemKind
 		check   func(*testing.T, Record)
 	}{
-		"validate: done": {recordIn(StatePlanned), OutcomeDone, with(func(r *Result) { r.Validation = &livemigration.Validation{ID: validationID} }), StateValidating, "",
+		"validate: done": {
+			recordIn(StatePlanned), OutcomeDone, with(func(r *Result) { r.Validation = &livemigration.Validation{ID: validationID} }),
+			StateValidating, "",
 			func(t *testing.T, r Record) { assert.Equal(t, validationID, r.ValidationID) }},
 		"validate: rejected": {recordIn(StatePlanned), OutcomeRejected, failed(opValidate, 400, "X"), StateFailed, ProblemNeedsAttention,
 			func(t *testing.T, r Record) { assert.Equal(t, t1, r.EndedAt); assert.Zero(t, r.NextCheckAt) }},
@@ -34,13 +36,16 @@ func TestApplyChange(t *testing.T) {
 		"validate: the context":     {recordIn(StatePlanned), OutcomeNotDone, nil, StatePlanned, "", nil},
 		"validate: no ID, and done": {recordIn(StatePlanned), OutcomeDone, nil, StatePlanned, "", nil},
 
-		"create: done": {recordIn(StateValidated), OutcomeDone, with(func(r *Result) { r.CreatedID, r.Migration = migrationID, job(false) }), StateReplicating, "",
+		"create: done": {
+			recordIn(StateValidated), OutcomeDone, with(func(r *Result) { r.CreatedID, r.Migration = migrationID, job(false) }),
+			StateReplicating, "",
 			func(t *testing.T, r Record) {
 				assert.Equal(t, migrationID, r.MigrationID)
 				assert.Equal(t, t1, r.StartedAt)
 				assert.NotNil(t, r.Migration)
 			}},
-		"create: unknown, ID known": {recordIn(StateValidated), OutcomeUnknown, with(func(r *Result) { r.CreatedID = migrationID }), StateReplicating, "",
+		"create: unknown, ID known": {
+			recordIn(StateValidated), OutcomeUnknown, with(func(r *Result) { r.CreatedID = migrationID }), StateReplicating, "",
 			func(t *testing.T, r Record) {
 				assert.Equal(t, migrationID, r.MigrationID)
 				assert.NotNil(t, r.Migration, "it is no adopted one")
@@ -51,13 +56,28 @@ func TestApplyChange(t *testing.T) {
 				assert.Equal(t, 502, r.Problem.Status)
 				assert.Zero(t, r.NextCheckAt)
 			}},
-		"create: done, and a malformed ID": {recordIn(StateValidated), OutcomeDone, with(func(r *Result) { r.CreatedID = "x" }), StateUnclear, ProblemNeedsAttention, nil},
-		"create: rejected":                 {recordIn(StateValidated), OutcomeRejected, failed(opCreate, 400, "X"), StateFailed, ProblemNeedsAttention, nil},
-		"create: a conflict":               {recordIn(StateValidated), OutcomeNotDone, failed(opCreate, 409, "X"), StateValidated, ProblemRetrying, nil},
-		"create: keys of another org":      {recordIn(StateValidated), OutcomeNotDone, failed(opCreate, 404, "GROUP_NOT_FOUND"), StateValidated, ProblemNeedsAttention, nil},
-		"create: Atlas is upgraded":        {recordIn(StateValidated), OutcomeNotDone, failed(opCreate, 405, "X"), StateValidated, ProblemRetrying, nil},
-		"create: the account is suspended": {recordIn(StateValidated), OutcomeNotDone, failed(opCreate, 402, "X"), StateValidated, ProblemNeedsAttention, nil},
-		"create: held":                     {recordIn(StateValidated), OutcomeNotDone, with(func(r *Result) { r.Hold = &Problem{Kind: ProblemWaitingForApproval} }), StateValidated, "", nil},
+		"create: done, and a malformed ID": {
+			recordIn(StateValidated), OutcomeDone, with(func(r *Result) { r.CreatedID = "x" }), StateUnclear, ProblemNeedsAttention, nil,
+		},
+		"create: rejected": {
+			recordIn(StateValidated), OutcomeRejected, failed(opCreate, 400, "X"), StateFailed, ProblemNeedsAttention, nil,
+		},
+		"create: a conflict": {
+			recordIn(StateValidated), OutcomeNotDone, failed(opCreate, 409, "X"), StateValidated, ProblemRetrying, nil,
+		},
+		"create: keys of another org": {
+			recordIn(StateValidated), OutcomeNotDone, failed(opCreate, 404, "GROUP_NOT_FOUND"), StateValidated, ProblemNeedsAttention, nil,
+		},
+		"create: Atlas is upgraded": {
+			recordIn(StateValidated), OutcomeNotDone, failed(opCreate, 405, "X"), StateValidated, ProblemRetrying, nil,
+		},
+		"create: the account is suspended": {
+			recordIn(StateValidated), OutcomeNotDone, failed(opCreate, 402, "X"), StateValidated, ProblemNeedsAttention, nil,
+		},
+		"create: held": {
+			recordIn(StateValidated), OutcomeNotDone, with(func(r *Result) { r.Hold = &Problem{Kind: ProblemWaitingForApproval} }),
+			StateValidated, "", nil,
+		},
 
 		"cutover: done": {approvedCutover(), OutcomeDone, nil, StateFinishing, "",
 			func(t *testing.T, r Record) { assert.Equal(t, t1, r.CutoverAt); assert.Nil(t, r.Unclear) }},
@@ -68,13 +88,20 @@ func TestApplyChange(t *testing.T) {
 			}},
 		"cutover: not done": {approvedCutover(), OutcomeNotDone, failed(opCutover, 409, "X"), StateReady, ProblemRetrying,
 			func(t *testing.T, r Record) { assert.Equal(t, ActionCutover, r.Next(t1)) }},
-		"cutover: rejected":    {approvedCutover(), OutcomeRejected, failed(opCutover, 400, "X"), StateReady, ProblemRetrying, nil},
-		"cutover: the context": {approvedCutover(), OutcomeNotDone, nil, StateReady, "", func(t *testing.T, r Record) { assert.Len(t, r.Approved, 1) }},
-		"cutover: held": {approvedCutover(), OutcomeNotDone, with(func(r *Result) { r.Migration, r.Hold = job(true), &Problem{Kind: ProblemWaitingForLag} }), StateReady, ProblemWaitingForLag,
+		"cutover: rejected": {approvedCutover(), OutcomeRejected, failed(opCutover, 400, "X"), StateReady, ProblemRetrying, nil},
+		"cutover: the context": {
+			approvedCutover(), OutcomeNotDone, nil, StateReady, "", func(t *testing.T, r Record) { assert.Len(t, r.Approved, 1) },
+		},
+		"cutover: held": {
+			approvedCutover(), OutcomeNotDone, with(func(r *Result) { r.Migration, r.Hold = job(true), &Problem{Kind: ProblemWaitingForLag} }),
+			StateReady, ProblemWaitingForLag,
 			func(t *testing.T, r Record) { assert.Equal(t, ActionCheck, r.Next(t1)) }},
 		"cutover: no longer ready": {approvedCutover(), OutcomeNotDone, with(func(r *Result) { r.Migration = job(false) }), StateReplicating, "",
 			func(t *testing.T, r Record) { assert.Empty(t, r.Approved, "the approval lapses") }},
-		"cutover: complete already": {approvedCutover(), OutcomeNotDone, with(func(r *Result) { r.Migration = ended(livemigration.MigrationComplete) }), StateComplete, "", nil},
+		"cutover: complete already": {
+			approvedCutover(), OutcomeNotDone, with(func(r *Result) { r.Migration = ended(livemigration.MigrationComplete) }), StateComplete,
+			"", nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, res := begun(test.record, test.outcome)
@@ -123,36 +150,62 @@ func TestApplyLook(t *testing.T) {
 		kind   ProblemKind
 		text   string
 	}{
-		"a validation succeeds":          {recordIn(StateValidating), nil, validation("SUCCESS"), StateValidated, "", ""},
-		"a validation fails":             {recordIn(StateValidating), nil, validation("FAILED"), StateFailed, ProblemNeedsAttention, "no disk at mongodb://[REDACTED]@h"},
-		"a validation goes on":           {recordIn(StateValidating), nil, validation("PENDING"), StateValidating, "", ""},
-		"a validation without a status":  {recordIn(StateValidating), nil, validation(""), StateValidating, "", ""},
-		"a validation is lost":           {recordIn(StateValidating), nil, lost(ActionCheckValidation, codeNotFound), StatePlanned, "", ""},
-		"another 404 of a validation":    {recordIn(StateValidating), nil, lost(ActionCheckValidation, "GROUP_NOT_FOUND"), StateValidating, ProblemNeedsAttention, ""},
-		"a migration replicates":         {recordIn(StateReplicating), job(false), nil, StateReplicating, "", ""},
-		"a migration is ready":           {recordIn(StateReplicating), job(true), nil, StateReady, ProblemWaitingForApproval, "expires on 2026-03-06 10:00 UTC"},
-		"a migration completes":          {recordIn(StateReplicating), ended("COMPLETE"), nil, StateComplete, "", ""},
-		"a migration fails":              {recordIn(StateReplicating), ended("FAILED"), nil, StateFailed, ProblemNeedsAttention, "failed"},
-		"a migration expires":            {recordIn(StateReady), ended("EXPIRED"), nil, StateExpired, ProblemNeedsAttention, "120 hours"},
-		"a migration without a status":   {recordIn(StateReplicating), &livemigration.Migration{}, nil, StateReplicating, "", ""},
-		"a migration is not found":       {recordIn(StateReplicating), nil, lost(ActionCheck, codeNotFound), StateReplicating, ProblemNeedsAttention, ""},
+		"a validation succeeds": {recordIn(StateValidating), nil, validation("SUCCESS"), StateValidated, "", ""},
+		"a validation fails": {
+			recordIn(StateValidating), nil, validation("FAILED"), StateFailed, ProblemNeedsAttention, "no disk at mongodb://[REDACTED]@h",
+		},
+		"a validation goes on":          {recordIn(StateValidating), nil, validation("PENDING"), StateValidating, "", ""},
+		"a validation without a status": {recordIn(StateValidating), nil, validation(""), StateValidating, "", ""},
+		"a validation is lost":          {recordIn(StateValidating), nil, lost(ActionCheckValidation, codeNotFound), StatePlanned, "", ""},
+		"another 404 of a validation": {
+			recordIn(StateValidating), nil, lost(ActionCheckValidation, "GROUP_NOT_FOUND"), StateValidating, ProblemNeedsAttention, "",
+		},
+		"a migration replicates": {recordIn(StateReplicating), job(false), nil, StateReplicating, "", ""},
+		"a migration is ready": {
+			recordIn(StateReplicating), job(true), nil, StateReady, ProblemWaitingForApproval, "expires on 2026-03-06 10:00 UTC",
+		},
+		"a migration completes":        {recordIn(StateReplicating), ended("COMPLETE"), nil, StateComplete, "", ""},
+		"a migration fails":            {recordIn(StateReplicating), ended("FAILED"), nil, StateFailed, ProblemNeedsAttention, "failed"},
+		"a migration expires":          {recordIn(StateReady), ended("EXPIRED"), nil, StateExpired, ProblemNeedsAttention, "120 hours"},
+		"a migration without a status": {recordIn(StateReplicating), &livemigration.Migration{}, nil, StateReplicating, "", ""},
+		"a migration is not found": {
+			recordIn(StateReplicating), nil, lost(ActionCheck, codeNotFound), StateReplicating, ProblemNeedsAttention, "",
+		},
 		"an adopted one on our host":     {adopted, job(true), nil, StateReady, ProblemWaitingForApproval, ""},
 		"an adopted one without a host":  {adopted, &livemigration.Migration{Status: "NEW"}, nil, StateReplicating, "", ""},
 		"an adopted one on another host": {adopted, elsewhere, nil, StateUnclear, ProblemNeedsAttention, "vm-b.example.com"},
 		"ours moves to another host":     {recordIn(StateReplicating), elsewhere, nil, StateReady, ProblemWaitingForApproval, ""},
 		"no longer ready":                {approvedCutover(), job(false), nil, StateReplicating, "", ""},
 		"ready, and nothing holds it":    {approvedCutover().with(waits(ProblemWaitingForLag)), job(true), nil, StateReady, "", ""},
-		"ready, and the lag holds it":    {approvedCutover(), job(true), func(r *Result) { r.Hold = &Problem{Kind: ProblemWaitingForLag} }, StateReady, ProblemWaitingForLag, "expires"},
-		"ready, and the function fails":  {recordIn(StateReady), job(true), func(r *Result) { r.Failure = &Problem{Kind: ProblemNeedsAttention} }, StateReady, ProblemNeedsAttention, "expires"},
-		"ready, and the function agrees": {recordIn(StateReady), job(true), func(r *Result) { r.ApprovedUntil = t1.Add(time.Minute) }, StateReady, "", ""},
-		"accepted, and finishes":         {recordIn(StateFinishing), job(false), nil, StateFinishing, "", ""},
-		"accepted, and looks ready":      {recordIn(StateFinishing).with(func(r *Record) { r.CutoverAt = t1.Add(-15*time.Minute + 1) }), job(true), nil, StateFinishing, "", ""},
-		"accepted 15 minutes ago":        {recordIn(StateFinishing).with(func(r *Record) { r.CutoverAt = t1.Add(-15 * time.Minute) }), job(true), nil, StateFinishing, ProblemNeedsAttention, "still is ready"},
-		"unclear for a minute":           {unclear, job(true), nil, StateReady, "", ""},
-		"unclear for less than a minute": {unclear.with(func(r *Record) { r.Unclear.At = t1.Add(-time.Minute + 1) }), job(true), nil, StateFinishing, "", ""},
-		"unclear, and it finishes":       {unclear, job(false), nil, StateFinishing, "", ""},
-		"unclear, and it completes":      {unclear, ended("COMPLETE"), nil, StateComplete, "", ""},
-		"the context ended":              {recordIn(StateReplicating), nil, func(r *Result) { r.Outcome = OutcomeNotDone }, StateReplicating, "", ""},
+		"ready, and the lag holds it": {
+			approvedCutover(), job(true), func(r *Result) { r.Hold = &Problem{Kind: ProblemWaitingForLag} }, StateReady, ProblemWaitingForLag,
+			"expires",
+		},
+		"ready, and the function fails": {
+			recordIn(StateReady), job(true), func(r *Result) { r.Failure = &Problem{Kind: ProblemNeedsAttention} }, StateReady,
+			ProblemNeedsAttention, "expires",
+		},
+		"ready, and the function agrees": {
+			recordIn(StateReady), job(true), func(r *Result) { r.ApprovedUntil = t1.Add(time.Minute) }, StateReady, "", "",
+		},
+		"accepted, and finishes": {recordIn(StateFinishing), job(false), nil, StateFinishing, "", ""},
+		"accepted, and looks ready": {
+			recordIn(StateFinishing).with(func(r *Record) { r.CutoverAt = t1.Add(-15*time.Minute + 1) }), job(true), nil, StateFinishing, "",
+			"",
+		},
+		"accepted 15 minutes ago": {
+			recordIn(StateFinishing).with(func(r *Record) { r.CutoverAt = t1.Add(-15 * time.Minute) }), job(true), nil, StateFinishing,
+			ProblemNeedsAttention, "still is ready",
+		},
+		"unclear for a minute": {unclear, job(true), nil, StateReady, "", ""},
+		"unclear for less than a minute": {
+			unclear.with(func(r *Record) { r.Unclear.At = t1.Add(-time.Minute + 1) }), job(true), nil, StateFinishing, "", "",
+		},
+		"unclear, and it finishes":  {unclear, job(false), nil, StateFinishing, "", ""},
+		"unclear, and it completes": {unclear, ended("COMPLETE"), nil, StateComplete, "", ""},
+		"the context ended": {
+			recordIn(StateReplicating), nil, func(r *Result) { r.Outcome = OutcomeNotDone }, StateReplicating, "", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := seen(test.record, test.job, t1)
@@ -316,10 +369,8 @@ func TestApplyIsTotal(t *testing.T) {
 					r = approvedCutover()
 				}
 				r = r.Begin(action, "run-1", t1)
-				res := Result{State: state, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: outcome, Wait: -time.Hour, CreatedID: otherID}
-				if res.Intent.Action = action; r.Begun != nil {
-					res.Intent = *r.Begun
-				}
+				res := notDone(&r)
+				res.Intent.Action, res.Outcome, res.Wait, res.CreatedID = action, outcome, -time.Hour, otherID
 				applied := r.Apply(res, t1)
 				require.NoError(t, applied.Validate(), "%s %s %s", state, action, outcome)
 				require.Equal(t, applied, applied.Apply(res, t1))

@@ -16,7 +16,7 @@ const restartPatience = 2 * time.Minute
 // Approve returns the record with the gate open, from now until the given time; zero: for good. A gate may be approved in
 // advance. by is who approves, for the record. The approval ends earlier when the migration is no longer ready.
 //
-// The error is [ErrConflict] once the action behind the gate has begun, and in a state from which it is never reached; it
+// The error is [ErrConflict] once the action behind the gate is in progress or done, and in a state from which it is never reached; it
 // is [livemigration.ErrInvalidRequest] for an unknown gate, a time that is over, and "policy", which stands for the function
 // of [WithCutoverApproval].
 func (r Record) Approve(g Gate, by string, until, now time.Time) (Record, error) {
@@ -50,7 +50,8 @@ func (r Record) Approve(g Gate, by string, until, now time.Time) (Record, error)
 }
 
 // Revoke returns the record with the gate closed. When the error is nil, the action behind the gate does not follow, until
-// somebody approves again; the function of [WithCutoverApproval] may. The error is [ErrConflict] once the action has begun.
+// it is approved again, by a person or by the function of [WithCutoverApproval]. The error is [ErrConflict] once the action
+// is in progress or done.
 func (r Record) Revoke(g Gate, by string, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	what := "revoke the approval of the " + string(g) + " of"
@@ -87,20 +88,20 @@ func invalid(field, description string) error {
 	return &livemigration.InvalidRequestError{Violations: []livemigration.FieldViolation{{Field: field, Description: description}}}
 }
 
-// checkGate says why the approval of a gate cannot be changed: the action behind it has begun, or is never reached.
+// checkGate says why the approval of a gate cannot be changed: the action behind it is in progress or done, or is never reached.
 func (r *Record) checkGate(what string, g Gate) error {
 	states, action := []State{StatePlanned, StateValidating, StateValidated}, ActionCreate
 	if g == GateCutover {
 		states, action = append(states, StateReplicating, StateReady, StateUnclear), ActionCutover
 	}
 	if r.Begun != nil && r.Begun.Action == action {
-		return fmt.Errorf("durable: %s %q: %s has begun: %w", what, r.Plan.Name, action, ErrConflict)
+		return fmt.Errorf("durable: %s %q: %q is in progress: %w", what, r.Plan.Name, action, ErrConflict)
 	}
 	return r.mustBe(what, states...)
 }
 
 // Adopt returns an UNCLEAR record with the ID of the job that a person has found in Atlas. It becomes REPLICATING. Its
-// first look makes sure that the job runs on the migration host of the plan. An adopted ID that has never been seen can be
+// first check makes sure that the job runs on the migration host of the plan. An adopted ID that has never been seen can be
 // replaced in the same way. The error is [livemigration.ErrInvalidRequest] for a malformed ID, else [ErrConflict].
 func (r Record) Adopt(id livemigration.MigrationID, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
@@ -216,7 +217,7 @@ func (r *Record) mustBe(what string, allowed ...State) error {
 // mustRest is an error while a request may still reach Atlas.
 func (r *Record) mustRest(what string, now time.Time) error {
 	if r.Begun != nil {
-		return fmt.Errorf("durable: %s %q: %s has begun: %w", what, r.Plan.Name, r.Begun.Action, ErrConflict)
+		return fmt.Errorf("durable: %s %q: %q is in progress: %w", what, r.Plan.Name, r.Begun.Action, ErrConflict)
 	}
 	if r.Unclear != nil && now.Before(r.Unclear.At.Add(restartPatience)) {
 		return fmt.Errorf("durable: %s %q: a request to %s may still arrive, try again after %s: %w", what, r.Plan.Name, r.Unclear.Action,

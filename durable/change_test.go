@@ -30,10 +30,16 @@ func TestChangesInEachState(t *testing.T) {
 		"revoke the start":    {revoke(GateStart), start},
 		"revoke the cutover":  {revoke(GateCutover), cutover},
 		"adopt":               {func(r Record) (Record, error) { return r.Adopt(otherID, t1) }, []State{StateUnclear}},
-		"restart":             {func(r Record) (Record, error) { return r.Restart(t1) }, []State{StateUnclear, StateFailed, StateExpired, StateAbandoned}},
-		"replace":             {func(r Record) (Record, error) { return r.Replace(planFor("a"), t1) }, []State{StatePlanned, StateFailed, StateExpired}},
-		"abandon":             {func(r Record) (Record, error) { return r.Abandon(t1) }, allStates},
-		"remove":              {func(r Record) (Record, error) { return r.clone(), r.checkRemove(t1) }, []State{StatePlanned, StateComplete, StateAbandoned}},
+		"restart": {
+			func(r Record) (Record, error) { return r.Restart(t1) }, []State{StateUnclear, StateFailed, StateExpired, StateAbandoned},
+		},
+		"replace": {
+			func(r Record) (Record, error) { return r.Replace(planFor("a"), t1) }, []State{StatePlanned, StateFailed, StateExpired},
+		},
+		"abandon": {func(r Record) (Record, error) { return r.Abandon(t1) }, allStates},
+		"remove": {
+			func(r Record) (Record, error) { return r.clone(), r.checkRemove(t1) }, []State{StatePlanned, StateComplete, StateAbandoned},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, state := range allStates {

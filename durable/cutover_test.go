@@ -230,13 +230,15 @@ func TestWaits(t *testing.T) {
 		answer answer
 		want   time.Duration // at the most; a fifth less at the least
 	}{
-		"after a change":             {StateReplicating, since(0), nil, 5 * time.Second},
-		"later":                      {StateReplicating, since(2 * time.Minute), nil, 30 * time.Second},
-		"much later":                 {StateReplicating, since(time.Hour), nil, time.Minute},
-		"the first failure":          {StateReplicating, since(time.Hour), reply(500, ""), 5 * time.Second},
-		"an outage":                  {StateReplicating, failing(2 * time.Minute), reply(500, ""), time.Minute},
-		"a long outage":              {StateReplicating, failing(time.Hour), reply(500, ""), 5 * time.Minute},
-		"waiting is no outage":       {StateReady, func(r *Record) { r.Problem.Since = stamp(time.Now().Add(-time.Hour)) }, reply(500, ""), 5 * time.Second},
+		"after a change":    {StateReplicating, since(0), nil, 5 * time.Second},
+		"later":             {StateReplicating, since(2 * time.Minute), nil, 30 * time.Second},
+		"much later":        {StateReplicating, since(time.Hour), nil, time.Minute},
+		"the first failure": {StateReplicating, since(time.Hour), reply(500, ""), 5 * time.Second},
+		"an outage":         {StateReplicating, failing(2 * time.Minute), reply(500, ""), time.Minute},
+		"a long outage":     {StateReplicating, failing(time.Hour), reply(500, ""), 5 * time.Minute},
+		"waiting is no outage": {
+			StateReady, func(r *Record) { r.Problem.Since = stamp(time.Now().Add(-time.Hour)) }, reply(500, ""), 5 * time.Second,
+		},
 		"a conflict":                 {StateValidated, since(0), atlasError(409, "X"), 5 * time.Minute},
 		"as Atlas asks":              {StateReplicating, since(0), retry("100"), 100 * time.Second},
 		"Atlas asks for an eternity": {StateReplicating, since(0), retry("100000"), time.Hour},

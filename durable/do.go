@@ -31,7 +31,7 @@ func (a *attempt) checkValidation() {
 	defer cancel()
 	seen, err := a.client.Validations.Get(ctx, a.record.Plan.ProjectID, a.record.ValidationID, livemigration.WithMaxAttempts(1))
 	if err != nil {
-		a.lookFailed(opCheckValidation, err)
+		a.fails(problemOf(opCheckValidation, err), err)
 		return
 	}
 	a.result.Outcome, a.result.Validation = OutcomeDone, seen
@@ -49,7 +49,8 @@ func (a *attempt) create() {
 	}
 	ctx, cancel := context.WithDeadline(a.ctx, a.result.Intent.At.Add(intentLife)) // the client bounds the request itself
 	defer cancel()
-	created, err := a.client.Migrations.Create(ctx, a.record.Plan.ProjectID, request, livemigration.WithMaxAttempts(1), livemigration.WithGrace(grace))
+	created, err := a.client.Migrations.Create(ctx, a.record.Plan.ProjectID, request,
+		livemigration.WithMaxAttempts(1), livemigration.WithGrace(grace))
 	switch {
 	case err == nil:
 		a.result.Outcome, a.result.CreatedID, a.result.Migration = OutcomeDone, created.ID, created
@@ -68,7 +69,7 @@ func (a *attempt) create() {
 
 // check reads the migration. Of one that is ready it asks whether the cutover may be sent.
 func (a *attempt) check() {
-	if !a.look() {
+	if !a.read() {
 		return
 	}
 	a.result.Outcome = OutcomeDone
@@ -78,13 +79,13 @@ func (a *attempt) check() {
 	}
 }
 
-// look reads the migration, for the result and for the functions of the user.
-func (a *attempt) look() bool {
+// read reads the migration, for the result and for the functions of the user.
+func (a *attempt) read() bool {
 	ctx, cancel := a.within()
 	defer cancel()
 	seen, err := a.client.Migrations.Get(ctx, a.record.Plan.ProjectID, a.record.MigrationID, livemigration.WithMaxAttempts(1))
 	if err != nil {
-		a.lookFailed(opCheck, err)
+		a.fails(problemOf(opCheck, err), err)
 		return false
 	}
 	a.result.Migration = seen
@@ -129,7 +130,7 @@ func (a *attempt) askApproval() bool {
 	yes, err := ask(a.ctx, func(ctx context.Context) (bool, error) { return a.settings.approval(ctx, a.record.clone()) })
 	switch {
 	case err != nil:
-		a.fails(Problem{Kind: ProblemNeedsAttention, Operation: "WithCutoverApproval", Text: "the function of WithCutoverApproval failed: " + clean(err.Error())}, nil)
+		a.functionFailed("WithCutoverApproval", err)
 	case !yes:
 		a.holds(approvalProblem("the cutover: the function of WithCutoverApproval says no"))
 	default:
@@ -138,9 +139,9 @@ func (a *attempt) askApproval() bool {
 	return err == nil && yes
 }
 
-// cutover looks first.
+// cutover reads the migration first: it may not be ready any more.
 func (a *attempt) cutover() {
-	if !a.look() || !ready(a.result.Migration) || !a.mayCutOver() {
+	if !a.read() || !ready(a.result.Migration) || !a.mayCutOver() {
 		return
 	}
 	switch now := time.Now(); { // the function may have taken its time
@@ -177,24 +178,29 @@ func (a *attempt) request() (livemigration.MigrationRequest, bool) {
 	}
 	password, err := a.password()
 	if err != nil {
-		a.fails(Problem{Kind: ProblemNeedsAttention, Operation: "WithPassword", Text: "there is no password for the source user: " + clean(err.Error())}, nil)
+		a.functionFailed("WithPassword", err)
 		return request, false
 	}
 	request.Source.Password = password
-	return request, a.intentHolds()
+	return request, true
 }
 
 func (a *attempt) password() (livemigration.Secret, error) {
 	if a.settings.password == nil {
-		return "", errors.New("WithPassword is not given")
+		return "", errors.New("there is none")
 	}
 	password, err := ask(a.ctx, func(ctx context.Context) (livemigration.Secret, error) {
 		return a.settings.password(ctx, a.record.Plan.clone())
 	})
 	if err == nil && password == "" {
-		err = errors.New("the function of WithPassword returned an empty one")
+		err = errors.New("it returned an empty password")
 	}
 	return password, err
+}
+
+// functionFailed is a function of the user that gave no answer.
+func (a *attempt) functionFailed(option string, err error) {
+	a.fails(Problem{Kind: ProblemNeedsAttention, Operation: option, Text: "the function of " + option + " failed: " + clean(err.Error())}, nil)
 }
 
 // failed is a request that certainly changed nothing.
@@ -202,11 +208,6 @@ func (a *attempt) failed(operation string, err error) {
 	if rejected(err) {
 		a.result.Outcome = OutcomeRejected
 	}
-	a.fails(problemOf(operation, err), err)
-}
-
-// lookFailed is a look that failed. Whatever the response was, it says nothing about the job.
-func (a *attempt) lookFailed(operation string, err error) {
 	a.fails(problemOf(operation, err), err)
 }
 

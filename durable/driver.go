@@ -17,7 +17,7 @@ const (
 	grace = 30 * time.Second
 	// functionTime bounds a call of the functions of WithPassword and WithCutoverApproval.
 	functionTime = 15 * time.Second
-	// approvalLife is for how long the yes of the function of WithCutoverApproval holds.
+	// approvalLife is for how long the yes of the function of WithCutoverApproval is valid.
 	approvalLife = time.Minute
 	// clockTolerance is by how much the clocks of two machines that take their time from the network may differ. So long Do
 	// waits for an intent of the future.
@@ -29,7 +29,7 @@ const (
 	conflictWait = 5 * time.Minute
 	// holdInterval is how often a READY record is read at the least.
 	holdInterval = time.Minute
-	// intervalGrowth is which part of the time since the last change lies between two looks, and backoffGrowth which part of
+	// intervalGrowth is which part of the time since the last change lies between two checks, and backoffGrowth which part of
 	// an outage lies between two attempts.
 	intervalGrowth, backoffGrowth = 4, 2
 	// jitter is which part of an interval is left to chance.
@@ -56,8 +56,8 @@ func NewDriver(client *livemigration.Client, opts ...Option) (*Driver, error) {
 	return &Driver{client, s}, nil
 }
 
-// Do does the action that r has begun, and changes no record: give its result to [Record.Apply]. An action that changes
-// something must be stored as begun before, and Do called once, by the run that stored it. It is one HTTP request, or two
+// Do does the action in r.Begun, and changes no record: give its result to [Record.Apply]. The intent of an action that
+// changes something must be stored before, and Do called once, by the run that stored it. It is one HTTP request, or two
 // for a cutover, which reads the migration first.
 //
 // Do sends nothing that changes something when the intent is older than a minute or lies in the future, and such a request
@@ -92,10 +92,7 @@ type attempt struct {
 }
 
 func (d *Driver) attempt(ctx context.Context, r Record) *attempt {
-	a := &attempt{d, ctx, r, Result{State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: OutcomeNotDone}}
-	if r.Begun != nil {
-		a.result.Intent = *r.Begun
-	}
+	a := &attempt{d, ctx, r, notDone(&r)}
 	a.record.Begun = nil
 	return a
 }
@@ -109,9 +106,9 @@ func (a *attempt) unfit() bool {
 	switch {
 	case a.ctx.Err() != nil:
 	case intent.Action == ActionNone:
-		a.fails(Problem{Kind: ProblemNeedsAttention, Text: "the record has not begun any action"}, nil)
+		a.fails(Problem{Kind: ProblemNeedsAttention, Text: "no action was begun for the record"}, nil)
 	case a.record.Next(intent.At) != intent.Action:
-		text := fmt.Sprintf("a record that is %s cannot do what it has begun: %s", a.record.State, intent.Action)
+		text := fmt.Sprintf("a record that is %s cannot %s", a.record.State, intent.Action)
 		a.fails(Problem{Kind: ProblemNeedsAttention, Text: text}, nil)
 	default:
 		return intent.Action.Changes() && !a.intentHolds()
@@ -119,7 +116,7 @@ func (a *attempt) unfit() bool {
 	return true
 }
 
-// intentHolds reports whether the intent may still be carried out.
+// intentHolds reports whether the intent is still good.
 func (a *attempt) intentHolds() bool {
 	age := time.Since(a.result.Intent.At)
 	if 0 <= age && age < intentLife {
@@ -161,7 +158,7 @@ func (a *attempt) holds(p Problem) {
 	a.result.Wait = min(a.interval(), spread(holdInterval))
 }
 
-// interval is the time to the next look. It grows with the time since the last change.
+// interval is the time to the next check. It grows with the time since the last change.
 func (a *attempt) interval() time.Duration {
 	since := a.record.PlannedAt
 	if n := len(a.record.Events); n > 0 {

@@ -19,7 +19,7 @@ func rejected(err error) bool {
 	return errors.Is(err, livemigration.ErrInvalidRequest)
 }
 
-// notCutOver reports whether a cutover was certainly not carried out: it was not sent, or Atlas itself rejected it. Of
+// notCutOver reports whether a cutover certainly did not take effect: it was not sent, or Atlas itself rejected it. Of
 // anything else the next check tells.
 func notCutOver(err error) bool {
 	var (
@@ -49,7 +49,7 @@ func notCutOver(err error) bool {
 	}
 }
 
-// certificateError reports whether the server's certificate was not accepted. A person has to look at that.
+// certificateError reports whether the server's certificate was not accepted. A person has to act.
 func certificateError(err error) bool {
 	var (
 		verification *tls.CertificateVerificationError

@@ -95,7 +95,9 @@ func approvedCutover() Record {
 // begun is a record with its next action in progress since t1, and the result of that action.
 func begun(r Record, outcome Outcome) (Record, Result) {
 	r = r.Begin(r.Next(t1), "run-1", t1)
-	return r, Result{Intent: *r.Begun, State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: outcome, Wait: time.Minute}
+	res := notDone(&r)
+	res.Outcome, res.Wait = outcome, time.Minute
+	return r, res
 }
 
 // seen is the result of a check of a record, begun at a time.
@@ -129,7 +131,8 @@ func requireUntouched(t *testing.T, r Record, change func(Record) Record) {
 	t.Helper()
 	r = r.clone()
 	r.Plan.Request.Sharding = &livemigration.Sharding{Entries: []livemigration.ShardEntry{{
-		Database: "d", Collection: "c", ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{{Field: "f", Order: livemigration.Hashed}}},
+		Database: "d", Collection: "c",
+		ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{{Field: "f", Order: livemigration.Hashed}}},
 	}}}
 	r.FormerMigrationIDs = append(make([]livemigration.MigrationID, 0, 8), otherID)
 	r.Approved = append(make([]Approval, 0, 8), r.Approved...)

@@ -38,7 +38,7 @@ func TestTwoRunsCreateOnce(t *testing.T) {
 			stops[i], _ = inBackground(t, w.fleet(t, WithLimit(n)), w.newClient(t))
 			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(5 * time.Minute)
 		for _, stop := range stops {
 			require.ErrorIs(t, stop(), context.Canceled)
 		}
@@ -92,7 +92,7 @@ func TestALostLockEndsTheRun(t *testing.T) {
 		require.NoError(t, <-second)
 		assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
 		assert.Len(t, w.Migrations(), n)
-	})
+	}, livemigrationtest.Timings{InitialSync: time.Minute, Finishing: 10 * time.Second})
 }
 
 // An approval does not outlive its window: Atlas refuses the cutover with Retry-After until it has closed.
@@ -254,7 +254,7 @@ func TestASlowDisk(t *testing.T) {
 		})
 		fleet := w.fleet(t, yes(), WithLimit(n))
 		_, ended := inBackground(t, fleet, w.client)
-		for range 30 {
+		for range 12 {
 			time.Sleep(10 * time.Second)
 			records, err := fleet.Records(t.Context())
 			require.NoError(t, err)
@@ -265,7 +265,7 @@ func TestASlowDisk(t *testing.T) {
 		require.NoError(t, <-ended)
 		assert.Len(t, w.Validations(), n)
 		assert.Len(t, w.Migrations(), n)
-	}, quick)
+	}, livemigrationtest.Timings{InitialSync: time.Minute})
 }
 
 // A poll that was answered before a person's change does not take it back.

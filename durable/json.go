@@ -76,9 +76,10 @@ func (r Record) Validate() error {
 		reject(true, "plan.name", problem)
 	}
 	reject(!r.State.known(), "state", "is not known")
-	reject(r.Begun != nil && !r.mayHaveBegun(r.Begun.Action), "begun.action",
+	reject(r.Begun != nil && !r.mayBegin(r.Begun.Action), "begun.action",
 		"must be validate for PLANNED, create for VALIDATED, cut over for READY, and none for other states but ABANDONED")
-	reject(r.Unclear != nil && r.Unclear.Action != ActionCreate && r.Unclear.Action != ActionCutover, "unclear.action", "must be create or cut over")
+	unclear := r.Unclear == nil || r.Unclear.Action == ActionCreate || r.Unclear.Action == ActionCutover
+	reject(!unclear, "unclear.action", "must be create or cut over")
 	reject(r.State == StateValidating && r.ValidationID == "", "validationId", "must not be empty while VALIDATING")
 	reject(r.State.hasJob() && r.MigrationID == "", "migrationId", "must not be empty while "+string(r.State))
 	seen := make(map[Gate]bool)
@@ -96,8 +97,8 @@ func (r Record) Validate() error {
 	return &livemigration.InvalidRequestError{Violations: found}
 }
 
-// mayHaveBegun reports whether a record in this state may be stored with the action as begun.
-func (r *Record) mayHaveBegun(a Action) bool {
+// mayBegin reports whether a record in this state may be stored with this action in progress.
+func (r *Record) mayBegin(a Action) bool {
 	switch r.State {
 	case StatePlanned:
 		return a == ActionValidate

@@ -20,8 +20,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// livesEnv is how many random lives TestRandomLives lives, for example 2000.
-const livesEnv = "DURABLE_LIVES"
+const livesEnv = "DURABLE_LIVES" // how many random lives
 
 // chaos is an estate in which everything goes wrong for two hours: programs are killed, two of them run at once, the disk is
 // full, requests break, and people approve, revoke, replace, restart, adopt, abandon, remove and add at any moment.
@@ -59,7 +58,7 @@ func (c *chaos) percent(p int) bool {
 func (c *chaos) pick(names ...string) string { return names[c.roll(len(names))] }
 
 func TestRandomLives(t *testing.T) {
-	lives := 6
+	lives := 6 // the environment may say 2000
 	if text := os.Getenv(livesEnv); text != "" {
 		var err error
 		lives, err = strconv.Atoi(text)
@@ -108,7 +107,6 @@ func (c *chaos) live() {
 		})
 	}
 	all.Wait()
-	c.checkJobs()
 	c.settleDown()
 	c.checkJobs()
 }
@@ -153,8 +151,6 @@ func (c *chaos) beforeRequest(req *http.Request) (*http.Response, error) {
 func (c *chaos) approved(path string, now time.Time) bool {
 	records, err := c.store.Memory.List(c.t.Context())
 	require.NoError(c.t, err)
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, r := range records {
 		if r.MigrationID == "" || !strings.Contains(path, string(r.MigrationID)) {
 			continue
@@ -164,6 +160,8 @@ func (c *chaos) approved(path string, now time.Time) bool {
 				return true
 			}
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		return now.Sub(c.policy[r.Plan.Name]) <= approvalLife
 	}
 	return false
@@ -287,9 +285,10 @@ func (c *chaos) decide(name string) {
 }
 
 func (c *chaos) runsInAtlas(name string) bool {
-	return slices.ContainsFunc(c.Migrations(), func(job livemigrationtest.Migration) bool {
+	runs := func(job livemigrationtest.Migration) bool {
 		return job.Destination.ClusterName == "to-"+name && !job.Status.Final()
-	})
+	}
+	return slices.ContainsFunc(c.Migrations(), runs)
 }
 
 // settleDown ends all that goes wrong, and has a person decide what is left, until everything is COMPLETE or ABANDONED.
@@ -325,7 +324,7 @@ func (c *chaos) settleDown() {
 }
 
 // checkJobs checks that no cluster is migrated twice at the same time, and that each job is named by its record, or by one that
-// says that it may exist.
+// is UNCLEAR or was abandoned so.
 func (c *chaos) checkJobs() {
 	ended := make(map[string]time.Time)
 	for _, job := range c.Migrations() {
@@ -349,6 +348,5 @@ func (c *chaos) named(name string, id livemigration.MigrationID) bool {
 	if err != nil {
 		return false
 	}
-	creating := r.Begun != nil && r.Begun.Action == ActionCreate
-	return r.MigrationID == id || slices.Contains(r.FormerMigrationIDs, id) || creating || r.Unclear != nil
+	return r.MigrationID == id || slices.Contains(r.FormerMigrationIDs, id) || r.Unclear != nil
 }

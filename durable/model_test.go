@@ -190,7 +190,8 @@ func (m *model) kill(i int) {
 
 // act is an engine that has read a record.
 func (m *model) act(engine int, r Record) {
-	if r.Plan.Name == "" || slices.ContainsFunc(m.ops, func(op *modelOp) bool { return op.engine == engine && op.record.Plan.Name == r.Plan.Name }) {
+	busy := func(op *modelOp) bool { return op.engine == engine && op.record.Plan.Name == r.Plan.Name }
+	if r.Plan.Name == "" || slices.ContainsFunc(m.ops, busy) {
 		return
 	}
 	if r.Begun != nil {
@@ -251,9 +252,8 @@ func (m *model) begin(op *modelOp) {
 // send is what the driver does until a request is handed over.
 func (m *model) send(op *modelOp) {
 	r := op.record
-	op.result = Result{
-		Intent: *r.Begun, State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: OutcomeNotDone, Wait: m.upTo(time.Minute),
-	}
+	op.result = notDone(&r)
+	op.result.Wait = m.upTo(time.Minute)
 	op.stage, op.due = "apply", m.in(2*time.Second)
 	age := m.now.Sub(r.Begun.At)
 	if r.Begun.Action.Changes() && m.broken != "minute" && age >= intentLife {
@@ -473,7 +473,8 @@ func (m *model) person(name string) {
 func (m *model) change(changed Record, done func()) {
 	_, err := m.save(changed)
 	stored := m.store[changed.Plan.Name]
-	if err == nil || errors.Is(err, errModelStore) && stored.UpdatedAt.Equal(changed.UpdatedAt) && len(stored.Approved) == len(changed.Approved) {
+	same := stored.UpdatedAt.Equal(changed.UpdatedAt) && len(stored.Approved) == len(changed.Approved)
+	if err == nil || errors.Is(err, errModelStore) && same {
 		done()
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// intentLife is for how long an intent may be carried out.
+	// intentLife is for how long an intent is good.
 	intentLife = time.Minute
 	// approvalMargin is for how long an approval and a window must last, so that they have not ended when Atlas gets the
 	// request.
@@ -88,12 +88,12 @@ func (r Record) Begin(a Action, by string, now time.Time) Record {
 	return r
 }
 
-// Recover returns what becomes of a record that has begun when it is unknown how that ended, because the program was killed
-// or its result is lost:
+// Recover returns what becomes of a record with an action in progress when its result will not come, because the program was
+// killed:
 //
-//   - A look or a validation is due again.
-//   - A cutover may have been carried out. The record becomes FINISHING, and the next look tells.
-//   - A creation may have been carried out. The record becomes UNCLEAR, because a second one would start a second job.
+//   - A check or a validation is due again.
+//   - A cutover may have taken effect. The record becomes FINISHING, and the next check tells.
+//   - A creation may have taken effect. The record becomes UNCLEAR, because a second one would start a second job.
 //
 // A result that arrives later still counts, see [Record.Apply]. A record with nothing in progress stays as it is.
 func (r Record) Recover(now time.Time) Record {
@@ -101,15 +101,15 @@ func (r Record) Recover(now time.Time) Record {
 	if r.Begun == nil {
 		return r
 	}
-	begun := *r.Begun
+	intent := *r.Begun
 	r.Begun = nil
-	if !begun.Action.Changes() {
+	if !intent.Action.Changes() {
 		return r
 	}
 	r.NextCheckAt, r.UpdatedAt = now, now
 	if r.State.Final() {
 		r.NextCheckAt = time.Time{}
 	}
-	r.outcomeUnknown(begun, nil, now)
+	r.outcomeUnknown(intent, nil, now)
 	return r
 }

@@ -78,9 +78,9 @@ func WithPassword(password func(context.Context, Plan) (livemigration.Secret, er
 	return func(s *settings) { s.password = password }
 }
 
-// WithCutoverApproval sets a function that approves cutovers. Its approval holds for a minute, as that of "policy". It is
-// asked with a READY record for which no approval of a person holds, when a window is open and the lag is small enough:
-// at each look, at least once a minute, and again directly before the cutover is sent. It is called from several
+// WithCutoverApproval sets a function that approves cutovers. Its approval is valid for a minute, and recorded as by "policy". It is
+// asked with a READY record that no person has approved, when a window is open and the lag is small enough:
+// at each check, at least once a minute, and again directly before the cutover is sent. It is called from several
 // goroutines, and has 15 seconds. When it fails, Problem says so, and it is called again later. Default: only
 // [Fleet.Approve] approves.
 //
@@ -114,7 +114,7 @@ func WithOnChange(onChange func(context.Context, Record)) Option {
 // WithLogger sets the logger. Default: silent. No log record contains a secret.
 func WithLogger(logger *slog.Logger) Option { return func(s *settings) { s.logger = logger } }
 
-// WithPollInterval sets the time between two looks at a job. It begins at minimum after each change of state, and grows
+// WithPollInterval sets the time between two checks of a job. It starts at minimum after each change of state, and grows
 // to maximum, which is an hour at the most. After failures it grows to 5 minutes, or to maximum if that is more. Default:
 // 5 seconds to 1 minute.
 func WithPollInterval(minimum, maximum time.Duration) Option {

@@ -10,7 +10,7 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Plan says what is to be migrated, and where to. It holds no password.
+// Plan says what is to be migrated, and where to. It contains no password.
 type Plan struct {
 	// Name is unique among the records of a store, and case does not matter for that. It has 1 to 100 letters, digits,
 	// ".", "_" and "-", and begins with a letter or digit. Names that Windows reserves, such as "nul", are not allowed.
@@ -111,7 +111,7 @@ func reservedOnWindows(stem string) bool {
 // key is the same for names that differ in case only.
 func key(name string) string { return strings.ToLower(name) }
 
-// fold makes names comparable without regard to case, also where they hold other letters than those of ASCII.
+// fold makes names comparable without regard to case, whatever their alphabet.
 func fold(s string) string { return strings.ToLower(strings.ToUpper(strings.TrimSpace(s))) }
 
 func foldHost(host string) string { return strings.TrimSuffix(fold(host), ".") }

@@ -119,7 +119,8 @@ func TestFailuresInARow(t *testing.T) {
 func TestKinds(t *testing.T) {
 	for status, want := range map[int]ProblemKind{
 		0: ProblemRetrying, 401: ProblemNeedsAttention, 402: ProblemNeedsAttention, 403: ProblemNeedsAttention, 404: ProblemNeedsAttention,
-		405: ProblemRetrying, 407: ProblemRetrying, 409: ProblemRetrying, 410: ProblemRetrying, 429: ProblemRetrying, 500: ProblemRetrying, 503: ProblemRetrying,
+		405: ProblemRetrying, 407: ProblemRetrying, 409: ProblemRetrying, 410: ProblemRetrying, 429: ProblemRetrying,
+		500: ProblemRetrying, 503: ProblemRetrying,
 	} {
 		assert.Equal(t, want, kindOf(status), status)
 	}

@@ -16,8 +16,7 @@ import (
 type Record struct {
 	Plan  Plan  `json:"plan"`
 	State State `json:"state"`
-	// Begun is the action in progress; nil when there is none. An action that only reads is begun in memory and never
-	// stored.
+	// Begun is the action in progress; nil when there is none. An action that only reads is in Begun in memory only.
 	Begun *Intent `json:"begun,omitempty"`
 	// Unclear is the creation or the cutover whose outcome is unknown.
 	Unclear *Intent `json:"unclear,omitempty"`
@@ -73,7 +72,7 @@ type Approval struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// Intent is an action that has begun.
+// Intent is an action in progress.
 type Intent struct {
 	Action Action    `json:"action"`
 	At     time.Time `json:"at"`
@@ -153,7 +152,7 @@ const (
 )
 
 // Changes reports whether the action changes something in Atlas: validate, create, cut over. Such an action is stored as
-// begun before it is done.
+// in progress before it is sent.
 func (a Action) Changes() bool {
 	return a == ActionValidate || a == ActionCreate || a == ActionCutover
 }
@@ -195,7 +194,7 @@ func NewRecord(plan Plan, now time.Time) Record {
 }
 
 // News reports whether the record differs from what it was in a way that is worth storing. The lag of a job, and the times
-// of the next and the last look, are not, nor is a look in progress.
+// of the next and the last check, are not, nor is a check in progress.
 func (r Record) News(before Record) bool {
 	a, b := r, before
 	for _, record := range []*Record{&a, &b} {

@@ -40,7 +40,7 @@ func (p Plan) destinationCluster() string {
 }
 
 // held are the resources that no other record may have because of this one. COMPLETE keeps the destination: a second
-// migration could destroy what the first one brought. A VALIDATED record that waits holds nothing.
+// migration could destroy what the first one brought. A VALIDATED record that waits has nothing.
 func (r *Record) held() []string {
 	switch {
 	case r.State == StateComplete:

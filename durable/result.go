@@ -10,7 +10,7 @@ import (
 type Outcome string
 
 const (
-	// OutcomeDone: Atlas did it, or responded to a look.
+	// OutcomeDone: Atlas did it, or answered a check.
 	OutcomeDone Outcome = "done"
 	// OutcomeNotDone: certainly not done. It may succeed later.
 	OutcomeNotDone Outcome = "notDone"
@@ -45,6 +45,15 @@ type Result struct {
 
 	// Wait is the time to the next action.
 	Wait time.Duration `json:"wait"`
+}
+
+// notDone is the result of an action that is in progress for r and of which nothing was sent.
+func notDone(r *Record) Result {
+	res := Result{State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: OutcomeNotDone}
+	if r.Begun != nil {
+		res.Intent = *r.Begun
+	}
+	return res
 }
 
 // normal makes a result consistent: what does not say certainly how an action ended is unknown.

@@ -89,7 +89,8 @@ func (r *Record) migrationSeen(res Result, now time.Time) {
 	case res.Migration.Status == livemigration.MigrationFailed:
 		r.stop(StateFailed, now, Problem{Text: fmt.Sprintf("migration %s failed; the Atlas UI may say why", r.MigrationID)})
 	case res.Migration.Status == livemigration.MigrationExpired:
-		r.stop(StateExpired, now, Problem{Text: fmt.Sprintf("migration %s expired: it was not cut over within 120 hours of its being ready", r.MigrationID)})
+		text := fmt.Sprintf("migration %s expired: it was not cut over within 120 hours of its being ready", r.MigrationID)
+		r.stop(StateExpired, now, Problem{Text: text})
 	case r.State == StateReady && ready:
 		r.readySeen(res, now)
 	case r.State == StateReady:
@@ -136,7 +137,7 @@ func (r *Record) stillReady(res Result, now time.Time) {
 	case r.CutoverAt.IsZero() && r.Unclear != nil && res.Intent.At.Sub(r.Unclear.At) < intentLife: // it may still be sent
 	case r.CutoverAt.IsZero():
 		r.Unclear, r.State = nil, StateReady
-		r.eventOnce(now, "READY: the cutover has not been carried out")
+		r.eventOnce(now, "READY: the cutover has not taken effect")
 		r.waitAtGate(now)
 	case now.Sub(r.CutoverAt) >= finishingPatience:
 		r.explain(Problem{Kind: ProblemNeedsAttention, Text: fmt.Sprintf(

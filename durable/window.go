@@ -26,7 +26,7 @@ const minutesOfDay = 24 * 60
 // for a time zone that it does not know.
 func ParseWindow(text string, location *time.Location) (Window, error) {
 	if location == nil {
-		return Window{}, fmt.Errorf("durable: the window %q has no time zone: give time.UTC, time.Local, or what time.LoadLocation returns", clean(text))
+		return Window{}, fmt.Errorf("durable: the window %q needs a time zone: time.UTC, time.Local, or one of time.LoadLocation", clean(text))
 	}
 	w := Window{location: location}
 	fields := strings.Fields(strings.ReplaceAll(text, " - ", "-"))
@@ -35,7 +35,7 @@ func ParseWindow(text string, location *time.Location) (Window, error) {
 		ok = w.parseTimes(fields[len(fields)-1]) && w.parseDays(fields[:len(fields)-1])
 	}
 	if !ok {
-		return Window{}, fmt.Errorf(`durable: the window %q must be two different times of the day such as "22:00-04:00", with days before it such as "Fri-Sun 22:00-04:00"`,
+		return Window{}, fmt.Errorf(`durable: the window %q must be times such as "22:00-04:00", or days and times such as "Fri-Sun 22:00-04:00"`,
 			clean(text))
 	}
 	w.text = strings.Join(fields, " ")
