@@ -7,6 +7,8 @@ package scope
 import (
 	_ "cmp"
 	"context"
+	_ "crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	_ "encoding/json"
 	_ "errors"
@@ -15,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	_ "os"
+	_ "os/signal"
 	"testing"
 	_ "testing/synctest"
 	_ "time"
@@ -45,6 +48,7 @@ var (
 	plans        []durable.Plan
 	fleet        *durable.Fleet
 	db           *sql.DB
+	pool         *x509.CertPool
 	srv          *livemigrationtest.Server
 	t            *testing.T
 	err          error
