@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -198,5 +199,7 @@ func TestCommandsThatCannotBe(t *testing.T) {
 
 	require.NoError(t, livemigrationtemporal.Abandon(ctx, c, "billing"))
 	waitFor(t, c, "billing", time.Minute, durable.StateAbandoned)
-	require.ErrorIs(t, livemigrationtemporal.Abandon(ctx, c, "billing"), durable.ErrNotFound, "its workflow has ended")
+	require.Eventually(t, func() bool {
+		return errors.Is(livemigrationtemporal.Abandon(ctx, c, "billing"), durable.ErrNotFound)
+	}, time.Minute, 100*time.Millisecond, "its workflow has ended")
 }
