@@ -55,7 +55,7 @@ func TestSoak(t *testing.T) {
 	defer cancel()
 	srv := livemigrationtest.NewServer()
 	defer srv.Close()
-	client, err := srv.NewClient(livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 12, BaseBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond}))
+	client, err := srv.NewClient(livemigration.WithoutPacing(), livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 12, BaseBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond}))
 	require.NoError(t, err)
 	defer client.CloseIdleConnections()
 	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
