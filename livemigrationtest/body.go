@@ -29,21 +29,21 @@ func readBody(body io.Reader) ([]byte, error) {
 func (s *Server) checkBody(c *call) *apiError {
 	switch {
 	case c.bodyErr != nil:
-		return &apiError{status: http.StatusBadRequest, code: "INVALID_JSON", detail: "The request body could not be read."}
+		return newError(http.StatusBadRequest, "INVALID_JSON", "The request body could not be read.")
 	case len(c.body) > maxBody:
-		return failure(http.StatusRequestEntityTooLarge, "The request body has more than "+strconv.Itoa(maxBody)+" bytes.")
+		return newError(http.StatusRequestEntityTooLarge, "", "The request body has more than "+strconv.Itoa(maxBody)+" bytes.")
 	case c.route.shape == nil && len(c.body) > 0:
-		return &apiError{status: http.StatusBadRequest, detail: "This endpoint takes no request body."}
+		return newError(http.StatusBadRequest, "", "This endpoint takes no request body.")
 	case c.route.shape == nil:
 		return nil
 	}
 	value, err := decode(c.body)
 	if err != nil {
-		return &apiError{status: http.StatusBadRequest, code: "INVALID_JSON", detail: "The request body is not valid JSON."}
+		return newError(http.StatusBadRequest, "INVALID_JSON", "The request body is not valid JSON.")
 	}
 	fields, ok := value.(map[string]any)
 	if !ok {
-		return &apiError{status: http.StatusBadRequest, code: "INVALID_JSON", detail: "The request body must be a JSON object."}
+		return newError(http.StatusBadRequest, "INVALID_JSON", "The request body must be a JSON object.")
 	}
 	return badRequest(checkBodyShape(c, fields))
 }

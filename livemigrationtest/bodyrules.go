@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,14 +20,13 @@ const (
 	optional          // it may be absent, and not null
 	nullable          // it may be absent or null
 	blank             // it may be absent, null or an empty string
-	ignored           // only responses have it; requests may have it all the same
 )
 
 // field is a line of the table of a request body. Elements of an array have the path of the array with [] behind it.
 type field struct {
 	path     string
 	presence presence
-	check    func(value any) (problem string)
+	kind     kind
 }
 
 // shape is the table of a request body. It has no other fields. An object's fields follow it.
@@ -65,7 +65,7 @@ func migrationShape(c *call) shape {
 		{"destination", required, object},
 		{"destination.groupId", required, objectID},
 		{"destination.clusterName", required, text},
-		{"destination.hostnameSchemaType", schema, schemaType},
+		{"destination.hostnameSchemaType", schema, schemas},
 		{"destination.privateLinkId", nullable, text},
 		{"migrationHosts", required, list(1, hosts)},
 		{"migrationHosts[]", required, text},
@@ -82,27 +82,24 @@ func migrationShape(c *call) shape {
 }
 
 // report collects violations.
-type report struct{ violations []violation }
+type report []violation
 
 func (r *report) add(code, path, description string) {
-	r.violations = append(r.violations, violation{code, path, description})
+	*r = append(*r, violation{code, path, description})
 }
-
-// conflict is for a value that is fine alone but not with the rest of the request.
-func (r *report) conflict(path, description string) { r.add("VALIDATION_ERROR", path, description) }
 
 // checkBodyShape reports everything that is wrong with a body.
 func checkBodyShape(c *call, body map[string]any) []violation {
 	r := &report{}
-	table := append(c.route.shape(c), field{"_id", ignored, nil}, field{"links", ignored, nil})
-	table.checkFields(r, "", "", body)
+	delete(body, "_id") // only responses have it; requests may have it all the same
+	delete(body, "links")
+	c.route.shape(c).checkFields(r, "", "", body)
 	if c.route.operation == CreateMigration || c.route.operation == CreateValidation {
 		source, _ := body["source"].(map[string]any)
 		destination, _ := body["destination"].(map[string]any)
-		checkSource(r, source)
-		checkDestination(r, destination, c.scope)
+		checkTogether(r, source, destination, c.scope)
 	}
-	return r.violations
+	return *r
 }
 
 // checkFields checks an object. Its place is path, which the table knows as pattern.
@@ -116,7 +113,7 @@ func (t shape) checkFields(r *report, pattern, path string, values map[string]an
 		known[name] = true
 		value, present := values[name]
 		switch {
-		case f.presence == ignored, !present && f.presence != required:
+		case !present && f.presence != required:
 		case value == nil && f.presence >= nullable, value == "" && f.presence == blank:
 		case !present:
 			r.add("MISSING_ATTRIBUTE", path+name, "is required")
@@ -138,8 +135,8 @@ func (t shape) checkValue(r *report, f field, path string, value any) {
 		r.add("INVALID_ATTRIBUTE", path, "must not be null")
 		return
 	}
-	if problem := f.check(value); problem != "" {
-		r.add("INVALID_ATTRIBUTE", path, problem)
+	if !f.kind.ok(value) {
+		r.add("INVALID_ATTRIBUTE", path, "must be "+f.kind.name)
 		return
 	}
 	at := slices.IndexFunc(t, func(element field) bool { return element.path == f.path+"[]" })
@@ -155,116 +152,79 @@ func (t shape) checkValue(r *report, f field, path string, value any) {
 	}
 }
 
-// checkSource checks what depends on two fields.
-func checkSource(r *report, source map[string]any) {
+// checkTogether checks what depends on two fields, or on the project of the path.
+func checkTogether(r *report, source, destination map[string]any, project string) {
 	given := func(name string) bool { return source[name] != nil && source[name] != "" }
-	managed := source["managedAuthentication"] == true
-	for name, other := range map[string]string{"username": "password", "password": "username"} {
-		switch {
-		case managed && given(name):
-			r.conflict("source."+name, "must be left out when managedAuthentication is true")
-		case !managed && given(other) && !given(name):
-			r.add("MISSING_ATTRIBUTE", "source."+name, "is required with a "+other)
+	user, password, managed := given("username"), given("password"), source["managedAuthentication"] == true
+	id, _ := destination["groupId"].(string)
+	private, linked := destination["hostnameSchemaType"] == "PRIVATE_LINK", destination["privateLinkId"] != nil
+	const missing, conflict = "MISSING_ATTRIBUTE", "VALIDATION_ERROR"
+	for _, rule := range []struct {
+		broken            bool
+		code, path, wants string
+	}{
+		{managed && user, conflict, "source.username", "must be left out when managedAuthentication is true"},
+		{managed && password, conflict, "source.password", "must be left out when managedAuthentication is true"},
+		{!managed && password && !user, missing, "source.username", "is required with a password"},
+		{!managed && user && !password, missing, "source.password", "is required with a username"},
+		{source["ssl"] == false && given("caCertificatePath"), conflict, "source.caCertificatePath", "must be left out when ssl is false"},
+		{isID(id) && id != project, conflict, "destination.groupId", "must be the project of the path"},
+		{private && !linked, missing, "destination.privateLinkId", "is required when hostnameSchemaType is PRIVATE_LINK"},
+		{linked && !private, conflict, "destination.privateLinkId", "must be left out unless hostnameSchemaType is PRIVATE_LINK"},
+	} {
+		if rule.broken {
+			r.add(rule.code, rule.path, rule.wants)
 		}
 	}
-	if source["ssl"] == false && given("caCertificatePath") {
-		r.conflict("source.caCertificatePath", "must be left out when ssl is false")
-	}
 }
 
-// checkDestination checks that the body and the path name the same project, and that a private link comes with its
-// schema.
-func checkDestination(r *report, destination map[string]any, project string) {
-	if id, ok := destination["groupId"].(string); ok && isID(id) && id != project {
-		r.conflict("destination.groupId", "must be the project of the path")
-	}
-	wanted, linked := destination["hostnameSchemaType"] == "PRIVATE_LINK", destination["privateLinkId"] != nil
-	switch {
-	case wanted && !linked:
-		r.add("MISSING_ATTRIBUTE", "destination.privateLinkId", "is required when hostnameSchemaType is PRIVATE_LINK")
-	case linked && !wanted:
-		r.conflict("destination.privateLinkId", "must be left out unless hostnameSchemaType is PRIVATE_LINK")
-	}
+// kind is what a value has to be.
+type kind struct {
+	name string
+	ok   func(any) bool
 }
 
-func object(value any) string {
-	if _, ok := value.(map[string]any); !ok {
-		return "must be an object"
-	}
-	return ""
+// matching is a kind of strings.
+func matching(name string, ok func(string) bool) kind {
+	return kind{name, func(value any) bool {
+		s, isText := value.(string)
+		return isText && ok(s)
+	}}
 }
 
-// list takes an array of least to most different elements; most 0 means any number.
-func list(least, most int) func(any) string {
-	return func(value any) string {
+var (
+	object   = kind{"an object", func(value any) bool { _, ok := value.(map[string]any); return ok }}
+	boolean  = kind{"true or false", func(value any) bool { return value == true || value == false }}
+	text     = matching("a string that is not empty", func(s string) bool { return s != "" })
+	objectID = matching("24 lowercase hexadecimal digits", isID)
+	schemas  = matching("PUBLIC, PRIVATE_LINK or VPC_PEERING", regexp.MustCompile("^(PUBLIC|PRIVATE_LINK|VPC_PEERING)$").MatchString)
+	address  = matching("an IP address or a CIDR block", func(s string) bool {
+		ip, err := netip.ParseAddr(s)
+		_, blockErr := netip.ParsePrefix(s)
+		return blockErr == nil || err == nil && ip.Zone() == ""
+	})
+	// shardKeyField has one field, whose value says how that field is part of the shard key.
+	shardKeyField = kind{`an object with one named field, whose value is 1 or "hashed"`, func(value any) bool {
+		fields, _ := value.(map[string]any)
+		for name, part := range fields {
+			return len(fields) == 1 && name != "" && (part == json.Number("1") || part == "hashed")
+		}
+		return false
+	}}
+)
+
+// list is an array of least to most different elements; most 0 means any number.
+func list(least, most int) kind {
+	name := fmt.Sprintf("an array of at least %d different elements", least)
+	if most > 0 {
+		name += fmt.Sprintf(", and at most %d", most)
+	}
+	return kind{name, func(value any) bool {
 		elements, ok := value.([]any)
-		switch {
-		case !ok:
-			return "must be an array"
-		case len(elements) < least:
-			return fmt.Sprintf("must have at least %d element(s)", least)
-		case most > 0 && len(elements) > most:
-			return fmt.Sprintf("must have at most %d element(s)", most)
-		}
 		for i := range elements {
-			for j := range i {
-				if reflect.DeepEqual(elements[i], elements[j]) {
-					return fmt.Sprintf("must not have equal elements, such as %d and %d", j, i)
-				}
-			}
+			first := slices.IndexFunc(elements, func(other any) bool { return reflect.DeepEqual(elements[i], other) })
+			ok = ok && first == i
 		}
-		return ""
-	}
-}
-
-func boolean(value any) string {
-	if _, ok := value.(bool); !ok {
-		return "must be true or false"
-	}
-	return ""
-}
-
-func text(value any) string {
-	if s, ok := value.(string); !ok || s == "" {
-		return "must be a string that is not empty"
-	}
-	return ""
-}
-
-func objectID(value any) string {
-	if s, ok := value.(string); !ok || !isID(s) {
-		return wantID
-	}
-	return ""
-}
-
-func schemaType(value any) string {
-	if value != "PUBLIC" && value != "PRIVATE_LINK" && value != "VPC_PEERING" {
-		return "must be PUBLIC, PRIVATE_LINK or VPC_PEERING"
-	}
-	return ""
-}
-
-// address takes an IP address or a block in CIDR notation.
-func address(value any) string {
-	s, _ := value.(string)
-	ip, err := netip.ParseAddr(s)
-	if _, blockErr := netip.ParsePrefix(s); blockErr != nil && (err != nil || ip.Zone() != "") {
-		return "must be an IP address or a CIDR block"
-	}
-	return ""
-}
-
-// shardKeyField takes an object with one field, whose value says how that field is part of the shard key.
-func shardKeyField(value any) string {
-	fields, ok := value.(map[string]any)
-	if !ok || len(fields) != 1 {
-		return "must be an object with exactly one field"
-	}
-	for name, kind := range fields {
-		if name == "" || kind != json.Number("1") && kind != "hashed" {
-			return `must name a field, with the value 1 or "hashed"`
-		}
-	}
-	return ""
+		return ok && len(elements) >= least && (most == 0 || len(elements) <= most)
+	}}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -14,28 +13,24 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// edit is a change to a JSON body: the value of the field at the dotted path, or no field there at all.
-type edit struct {
-	path  string
-	value string // JSON; empty: without the field
-}
-
-func apply(t *testing.T, body string, edits []edit) string {
+// change returns a JSON body with some fields changed. An edit is a dotted path, "=" and the value; no value removes
+// the field.
+func change(t *testing.T, body string, edits []string) string {
 	t.Helper()
 	var root map[string]any
 	require.NoError(t, json.Unmarshal([]byte(body), &root))
-	for _, e := range edits {
-		object := root
-		names := strings.Split(e.path, ".")
+	for _, edit := range edits {
+		path, value, _ := strings.Cut(edit, "=")
+		object, names := root, strings.Split(path, ".")
 		for _, name := range names[:len(names)-1] {
 			next, ok := object[name].(map[string]any)
-			require.True(t, ok, e.path)
+			require.True(t, ok, path)
 			object = next
 		}
-		if last := names[len(names)-1]; e.value == "" {
+		if last := names[len(names)-1]; value == "" {
 			delete(object, last)
 		} else {
-			object[last] = json.RawMessage(e.value)
+			object[last] = json.RawMessage(value)
 		}
 	}
 	out, err := json.Marshal(root)
@@ -43,180 +38,97 @@ func apply(t *testing.T, body string, edits []edit) string {
 	return string(out)
 }
 
-// bodyCase is a change to a valid body and the fields that the error has to name. Without a code the body is valid.
+// bodyCase is a change to a valid body, and the fields that the error has to name. Without a code the body is valid.
 type bodyCase struct {
-	name   string
-	edits  []edit
+	edits  string // with spaces between them
 	code   string
-	fields []string
+	fields string
 }
 
-// commonCases are the rules that both versions have.
-func commonCases() []bodyCase {
-	one := func(name, path, value, code string) bodyCase {
-		return bodyCase{name, []edit{{path, value}}, code, []string{path}}
-	}
-	cases := []bodyCase{
-		{"valid", nil, "", nil},
-		one("unknown field", "extra", `1`, invalid),
-		one("unknown field in source", "source.extra", `{}`, invalid),
-		one("unknown field in destination", "destination.extra", `null`, invalid),
-		one("field in another case", "source.SSL", `true`, invalid),
-		one("other project", "destination.groupId", `"ffffffffffffffffffffffff"`, conflict),
-		{"what only responses have", []edit{{"_id", `"x"`}, {"links", `[{"rel":"self"}]`}}, "", nil},
-		one("username missing", "source.username", ``, missing),
-		one("password missing", "source.password", ``, missing),
-		one("password not a string", "source.password", `1`, invalid),
-		one("password empty", "source.password", `""`, missing),
-		one("password null", "source.password", `null`, missing),
-		one("username empty", "source.username", `""`, missing),
-		one("username null", "source.username", `null`, missing),
-		{"source without authentication", []edit{{"source.username", ``}, {"source.password", ``}}, "", nil},
-		{"user and password null", []edit{{"source.username", `null`}, {"source.password", `null`}}, "", nil},
-		{"user and password empty", []edit{{"source.username", `""`}, {"source.password", `""`}}, "", nil},
-		one("hosts empty", "migrationHosts", `[]`, invalid),
-		one("hosts a string", "migrationHosts", `"vm001.example.com"`, invalid),
-		{"host empty", []edit{{"migrationHosts", `[""]`}}, invalid, []string{"migrationHosts[0]"}},
-		{"host a number", []edit{{"migrationHosts", `[1]`}}, invalid, []string{"migrationHosts[0]"}},
-		{"managed with user and password", []edit{{"source.managedAuthentication", `true`}}, conflict,
-			[]string{"source.username", "source.password"}},
-		{"managed with password", []edit{{"source.managedAuthentication", `true`}, {"source.username", ``}}, conflict,
-			[]string{"source.password"}},
-		{"managed without", []edit{
-			{"source.managedAuthentication", `true`}, {"source.username", ``}, {"source.password", `""`},
-		}, "", nil},
-		{"certificate without ssl", []edit{{"source.ssl", `false`}}, conflict, []string{"source.caCertificatePath"}},
-		{"no ssl, no certificate", []edit{{"source.ssl", `false`}, {"source.caCertificatePath", ``}}, "", nil},
-		{"ssl without certificate", []edit{{"source.caCertificatePath", ``}}, "", nil},
-		{"certificate null", []edit{{"source.ssl", `false`}, {"source.caCertificatePath", `null`}}, "", nil},
-		{"certificate empty", []edit{{"source.ssl", `false`}, {"source.caCertificatePath", `""`}}, "", nil},
-		one("certificate a number", "source.caCertificatePath", `1`, invalid),
-		{"all at once", []edit{{"source.groupId", ``}, {"source.ssl", `"yes"`}, {"destination.clusterName", `null`}, {"x", `1`}},
-			"VALIDATION_ERROR", []string{"source.groupId", "source.ssl", "destination.clusterName", "x"}},
-	}
-	for _, path := range []string{
-		"source", "source.groupId", "source.clusterName", "source.ssl", "source.managedAuthentication",
-		"destination", "destination.groupId", "destination.clusterName", "migrationHosts",
-	} {
-		cases = append(cases, one(path+" missing", path, ``, missing), one(path+" null", path, `null`, missing))
-	}
-	for _, path := range []string{"source.ssl", "source.managedAuthentication"} {
-		cases = append(cases, one(path+" a string", path, `"true"`, invalid), one(path+" a number", path, `0`, invalid))
-	}
-	for _, path := range []string{"source.clusterName", "destination.clusterName"} {
-		cases = append(cases, one(path+" empty", path, `""`, invalid), one(path+" an object", path, `{}`, invalid))
-	}
-	for _, path := range []string{"source.groupId", "destination.groupId"} {
-		cases = append(cases, one(path+" malformed", path, `"5C7E8F901A2B3C4D5E6F7A01"`, invalid), one(path+" a number", path, `7`, invalid))
-	}
-	for _, path := range []string{"source", "destination"} {
-		cases = append(cases, one(path+" an array", path, `[]`, invalid), one(path+" a string", path, `"x"`, invalid))
-	}
-	return cases
+const entries, keyOf = "sharding.shardingEntries", ".shardCollection.key"
+
+func sharding(list string) string {
+	return `sharding={"createSupportingIndexes":true,"shardingEntries":` + list + `}`
 }
 
-// shardingCases are rules that all versions have, too.
-func shardingCases() []bodyCase {
-	const shard = `{"createSupportingIndexes":%s,"shardingEntries":%s}`
-	sharding := func(indexes, entries string) []edit {
-		return []edit{{"sharding", fmt.Sprintf(shard, indexes, entries)}}
+func shardKey(collection, key string) string {
+	return `{"database":"d","collection":"` + collection + `","shardCollection":{"key":` + key + `}}`
+}
+
+// commonCases are the rules of all versions.
+var commonCases = []bodyCase{
+	{"", "", ""},
+	{"_id=1 links=[]", "", ""}, // which only responses have
+	{"extra=1", invalid, "extra"},
+	{"source.extra={}", invalid, "source.extra"},
+	{"source.SSL=true", invalid, "source.SSL"},
+	{"source=", missing, "source"},
+	{"destination=null", missing, "destination"},
+	{"source=[]", invalid, "source"},
+	{"source.groupId=", missing, "source.groupId"},
+	{`source.groupId="5C7E8F901A2B3C4D5E6F7A01"`, invalid, "source.groupId"},
+	{"destination.groupId=7", invalid, "destination.groupId"},
+	{`destination.groupId="ffffffffffffffffffffffff"`, conflict, "destination.groupId"},
+	{"source.clusterName=null", missing, "source.clusterName"},
+	{`destination.clusterName=""`, invalid, "destination.clusterName"},
+	{`source.ssl="true"`, invalid, "source.ssl"},
+	{"source.ssl=", missing, "source.ssl"},
+	{"source.managedAuthentication=", missing, "source.managedAuthentication"},
+	{"source.username=", missing, "source.username"},
+	{`source.password=""`, missing, "source.password"},
+	{"source.password=null", missing, "source.password"},
+	{`source.username= source.password=""`, "", ""},
+	{"source.managedAuthentication=true", conflict, "source.username source.password"},
+	{`source.managedAuthentication=true source.username= source.password=""`, "", ""},
+	{"source.ssl=false", conflict, "source.caCertificatePath"},
+	{`source.ssl=false source.caCertificatePath=""`, "", ""},
+	{"source.caCertificatePath=1", invalid, "source.caCertificatePath"},
+	{"migrationHosts=", missing, "migrationHosts"},
+	{"migrationHosts=[]", invalid, "migrationHosts"},
+	{`migrationHosts="vm001.example.com"`, invalid, "migrationHosts"},
+	{`migrationHosts=[""]`, invalid, "migrationHosts[0]"},
+	{`destination.hostnameSchemaType=""`, invalid, "destination.hostnameSchemaType"},
+	{`destination.hostnameSchemaType="VPC_PEERING" destination.privateLinkId=null`, "", ""},
+	{`destination.hostnameSchemaType="PRIVATE_LINK" destination.privateLinkId="vpce-1"`, "", ""},
+	{`destination.hostnameSchemaType="PRIVATE_LINK"`, missing, "destination.privateLinkId"},
+	{`destination.hostnameSchemaType="PUBLIC" destination.privateLinkId="vpce-1"`, conflict, "destination.privateLinkId"},
+	{sharding("[" + shardKey("c", `[{"location":1},{"region":"hashed"}]`) + "]"), "", ""},
+	{"sharding=null", "", ""},
+	{"sharding={}", missing, "sharding.createSupportingIndexes " + entries},
+	{sharding("null"), missing, entries},
+	{sharding("[null]"), invalid, entries + "[0]"},
+	{sharding("[{}]"), missing, entries + "[0].database " + entries + "[0].collection " + entries + "[0].shardCollection"},
+	{sharding("[" + shardKey("a", `[{"x":1}]`) + "," + shardKey("b", `[{"x":1}]`) + "]"), "", ""},
+	{sharding("[" + shardKey("a", `[{"x":1}]`) + "," + shardKey("a", `[{"x":1}]`) + "]"), invalid, entries},
+	{sharding("[" + shardKey("c", "[]") + "]"), invalid, entries + "[0]" + keyOf},
+	{sharding("[" + shardKey("c", `[{"a":1},{"a":1}]`) + "]"), invalid, entries + "[0]" + keyOf},
+	{sharding("[" + shardKey("c", `[{"a":1,"b":1}]`) + "]"), invalid, entries + "[0]" + keyOf + "[0]"},
+	{sharding("[" + shardKey("c", `[{"a":1},{"b":-1}]`) + "]"), invalid, entries + "[0]" + keyOf + "[1]"},
+	{sharding("[" + shardKey("c", `[{"":1}]`) + "]"), invalid, entries + "[0]" + keyOf + "[0]"},
+	{`source.groupId= source.ssl="yes" destination.clusterName=null x=1`, conflict, "source.groupId source.ssl destination.clusterName x"},
+}
+
+// The rules of some versions.
+var (
+	oneHostCases = []bodyCase{
+		{`migrationHosts=["a","b"]`, invalid, "migrationHosts"},
+		{"destination.hostnameSchemaType=", missing, "destination.hostnameSchemaType"},
 	}
-	entry := func(collection, key string) string {
-		return `{"database":"d","collection":"` + collection + `","shardCollection":{"key":` + key + `}}`
+	newDropCases = []bodyCase{
+		{"dropEnabled=true", invalid, "dropEnabled"},
+		{"dropDestinationData=", "", ""},
+		{"dropDestinationData=null", invalid, "dropDestinationData"},
 	}
-	key := func(key string) []edit { return sharding("true", "["+entry("c", key)+"]") }
-	const entries = "sharding.shardingEntries"
-	const entry0 = entries + "[0]"
-	const key0 = entry0 + ".shardCollection.key"
-	a, b := entry("a", `[{"x":1}]`), entry("b", `[{"x":1}]`)
-	return []bodyCase{
-		{"sharding", key(`[{"location":1},{"region":"hashed"}]`), "", nil},
-		{"sharding without entries", sharding("false", `[]`), "", nil},
-		{"sharding null", []edit{{"sharding", `null`}}, "", nil},
-		{"sharding a string", []edit{{"sharding", `""`}}, invalid, []string{"sharding"}},
-		{"sharding empty", []edit{{"sharding", `{}`}}, missing, []string{"sharding.createSupportingIndexes", entries}},
-		{"sharding entries null", sharding("true", `null`), missing, []string{entries}},
-		{"sharding entries a string", sharding("true", `"a"`), invalid, []string{entries}},
-		{"sharding indexes a string", sharding(`"true"`, `[]`), invalid, []string{"sharding.createSupportingIndexes"}},
-		{"sharding entry empty", sharding("true", `[{}]`), missing,
-			[]string{entry0 + ".database", entry0 + ".collection", entry0 + ".shardCollection"}},
-		{"sharding entry null", sharding("true", `[null]`), invalid, []string{entry0}},
-		{"sharding entry unknown field", sharding("true", `[{"database":"d","collection":"c","shardCollection":{"key":[{"a":1}],"x":1}}]`),
-			invalid, []string{entry0 + ".shardCollection.x"}},
-		{"sharding entries that differ", sharding("true", "["+a+","+b+"]"), "", nil},
-		{"sharding entry twice", sharding("true", "["+a+","+b+","+a+","+b+"]"), invalid, []string{entries}},
-		{"key missing", sharding("true", `[{"database":"d","collection":"c","shardCollection":{}}]`), missing, []string{key0}},
-		{"key empty", key(`[]`), invalid, []string{key0}},
-		{"key an object", key(`{"a":1}`), invalid, []string{key0}},
-		{"key field twice", key(`[{"a":1},{"b":1},{"a":1}]`), invalid, []string{key0}},
-		{"key field twice, unlike", key(`[{"a":1},{"a":"hashed"}]`), "", nil},
-		{"key with a control character", key(`[{"a\tb":1},{" ":1}]`), "", nil},
-		{"names with a control character", sharding("true", `[{"database":"a\tb","collection":" ","shardCollection":{"key":[{"a":1}]}}]`), "", nil},
-		{"key of two fields in one", key(`[{"a":1,"b":1}]`), invalid, []string{key0 + "[0]"}},
-		{"key of no field", key(`[{}]`), invalid, []string{key0 + "[0]"}},
-		{"key of no name", key(`[{"":1}]`), invalid, []string{key0 + "[0]"}},
-		{"key descending", key(`[{"a":1},{"b":-1}]`), invalid, []string{key0 + "[1]"}},
-		{"key 1.0", key(`[{"a":1.0}]`), invalid, []string{key0 + "[0]"}},
-		{"key a string", key(`[{"a":"1"}]`), invalid, []string{key0 + "[0]"}},
-		{"key true", key(`[{"a":true}]`), invalid, []string{key0 + "[0]"}},
+	oldDropCases = []bodyCase{
+		{"dropEnabled=", missing, "dropEnabled"},
+		{`dropEnabled="false"`, invalid, "dropEnabled"},
+		{"dropDestinationData=true", invalid, "dropDestinationData"},
 	}
-}
-
-const schema, link = "destination.hostnameSchemaType", "destination.privateLinkId"
-
-// linkCases are rules that all versions have for a destination with hostnameSchemaType.
-func linkCases() []bodyCase {
-	return []bodyCase{
-		{"schema empty", []edit{{schema, `""`}}, invalid, []string{schema}},
-		{"schema unknown", []edit{{schema, `"public"`}}, invalid, []string{schema}},
-		{"schema public", []edit{{schema, `"PUBLIC"`}}, "", nil},
-		{"schema peering", []edit{{schema, `"VPC_PEERING"`}, {link, `null`}}, "", nil},
-		{"private link", []edit{{schema, `"PRIVATE_LINK"`}, {link, `"vpce-1"`}}, "", nil},
-		{"private link without ID", []edit{{schema, `"PRIVATE_LINK"`}}, missing, []string{link}},
-		{"private link with null ID", []edit{{schema, `"PRIVATE_LINK"`}, {link, `null`}}, missing, []string{link}},
-		{"private link with empty ID", []edit{{schema, `"PRIVATE_LINK"`}, {link, `""`}}, invalid, []string{link}},
-		{"ID without private link", []edit{{schema, `"PUBLIC"`}, {link, `"vpce-1"`}}, conflict, []string{link}},
+	v1Cases = []bodyCase{
+		{`migrationHosts=["a","b"]`, "", ""},
+		{`destination.privateLinkId="vpce-1"`, conflict, "destination.privateLinkId"},
 	}
-}
-
-func allCases(own ...bodyCase) []bodyCase {
-	return slices.Concat(commonCases(), shardingCases(), linkCases(), own)
-}
-
-func casesV2() []bodyCase {
-	return allCases(
-		bodyCase{"dropEnabled", []edit{{"dropEnabled", `true`}}, invalid, []string{"dropEnabled"}},
-		bodyCase{"dropDestinationData left out", []edit{{"dropDestinationData", ``}}, "", nil},
-		bodyCase{"dropDestinationData null", []edit{{"dropDestinationData", `null`}}, invalid, []string{"dropDestinationData"}},
-		bodyCase{"dropDestinationData a string", []edit{{"dropDestinationData", `"true"`}}, invalid, []string{"dropDestinationData"}},
-		bodyCase{"two hosts", []edit{{"migrationHosts", `["a","b"]`}}, invalid, []string{"migrationHosts"}},
-		bodyCase{"schema missing", []edit{{schema, ``}}, missing, []string{schema}},
-	)
-}
-
-// dropCases are the rules of the versions that have dropEnabled.
-func dropCases() []bodyCase {
-	return []bodyCase{
-		{"drop missing", []edit{{"dropEnabled", ``}}, missing, []string{"dropEnabled"}},
-		{"drop null", []edit{{"dropEnabled", `null`}}, missing, []string{"dropEnabled"}},
-		{"drop a string", []edit{{"dropEnabled", `"false"`}}, invalid, []string{"dropEnabled"}},
-		{"dropDestinationData", []edit{{"dropDestinationData", `true`}}, invalid, []string{"dropDestinationData"}},
-	}
-}
-
-func cases2023() []bodyCase {
-	return allCases(append(dropCases(),
-		bodyCase{"two hosts", []edit{{"migrationHosts", `["a","b"]`}}, invalid, []string{"migrationHosts"}},
-		bodyCase{"schema missing", []edit{{schema, ``}}, missing, []string{schema}},
-	)...)
-}
-
-func casesV1() []bodyCase {
-	return allCases(append(dropCases(),
-		bodyCase{"several hosts", []edit{{"migrationHosts", `["a","b"]`}}, "", nil},
-		bodyCase{"ID without schema", []edit{{link, `"vpce-1"`}}, conflict, []string{link}},
-	)...)
-}
+)
 
 // changed2023 makes a request for the version of 2023-01-01 out of one for the newest.
 func changed2023(r request) request {
@@ -226,32 +138,36 @@ func changed2023(r request) request {
 
 func TestMigrationRequestRules(t *testing.T) {
 	t.Parallel()
-	versions := map[string]struct {
-		prefix string
-		cases  []bodyCase
-	}{"v2": {v2Prefix, casesV2()}, "v2 of 2023": {v2Prefix, cases2023()}, "v1.0": {v1Prefix, casesV1()}}
-	for version, of := range versions {
+	same := func(r request) request { return r }
+	for version, of := range map[string]struct {
+		prefix  string
+		prepare func(request) request
+		cases   [][]bodyCase
+	}{
+		"v2":         {v2Prefix, same, [][]bodyCase{commonCases, oneHostCases, newDropCases}},
+		"v2 of 2023": {v2Prefix, changed2023, [][]bodyCase{commonCases, oneHostCases, oldDropCases}},
+		"v1.0":       {v1Prefix, same, [][]bodyCase{commonCases, oldDropCases, v1Cases}},
+	} {
 		for _, op := range []livemigrationtest.Operation{livemigrationtest.CreateMigration, livemigrationtest.CreateValidation} {
-			for _, tt := range of.cases {
-				t.Run(strings.Join([]string{version, string(op), tt.name}, " "), func(t *testing.T) {
-					t.Parallel()
-					srv := newOpenServer(t)
-					r := endpoint(srv, op, of.prefix, "")
-					if version == "v2 of 2023" {
-						r = changed2023(r)
-					}
-					r.body = apply(t, r.body, tt.edits)
-					res := send(t, srv, r)
-					started := len(srv.Migrations()) + len(srv.Validations())
-					if tt.code == "" {
-						assert.Less(t, res.status, 300, res.body)
-						assert.Equal(t, 1, started)
-						return
-					}
-					assertError(t, res, http.StatusBadRequest, tt.code)
-					assert.ElementsMatch(t, tt.fields, res.fields(t))
-					assert.Zero(t, started)
-				})
+			for _, cases := range of.cases {
+				for _, tt := range cases {
+					t.Run(fmt.Sprint(version, " ", op, " ", tt.edits), func(t *testing.T) {
+						t.Parallel()
+						srv := newOpenServer(t)
+						r := of.prepare(endpoint(srv, op, of.prefix, ""))
+						r.body = change(t, r.body, strings.Fields(tt.edits))
+						res := send(t, srv, r)
+						started := len(srv.Migrations()) + len(srv.Validations())
+						if tt.code == "" {
+							assert.Less(t, res.status, 300, res.body)
+							assert.Equal(t, 1, started)
+							return
+						}
+						assertError(t, res, http.StatusBadRequest, tt.code)
+						assert.ElementsMatch(t, strings.Fields(tt.fields), res.fields(t))
+						assert.Zero(t, started)
+					})
+				}
 			}
 		}
 	}

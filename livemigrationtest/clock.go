@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// clock is the server's time. Both of its readings include what Advance added; they differ in how fast they run
-// between two calls of Advance.
+// clock is the server's time. Its two readings differ in how fast they run between two calls of Advance.
 type clock struct {
 	start    time.Time
 	speed    float64

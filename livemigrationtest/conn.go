@@ -2,23 +2,20 @@ package livemigrationtest
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"syscall"
 )
 
-// listener accepts connections, with TLS if there is a configuration for it.
+// listener accepts connections and wraps them.
 type listener struct {
 	net.Listener
-	tls   *tls.Config
-	http2 bool
+	wrap func(net.Conn) net.Conn
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -26,30 +23,24 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.tls != nil {
-		conn = tls.Server(conn, l.tls)
-	}
-	if l.http2 {
-		conn = &frameConn{Conn: conn}
-	}
-	return conn, nil
+	return l.wrap(conn), nil
 }
 
-// singleListener accepts one connection.
-type singleListener struct{ conn net.Conn }
+// pipeListener accepts the one connection.
+type pipeListener struct{ conn net.Conn }
 
-func (l *singleListener) Accept() (net.Conn, error) {
-	if l.conn == nil {
-		return nil, net.ErrClosed
-	}
+func (l *pipeListener) Accept() (net.Conn, error) {
 	conn := l.conn
 	l.conn = nil
+	if conn == nil {
+		return nil, net.ErrClosed
+	}
 	return conn, nil
 }
 
-func (l *singleListener) Close() error { return nil }
+func (l *pipeListener) Close() error { return nil }
 
-func (l *singleListener) Addr() net.Addr { return &net.TCPAddr{} }
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // pipeEnd is one end of a connection through memory.
 type pipeEnd struct {
@@ -71,7 +62,7 @@ func (p *pipeEnd) Read(data []byte) (int, error) {
 	return n, err
 }
 
-// SetLinger makes closing the connection reset it, as that of a TCP connection with 0 seconds does.
+// SetLinger makes closing the connection reset it, as with a TCP connection and 0 seconds.
 func (p *pipeEnd) SetLinger(int) error {
 	p.reset.Store(true)
 	return nil
@@ -113,48 +104,26 @@ func lose(w http.ResponseWriter, r *http.Request, how loss) {
 // sends what a fault wants in place of that frame.
 type frameConn struct {
 	net.Conn
-	mu       sync.Mutex
-	refusals []loss
+	refusal atomic.Int32 // a loss
 }
 
 // NetConn returns the connection below.
 func (c *frameConn) NetConn() net.Conn { return c.Conn }
 
-func (c *frameConn) refuse(how loss) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refusals = append(c.refusals, how)
-}
+func (c *frameConn) refuse(how loss) { c.refusal.Store(int32(how)) }
 
-// The frames of RFC 9113, section 6. A stream's number follows resetStream; the error code INTERNAL_ERROR ends it.
-var (
-	resetStream   = []byte{0, 0, 4, 3, 0}
-	internalError = []byte{0, 0, 0, 2}
-	refusedStream = []byte{0, 0, 0, 7}
-	goAway        = append([]byte{0, 0, 8, 7}, make([]byte, 13)...) // the last stream is 0, and there is no error
-)
-
-const resetStreamLength = 13
-
+// Write replaces a frame RST_STREAM with the code INTERNAL_ERROR, if there is a refusal. See RFC 9113, section 6.
 func (c *frameConn) Write(data []byte) (int, error) {
-	c.mu.Lock()
-	waiting := len(c.refusals) > 0
-	at := -1
-	if waiting {
-		at = bytes.Index(data, resetStream)
-	}
-	if at < 0 || len(data) < at+resetStreamLength || !bytes.Equal(data[at+9:at+resetStreamLength], internalError) {
-		c.mu.Unlock()
+	start, code, length := []byte{0, 0, 4, 3, 0}, []byte{0, 0, 0, 2}, 13 // the number of the stream is between them
+	at := bytes.Index(data, start)
+	if at < 0 || len(data) < at+length || !bytes.Equal(data[at+9:at+length], code) || c.refusal.Load() == 0 {
 		return c.Conn.Write(data)
 	}
-	how := c.refusals[0]
-	c.refusals = c.refusals[1:]
-	c.mu.Unlock()
-	frame := goAway
-	if how == lostByRefusal {
-		frame = slices.Concat(data[at:at+9], refusedStream)
+	frame := append([]byte{0, 0, 8, 7}, make([]byte, 13)...) // GOAWAY: the last stream is 0, and there is no error
+	if loss(c.refusal.Swap(0)) == lostByRefusal {
+		frame = append(slices.Clone(data[at:at+9]), 0, 0, 0, 7)
 	}
-	if _, err := c.Conn.Write(slices.Concat(data[:at], frame, data[at+resetStreamLength:])); err != nil {
+	if _, err := c.Conn.Write(slices.Concat(data[:at], frame, data[at+length:])); err != nil {
 		return 0, err
 	}
 	return len(data), nil

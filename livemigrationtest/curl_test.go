@@ -26,7 +26,8 @@ func TestCurl(t *testing.T) {
 	t.Parallel()
 	curl := findCurl(t)
 	for name, opt := range map[string]livemigrationtest.Option{
-		"as it is": nil, "documented": livemigrationtest.WithDocumentedChallenge(), "HTTPS": livemigrationtest.WithTLS(), "HTTP/2": livemigrationtest.WithHTTP2(),
+		"as it is": nil, "documented": livemigrationtest.WithDocumentedChallenge(),
+		"HTTPS": livemigrationtest.WithTLS(), "HTTP/2": livemigrationtest.WithHTTP2(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -61,7 +61,7 @@ func Example() {
 }
 
 // A gateway that times out after Atlas has started the migration: the client cannot know, and must not try again.
-func ExampleServer_Inject() {
+func ExampleClusterScript_Inject() {
 	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
 	defer srv.Close()
 	client, err := srv.NewClient()

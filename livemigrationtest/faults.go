@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -33,18 +34,17 @@ func Status(code int) Fault {
 	}}
 }
 
-// Upgrading responds as Atlas does to a change while it is being upgraded: 405, and the request is not processed. It
-// passes. See [WithUpgrade].
+// Upgrading responds with the 405 of [WithUpgrade]. The request is not processed.
 func Upgrading() Fault {
 	err := upgrading()
-	return Status(err.status).WithCode(err.code).WithDetail(err.detail)
+	return Status(err.Status).WithCode(err.Code).WithDetail(err.Detail)
 }
 
 // ErrorInSuccess responds with 200 and the body of Atlas's error with the given status. An envelope says 200 too. The
 // request is not processed, unless [Fault.Processed] says so.
 func ErrorInSuccess(code int) Fault {
 	return Fault{status: code, detail: injected, replaces: func(f Fault, s *Server, c *call) *response {
-		return s.reply(c, http.StatusOK, f.err().body())
+		return s.reply(c, http.StatusOK, f.err())
 	}}
 }
 
@@ -93,9 +93,8 @@ func GoAway() Fault { return lost(lostByGoAway) }
 
 func lost(how loss) Fault { return Fault{changes: func(r *response) { r.loss = how }} }
 
-// TruncatedBody cuts the connection in the middle of the body, although Content-Length promises all of it. A response
-// without a body promises one. A 204 cannot, and is not sent at all, as with [ResetAfterRequest]. The request is
-// processed.
+// TruncatedBody cuts the connection in the middle of the body, although Content-Length promises all of it. A 204, which
+// has no body, is not sent at all, as with [ResetAfterRequest]. The request is processed.
 func TruncatedBody() Fault {
 	return Fault{changes: func(r *response) {
 		if bodyless(r.status) {
@@ -108,28 +107,28 @@ func TruncatedBody() Fault {
 	}}
 }
 
-// SlowBody processes the request and responds after the delay. The delay is real time, or the virtual time of
-// testing/synctest, and does not depend on the job clock. It ends early when the client gives up, and, with a reset, on
-// [Server.Close].
+// SlowBody processes the request and responds after the delay, which does not depend on the job clock. It ends early when
+// the client gives up, and, with a reset, on [Server.Close].
 func SlowBody(delay time.Duration) Fault {
 	return Fault{changes: func(r *response) { r.delay = delay }}
 }
 
 // StalledBody processes the request, sends the head of the response and half of its body at once, and the rest after
-// the delay of [SlowBody]. It ends early, and the connection with it, when the client gives up and on [Server.Close]. A
-// response without a body is not delayed.
+// the delay of [SlowBody]. A response without a body is not delayed.
 func StalledBody(delay time.Duration) Fault {
 	return Fault{changes: func(r *response) { r.stall = delay }}
 }
 
-// OversizedBody sends a JSON object of n bytes as the body, or the beginning of one if n is too small. The status
-// stays, but a 204 becomes 200. The request is processed.
+// OversizedBody sends a JSON object of n bytes, or the beginning of one if n is too small. The status stays, but a 204
+// becomes 200. The request is processed.
 func OversizedBody(n int64) Fault {
 	return Fault{changes: func(r *response) {
 		if bodyless(r.status) {
 			r.status = http.StatusOK
 		}
-		r.body, r.filler = nil, max(n, 0)
+		const start, end = `{"padding":"`, `"}`
+		padding := strings.Repeat("x", int(max(n-int64(len(start+end)), 0)))
+		r.body = []byte(start + padding + end)[:max(n, 0)]
 	}}
 }
 
@@ -139,8 +138,7 @@ func WrongMediaType() Fault { return Fault{}.WithHeader("Content-Type", "text/pl
 // WithoutEnvelope sends the response without the envelope that the client asks for. The request is processed.
 func WithoutEnvelope() Fault { return Fault{plain: true} }
 
-// ByteOrderMark puts the UTF-8 byte order mark before the body of the response, if there is a body. The request is
-// processed.
+// ByteOrderMark puts the UTF-8 byte order mark before the body, if there is one. The request is processed.
 func ByteOrderMark() Fault {
 	return Fault{changes: func(r *response) {
 		if len(r.body) > 0 {
@@ -190,9 +188,4 @@ func (f Fault) After(n int) Fault {
 	return f
 }
 
-// none reports whether the fault changes nothing.
-func (f Fault) none() bool {
-	return !f.plain && f.replaces == nil && f.changes == nil && len(f.header) == 0
-}
-
-func (f Fault) err() *apiError { return &apiError{status: f.status, code: f.code, detail: f.detail} }
+func (f Fault) err() *apiError { return newError(f.status, f.code, f.detail) }

@@ -77,12 +77,14 @@ func TestWholeResponses(t *testing.T) {
 			fault: livemigrationtest.Status(503).Processed(), status: 503, mediaType: "application/json",
 			body: "Service Unavailable", processed: true,
 		},
-		"401":       {fault: livemigrationtest.Status(401), status: 401, mediaType: "application/json", body: `"error" : 401`},
-		"408":       {fault: livemigrationtest.Status(408), status: 408, mediaType: "application/json", body: `"REQUEST_TIMEOUT"`},
-		"410":       {fault: livemigrationtest.Status(410), status: 410, mediaType: "application/json", body: `"VERSION_GONE"`},
-		"429":       {fault: livemigrationtest.Status(429), status: 429, mediaType: "application/json", body: `"RATE_LIMITED"`},
-		"460":       {fault: livemigrationtest.Status(460), status: 460, mediaType: "application/json", body: `"UNEXPECTED_ERROR"`},
-		"upgrading": {fault: livemigrationtest.Upgrading(), status: 405, mediaType: "application/json", body: `"WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"`},
+		"401": {fault: livemigrationtest.Status(401), status: 401, mediaType: "application/json", body: `"error" : 401`},
+		"408": {fault: livemigrationtest.Status(408), status: 408, mediaType: "application/json", body: `"REQUEST_TIMEOUT"`},
+		"410": {fault: livemigrationtest.Status(410), status: 410, mediaType: "application/json", body: `"VERSION_GONE"`},
+		"429": {fault: livemigrationtest.Status(429), status: 429, mediaType: "application/json", body: `"RATE_LIMITED"`},
+		"460": {fault: livemigrationtest.Status(460), status: 460, mediaType: "application/json", body: `"UNEXPECTED_ERROR"`},
+		"upgrading": {
+			fault: livemigrationtest.Upgrading(), status: 405, mediaType: "application/json", body: `"WRITES_NOT_ALLOWED_DURING_APP_UPGRADES"`,
+		},
 		"error in a success": {
 			fault: livemigrationtest.ErrorInSuccess(409).WithCode("NOT_READY").WithDetail("Wait."), status: 200, mediaType: own,
 			body: `^{"detail":"Wait\.","error":409,"errorCode":"NOT_READY","parameters":\[\],"reason":"Conflict"}$`,
@@ -91,16 +93,27 @@ func TestWholeResponses(t *testing.T) {
 			fault:  livemigrationtest.RawStatus(502, "text/html", "<h1>502</h1>").WithRetryAfter(0),
 			status: 502, mediaType: "text/html", body: "^<h1>502</h1>$", header: map[string]string{"Retry-After": "0"},
 		},
-		"421":             {fault: livemigrationtest.RawStatus(421, "", ""), status: 421, body: "^$"},
-		"nothing":         {fault: livemigrationtest.RawStatus(504, "", "").Processed(), status: 504, body: "^$", processed: true},
-		"no content":      {fault: livemigrationtest.RawStatus(204, "", "x"), status: 204, body: "^$"},
-		"not JSON":        {fault: livemigrationtest.NonJSONBody(), status: 200, mediaType: "text/html; charset=utf-8", body: "^<!DOCTYPE html>", processed: true},
-		"redirect":        {fault: livemigrationtest.Redirect("https://example.com/x"), status: 307, body: "^$", header: map[string]string{"Location": "https://example.com/x"}},
-		"byte order mark": {fault: livemigrationtest.ByteOrderMark(), status: 201, mediaType: own, body: "^\xef\xbb\xbf{\"_id\":", processed: true},
-		"wrong type":      {fault: livemigrationtest.WrongMediaType(), status: 201, mediaType: "text/plain; charset=utf-8", body: `^{"_id":`, processed: true},
-		"slow":            {fault: livemigrationtest.SlowBody(time.Nanosecond), status: 201, mediaType: own, body: `^{"_id":`, processed: true},
-		"stalled":         {fault: livemigrationtest.StalledBody(time.Nanosecond), status: 201, mediaType: own, body: `^{"_id":.*}$`, processed: true},
-		"the zero one":    {fault: livemigrationtest.Fault{}, status: 201, mediaType: own, body: `^{"_id":`, processed: true},
+		"421":        {fault: livemigrationtest.RawStatus(421, "", ""), status: 421, body: "^$"},
+		"nothing":    {fault: livemigrationtest.RawStatus(504, "", "").Processed(), status: 504, body: "^$", processed: true},
+		"no content": {fault: livemigrationtest.RawStatus(204, "", "x"), status: 204, body: "^$"},
+		"not JSON": {
+			fault: livemigrationtest.NonJSONBody(), status: 200, mediaType: "text/html; charset=utf-8", body: "^<!DOCTYPE html>", processed: true,
+		},
+		"redirect": {
+			fault: livemigrationtest.Redirect("https://example.com/x"), status: 307, body: "^$",
+			header: map[string]string{"Location": "https://example.com/x"},
+		},
+		"byte order mark": {
+			fault: livemigrationtest.ByteOrderMark(), status: 201, mediaType: own, body: "^\xef\xbb\xbf{\"_id\":", processed: true,
+		},
+		"wrong type": {
+			fault: livemigrationtest.WrongMediaType(), status: 201, mediaType: "text/plain; charset=utf-8", body: `^{"_id":`, processed: true,
+		},
+		"slow": {fault: livemigrationtest.SlowBody(time.Nanosecond), status: 201, mediaType: own, body: `^{"_id":`, processed: true},
+		"stalled": {
+			fault: livemigrationtest.StalledBody(time.Nanosecond), status: 201, mediaType: own, body: `^{"_id":.*}$`, processed: true,
+		},
+		"the zero one": {fault: livemigrationtest.Fault{}, status: 201, mediaType: own, body: `^{"_id":`, processed: true},
 		"a header": {
 			fault: livemigrationtest.Fault{}.WithHeader("X-Request-Id", "b"), status: 201, mediaType: own, body: `^{"_id":`,
 			header: map[string]string{"X-Request-Id": "b"}, processed: true,
@@ -205,13 +218,7 @@ func TestOversizedBody(t *testing.T) {
 			assert.Len(t, body, int(n))
 			assert.Equal(t, n >= 14, json.Valid([]byte(body)), "%d bytes", n)
 		}
-		srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.OversizedBody(1<<40), 1)
-		res, err := srv.HTTPClient().Do(createRequest(srv).build(t, srv.URL()))
-		require.NoError(t, err)
-		_, err = io.ReadFull(res.Body, make([]byte, 1<<16))
-		require.NoError(t, err)
-		require.NoError(t, res.Body.Close(), "a client may hang up when it has had enough")
-		assert.Len(t, srv.Migrations(), 4)
+		assert.Len(t, srv.Migrations(), 3)
 	})
 }
 

@@ -38,8 +38,8 @@ type injection struct {
 }
 
 func (q *faultQueue) add(i injection) {
-	if i.left <= 0 || i.fault.none() {
-		return
+	if f := i.fault; i.left <= 0 || !f.plain && f.replaces == nil && f.changes == nil && len(f.header) == 0 {
+		return // nothing would change
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -88,11 +88,11 @@ func (s *Server) jobOf(c *call) (job order, about bool) {
 	case CreateValidation, CreateMigration:
 		return readOrder(c.body), true
 	case GetValidation:
-		if v := s.state.validations.find(c.job); v != nil {
+		if v := s.state.validationByID[c.job]; v != nil {
 			return v.order, true
 		}
 	case GetMigration, Cutover:
-		if m := s.state.migrations.find(c.job); m != nil {
+		if m := s.state.migrationByID[c.job]; m != nil {
 			return m.order, true
 		}
 	}

@@ -20,15 +20,20 @@ type state struct {
 	mu              sync.Mutex
 	sourceOrgs      []*sourceOrg
 	linkTokens      []string
-	validations     jobs[validation]
-	migrations      jobs[migration]
-	nextValidations []aimed[string] // the messages with which the next ones fail
-	nextMigrations  []aimed[func(*migration)]
+	validations     []*validation // in the order of their creation
+	migrations      []*migration
+	validationByID  map[string]*validation
+	migrationByID   map[string]*migration
+	nextValidations []course
+	nextMigrations  []course
 	quiet           map[string]bool // by cluster: nothing is written to it anymore
 }
 
 func newState(cfg config, ids *ids) *state {
-	st := &state{timings: cfg.timings, lagGrowth: cfg.lagGrowth, ids: ids, quiet: make(map[string]bool)}
+	st := &state{
+		timings: cfg.timings, lagGrowth: cfg.lagGrowth, ids: ids, quiet: make(map[string]bool),
+		validationByID: make(map[string]*validation), migrationByID: make(map[string]*migration),
+	}
 	first := cfg.projects
 	if !cfg.ownProjects {
 		first = defaultProjects(ids)
@@ -41,6 +46,7 @@ func newState(cfg config, ids *ids) *state {
 	}
 	if at := slices.IndexFunc(all, usable); at >= 0 {
 		st.sample = all[at]
+		st.sample.Deployments, st.sample.MigrationHosts = slices.Clone(all[at].Deployments), slices.Clone(all[at].MigrationHosts)
 	}
 	for i, projects := range orgs {
 		st.sourceOrgs = append(st.sourceOrgs, &sourceOrg{id: ids.of(idSource, i), projects: newWireProjects(projects)})
@@ -48,31 +54,11 @@ func newState(cfg config, ids *ids) *state {
 	return st
 }
 
-// jobs is the jobs of one kind. Programs that watch many ask for one at a time, so each is found by its ID.
-type jobs[T any] struct {
-	ordered []*T // by creation
-	byID    map[string]*T
-}
-
-func (j *jobs[T]) add(id string, job *T) {
-	if j.byID == nil {
-		j.byID = make(map[string]*T)
-	}
-	j.ordered = append(j.ordered, job)
-	j.byID[id] = job
-}
-
-// find returns a job, or nil.
-func (j *jobs[T]) find(id string) *T { return j.byID[id] }
-
 // Cluster is a cluster and the project that it is in.
 type Cluster struct {
 	ProjectID   livemigration.ProjectID `json:"projectId"`
 	ClusterName string                  `json:"clusterName"`
 }
-
-// String returns the project and the name, with a slash between them.
-func (c Cluster) String() string { return string(c.ProjectID) + "/" + c.ClusterName }
 
 // order is what the server needs of the body that starts a job.
 type order struct {
@@ -87,32 +73,33 @@ func (o order) touches(cluster string) bool {
 
 // readOrder reads what can be read of a body: all of it, once it has been checked.
 func readOrder(body []byte) order {
-	type wireCluster struct {
+	type cluster struct {
 		ProjectID   livemigration.ProjectID `json:"groupId"`
 		ClusterName string                  `json:"clusterName"`
 	}
 	var wire struct {
-		Source         wireCluster `json:"source"`
-		Destination    wireCluster `json:"destination"`
-		MigrationHosts []string    `json:"migrationHosts"`
+		Source, Destination cluster
+		MigrationHosts      []string
 	}
 	_ = json.Unmarshal(body, &wire)
 	return order{source: Cluster(wire.Source), destination: Cluster(wire.Destination), hosts: wire.MigrationHosts}
 }
 
-// aimed is something for the next job of a cluster.
-type aimed[T any] struct {
-	cluster string // empty: of any
-	value   T
+// course is what happens to the next job of a cluster.
+type course struct {
+	cluster string        // empty: of any
+	message string        // of a validation that fails
+	hold    bool          // a migration does not become ready; else it fails
+	lag     time.Duration // meanwhile
 }
 
-// shift takes the first element of a queue that is for the job.
-func shift[T any](queue *[]aimed[T], job order) (first T, ok bool) {
-	at := slices.IndexFunc(*queue, func(a aimed[T]) bool { return job.touches(a.cluster) })
+// takeCourse takes the first course that is for the job.
+func takeCourse(queue *[]course, job order) (first course, ok bool) {
+	at := slices.IndexFunc(*queue, func(c course) bool { return job.touches(c.cluster) })
 	if at < 0 {
-		return first, false
+		return course{}, false
 	}
-	first = (*queue)[at].value
+	first = (*queue)[at]
 	*queue = slices.Delete(*queue, at, at+1)
 	return first, true
 }

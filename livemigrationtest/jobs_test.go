@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,7 +91,6 @@ func TestMigrationPhases(t *testing.T) {
 	var again livemigrationtest.Migration
 	require.NoError(t, json.Unmarshal(data, &again))
 	assert.Equal(t, m.Source, again.Source)
-	assert.Contains(t, m.String(), sourceProject+"/orders to "+string(srv.ProjectID())+"/Cluster0 on vm001.example.com")
 }
 
 func TestMigrationExpires(t *testing.T) {
@@ -217,6 +217,9 @@ func TestWaitInBubble(t *testing.T) {
 	for name, opts := range map[string][]livemigrationtest.Option{"HTTP/1.1": nil, "HTTP/2": {livemigrationtest.WithHTTP2()}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if opts != nil && strings.HasPrefix(runtime.Version(), "go1.25") {
+				t.Skip("the HTTP/2 server of Go 1.25 shares channels between bubbles")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				srv := newServer(t, append(opts, livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))...)
 				client, ctx, project := newClient(t, srv), t.Context(), srv.ProjectID()

@@ -26,16 +26,7 @@ const (
 
 // String returns the role's name in words.
 func (r Role) String() string {
-	switch r {
-	case NoRole:
-		return "no role"
-	case OrgMember:
-		return "Organization Member"
-	case OrgOwner:
-		return "Organization Owner"
-	default:
-		return fmt.Sprintf("Role(%d)", int(r))
-	}
+	return map[Role]string{NoRole: "no role", OrgMember: "Organization Member", OrgOwner: "Organization Owner"}[r]
 }
 
 // credential is a name and the secret that proves it: an API key, or a service account.
@@ -46,35 +37,24 @@ type credential struct {
 }
 
 // keyring contains the credentials of one kind that a site knows.
-type keyring struct {
-	mu    sync.RWMutex
-	known map[string]credential // by name
-}
+type keyring struct{ known sync.Map } // by name
 
 func (k *keyring) create(role Role, name string, secret livemigration.Secret) credential {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	created := credential{name: name, secret: secret, role: role}
-	if k.known == nil {
-		k.known = make(map[string]credential)
-	}
-	k.known[name] = created
+	k.known.Store(name, created)
 	return created
 }
 
 func (k *keyring) find(name string) (credential, bool) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	found, ok := k.known[name]
-	return found, ok
+	found, _ := k.known.Load(name)
+	known, ok := found.(credential)
+	return known, ok
 }
 
 func newPublicKey() string { return strings.ToLower(rand.Text()[:8]) }
 
 func newPrivateKey() livemigration.Secret {
-	digits := randomHex(16)
-	return livemigration.Secret(strings.Join(
-		[]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-"))
+	return livemigration.Secret(strings.Join([]string{randomHex(4), randomHex(2), randomHex(2), randomHex(2), randomHex(6)}, "-"))
 }
 
 func newClientID() string { return "mdb_sa_id_" + randomHex(12) }
@@ -84,16 +64,14 @@ func newClientSecret() livemigration.Secret {
 }
 
 // randomText has four letters, digits, "-" or "_" for every three bytes.
-func randomText(size int) string {
-	raw := make([]byte, size)
-	_, _ = rand.Read(raw) // never fails
-	return base64.RawURLEncoding.EncodeToString(raw)
-}
+func randomText(size int) string { return base64.RawURLEncoding.EncodeToString(randomBytes(size)) }
 
-func randomHex(size int) string {
+func randomHex(size int) string { return hex.EncodeToString(randomBytes(size)) }
+
+func randomBytes(size int) []byte {
 	raw := make([]byte, size)
 	_, _ = rand.Read(raw) // never fails
-	return hex.EncodeToString(raw)
+	return raw
 }
 
 // The first digits of an ID say what it identifies.

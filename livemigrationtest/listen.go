@@ -2,32 +2,26 @@ package livemigrationtest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// The addresses of a server in process.
 const (
-	inProcessURL = "https://atlas.test"
-	sourceHost   = "source.test"
+	inProcessURL, sourceHost = "https://atlas.test", "source.test"
+	// unreachableURL is the address of a server that was closed before it had one, or that found no free port. Nothing
+	// that is used today listens on port 1.
+	unreachableURL = "http://127.0.0.1:1"
 )
-
-// unreachableURL is the address of a server that was closed before it had one, or that found no free port. Nothing that
-// is used today listens on port 1.
-const unreachableURL = "http://127.0.0.1:1"
 
 // URL returns the server's address without a path, such as http://127.0.0.1:41257. The first call opens a listener on a
 // free port of the loopback interface. With [WithInProcess] there is no listener, and the address is
@@ -48,7 +42,8 @@ func (s *Server) HTTPClient() *http.Client {
 	defer s.mu.Unlock()
 	if s.network == nil {
 		s.network = &http.Transport{}
-		if s.config.tls && s.identify() == nil {
+		if s.config.tls {
+			s.identify()
 			s.network.TLSClientConfig = &tls.Config{RootCAs: s.roots}
 			s.network.ForceAttemptHTTP2 = s.config.http2
 		}
@@ -89,26 +84,27 @@ func (s *Server) urlOf(of *site) string {
 func (s *Server) listen(of *site) {
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		plain, err = net.Listen("tcp", "[::1]:0")
-	}
-	if err != nil {
 		return
 	}
-	l := &listener{Listener: plain, http2: s.config.http2}
-	scheme := "http://"
+	of.url = "http://" + plain.Addr().String()
 	if s.config.tls {
-		if s.identify() != nil {
-			_ = plain.Close()
-			return
-		}
-		scheme = "https://"
-		l.tls = &tls.Config{Certificates: []tls.Certificate{*s.identity}, NextProtos: []string{"http/1.1"}}
+		s.identify()
+		of.url = "https://" + plain.Addr().String()
+		protocols := []string{"http/1.1"}
 		if s.config.http2 {
-			l.tls.NextProtos = []string{"h2", "http/1.1"}
+			protocols = []string{"h2", "http/1.1"}
 		}
+		plain = tls.NewListener(plain, &tls.Config{Certificates: s.identity, NextProtos: protocols})
 	}
-	of.url = scheme + plain.Addr().String()
-	go func() { _ = of.server.Serve(l) }()
+	go func() { _ = of.server.Serve(&listener{plain, s.wrap}) }()
+}
+
+// wrap prepares a connection for HTTP/2.
+func (s *Server) wrap(conn net.Conn) net.Conn {
+	if s.config.http2 {
+		return &frameConn{Conn: conn}
+	}
+	return conn
 }
 
 // newHTTPServer returns the server of a site, for its listener and for connections in process.
@@ -135,12 +131,8 @@ func (s *Server) newMemoryTransport() *http.Transport {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 		}
 		client, server := newPipe()
-		l := &singleListener{conn: server}
-		if s.config.http2 {
-			l.conn = &frameConn{Conn: server}
-		}
 		go func() {
-			if err := of.server.Serve(l); errors.Is(err, http.ErrServerClosed) {
+			if err := of.server.Serve(&pipeListener{s.wrap(server)}); errors.Is(err, http.ErrServerClosed) {
 				_ = server.Close()
 			}
 		}()
@@ -154,29 +146,14 @@ func (s *Server) newMemoryTransport() *http.Transport {
 	return transport
 }
 
-// identify creates the certificate of the listeners. The caller has the lock.
-func (s *Server) identify() error {
-	if s.identity != nil {
-		return nil
+// identify gets a certificate for the listeners, and the pool of a client that trusts it. The caller has the lock.
+func (s *Server) identify() {
+	if s.roots != nil {
+		return
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		return err
-	}
-	s.identity = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	own := httptest.NewTLSServer(http.NotFoundHandler())
+	defer own.Close()
+	s.identity = own.TLS.Certificates
 	s.roots = x509.NewCertPool()
-	s.roots.AddCert(leaf)
-	return nil
+	s.roots.AddCert(own.Certificate())
 }

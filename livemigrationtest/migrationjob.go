@@ -8,12 +8,9 @@ import (
 )
 
 const (
-	// readyLag is how far behind a destination is that has caught up.
-	readyLag = time.Second
-	// catchUp is how many seconds of lag a destination makes up for in a second, once nothing is written anymore.
-	catchUp = 10
-	// extension is what Extend time of the Atlas UI adds to the cutover window.
-	extension = 24 * time.Hour
+	readyLag  = time.Second    // of a destination that has caught up
+	catchUp   = 10             // seconds of lag that a destination makes up for in a second, without writes
+	extension = 24 * time.Hour // of the cutover window, by Extend time of the Atlas UI
 )
 
 // migration is a migration job. Its progress is time: of scheduling, then of the initial sync, then of being ready for
@@ -21,11 +18,11 @@ const (
 type migration struct {
 	order
 	id        string
-	project   string        // of the path
-	createdBy string        // the public key or client ID
-	base      time.Duration // progress at since
-	since     time.Time
-	hold      *hold
+	project   string    // of the path
+	createdBy string    // the public key or client ID
+	created   time.Time // later, if it was held
+	held      bool      // does not become ready
+	heldLag   time.Duration
 	failing   bool          // fails instead of becoming ready
 	extended  time.Duration // beyond the cutover window
 	cutover   time.Time     // zero: not yet
@@ -39,29 +36,12 @@ type migration struct {
 	settled time.Time
 }
 
-// hold keeps a migration's progress from passing a point, and shows a lag once it is there.
-type hold struct {
-	at  time.Duration
-	lag time.Duration
-}
-
 // snapshot is where a migration stands at some time.
 type snapshot struct {
 	status livemigration.MigrationStatus
 	ready  bool
 	lag    *int64
 }
-
-func (m *migration) progress(now time.Time) time.Duration {
-	progress := m.base + now.Sub(m.since)
-	if m.hold != nil {
-		progress = min(progress, m.hold.at)
-	}
-	return progress
-}
-
-// reaches is the time of a progress, as long as nothing holds it.
-func (m *migration) reaches(progress time.Duration) time.Time { return m.since.Add(progress - m.base) }
 
 func (m *migration) snapshot(now time.Time, st *state) snapshot {
 	switch {
@@ -72,13 +52,13 @@ func (m *migration) snapshot(now time.Time, st *state) snapshot {
 	case !m.cutover.IsZero():
 		return snapshot{status: livemigration.MigrationComplete}
 	}
-	progress, t := m.progress(now), st.timings
+	progress, t := now.Sub(m.created), st.timings
 	ready := t.Scheduling + t.InitialSync
 	switch {
-	case m.hold != nil && progress >= m.hold.at:
-		return snapshot{status: livemigration.MigrationWorking, lag: lagSeconds(m.hold.lag)}
 	case progress < t.Scheduling:
 		return snapshot{status: livemigration.MigrationNew}
+	case m.held:
+		return snapshot{status: livemigration.MigrationWorking, lag: lagSeconds(m.heldLag)}
 	case progress < ready:
 		return snapshot{status: livemigration.MigrationWorking, lag: lagSeconds(ready - progress + readyLag)}
 	case m.failing:
@@ -93,7 +73,7 @@ func (m *migration) snapshot(now time.Time, st *state) snapshot {
 // lagAt is the lag of a migration that is ready for cutover.
 func (m *migration) lagAt(now time.Time, st *state) time.Duration {
 	lag, since := m.lag, m.lagged
-	if ready := m.reaches(st.timings.Scheduling + st.timings.InitialSync); since.Before(ready) {
+	if ready := m.created.Add(st.timings.Scheduling + st.timings.InitialSync); since.Before(ready) {
 		lag, since = readyLag, ready
 	}
 	elapsed := now.Sub(since)
@@ -122,12 +102,9 @@ func ended(status livemigration.MigrationStatus) bool {
 func (m *migration) settle(now time.Time, st *state) {
 	t := st.timings
 	ready := t.Scheduling + t.InitialSync
-	points := []time.Time{m.reaches(t.Scheduling), m.reaches(ready), m.reaches(ready + t.CutoverWindow + m.extended)}
+	points := []time.Time{m.created.Add(t.Scheduling), m.created.Add(ready), m.created.Add(ready + t.CutoverWindow + m.extended)}
 	if !m.cutover.IsZero() {
 		points = append(points, m.cutover.Add(t.Finishing))
-	}
-	if m.hold != nil {
-		points = append(points, m.reaches(m.hold.at))
 	}
 	slices.SortFunc(points, time.Time.Compare)
 	for _, at := range points {

@@ -1,22 +1,11 @@
 package livemigrationtest
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 
 	"github.com/livemigration/livemigration-go"
 )
-
-// oneOrMany is the hosts as the documentation of v1.0 shows them: a bare string, if there is one host.
-type oneOrMany []string
-
-func (hosts oneOrMany) MarshalJSON() ([]byte, error) {
-	if len(hosts) == 1 {
-		return json.Marshal(hosts[0])
-	}
-	return json.Marshal([]string(hosts))
-}
 
 // wireMigration is a migration as Atlas writes it.
 type wireMigration struct {
@@ -32,8 +21,8 @@ func (s *Server) wireMigration(m *migration, version apiVersion) wireMigration {
 	out := wireMigration{
 		ID: m.id, Status: string(now.status), ReadyForCutover: now.ready, MigrationHosts: m.hosts, LagTimeSeconds: now.lag,
 	}
-	if version == v1 && s.config.documentedResponses {
-		out.MigrationHosts = oneOrMany(m.hosts)
+	if version == v1 && s.config.documentedResponses && len(m.hosts) == 1 {
+		out.MigrationHosts = m.hosts[0]
 	}
 	return out
 }
@@ -49,14 +38,17 @@ func (s *Server) createMigration(c *call) (any, *apiError) {
 	}
 	now := s.clock.jobs()
 	m := &migration{
-		order: order, id: s.state.ids.next(), project: c.scope, createdBy: c.verdict.name, since: now, settled: now,
-		quiet: s.state.quiet[""] || s.state.quiet[order.source.ClusterName],
+		order: order, id: s.state.ids.next(), project: c.scope, createdBy: c.verdict.name, created: now, settled: now,
 	}
-	if script, ok := shift(&s.state.nextMigrations, order); ok {
-		script(m)
+	var known bool
+	if m.quiet, known = s.state.quiet[order.source.ClusterName]; !known {
+		m.quiet = s.state.quiet[""]
+	}
+	if course, ok := takeCourse(&s.state.nextMigrations, order); ok {
+		m.failing, m.held, m.heldLag = !course.hold, course.hold, course.lag
 	}
 	m.settle(now, s.state)
-	s.state.migrations.add(m.id, m)
+	s.state.migrations, s.state.migrationByID[m.id] = append(s.state.migrations, m), m
 	return s.wireMigration(m, c.version), nil
 }
 
@@ -76,9 +68,7 @@ func (s *Server) checkFree(wanted order) *apiError {
 		default:
 			continue
 		}
-		return &apiError{
-			status: http.StatusConflict, detail: "Another migration of this " + taken + " is in progress.", parameters: []any{m.project},
-		}
+		return newError(http.StatusConflict, "", "Another migration of this "+taken+" is in progress.", m.project)
 	}
 	return nil
 }
@@ -95,7 +85,7 @@ func (s *Server) getMigration(c *call) (any, *apiError) {
 
 // migrationOf finds the job that the path names, in its project. The caller has the lock.
 func (s *Server) migrationOf(c *call) (*migration, *apiError) {
-	if m := s.state.migrations.find(c.job); m != nil && m.project == c.scope {
+	if m := s.state.migrationByID[c.job]; m != nil && m.project == c.scope {
 		return m, nil
 	}
 	return nil, notFound("RESOURCE_NOT_FOUND", "migration", c.job)
@@ -112,9 +102,9 @@ func (s *Server) cutover(c *call) (any, *apiError) {
 	m.settle(now, s.state)
 	switch {
 	case !m.cutover.IsZero():
-		return nil, failure(http.StatusConflict, "The migration has already been cut over.")
+		return nil, newError(http.StatusConflict, "", "The migration has already been cut over.")
 	case !m.snapshot(now, s.state).ready:
-		return nil, failure(http.StatusConflict, "The migration is not ready for cutover.")
+		return nil, newError(http.StatusConflict, "", "The migration is not ready for cutover.")
 	}
 	m.cutover = now
 	m.settle(now, s.state)
@@ -130,7 +120,7 @@ func (s *Server) cutover(c *call) (any, *apiError) {
 func (s *Server) activeMigrations() []*migration {
 	var active []*migration
 	now := s.clock.jobs()
-	for _, m := range s.state.migrations.ordered {
+	for _, m := range s.state.migrations {
 		if !ended(m.snapshot(now, s.state).status) {
 			active = append(active, m)
 		}

@@ -39,27 +39,25 @@ func (c ClusterScript) Inject(op Operation, f Fault, times int) {
 // FailNextValidation makes the next validation that is created end as FAILED with the message, after
 // Timings.Validation. Several calls are for as many validations, in order.
 func (c ClusterScript) FailNextValidation(message string) {
-	c.server.state.mu.Lock()
-	defer c.server.state.mu.Unlock()
-	c.server.state.nextValidations = append(c.server.state.nextValidations, aimed[string]{c.name, message})
+	c.plan(&c.server.state.nextValidations, course{cluster: c.name, message: message})
 }
 
 // FailNextMigration makes the next migration that is created end as FAILED, when it would have become ready for
-// cutover. It shares a queue with HoldNextMigration: several calls are for as many migrations, in order.
+// cutover. Several calls are for as many migrations, in order.
 func (c ClusterScript) FailNextMigration() {
-	c.scriptNext(func(m *migration) { m.failing = true })
+	c.plan(&c.server.state.nextMigrations, course{cluster: c.name})
 }
 
 // HoldNextMigration makes the next migration that is created stay WORKING at the lag, once it has been scheduled, until
 // [Server.ReleaseMigration]. It shares a queue with FailNextMigration.
 func (c ClusterScript) HoldNextMigration(lag time.Duration) {
-	c.scriptNext(func(m *migration) { m.hold = &hold{at: c.server.state.timings.Scheduling, lag: lag} })
+	c.plan(&c.server.state.nextMigrations, course{cluster: c.name, hold: true, lag: lag})
 }
 
-func (c ClusterScript) scriptNext(script func(*migration)) {
+func (c ClusterScript) plan(queue *[]course, next course) {
 	c.server.state.mu.Lock()
 	defer c.server.state.mu.Unlock()
-	c.server.state.nextMigrations = append(c.server.state.nextMigrations, aimed[func(*migration)]{c.name, script})
+	*queue = append(*queue, next)
 }
 
 // StopWrites ends the writes of applications to the source. The lag of a migration that is ready for cutover then falls
@@ -78,25 +76,25 @@ func (c ClusterScript) setQuiet(quiet bool) {
 	}
 	st.quiet[c.name] = quiet
 	now := c.server.clock.jobs()
-	for _, m := range st.migrations.ordered {
+	for _, m := range st.migrations {
 		if c.name == "" || m.source.ClusterName == c.name {
 			m.lag, m.lagged, m.quiet = m.lagAt(now, st), now, quiet
 		}
 	}
 }
 
-// ReleaseMigration undoes HoldNextMigration. It is an error if there is no such job, or if it is not held.
+// ReleaseMigration lets a migration of HoldNextMigration go on. It is an error if the migration is not held.
 func (s *Server) ReleaseMigration(id livemigration.MigrationID) error {
 	return s.script("release", id, func(m *migration, now time.Time) error {
-		if m.hold == nil {
+		if !m.held {
 			return errors.New("it is not held")
 		}
-		m.base, m.since, m.hold = m.progress(now), now, nil
+		m.held, m.created = false, now.Add(-min(now.Sub(m.created), s.state.timings.Scheduling))
 		return nil
 	})
 }
 
-// FailMigration makes a migration FAILED now. It is an error if there is no such job or if it has ended.
+// FailMigration makes a migration FAILED now. It is an error if it has ended.
 func (s *Server) FailMigration(id livemigration.MigrationID) error {
 	return s.script("fail", id, func(m *migration, _ time.Time) error {
 		m.ended = livemigration.MigrationFailed
@@ -104,8 +102,8 @@ func (s *Server) FailMigration(id livemigration.MigrationID) error {
 	})
 }
 
-// ExpireMigration makes a migration EXPIRED now, as if its cutover window had passed. It is an error if there is no such
-// job, or if it has ended or been cut over.
+// ExpireMigration makes a migration EXPIRED now, as if its cutover window had passed. It is an error if it has ended or
+// been cut over.
 func (s *Server) ExpireMigration(id livemigration.MigrationID) error {
 	return s.script("expire", id, func(m *migration, _ time.Time) error {
 		if !m.cutover.IsZero() {
@@ -117,7 +115,7 @@ func (s *Server) ExpireMigration(id livemigration.MigrationID) error {
 }
 
 // ExtendTime adds 24 hours to the cutover window of a migration, as Extend time in the Atlas UI does. It is an error if
-// there is no such job, or if it is not ready for cutover.
+// the migration is not ready for cutover.
 func (s *Server) ExtendTime(id livemigration.MigrationID) error {
 	return s.script("extend the time of", id, func(m *migration, now time.Time) error {
 		if !m.snapshot(now, s.state).ready {
@@ -132,7 +130,7 @@ func (s *Server) ExtendTime(id livemigration.MigrationID) error {
 func (s *Server) script(verb string, id livemigration.MigrationID, change func(*migration, time.Time) error) error {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	m := s.state.migrations.find(string(id))
+	m := s.state.migrationByID[string(id)]
 	if m == nil {
 		return fmt.Errorf("livemigrationtest: %s migration: there is no migration %s", verb, id)
 	}

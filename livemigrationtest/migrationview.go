@@ -1,16 +1,14 @@
 package livemigrationtest
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
 )
 
 // Migration is a migration job as the server knows it: what a client would read of it now, and what Atlas does not
-// show. It prints in one line.
+// show.
 type Migration struct {
 	ID              livemigration.MigrationID     `json:"_id"`
 	Status          livemigration.MigrationStatus `json:"status"`
@@ -41,8 +39,8 @@ func (s *Server) Migrations() []Migration {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	now := s.clock.jobs()
-	out := make([]Migration, 0, len(s.state.migrations.ordered))
-	for _, m := range s.state.migrations.ordered {
+	out := make([]Migration, 0, len(s.state.migrations))
+	for _, m := range s.state.migrations {
 		m.settle(now, s.state)
 		is := m.snapshot(now, s.state)
 		out = append(out, Migration{
@@ -53,17 +51,4 @@ func (s *Server) Migrations() []Migration {
 		})
 	}
 	return out
-}
-
-// String returns the ID, state, clusters and hosts.
-func (m Migration) String() string {
-	state := string(m.Status)
-	if m.ReadyForCutover {
-		state += ", ready for cutover"
-	}
-	if m.LagTimeSeconds != nil {
-		state += ", lag " + (time.Duration(*m.LagTimeSeconds) * time.Second).String()
-	}
-	return fmt.Sprintf("migration %s: %s: %s to %s on %s",
-		m.ID, state, m.Source, m.Destination, strings.Join(m.MigrationHosts, ", "))
 }

@@ -1,36 +1,23 @@
 package livemigrationtest
 
 import (
-	"cmp"
 	"crypto/subtle"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 )
 
-const (
-	oauthPath       = "/api/oauth/"
-	formMediaType   = "application/x-www-form-urlencoded"
-	basicChallenge  = `Basic realm="` + realm + `"`
-	bearerChallenge = `Bearer realm="` + realm + `", error="invalid_token"`
-)
+const oauthPath, formMediaType = "/api/oauth/", "application/x-www-form-urlencoded"
 
 // checkClient judges the client credentials of a request to one of the endpoints. The parts of HTTP Basic are in the
 // encoding of forms: RFC 6749, section 2.3.1.
 func (of *site) checkClient(r *http.Request) verdict {
 	name, password, _ := r.BasicAuth()
-	id, err := url.QueryUnescape(name)
-	if err != nil {
-		return verdict{}
-	}
-	secret, err := url.QueryUnescape(password)
-	if err != nil {
-		return verdict{}
-	}
+	id, _ := url.QueryUnescape(name) // malformed: empty
+	secret, _ := url.QueryUnescape(password)
 	account, known := of.accounts.find(id)
 	if !known || subtle.ConstantTimeCompare([]byte(secret), []byte(account.secret.Reveal())) != 1 {
 		return verdict{}
@@ -52,26 +39,17 @@ func (s *Server) checkForm(c *call) *apiError {
 }
 
 func invalidRequest(description string) *apiError {
-	return &apiError{status: http.StatusBadRequest, code: "invalid_request", detail: description}
-}
-
-// wireToken is an access token as Atlas writes it.
-type wireToken struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"`
+	return newError(http.StatusBadRequest, "invalid_request", description)
 }
 
 func (s *Server) issueToken(c *call) (any, *apiError) {
 	if c.form.Get("grant_type") != "client_credentials" {
-		return nil, &apiError{
-			status: http.StatusBadRequest, code: "unsupported_grant_type", detail: "The grant_type must be client_credentials.",
-		}
+		return nil, newError(http.StatusBadRequest, "unsupported_grant_type", "The grant_type must be client_credentials.")
 	}
 	c.header.Set("Cache-Control", "no-store")
-	return wireToken{
-		AccessToken: c.site.tokens.issue(c.verdict.name, c.verdict.role), TokenType: "Bearer",
-		ExpiresIn: int64(c.site.tokens.lifetime / time.Second),
+	return map[string]any{
+		"access_token": c.site.tokens.issue(c.verdict.name, c.verdict.role), "token_type": "Bearer",
+		"expires_in": int64(c.site.tokens.lifetime / time.Second),
 	}, nil
 }
 
@@ -85,22 +63,20 @@ func (s *Server) revokeToken(c *call) (any, *apiError) {
 	return nil, nil
 }
 
-// fromOAuth reports whether an error comes from the endpoints of OAuth. The others come from what stands before them.
-func (e *apiError) fromOAuth() bool {
-	return e.status >= 400 && e.status < 500 && e.status != http.StatusTooManyRequests
-}
-
 // rejectOAuth returns an error in the form of RFC 6749, section 5.2.
 func (s *Server) rejectOAuth(c *call, err *apiError) *response {
 	code := "invalid_request"
-	if err.status == http.StatusUnauthorized {
-		c.header.Set("Www-Authenticate", basicChallenge)
+	if err.Status == http.StatusUnauthorized {
+		c.header.Set("Www-Authenticate", `Basic realm="`+realm+`"`)
 		code = "invalid_client"
+	}
+	if err.Code != codeFor(err.Status) {
+		code = err.Code
 	}
 	c.identify("")
 	c.header.Set("Cache-Control", "no-store")
 	c.header.Set("Content-Type", jsonMediaType)
-	return c.wrap(err.status, map[string]string{"error": cmp.Or(err.code, code), "error_description": err.detail})
+	return c.wrap(err.Status, map[string]string{"error": code, "error_description": err.Detail})
 }
 
 // tokens are the access tokens that a site has issued.
@@ -166,10 +142,4 @@ func (t *tokens) count() int {
 	defer t.mu.Unlock()
 	t.bury()
 	return len(t.live)
-}
-
-// bearerToken returns the token of an Authorization header of that scheme, and whether it is one.
-func bearerToken(header string) (token string, ok bool) {
-	scheme, token, _ := strings.Cut(header, " ")
-	return strings.TrimLeft(token, " "), strings.EqualFold(scheme, "Bearer")
 }

@@ -35,6 +35,3 @@ const (
 	// Handshake is the requests without credentials, with which a client gets a challenge.
 	Handshake Operation = "handshake"
 )
-
-// ofOAuth reports whether the operation is one of the endpoints of OAuth.
-func (o Operation) ofOAuth() bool { return o == IssueToken || o == RevokeToken }

@@ -26,11 +26,10 @@ type config struct {
 	orgBucket             Bucket
 	projectBucket         Bucket
 
-	documentedChallenge bool
-	documentedResponses bool
-	bareRoleErrors      bool // a 401 for a missing role has no challenge
-	tokenLife           time.Duration
-	tokenSkew           time.Duration
+	documentedChallenge, documentedResponses bool
+	bareRoleErrors                           bool // a 401 for a missing role has no challenge
+	tokenLife                                time.Duration
+	tokenSkew                                time.Duration
 }
 
 func newConfig(opts []Option) config {
@@ -52,7 +51,7 @@ func WithInProcess() Option { return func(c *config) { c.inProcess = true } }
 func WithTLS() Option { return func(c *config) { c.tls = true } }
 
 // WithHTTP2 makes the server speak HTTP/2 in addition to HTTP/1.1. Its listeners speak HTTPS then. In process all
-// requests use HTTP/2.
+// requests use HTTP/2; inside a testing/synctest bubble that needs Go 1.26.
 func WithHTTP2() Option { return func(c *config) { c.tls, c.http2 = true, true } }
 
 // WithSpeed makes the job clock run x times as fast as time.Now, including the virtual time of testing/synctest.
@@ -100,12 +99,12 @@ func WithProjects(n int) Option { return func(c *config) { c.projectCount = max(
 
 // WithSourceProjects replaces the projects of the source organization. Without arguments it has none.
 func WithSourceProjects(projects ...livemigration.AvailableProject) Option {
-	return func(c *config) { c.ownProjects, c.projects = true, cloneProjects(projects) }
+	return func(c *config) { c.ownProjects, c.projects = true, projects }
 }
 
 // WithSourceOrganization adds a source organization with these projects. It may be given several times.
 func WithSourceOrganization(projects ...livemigration.AvailableProject) Option {
-	return func(c *config) { c.moreOrgs = append(c.moreOrgs, cloneProjects(projects)) }
+	return func(c *config) { c.moreOrgs = append(c.moreOrgs, projects) }
 }
 
 // WithAutoConnect sets whether the source organizations are connected as soon as a link-token has been created.
@@ -117,12 +116,12 @@ func WithAutoConnect(on bool) Option { return func(c *config) { c.autoConnect = 
 // serves another migration. The conflict passes when that one ends. Default: both serve any number.
 func WithOneAtATime() Option { return func(c *config) { c.oneAtATime = true } }
 
-// WithLagGrowth makes the lag of a migration that is ready for cutover grow by d in each hour of the job clock, as long
-// as applications write to the source. [Server.StopWrites] ends that. Default: 0, so that the lag stays at one second.
+// WithLagGrowth makes the lag of a migration that is ready for cutover grow by d in each hour of the job clock, until
+// StopWrites. Default: 0, so that the lag stays at one second.
 func WithLagGrowth(d time.Duration) Option { return func(c *config) { c.lagGrowth = max(d, 0) } }
 
-// WithUpgrade makes Atlas be upgraded until d has passed since the start of the server, in the time of [Bucket]. Every
-// request that changes something gets a 405 with the code WRITES_NOT_ALLOWED_DURING_APP_UPGRADES meanwhile.
+// WithUpgrade makes Atlas be upgraded until d has passed since the start of the server, in the time of [Bucket]. Meanwhile
+// every change gets a 405 with the code WRITES_NOT_ALLOWED_DURING_APP_UPGRADES.
 func WithUpgrade(d time.Duration) Option { return func(c *config) { c.upgrade = d } }
 
 // WithoutAuthentication makes the server accept requests from everyone, with the rights of an Organization Owner. It
@@ -138,13 +137,11 @@ func WithoutRoleChallenge() Option { return func(c *config) { c.bareRoleErrors =
 // seconds, rounded down. Default: 1 hour. With 0 or less they are invalid when they arrive.
 func WithTokenLifetime(d time.Duration) Option { return func(c *config) { c.tokenLife = max(d, 0) } }
 
-// WithTokenSkew makes access tokens end d earlier than the server announces, or later when d is negative, as for
-// clients whose clock differs from Atlas's clock.
+// WithTokenSkew makes access tokens end d earlier than the server announces, or later when d is negative.
 func WithTokenSkew(d time.Duration) Option { return func(c *config) { c.tokenSkew = d } }
 
 // WithDocumentedChallenge makes the server send the challenge that the documentation of Atlas prints, with op="auth"
-// instead of qop="auth". A client takes it for a challenge without qop, and sends credentials in the form of RFC 2069.
-// The server then requires that form.
+// instead of qop="auth", and require credentials in the form of RFC 2069, which has no qop.
 func WithDocumentedChallenge() Option { return func(c *config) { c.documentedChallenge = true } }
 
 // WithDocumentedResponses makes responses look as in the documentation, where Atlas itself sends something else. In v2

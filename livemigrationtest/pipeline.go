@@ -15,7 +15,8 @@ type call struct {
 	site    *site
 	match
 	verdict verdict
-	entry   *entry
+	record  *Request
+	query   url.Values
 	body    []byte
 	bodyErr error
 	form    url.Values // of OAuth: the body
@@ -40,23 +41,21 @@ func (of *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case res.delay > 0 && !s.wait(r.Context(), res.delay):
 		lose(w, r, lostByReset)
 	default:
-		s.recorder.setStatus(c.entry, res.status) // first: a client that has the response may ask at once
+		s.recorder.setStatus(c.record, res.status) // first: a client that has the response may ask at once
 		res.write(w, func() bool { return s.wait(r.Context(), res.stall) })
 	}
 }
 
 // receive reads and records the request and judges its credentials.
 func (s *Server) receive(of *site, r *http.Request) *call {
-	c := &call{
-		request: r, arrived: time.Now(), site: of, match: of.match(r.Method, r.URL.EscapedPath()), header: make(http.Header, 20),
-	}
+	c := &call{request: r, arrived: time.Now(), site: of, match: of.match(r), header: make(http.Header, 20)}
 	c.verdict = s.authenticate(c)
-	if r.URL.RawQuery != "" && !c.oauth {
-		query := r.URL.Query()
-		c.pretty, c.envelope = query.Get("pretty") == "true", query.Get("envelope") == "true"
+	if r.URL.RawQuery != "" {
+		c.query = r.URL.Query()
+		c.pretty, c.envelope = c.query.Get("pretty") == "true", c.query.Get("envelope") == "true"
 	}
 	c.body, c.bodyErr = readBody(r.Body)
-	c.entry = s.recorder.add(c)
+	c.record = s.recorder.add(c)
 	return c
 }
 
@@ -83,27 +82,18 @@ func (s *Server) authenticate(c *call) verdict {
 	if c.oauth {
 		return c.site.checkClient(c.request)
 	}
-	header, given := authorization(c.request.Header)
-	token, bearer := bearerToken(header)
+	header := strings.Join(c.request.Header["Authorization"], ", ") // several are credentials that cannot be accepted
+	scheme, token, _ := strings.Cut(header, " ")
 	switch {
 	case s.config.open:
 		return verdict{accepted: true, role: OrgOwner}
-	case bearer:
-		return c.site.tokens.check(token)
-	case !given:
+	case header == "":
 		return verdict{missing: true}
+	case strings.EqualFold(scheme, "Bearer"):
+		return c.site.tokens.check(strings.TrimLeft(token, " "))
 	default:
 		return c.site.digest.check(header, c.request)
 	}
-}
-
-// authorization returns the only Authorization header; several are credentials too, but none that can be accepted.
-func authorization(h http.Header) (value string, given bool) {
-	values := h["Authorization"]
-	if len(values) == 1 {
-		return values[0], true
-	}
-	return "", len(values) > 0
 }
 
 // operation is the operation of the request, for its record and for faults.
@@ -119,7 +109,7 @@ func (c *call) operation() Operation {
 }
 
 // steps are the checks that a request has to pass, in the order in which Atlas makes them.
-var steps = [...]func(*Server, *call) *apiError{
+var steps = []func(*Server, *call) *apiError{
 	(*Server).checkCredentials,
 	(*Server).checkRoute,
 	(*Server).checkScope,
@@ -131,7 +121,7 @@ var steps = [...]func(*Server, *call) *apiError{
 }
 
 // oauthSteps are the checks of the endpoints of OAuth.
-var oauthSteps = [...]func(*Server, *call) *apiError{
+var oauthSteps = []func(*Server, *call) *apiError{
 	(*Server).checkRoute,
 	(*Server).checkCredentials,
 	(*Server).checkForm,
@@ -139,9 +129,9 @@ var oauthSteps = [...]func(*Server, *call) *apiError{
 
 // process returns the response that Atlas would send.
 func (s *Server) process(c *call) *response {
-	steps := steps[:]
+	steps := steps
 	if c.oauth {
-		steps = oauthSteps[:]
+		steps = oauthSteps
 	}
 	for _, step := range steps {
 		if err := step(s, c); err != nil {
@@ -166,62 +156,55 @@ func (s *Server) checkCredentials(c *call) *apiError {
 	if c.verdict.accepted {
 		return nil
 	}
-	return failure(http.StatusUnauthorized, "You are not authorized for this resource.")
+	return newError(http.StatusUnauthorized, "", "You are not authorized for this resource.")
 }
 
 func (s *Server) checkRoute(c *call) *apiError {
 	switch {
 	case c.route != nil:
 		return nil
-	case len(c.allow) > 0:
-		c.header.Set("Allow", strings.Join(c.allow, ", "))
-		return failure(http.StatusMethodNotAllowed, "This resource does not have the method "+c.request.Method+".")
+	case c.allow.Get("Allow") != "":
+		c.header.Set("Allow", c.allow.Get("Allow"))
+		return newError(http.StatusMethodNotAllowed, "", "This resource does not have the method "+c.request.Method+".")
 	default:
-		return failure(http.StatusNotFound, "There is no such resource.")
+		return newError(http.StatusNotFound, "", "There is no such resource.")
 	}
 }
 
 // checkScope checks that there is such an organization or project. Jobs are looked up where they are needed.
 func (s *Server) checkScope(c *call) *apiError {
-	org := c.route.scope == scopeOrg
+	what, kind := "group", "GROUP"
+	if c.route.scope() == scopeOrg {
+		what, kind = "organization", "ORG"
+	}
 	switch {
-	case !isID(c.scope) && org:
-		return &apiError{status: http.StatusNotFound, code: "INVALID_ORG_ID", detail: "The organization ID " + wantID + "."}
 	case !isID(c.scope):
-		return &apiError{status: http.StatusNotFound, code: "INVALID_GROUP_ID", detail: "The group ID " + wantID + "."}
-	case !slices.Contains(c.site.scopes[c.route.scope], c.scope) && org:
-		return notFound("ORG_NOT_FOUND", "organization", c.scope)
-	case !slices.Contains(c.site.scopes[c.route.scope], c.scope):
-		return notFound("GROUP_NOT_FOUND", "group", c.scope)
-	case c.route.job != "" && !isID(c.job):
-		return badParameter(c.route.job, wantID)
+		return newError(http.StatusNotFound, "INVALID_"+kind+"_ID", "The "+what+" ID "+wantID+".")
+	case !slices.Contains(c.site.scopes[c.route.scope()], c.scope):
+		return notFound(kind+"_NOT_FOUND", what, c.scope)
+	case c.job != "" && !isID(c.job):
+		return badParameter("the ID of the job", wantID)
 	}
 	return nil
 }
 
 // checkRole rejects with 401, as Atlas does, and not with 403.
 func (s *Server) checkRole(c *call) *apiError {
-	org := c.route.scope == scopeOrg
-	code := "USER_UNAUTHORIZED"
-	switch {
-	case c.verdict.role >= c.route.role:
+	if c.verdict.role >= c.route.role {
 		return nil
-	case c.verdict.role == NoRole && org:
-		code = "USER_CANNOT_ACCESS_ORG"
-	case c.verdict.role == NoRole:
-		code = "USER_CANNOT_ACCESS_GROUP"
-	case org:
-		code = "NOT_ORG_OWNER"
 	}
-	return &apiError{
-		status: http.StatusUnauthorized, code: code, bare: s.config.bareRoleErrors,
-		detail: "This resource needs the role " + c.route.role.String() + ".",
-	}
+	codes := map[string][2]string{ // without any role, and without the right one
+		scopeOrg:     {"USER_CANNOT_ACCESS_ORG", "NOT_ORG_OWNER"},
+		scopeProject: {"USER_CANNOT_ACCESS_GROUP", "USER_UNAUTHORIZED"},
+	}[c.route.scope()]
+	err := newError(http.StatusUnauthorized, codes[min(c.verdict.role, 1)], "This resource needs the role "+c.route.role.String()+".")
+	err.bare = s.config.bareRoleErrors
+	return err
 }
 
 func (s *Server) checkUpgrade(c *call) *apiError {
-	if c.route.method == http.MethodGet || !s.clock.callers().Before(s.clock.start.Add(s.config.upgrade)) {
-		return nil
+	if c.route.method != http.MethodGet && s.clock.callers().Before(s.clock.start.Add(s.config.upgrade)) {
+		return upgrading()
 	}
-	return upgrading()
+	return nil
 }

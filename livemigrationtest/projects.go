@@ -1,8 +1,6 @@
 package livemigrationtest
 
 import (
-	"slices"
-
 	"github.com/livemigration/livemigration-go"
 )
 
@@ -80,13 +78,4 @@ func defaultProjects(ids *ids) []livemigration.AvailableProject {
 			Deployments:    []livemigration.Deployment{cluster(3, "orders-staging", "7.0.14", 2)},
 		},
 	}
-}
-
-func cloneProjects(projects []livemigration.AvailableProject) []livemigration.AvailableProject {
-	out := slices.Clone(projects)
-	for i := range out {
-		out[i].MigrationHosts = slices.Clone(out[i].MigrationHosts)
-		out[i].Deployments = slices.Clone(out[i].Deployments)
-	}
-	return out
 }

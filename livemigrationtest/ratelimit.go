@@ -8,10 +8,8 @@ import (
 )
 
 // Bucket is a token bucket that the server enforces. Every organization has one for all calls that name it in their
-// path, and so has every project. A call that finds its bucket empty gets a 429 with Retry-After. livemigration.RateLimit
-// is something else: what a client reads from the headers of a response.
-//
-// Buckets fill by time.Now, plus what [Server.Advance] adds. [WithSpeed] does not change that.
+// path, and so has every project. A call that finds its bucket empty gets a 429 with Retry-After. Buckets fill by
+// time.Now, plus what [Server.Advance] adds, whatever [WithSpeed] says.
 type Bucket struct {
 	// Capacity is how many calls a full bucket allows. 0 or less means no limit.
 	Capacity int
@@ -27,14 +25,14 @@ var (
 	publishedProject = Bucket{Capacity: 1200, Refill: 500, Per: time.Minute}
 )
 
-// WithRateLimit sets the bucket of every organization and every project. By default none is enforced, and the headers
-// RateLimit-Limit and RateLimit-Remaining are those of a full bucket of the published size.
+// WithRateLimit sets the bucket of every organization and every project. By default none is enforced, and the headers of
+// responses show a full bucket of the published size.
 func WithRateLimit(bucket Bucket) Option {
 	return func(c *config) { c.orgBucket, c.projectBucket = bucket, bucket }
 }
 
-// WithPublishedRateLimits sets the rate limits that Atlas has published: an organization has a bucket of 500 calls, of
-// which 250 come back every minute, and a project one of 1200, of which 500 do.
+// WithPublishedRateLimits enforces the limits that Atlas has published: 500 calls for an organization, of which 250 come
+// back every minute, and 1200 for a project, of which 500 do.
 func WithPublishedRateLimits() Option {
 	return func(c *config) { c.orgBucket, c.projectBucket = publishedOrg, publishedProject }
 }
@@ -89,7 +87,7 @@ func (s *Server) checkRateLimit(c *call) *apiError {
 		return nil
 	}
 	bucket, published := s.config.orgBucket.withDefaults(), publishedOrg
-	if c.route.scope == scopeProject {
+	if c.route.scope() == scopeProject {
 		bucket, published = s.config.projectBucket.withDefaults(), publishedProject
 	}
 	remaining, wait, ok := published.Capacity-1, time.Duration(0), true
@@ -104,10 +102,8 @@ func (s *Server) checkRateLimit(c *call) *apiError {
 		return nil
 	}
 	c.header.Set("Retry-After", strconv.Itoa(seconds(wait)))
-	return &apiError{
-		status: http.StatusTooManyRequests, code: "RATE_LIMITED_TOKEN_BUCKET", detail: "Rate limit exceeded.",
-		parameters: []any{c.request.URL.Path, seconds(wait), bucket.Capacity, bucket.Refill, seconds(bucket.Per)},
-	}
+	return newError(http.StatusTooManyRequests, "RATE_LIMITED_TOKEN_BUCKET", "Rate limit exceeded.",
+		c.request.URL.Path, seconds(wait), bucket.Capacity, bucket.Refill, seconds(bucket.Per))
 }
 
 // seconds rounds up: a client that waits that long does not come too early.

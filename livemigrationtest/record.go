@@ -11,10 +11,9 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// maxRecords is how many requests are remembered; beyond that the oldest ones are dropped.
-const maxRecords = 10_000
+const maxRecords = 10_000 // that are remembered
 
-// Request is a request that the server has recorded. It prints in one line, without its headers and body.
+// Request is a request that the server has recorded.
 type Request struct {
 	// Operation is what the request asks for: an endpoint, even if the credentials were rejected; [Handshake] if it has
 	// no credentials although the server asks for them; empty if there is no such endpoint.
@@ -41,33 +40,25 @@ func (r Request) String() string {
 	return fmt.Sprintf("%s: %s %s: %d", r.Operation, r.Method, r.Path, r.StatusCode)
 }
 
-// RequestFilter chooses among recorded requests.
-type RequestFilter func(Request) bool
-
-// OfOperation chooses the requests of these operations. [AnyOperation] means what it means for [Server.Inject].
-func OfOperation(ops ...Operation) RequestFilter {
-	return func(r Request) bool {
-		return slices.Contains(ops, r.Operation) || slices.Contains(ops, AnyOperation) && r.anyOperation()
-	}
-}
-
-func (r Request) anyOperation() bool { return r.Authenticated && !r.Operation.ofOAuth() }
-
-// Recorded returns the requests that have arrived, in order: those of the last 10,000 that all filters choose.
-func (s *Server) Recorded(filters ...RequestFilter) []Request {
+// Recorded returns the requests of these operations that have arrived, or of all, in order. It forgets all but the last
+// 10,000.
+func (s *Server) Recorded(ops ...Operation) []Request {
 	s.recorder.mu.Lock()
 	defer s.recorder.mu.Unlock()
-	entries := s.recorder.entries
+	requests := s.recorder.requests
 	out := []Request{}
-	for _, e := range entries[max(0, len(entries)-maxRecords):] {
-		request := e.request
-		request.Header = request.Header.Clone()
-		request.Query, _ = url.ParseQuery(e.rawQuery) // what can be parsed of it
-		if !slices.ContainsFunc(filters, func(chooses RequestFilter) bool { return !chooses(request) }) {
+	for _, r := range requests[max(0, len(requests)-maxRecords):] {
+		if len(ops) == 0 || slices.Contains(ops, r.Operation) || slices.Contains(ops, AnyOperation) && r.anyOperation() {
+			request := *r
+			request.Header = r.Header.Clone()
 			out = append(out, request)
 		}
 	}
 	return out
+}
+
+func (r *Request) anyOperation() bool {
+	return r.Authenticated && r.Operation != IssueToken && r.Operation != RevokeToken
 }
 
 // RequestCount returns how many requests of the operation have arrived, including those that [Server.Recorded] has
@@ -82,50 +73,44 @@ func (s *Server) RequestCount(op Operation) int {
 func (s *Server) ResetRequests() {
 	s.recorder.mu.Lock()
 	defer s.recorder.mu.Unlock()
-	s.recorder.entries, s.recorder.counts = nil, nil
-}
-
-// entry is a recorded request. What is written later is guarded by the recorder's lock.
-type entry struct {
-	request  Request // without the query, which is only parsed when it is read
-	rawQuery string
+	s.recorder.requests, s.recorder.counts = nil, nil
 }
 
 type recorder struct {
-	mu      sync.Mutex
-	entries []*entry
-	counts  map[Operation]int
+	mu       sync.Mutex
+	requests []*Request
+	counts   map[Operation]int
 }
 
-func (r *recorder) add(c *call) *entry {
+func (r *recorder) add(c *call) *Request {
 	req := c.request
-	e := &entry{rawQuery: req.URL.RawQuery, request: Request{
-		Operation: c.operation(), Method: req.Method, Host: req.Host, Path: req.URL.Path, Header: req.Header.Clone(),
+	recorded := &Request{
+		Operation: c.operation(), Method: req.Method, Host: req.Host, Path: req.URL.Path, Query: c.query, Header: req.Header.Clone(),
 		Body: livemigration.Secret(c.body), Authenticated: c.verdict.accepted, Time: c.arrived,
-	}}
+	}
 	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
-		for i := range e.request.Header[name] {
-			e.request.Header[name][i] = "[REDACTED]"
+		for i := range recorded.Header[name] {
+			recorded.Header[name][i] = "[REDACTED]"
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.entries) >= 2*maxRecords { // half at once, so that each request is moved once at most
-		r.entries = append([]*entry(nil), r.entries[len(r.entries)-maxRecords:]...)
+	if len(r.requests) >= 2*maxRecords { // half at once, so that each request is moved once at most
+		r.requests = slices.Clone(r.requests[len(r.requests)-maxRecords:])
 	}
-	r.entries = append(r.entries, e)
+	r.requests = append(r.requests, recorded)
 	if r.counts == nil {
 		r.counts = make(map[Operation]int)
 	}
-	r.counts[e.request.Operation]++
-	if e.request.anyOperation() {
+	r.counts[recorded.Operation]++
+	if recorded.anyOperation() {
 		r.counts[AnyOperation]++
 	}
-	return e
+	return recorded
 }
 
-func (r *recorder) setStatus(e *entry, status int) {
+func (r *recorder) setStatus(recorded *Request, status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.request.StatusCode = status
+	recorded.StatusCode = status
 }

@@ -1,13 +1,10 @@
 package livemigrationtest
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -21,24 +18,15 @@ type response struct {
 	stall   time.Duration // in the middle of the body
 	loss    loss          // the connection or the stream ends in its place
 	missing int           // bytes that Content-Length promises beyond those that follow
-	filler  int64         // bytes that are sent in place of body, if not 0
 }
 
 // write sends the response. pause waits in the middle of a body that stalls; it returns false if that ended early.
 func (r *response) write(w http.ResponseWriter, pause func() bool) {
 	maps.Copy(w.Header(), r.header)
-	length := int64(len(r.body) + r.missing)
-	if r.filler > 0 {
-		length = r.filler
-	}
 	if !bodyless(r.status) {
-		w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
+		w.Header().Set("Content-Length", strconv.Itoa(len(r.body)+r.missing))
 	}
 	w.WriteHeader(r.status)
-	if r.filler > 0 {
-		_, _ = io.Copy(w, filler(r.filler)) // a client may hang up when it has had enough
-		return
-	}
 	body := r.body
 	if r.stall > 0 && len(body) > 0 {
 		_, _ = w.Write(body[:len(body)/2])
@@ -52,33 +40,9 @@ func (r *response) write(w http.ResponseWriter, pause func() bool) {
 	_, _ = w.Write(body)
 }
 
-// filler reads as a JSON object of n bytes that contains one long string, or as the first n bytes of a short one.
-func filler(n int64) io.Reader {
-	const head, tail = `{"padding":"`, `"}`
-	padding := max(n-int64(len(head)+len(tail)), 0)
-	whole := io.MultiReader(strings.NewReader(head), io.LimitReader(letters{}, padding), strings.NewReader(tail))
-	return io.LimitReader(whole, n)
-}
-
-// letters reads as the same letter without end.
-type letters struct{}
-
-func (letters) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'x'
-	}
-	return len(p), nil
-}
-
 // bodyless reports whether a response with this status cannot have a body.
 func bodyless(status int) bool {
 	return status == http.StatusNoContent || status == http.StatusNotModified || status < 200
-}
-
-// envelope is the body for a client that cannot see the status.
-type envelope struct {
-	Status  int `json:"status"`
-	Content any `json:"content"`
 }
 
 // reply returns the response to a request that was processed. A nil content is an empty body.
@@ -92,16 +56,15 @@ func (s *Server) reply(c *call, status int, content any) *response {
 
 // reject returns the response for an error.
 func (s *Server) reject(c *call, err *apiError) *response {
-	if c.oauth && err.fromOAuth() {
+	if c.oauth && err.Status < 500 && err.Status != http.StatusTooManyRequests { // else it comes from a gateway
 		return s.rejectOAuth(c, err)
 	}
 	c.header.Set("Content-Type", jsonMediaType)
-	if err.status == http.StatusUnauthorized {
+	if err.Status == http.StatusUnauthorized {
 		return s.rejectCredentials(c, err)
 	}
-	body := err.body()
-	c.identify(body.ErrorCode)
-	return c.wrap(err.status, body)
+	c.identify(err.Code)
+	return c.wrap(err.Status, err)
 }
 
 // rejectCredentials returns a 401. It comes from what stands before the API: it has fewer headers, no envelope, and its
@@ -110,24 +73,27 @@ func (s *Server) rejectCredentials(c *call, err *apiError) *response {
 	if s.config.documentedChallenge {
 		c.header.Set("Content-Type", jsonMediaType+";charset=ISO-8859-1")
 	}
-	c.header.Set("Server", serverName)
+	c.header["Server"] = usualHeaders["Server"]
 	c.header.Set("Vary", "Accept-Encoding")
 	c.header.Set("X-Xgen-Up-Proto", "HTTP/2")
 	switch {
 	case s.config.open, err.bare:
 	case c.verdict.token:
-		c.header.Set("Www-Authenticate", bearerChallenge)
+		c.header.Set("Www-Authenticate", `Bearer realm="`+realm+`", error="invalid_token"`)
 	default:
 		c.header.Set("Www-Authenticate", c.site.digest.challenge(c.verdict.stale))
 	}
-	return &response{status: err.status, header: c.header, body: err.unauthorizedBody()}
+	return &response{status: err.Status, header: c.header, body: err.unauthorizedBody()}
 }
 
 // wrap writes the body, in an envelope if the client asks for one.
 func (c *call) wrap(status int, content any) *response {
 	r := &response{status: status, header: c.header}
 	if c.envelope {
-		content = envelope{status, content}
+		content = struct {
+			Status  int `json:"status"`
+			Content any `json:"content"`
+		}{status, content}
 		if bodyless(status) {
 			r.status = http.StatusOK
 		}
@@ -141,7 +107,7 @@ func (c *call) wrap(status int, content any) *response {
 // usualHeaders are the headers that every response of Atlas has, except a 401.
 var usualHeaders = http.Header{
 	"Referrer-Policy":                   {"strict-origin-when-cross-origin"},
-	"Server":                            {serverName},
+	"Server":                            {"mdbws"},
 	"Strict-Transport-Security":         {"max-age=31536000; includeSubdomains;"},
 	"X-Content-Type-Options":            {"nosniff"},
 	"X-Frame-Options":                   {"DENY"},
@@ -149,18 +115,6 @@ var usualHeaders = http.Header{
 	"X-Mongodb-Service-Version":         {"gitHash=0000000000000000000000000000000000000000; versionString=livemigrationtest"},
 	"X-Permitted-Cross-Domain-Policies": {"none"},
 }
-
-const serverName = "mdbws"
-
-// What Atlas announces for the versions of 2023-01-01 that have a newer one. The first header is not in the form of
-// RFC 9745, and the days have one digit.
-const (
-	deprecation2023 = "Mon, 5 Aug 2024 00:00:00 GMT"
-	sunset2023      = "Thu, 1 Jul 2027 00:00:00 GMT"
-)
-
-// deprecated reports whether the request asks for a version that has a newer one.
-func (c *call) deprecated() bool { return c.date != "" && c.date != c.route.newest() }
 
 // identify sets the headers that every response of Atlas has, and those of a version that is deprecated. code is the
 // code of an error; empty: there is none.
@@ -176,22 +130,17 @@ func (c *call) identify(code string) {
 	if code != "" {
 		c.header.Set("X-Error-Code", code)
 	}
-	if c.deprecated() {
-		c.header.Set("Deprecation", deprecation2023)
-		c.header.Set("Sunset", sunset2023)
+	if c.date != "" && c.date != c.route.newest() { // not in the form of RFC 9745, and with one digit for the day
+		c.header.Set("Deprecation", "Mon, 5 Aug 2024 00:00:00 GMT")
+		c.header.Set("Sunset", "Thu, 1 Jul 2027 00:00:00 GMT")
 	}
 }
 
 func encode(content any, pretty bool) []byte {
-	body, err := json.Marshal(content)
-	if err != nil { // the server's own types cannot fail
-		return nil
-	}
 	if !pretty {
+		body, _ := json.Marshal(content) // the server's own types cannot fail
 		return body
 	}
-	var b bytes.Buffer
-	_ = json.Indent(&b, body, "", "  ") // of what Marshal wrote
-	b.WriteByte('\n')
-	return b.Bytes()
+	body, _ := json.MarshalIndent(content, "", "  ")
+	return append(body, '\n')
 }

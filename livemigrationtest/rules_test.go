@@ -31,7 +31,7 @@ func TestPaths(t *testing.T) {
 		{"GET", group + "/validate/" + none, 404, "RESOURCE_NOT_FOUND"},
 		{"GET", group + "/x", 400, "INVALID_ATTRIBUTE"},
 		{"PATCH", group, 405, "METHOD_NOT_ALLOWED"},
-		{"GET", group + "/validate", 405, "METHOD_NOT_ALLOWED"},
+		{"GET", group + "/validate", 400, "INVALID_ATTRIBUTE"},
 		{"GET", strings.Replace(group, string(srv.ProjectID()), none, 1) + "/" + none, 404, "GROUP_NOT_FOUND"},
 		{"GET", strings.Replace(group, string(srv.ProjectID()), "x", 1) + "/" + none, 404, "INVALID_GROUP_ID"},
 		{"GET", strings.Replace(org, string(srv.OrgID()), none, 1) + "/availableProjects", 404, "ORG_NOT_FOUND"},
@@ -143,8 +143,11 @@ func TestVersion1(t *testing.T) {
 		token, hosts string
 		status       int // of a link-token in v2
 	}{
-		"as Atlas":   {nil, `{"linkToken":"`, `"migrationHosts":["vm001.example.com"]`, 201},
-		"documented": {[]livemigrationtest.Option{livemigrationtest.WithDocumentedResponses()}, `{"linkToken":["`, `"migrationHosts":"vm001.example.com"`, 200},
+		"as Atlas": {nil, `{"linkToken":"`, `"migrationHosts":["vm001.example.com"]`, 201},
+		"documented": {
+			[]livemigrationtest.Option{livemigrationtest.WithDocumentedResponses()}, `{"linkToken":["`,
+			`"migrationHosts":"vm001.example.com"`, 200,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +160,8 @@ func TestVersion1(t *testing.T) {
 			srv.Advance(2 * time.Hour)
 			res = send(t, srv, endpoint(srv, livemigrationtest.Cutover, v1Prefix, id))
 			assert.Equal(t, 200, res.status)
-			assert.JSONEq(t, `{"_id":"`+id+`","groupId":"`+string(srv.ProjectID())+`","sourceGroupId":"`+sourceProject+`","status":"PENDING"}`, res.body)
+			want := `{"_id":"` + id + `","groupId":"` + string(srv.ProjectID()) + `","sourceGroupId":"` + sourceProject + `","status":"PENDING"}`
+			assert.JSONEq(t, want, res.body)
 		})
 	}
 }
@@ -223,7 +227,9 @@ func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := newOpenServer(t, livemigrationtest.WithUpgrade(time.Minute))
-		for _, op := range []livemigrationtest.Operation{livemigrationtest.CreateMigration, livemigrationtest.CreateLinkToken, livemigrationtest.DeleteLinkToken} {
+		for _, op := range []livemigrationtest.Operation{
+			livemigrationtest.CreateMigration, livemigrationtest.CreateLinkToken, livemigrationtest.DeleteLinkToken,
+		} {
 			assertError(t, send(t, srv, endpoint(srv, op, v2Prefix, "")), 405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES")
 		}
 		assert.Equal(t, 200, send(t, srv, endpoint(srv, livemigrationtest.ListAvailableProjects, v2Prefix, "")).status)

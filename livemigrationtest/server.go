@@ -32,11 +32,11 @@ type Server struct {
 
 	mu       sync.Mutex // guards what follows, and the addresses of the sites
 	network  *http.Transport
-	identity *tls.Certificate
+	identity []tls.Certificate
 	roots    *x509.CertPool
 
-	done      chan struct{} // closed by Close
-	closeOnce sync.Once
+	open  context.Context // until Close
+	close context.CancelFunc
 }
 
 // NewServer returns a server. Close it at the end. For a testing/synctest bubble, call it inside the bubble.
@@ -44,8 +44,9 @@ func NewServer(opts ...Option) *Server {
 	cfg, ids := newConfig(opts), newIDs()
 	s := &Server{
 		config: cfg, clock: newClock(cfg.speed), password: livemigration.Secret(randomHex(12)),
-		state: newState(cfg, ids), done: make(chan struct{}),
+		state: newState(cfg, ids),
 	}
+	s.open, s.close = context.WithCancel(context.Background())
 	s.ClusterScript = s.ForCluster("")
 	s.atlas, s.source = s.newAtlas(ids), s.newSource()
 	s.memory = s.newMemoryTransport()
@@ -55,17 +56,17 @@ func NewServer(opts ...Option) *Server {
 // NewClient returns a client of the server, with the API key of [Server.APIKey]. The options come after its own, and
 // can replace them.
 func (s *Server) NewClient(opts ...livemigration.Option) (*livemigration.Client, error) {
-	all := []livemigration.Option{livemigration.WithBaseURL(s.URL()), livemigration.WithHTTPClient(s.HTTPClient())}
-	return livemigration.NewClient(s.Credentials(), append(all, opts...)...)
+	return livemigration.NewClient(s.Credentials(), s.clientOptions(s.URL(), opts)...)
 }
 
 // NewSourceClient returns a client of the source side, with the API key of [Server.SourceAPIKey]. The options come
 // after its own, and can replace them.
 func (s *Server) NewSourceClient(opts ...livemigration.Option) (*livemigration.SourceClient, error) {
-	all := []livemigration.Option{
-		livemigration.WithBaseURL(s.SourceURL()), livemigration.WithHTTPClient(s.HTTPClient()),
-	}
-	return livemigration.NewSourceClient(s.SourceCredentials(), append(all, opts...)...)
+	return livemigration.NewSourceClient(s.SourceCredentials(), s.clientOptions(s.SourceURL(), opts)...)
+}
+
+func (s *Server) clientOptions(url string, opts []livemigration.Option) []livemigration.Option {
+	return append([]livemigration.Option{livemigration.WithBaseURL(url), livemigration.WithHTTPClient(s.HTTPClient())}, opts...)
 }
 
 // OrgID returns the ID of the Atlas organization. Every server has other IDs.
@@ -121,27 +122,18 @@ func (s *Server) LiveTokenCount() int { return s.atlas.tokens.count() + s.source
 // Close ends all waits and shuts the server down. Requests in progress are cut off, later ones fail. What the server
 // has recorded stays. Close may be called more than once.
 func (s *Server) Close() {
-	s.closeOnce.Do(func() {
-		close(s.done)
-		_ = s.atlas.server.Close()
-		_ = s.source.server.Close()
-		s.memory.CloseIdleConnections()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.network != nil {
-			s.network.CloseIdleConnections()
-		}
-	})
-}
-
-func (s *Server) closed() bool {
-	select {
-	case <-s.done:
-		return true
-	default:
-		return false
+	s.close()
+	_ = s.atlas.server.Close()
+	_ = s.source.server.Close()
+	s.memory.CloseIdleConnections()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.network != nil {
+		s.network.CloseIdleConnections()
 	}
 }
+
+func (s *Server) closed() bool { return s.open.Err() != nil }
 
 // wait returns whether the time has passed; false if the request or the server has ended before.
 func (s *Server) wait(ctx context.Context, d time.Duration) bool {
@@ -152,7 +144,7 @@ func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	case <-s.done:
+	case <-s.open.Done():
 		return false
 	}
 }
@@ -161,8 +153,7 @@ func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 // cluster of the first source project that has a cluster and a migration host to [Server.ProjectID]. If there is no such
 // project, it names a cluster that the source side does not have.
 func (s *Server) SampleRequest() livemigration.MigrationRequest {
-	project := s.state.sample
-	cluster := project.Deployments[0]
+	project, cluster := s.state.sample, s.state.sample.Deployments[0]
 	source := livemigration.Source{
 		ProjectID: project.ProjectID, ClusterName: cluster.Name,
 		Username: "migration", Password: s.password, SSL: cluster.TLSEnabled,
@@ -179,8 +170,5 @@ func (s *Server) SampleRequest() livemigration.MigrationRequest {
 	}
 }
 
-// String names the server. A Server never prints its keys, secrets and tokens.
-func (s *Server) String() string { return "livemigrationtest.Server" }
-
-// Format writes what String returns for every verb.
-func (s *Server) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+// Format writes the server's type for every verb, and none of its keys, secrets and tokens.
+func (s *Server) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "livemigrationtest.Server") }

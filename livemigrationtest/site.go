@@ -12,7 +12,8 @@ type site struct {
 	owner        *Server
 	inProcessURL string
 	prefixes     map[string]apiVersion // of paths
-	routes       []*endpoint
+	routes       []*route
+	mux          *http.ServeMux
 	scopes       map[string][]string // the IDs that exist, by the name of the path's parameter
 	digest       digestAuth
 	accounts     keyring
@@ -49,7 +50,7 @@ func (s *Server) newSource() *site {
 
 func (s *Server) newSite(of *site) *site {
 	of.owner = s
-	of.routes = append(of.routes, newOAuthRoutes()...)
+	of.mux = of.newMux()
 	of.digest.documented = s.config.documentedChallenge
 	of.tokens = tokens{
 		clock: s.clock, lifetime: s.config.tokenLife, skew: s.config.tokenSkew, live: make(map[string]accessToken),
@@ -71,11 +72,10 @@ func (s *Server) CredentialsFor(role Role) livemigration.Credentials {
 // APIKey returns the API key of an Organization Owner, for curl and other clients. The public key is the user name of
 // HTTP Digest, the private key the password.
 func (s *Server) APIKey() (publicKey string, privateKey livemigration.Secret) {
-	return s.atlas.key.parts()
+	return s.atlas.key.name, s.atlas.key.secret
 }
 
-// ServiceAccountCredentials returns the credentials of the service account of [Server.ServiceAccount], an Organization
-// Owner.
+// ServiceAccountCredentials returns the credentials of the service account of [Server.ServiceAccount].
 func (s *Server) ServiceAccountCredentials() livemigration.Credentials {
 	return s.atlas.account.serviceAccount()
 }
@@ -87,16 +87,15 @@ func (s *Server) ServiceAccountCredentialsFor(role Role) livemigration.Credentia
 
 // ServiceAccount returns the service account of an Organization Owner, for curl and other clients.
 func (s *Server) ServiceAccount() (clientID string, clientSecret livemigration.Secret) {
-	return s.atlas.account.parts()
+	return s.atlas.account.name, s.atlas.account.secret
 }
 
-// SourceCredentials returns the credentials of an Organization Owner on the source side, with the key of
-// [Server.SourceAPIKey]. Atlas does not know them.
+// SourceCredentials returns the credentials of the key of [Server.SourceAPIKey]. Atlas does not know them.
 func (s *Server) SourceCredentials() livemigration.Credentials { return s.source.key.apiKey() }
 
 // SourceAPIKey returns the API key of an Organization Owner on the source side, for curl and other clients.
 func (s *Server) SourceAPIKey() (publicKey string, privateKey livemigration.Secret) {
-	return s.source.key.parts()
+	return s.source.key.name, s.source.key.secret
 }
 
 // SourceServiceAccountCredentials returns the credentials of the service account of [Server.SourceServiceAccount].
@@ -106,10 +105,8 @@ func (s *Server) SourceServiceAccountCredentials() livemigration.Credentials {
 
 // SourceServiceAccount returns the service account of an Organization Owner on the source side.
 func (s *Server) SourceServiceAccount() (clientID string, clientSecret livemigration.Secret) {
-	return s.source.account.parts()
+	return s.source.account.name, s.source.account.secret
 }
-
-func (c credential) parts() (name string, secret livemigration.Secret) { return c.name, c.secret }
 
 func (c credential) apiKey() livemigration.Credentials {
 	return livemigration.APIKey(c.name, c.secret)

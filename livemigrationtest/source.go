@@ -23,31 +23,30 @@ func (o *sourceOrg) has(project livemigration.ProjectID) bool {
 	return slices.ContainsFunc(o.projects, func(p wireProject) bool { return p.ProjectID == string(project) })
 }
 
-// sourceOrgOf returns the organization of a source project, or nil. The caller has the lock.
+// sourceOrg returns the first organization of which is is true, or nil. The caller has the lock.
+func (st *state) sourceOrg(is func(*sourceOrg) bool) *sourceOrg {
+	if at := slices.IndexFunc(st.sourceOrgs, is); at >= 0 {
+		return st.sourceOrgs[at]
+	}
+	return nil
+}
+
+// sourceOrgOf returns the organization of a source project, or nil.
 func (st *state) sourceOrgOf(project livemigration.ProjectID) *sourceOrg {
-	at := slices.IndexFunc(st.sourceOrgs, func(o *sourceOrg) bool { return o.has(project) })
-	if at < 0 {
-		return nil
-	}
-	return st.sourceOrgs[at]
+	return st.sourceOrg(func(o *sourceOrg) bool { return o.has(project) })
 }
 
-// sourceOrgByID returns the organization of a path that has been checked. The caller has the lock.
+// sourceOrgByID returns the organization of a path that has been checked.
 func (st *state) sourceOrgByID(id string) *sourceOrg {
-	at := slices.IndexFunc(st.sourceOrgs, func(o *sourceOrg) bool { return o.id == id })
-	return st.sourceOrgs[at]
+	return st.sourceOrg(func(o *sourceOrg) bool { return o.id == id })
 }
 
-// wireMigrationLink is the connection of a source organization as the source side writes it.
-type wireMigrationLink struct {
-	Status string `json:"status"`
-}
-
-func (o *sourceOrg) wireLink() wireMigrationLink {
+// wireLink is the connection of a source organization as the source side writes it.
+func (o *sourceOrg) wireLink() map[string]string {
 	if o.token == "" {
-		return wireMigrationLink{"NOT_SYNCED"}
+		return map[string]string{"status": "NOT_SYNCED"}
 	}
-	return wireMigrationLink{"SYNCED"}
+	return map[string]string{"status": "SYNCED"}
 }
 
 // createMigrationLink connects the organization. If it is connected already, it gets the new link-token.
@@ -83,7 +82,7 @@ func (s *Server) deleteMigrationLink(c *call) (any, *apiError) {
 	defer s.state.mu.Unlock()
 	org := s.state.sourceOrgByID(c.scope)
 	if org.token == "" {
-		return nil, failure(http.StatusNotFound, "The organization is not connected to Atlas.")
+		return nil, newError(http.StatusNotFound, "", "The organization is not connected to Atlas.")
 	}
 	org.token, org.auto = "", false
 	now := s.clock.jobs()
@@ -125,10 +124,9 @@ func (s *Server) deleteLinkToken(*call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	if len(s.state.linkTokens) == 0 {
-		return nil, &apiError{
-			status: http.StatusNotFound, code: "UNEXPECTED_ERROR", nullParameters: true,
-			detail: "Could not find the requested external organization link.",
-		}
+		err := newError(http.StatusNotFound, "UNEXPECTED_ERROR", "Could not find the requested external organization link.")
+		err.Parameters = nil
+		return nil, err
 	}
 	var projects []string
 	for _, m := range s.activeMigrations() {
@@ -137,10 +135,8 @@ func (s *Server) deleteLinkToken(*call) (any, *apiError) {
 	if len(projects) > 0 {
 		slices.Sort(projects)
 		list := strings.Join(slices.Compact(projects), ", ")
-		return nil, &apiError{
-			status: http.StatusConflict, code: "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK", parameters: []any{list},
-			detail: "Cannot delete organization link while there is active migration in following project ids: " + list,
-		}
+		return nil, newError(http.StatusConflict, "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK",
+			"Cannot delete organization link while there is active migration in following project ids: "+list, list)
 	}
 	s.state.linkTokens = nil
 	for _, org := range s.state.sourceOrgs {

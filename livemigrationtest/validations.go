@@ -12,8 +12,8 @@ type validation struct {
 	id      string
 	project string // of the path
 	created time.Time
-	failure string // the message with which it fails in the end, if failing
-	failing bool
+	failing bool   // in the end
+	failure string // the message then
 }
 
 // wireValidation is a validation as Atlas writes it.
@@ -42,15 +42,16 @@ func (s *Server) createValidation(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	v := &validation{order: readOrder(c.body), id: s.state.ids.next(), project: c.scope, created: s.clock.jobs()}
-	v.failure, v.failing = shift(&s.state.nextValidations, v.order)
-	s.state.validations.add(v.id, v)
+	course, failing := takeCourse(&s.state.nextValidations, v.order)
+	v.failing, v.failure = failing, course.message
+	s.state.validations, s.state.validationByID[v.id] = append(s.state.validations, v), v
 	return s.wireValidation(v), nil
 }
 
 func (s *Server) getValidation(c *call) (any, *apiError) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	if v := s.state.validations.find(c.job); v != nil && v.project == c.scope {
+	if v := s.state.validationByID[c.job]; v != nil && v.project == c.scope {
 		return s.wireValidation(v), nil
 	}
 	return nil, notFound("RESOURCE_NOT_FOUND", "validation", c.job)
@@ -60,8 +61,8 @@ func (s *Server) getValidation(c *call) (any, *apiError) {
 func (s *Server) Validations() []livemigration.Validation {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
-	out := make([]livemigration.Validation, 0, len(s.state.validations.ordered))
-	for _, v := range s.state.validations.ordered {
+	out := make([]livemigration.Validation, 0, len(s.state.validations))
+	for _, v := range s.state.validations {
 		w := s.wireValidation(v)
 		out = append(out, livemigration.Validation{
 			ID: livemigration.ValidationID(w.ID), ProjectID: livemigration.ProjectID(w.GroupID),

@@ -154,7 +154,7 @@ func completeAll(t *testing.T, c client.Client, atlas *livemigrationtest.Server,
 	}
 	assert.Len(t, atlas.Migrations(), len(plans))
 	cutovers := 0
-	for _, request := range atlas.Recorded(livemigrationtest.OfOperation(livemigrationtest.Cutover)) {
+	for _, request := range atlas.Recorded(livemigrationtest.Cutover) {
 		if request.StatusCode != 429 { // which Atlas has not carried out
 			cutovers++
 		}

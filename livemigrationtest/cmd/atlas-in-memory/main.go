@@ -14,7 +14,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +24,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,12 +33,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// Exit statuses.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
+const exitDone, exitFailed, exitUsage = 0, 1, 2
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -49,17 +44,17 @@ func main() {
 // run serves until the context ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		_, _ = io.WriteString(stdout, s.usage())
 		return exitDone
+	case err != nil:
+		_, _ = fmt.Fprintf(stderr, "atlas-in-memory: %v (see -h)\n", err)
+		return exitUsage
 	}
-	status := exitUsage
-	if err == nil {
-		status, err = exitFailed, serve(ctx, s, stdout)
-	}
-	if err != nil {
+	if err := serve(ctx, s, stdout); err != nil {
 		_, _ = fmt.Fprintln(stderr, "atlas-in-memory:", err)
-		return status
+		return exitFailed
 	}
 	return exitDone
 }
@@ -67,8 +62,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func serve(ctx context.Context, s *settings, stdout io.Writer) error {
 	srv := livemigrationtest.NewServer(s.options()...)
 	defer srv.Close()
-	for _, f := range s.faults {
-		srv.Inject(f.operation, f.fault, f.times)
+	for _, inject := range s.faults {
+		inject(srv)
 	}
 	failed := make(chan error, 2)
 	listen := func(addr string, handler http.Handler) (url string, stop func(), err error) {
@@ -90,8 +85,8 @@ func serve(ctx context.Context, s *settings, stdout io.Writer) error {
 	}
 	defer stop()
 	source := ""
-	if s.source.on {
-		url, stop, err := listen(cmp.Or(s.source.addr, anyAddr), srv.SourceHandler())
+	if s.source != "" {
+		url, stop, err := listen(s.source, srv.SourceHandler())
 		if err != nil {
 			return err
 		}
@@ -125,28 +120,26 @@ func withMigrations(srv *livemigrationtest.Server) http.Handler {
 // variables are what a tool needs, each under the name that Atlas's own tools read. The source side has no such names.
 func (s *settings) variables(srv *livemigrationtest.Server, atlas, source string) string {
 	var b strings.Builder
-	credentials := func(prefix string, key, account func() (string, livemigration.Secret)) {
+	side := func(prefix, url string, key, account func() (string, livemigration.Secret)) {
 		get, name, secret := key, "PUBLIC_API_KEY", "PRIVATE_API_KEY"
 		if s.serviceAccount {
 			get, name, secret = account, "CLIENT_ID", "CLIENT_SECRET"
 		}
 		public, private := get()
-		fmt.Fprintf(&b, "%s%s=%s\n%[1]s%[4]s=%s\n", prefix, name, public, secret, private.Reveal())
+		fmt.Fprintf(&b, "%sBASE_URL=%s\n%[1]s%[3]s=%s\n%[1]s%[5]s=%s\n", prefix, url, name, public, secret, private.Reveal())
 	}
-	fmt.Fprintf(&b, "MONGODB_ATLAS_BASE_URL=%s\n", atlas)
-	credentials("MONGODB_ATLAS_", srv.APIKey, srv.ServiceAccount)
+	side("MONGODB_ATLAS_", atlas, srv.APIKey, srv.ServiceAccount)
 	fmt.Fprintf(&b, "MONGODB_ATLAS_ORG_ID=%s\nMONGODB_ATLAS_PROJECT_ID=%s\n", srv.OrgID(), srv.ProjectID())
 	if source == "" {
 		return b.String()
 	}
-	fmt.Fprintf(&b, "SOURCE_BASE_URL=%s\n", source)
-	credentials("SOURCE_", srv.SourceAPIKey, srv.SourceServiceAccount)
+	side("SOURCE_", source, srv.SourceAPIKey, srv.SourceServiceAccount)
 	for i, id := range srv.SourceOrgIDs() {
-		number := ""
+		name := "SOURCE_ORG_ID"
 		if i > 0 {
-			number = fmt.Sprintf("_%d", i+1)
+			name += "_" + strconv.Itoa(i+1)
 		}
-		fmt.Fprintf(&b, "SOURCE_ORG_ID%s=%s\n", number, id)
+		fmt.Fprintf(&b, "%s=%s\n", name, id)
 	}
 	return b.String()
 }

@@ -163,6 +163,7 @@ func TestUsage(t *testing.T) {
 		"no organization":   {[]string{"-organizations", "0"}, "-organizations must be"},
 		"negative upgrade":  {[]string{"-upgrade", "-1s"}, "must not be negative"},
 		"unknown fault":     {[]string{"-fault", "Migrations.Get=x"}, "FAULT must be"},
+		"fault of nothing":  {[]string{"-fault", "Migrations.Crate=500"}, "OPERATION must be"},
 		"fault 200":         {[]string{"-fault", "Migrations.Get=200"}, "FAULT must be"},
 		"fault never":       {[]string{"-fault", "Migrations.Get=500:0"}, "TIMES must be"},
 	}

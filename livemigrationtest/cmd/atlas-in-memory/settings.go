@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type settings struct {
 	flags          *flag.FlagSet
 	addr           string
 	speed          float64
-	source         sourceFlag
+	source         string // empty: not served
 	clusters, orgs int
 	serviceAccount bool
 	oneAtATime     bool
@@ -34,7 +35,7 @@ type settings struct {
 	documented     bool
 	lagGrowth      time.Duration
 	upgrade        time.Duration
-	faults         []injection
+	faults         []func(*livemigrationtest.Server)
 }
 
 const introduction = `atlas-in-memory [flags] runs an in-memory Atlas until it gets an interrupt
@@ -57,7 +58,7 @@ func parse(args []string) (*settings, error) {
 		return checkLoopback(value)
 	})
 	flags.Float64Var(&s.speed, "speed", 60, "how many times as fast as real time jobs run")
-	flags.Var(&s.source, "source", "serve the source side, too, with -source=ADDRESS at that loopback address")
+	flags.BoolFunc("source", "serve the source side, too, with -source=ADDRESS at that loopback address", s.setSource)
 	flags.IntVar(&s.clusters, "clusters", 0, "`number` of clusters of each source organization, each with its own migration\n"+
 		"host; 0: three made-up ones on two hosts")
 	flags.IntVar(&s.orgs, "organizations", 1, "`number` of source organizations")
@@ -71,17 +72,9 @@ func parse(args []string) (*settings, error) {
 	flags.Func("fault", "`OPERATION=FAULT[:TIMES]`, as Migrations.Create=reset or Migrations.Get=503:2; it\n"+
 		"may be given several times. FAULT is a status, "+faultNames, s.addFault)
 	if err := flags.Parse(args); err != nil {
-		return s, oneLine(err)
+		return s, err
 	}
 	return s, s.check(flags.Args())
-}
-
-// oneLine adds to an error where help is.
-func oneLine(err error) error {
-	if errors.Is(err, flag.ErrHelp) {
-		return err
-	}
-	return fmt.Errorf("%w (see -h)", err)
 }
 
 func (s *settings) usage() string {
@@ -95,36 +88,32 @@ func (s *settings) usage() string {
 func (s *settings) check(rest []string) error {
 	switch {
 	case len(rest) > 0:
-		return fmt.Errorf("unexpected argument %q; a value of -source is written -source=ADDRESS (see -h)", rest[0])
+		return fmt.Errorf("unexpected argument %q; a value of -source is written -source=ADDRESS", rest[0])
 	case !(s.speed >= 0) || math.IsInf(s.speed, 0):
-		return errors.New("-speed must be a number that is not negative (see -h)")
+		return errors.New("-speed must be a number that is not negative")
 	case s.clusters < 0 || s.clusters > maxClusters:
-		return fmt.Errorf("-clusters must be between 0 and %d (see -h)", maxClusters)
+		return fmt.Errorf("-clusters must be between 0 and %d", maxClusters)
 	case s.orgs < 1 || s.orgs > maxOrgs:
-		return fmt.Errorf("-organizations must be between 1 and %d (see -h)", maxOrgs)
+		return fmt.Errorf("-organizations must be between 1 and %d", maxOrgs)
 	case s.lagGrowth < 0 || s.upgrade < 0:
-		return errors.New("-lag-growth and -upgrade must not be negative (see -h)")
+		return errors.New("-lag-growth and -upgrade must not be negative")
 	}
 	return nil
 }
 
-// sourceFlag is -source, which may have an address: -source=127.0.0.1:8081.
-type sourceFlag struct {
-	on   bool
-	addr string // empty: anyAddr
-}
-
-func (f *sourceFlag) IsBoolFlag() bool { return true }
-
-func (f *sourceFlag) String() string { return f.addr }
-
-func (f *sourceFlag) Set(value string) error {
-	if on, err := strconv.ParseBool(value); err == nil {
-		f.on = on
-		return nil
+// setSource takes an address, or whether the source side is served at all.
+func (s *settings) setSource(value string) error {
+	on, err := strconv.ParseBool(value)
+	switch {
+	case err != nil:
+		s.source = value
+		return checkLoopback(value)
+	case on:
+		s.source = anyAddr
+	default:
+		s.source = ""
 	}
-	f.on, f.addr = true, value
-	return checkLoopback(value)
+	return nil
 }
 
 // checkLoopback makes sure that no other machine sees made-up keys and clusters.
@@ -139,57 +128,59 @@ func checkLoopback(addr string) error {
 	return nil
 }
 
-// injection is a value of -fault.
-type injection struct {
-	operation livemigrationtest.Operation
-	fault     livemigrationtest.Fault
-	times     int
-}
-
 const faultNames = "reset (processed,\nwithout a response), refuse (reset before it is processed), hang, truncate, html or upgrade"
 
-func (s *settings) addFault(value string) error {
+var operations = []livemigrationtest.Operation{
+	livemigrationtest.CreateLinkToken, livemigrationtest.DeleteLinkToken, livemigrationtest.ListAvailableProjects,
+	livemigrationtest.CreateValidation, livemigrationtest.GetValidation, livemigrationtest.CreateMigration,
+	livemigrationtest.GetMigration, livemigrationtest.Cutover, livemigrationtest.CreateMigrationLink,
+	livemigrationtest.GetMigrationLinkStatus, livemigrationtest.DeleteMigrationLink,
+}
+
+func (s *settings) addFault(value string) (err error) {
 	operation, rest, _ := strings.Cut(value, "=")
 	name, count, counted := strings.Cut(rest, ":")
-	i := injection{operation: livemigrationtest.Operation(operation), times: 1}
-	var err error
+	op, times := livemigrationtest.Operation(operation), 1
+	if !slices.Contains(operations, op) {
+		return fmt.Errorf("OPERATION must be one of %v", operations)
+	}
 	if counted {
-		if i.times, err = strconv.Atoi(count); err != nil || i.times < 1 {
+		if times, err = strconv.Atoi(count); err != nil || times < 1 {
 			return errors.New("TIMES must be a positive number")
 		}
 	}
-	faults := map[string]livemigrationtest.Fault{
+	fault, known := map[string]livemigrationtest.Fault{
 		"reset": livemigrationtest.ResetAfterRequest(), "refuse": livemigrationtest.ResetBeforeRequest(),
 		"hang": livemigrationtest.SlowBody(24 * time.Hour), "truncate": livemigrationtest.TruncatedBody(),
 		"html": livemigrationtest.NonJSONBody(), "upgrade": livemigrationtest.Upgrading(),
+	}[name]
+	if status, err := strconv.Atoi(name); err == nil && status >= 400 && status <= 599 {
+		fault, known = livemigrationtest.Status(status), true
 	}
-	fault, known := faults[name]
-	status, err := strconv.Atoi(name)
-	switch {
-	case known:
-	case err == nil && status >= 400 && status <= 599:
-		fault = livemigrationtest.Status(status)
-	default:
+	if !known {
 		return errors.New("FAULT must be a status from 400 to 599, " + strings.ReplaceAll(faultNames, "\n", " "))
 	}
-	i.fault = fault
-	s.faults = append(s.faults, i)
+	s.faults = append(s.faults, func(srv *livemigrationtest.Server) { srv.Inject(op, fault, times) })
 	return nil
 }
 
 func (s *settings) options() []livemigrationtest.Option {
 	opts := []livemigrationtest.Option{
-		livemigrationtest.WithSpeed(s.speed), livemigrationtest.WithAutoConnect(!s.source.on),
+		livemigrationtest.WithSpeed(s.speed), livemigrationtest.WithAutoConnect(s.source == ""),
 		livemigrationtest.WithLagGrowth(s.lagGrowth), livemigrationtest.WithUpgrade(s.upgrade),
 	}
-	if s.oneAtATime {
-		opts = append(opts, livemigrationtest.WithOneAtATime())
-	}
-	if s.rateLimits {
-		opts = append(opts, livemigrationtest.WithPublishedRateLimits())
-	}
-	if s.documented {
-		opts = append(opts, livemigrationtest.WithDocumentedChallenge(), livemigrationtest.WithDocumentedResponses())
+	for _, o := range []struct {
+		on     bool
+		option livemigrationtest.Option
+	}{
+		{s.oneAtATime, livemigrationtest.WithOneAtATime()},
+		{s.rateLimits, livemigrationtest.WithPublishedRateLimits()},
+		{s.documented, livemigrationtest.WithDocumentedChallenge()},
+		{s.documented, livemigrationtest.WithDocumentedResponses()},
+	} {
+		if o.on {
+			opts = append(opts, o.option)
+		}
 	}
 	if s.clusters > 0 {
 		opts = append(opts, livemigrationtest.WithSourceProjects(fleet(0, s.clusters)))
@@ -207,7 +198,6 @@ func fleet(org, clusters int) livemigration.AvailableProject {
 	prefix := ""
 	if org > 0 {
 		prefix = fmt.Sprintf("org-%d-", org+1)
-		project.Name = fmt.Sprintf("Fleet %d", org+1)
 	}
 	for i := 1; i <= clusters; i++ {
 		project.MigrationHosts = append(project.MigrationHosts, fmt.Sprintf("%smigration-host-%d.example.com", prefix, i))
