@@ -7,6 +7,8 @@ package scope
 import (
 	_ "cmp"
 	"context"
+	_ "crypto/tls"
+	_ "crypto/x509"
 	"database/sql"
 	_ "encoding/json"
 	_ "errors"
@@ -15,6 +17,8 @@ import (
 	"log/slog"
 	"net/http"
 	_ "os"
+	_ "os/signal"
+	_ "syscall"
 	"testing"
 	_ "testing/synctest"
 	_ "time"
