@@ -123,10 +123,11 @@ func (c *call) pace() error {
 }
 
 func (c *call) pacingError(err error) error {
+	if err == nil {
+		return nil
+	}
 	var late *pacing.TooLate
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &late):
 		return &PacingError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
 			Wait: late.Wait, Duration: time.Since(c.began), Err: c.before, deadline: late.Deadline}
@@ -170,7 +171,7 @@ func (c *call) bound(s *delivery.State) (context.Context, context.CancelCauseFun
 // errAttemptTime is the cause of the end of an attempt that took too long.
 var errAttemptTime = errors.New("the time of the attempt is over")
 
-// timeoutError is a timeout that is not the deadline of the caller's context, although the error inside may say so.
+// timeoutError is a timeout that is not the end of the caller's context, although the error inside may say so.
 type timeoutError struct {
 	text string
 	err  error
@@ -181,7 +182,7 @@ func (*timeoutError) Timeout() bool    { return true }
 func (*timeoutError) Temporary() bool  { return true }
 func (e *timeoutError) As(to any) bool { return errors.As(e.err, to) }
 func (e *timeoutError) Is(to error) bool {
-	return to != context.DeadlineExceeded && errors.Is(e.err, to)
+	return to != context.DeadlineExceeded && to != context.Canceled && errors.Is(e.err, to)
 }
 
 // nameEnd returns why an attempt ended, where err only says that its context did.

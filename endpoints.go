@@ -106,6 +106,7 @@ func (e *endpoint) bucket() pacing.Bucket {
 // expand puts the IDs in the place of the path's {names}, in order.
 func (e *endpoint) expand(ids []identifier) string {
 	var b strings.Builder
+	b.Grow(len(e.path) + len(ids)*idLength)
 	rest := e.path
 	for _, id := range ids {
 		before, after, _ := strings.Cut(rest, "{")

@@ -69,14 +69,6 @@ type identifier interface {
 	segment() string
 }
 
-func segments(ids []identifier) []string {
-	parts := make([]string, len(ids))
-	for i, id := range ids {
-		parts[i] = id.segment()
-	}
-	return parts
-}
-
 const idLength = 24
 
 // checkID never shows the value: a key pasted in place of an ID must not reach a log.

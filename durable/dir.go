@@ -35,12 +35,12 @@ type Dir struct {
 }
 
 // OpenDir returns the store in a directory. If the directory does not exist, OpenDir makes it with mode 0700.
-func OpenDir(path string) (*Dir, error) { return openDir(path, makeDir) }
+func OpenDir(path string) (*Dir, error) { return openDir(path, (*Dir).make) }
 
 // OpenExistingDir is [OpenDir] for a directory that exists. If it does not, the error is [fs.ErrNotExist]: a command that
 // shows records should not make a store where the path is wrong.
 func OpenExistingDir(path string) (*Dir, error) {
-	return openDir(path, func(path string) error {
+	return openDir(path, func(_ *Dir, path string) error {
 		info, err := os.Stat(path)
 		if err != nil {
 			return err
@@ -49,26 +49,30 @@ func OpenExistingDir(path string) (*Dir, error) {
 	})
 }
 
-func openDir(path string, prepare func(path string) error) (*Dir, error) {
+func openDir(path string, prepare func(d *Dir, path string) error) (*Dir, error) {
 	if path == "" {
 		return nil, errors.New("durable: open a directory: the path must not be empty")
 	}
 	path, err := filepath.Abs(path)
+	d := unopened(path)
 	if err == nil {
-		err = prepare(path)
+		err = prepare(d, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("durable: open a directory: %w", err)
 	}
-	d := &Dir{
+	d.clean()
+	return d, nil
+}
+
+func unopened(path string) *Dir {
+	return &Dir{
 		path:    path,
 		try:     func(_ string, do func() error) error { return do() },
 		locking: make(turn, 1),
 		syncing: make(turn, 1),
 		seen:    make(map[string]sight),
 	}
-	d.clean()
-	return d, nil
 }
 
 // Load returns a record. The error is [ErrNotFound] when there is none of that name.

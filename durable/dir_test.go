@@ -239,13 +239,14 @@ func TestRevisionsOnlyGrow(t *testing.T) {
 	r := dirSave(t, dir, dirRecord("a"))
 	assert.GreaterOrEqual(t, r.Revision, now, "a new record starts with the time, because its file may have been removed by hand")
 
+	b := dirSave(t, dir, dirRecord("b"))
+
 	// The clock was in the future when a record was planned.
 	r.Revision = 1 << 60
 	text, err := indented(r)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(path, "a.json"), text, 0o600))
 	require.NoError(t, dir.Delete(t.Context(), "a", r.Revision))
-	b := dirSave(t, dir, dirRecord("b"))
 	require.NoError(t, dir.Delete(t.Context(), "b", b.Revision))
 	again := dirSave(t, newDir(t, path), dirRecord("A"))
 	assert.Greater(t, again.Revision, r.Revision)

@@ -176,8 +176,8 @@ func (d *Dir) clean() {
 	}
 }
 
-// makeDir makes a directory and those above it, and makes them survive a crash.
-func makeDir(path string) error {
+// make makes a directory and those above it, and makes them survive a crash.
+func (d *Dir) make(path string) error {
 	info, err := os.Stat(path)
 	if err == nil {
 		return isDir(path, info)
@@ -185,13 +185,14 @@ func makeDir(path string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := makeDir(filepath.Dir(path)); err != nil {
+	above := filepath.Dir(path)
+	if err := d.make(above); err != nil {
 		return err
 	}
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := d.do("make directory", func() error { return os.Mkdir(path, 0o700) }); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return d.do("sync directory", func() error { return syncDir(above) })
 }
 
 func isDir(path string, info fs.FileInfo) error {

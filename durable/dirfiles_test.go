@@ -175,14 +175,47 @@ func TestInterruptedOperationsAreRepeated(t *testing.T) {
 	}
 }
 
+func TestNewDirectoriesAreSynced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "below", "state")
+	dir := unopened(path)
+	log := logged(dir)
+	require.NoError(t, dir.make(path))
+	assert.Equal(t, []string{"make directory", "sync directory", "make directory", "sync directory"}, log.take())
+	require.NoError(t, dir.make(path))
+	assert.Empty(t, log.take())
+}
+
+// A directory that is read while a file in it is replaced may show neither the file before nor the one after.
+func TestNothingIsReplacedWhileTheDirectoryIsRead(t *testing.T) {
+	path := t.TempDir()
+	dir, other := newDir(t, path), newDir(t, path)
+	r := dirSave(t, dir, dirRecord("a"))
+	dir.try = func(operation string, do func() error) error {
+		if operation == "list" {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err := other.Save(ctx, r)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		return do()
+	}
+	records, err := dir.List(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []Record{r}, records)
+}
+
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := newDir(t, t.TempDir())
+		log := logged(dir)
 		dir.try = func(operation string, do func() error) error {
-			if strings.HasPrefix(operation, "sync") {
+			switch {
+			case strings.HasPrefix(operation, "sync"):
 				time.Sleep(100 * time.Millisecond)
+			case operation == "rename":
+				time.Sleep(time.Millisecond)
 			}
-			return do()
+			return log.try(operation, do)
 		}
 		start := time.Now()
 		var savers sync.WaitGroup
@@ -194,6 +227,8 @@ func TestSlowDisk(t *testing.T) {
 		}
 		savers.Wait()
 		assert.LessOrEqual(t, time.Since(start), time.Second, "they share syncs, so that no intent grows old meanwhile")
+		locks := slices.DeleteFunc(log.take(), func(operation string) bool { return operation != "lock" })
+		assert.Len(t, locks, 200, "each waits for its turn, and does not ask again and again")
 		records, err := dir.List(t.Context())
 		require.NoError(t, err)
 		assert.Len(t, records, 200)

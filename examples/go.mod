@@ -5,7 +5,6 @@ go 1.25.0
 replace github.com/livemigration/livemigration-go => ../
 
 require (
-	github.com/creack/pty v1.1.24
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/livemigration/livemigration-go v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
@@ -16,7 +15,6 @@ require (
 	go.opentelemetry.io/otel/sdk v1.46.0
 	go.opentelemetry.io/otel/sdk/metric v1.46.0
 	go.opentelemetry.io/otel/trace v1.46.0
-	golang.org/x/term v0.44.0
 )
 
 require (

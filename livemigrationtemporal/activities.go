@@ -3,7 +3,7 @@ package livemigrationtemporal
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,45 +15,26 @@ import (
 )
 
 const (
-	// changeTimeout is the StartToClose timeout of an action that changes something. A worker that dies during it is noticed
-	// after this time.
-	changeTimeout = 2 * time.Minute
-	// changeReserve is how long before that the action's context ends: a creation on its way may take 30 seconds more, and
-	// its result must reach Temporal.
-	changeReserve = 45 * time.Second
-	// lookFor is for how long a look polls.
-	lookFor = time.Hour
-	// lookTimeout leaves a look time to end.
-	lookTimeout = lookFor + 10*time.Minute
-	// heartbeatTimeout is after which time Temporal gives the look of a dead worker to another one.
+	// changeTimeout is the StartToClose timeout of an action that changes something: the life of its intent, and 30 seconds
+	// for its request and for a creation in flight each. A worker that dies during it is noticed after this time.
+	changeTimeout = 3 * time.Minute
+	// pollFor is for how long one activity polls, and pollTimeout leaves it time to end.
+	pollFor     = time.Hour
+	pollTimeout = pollFor + 10*time.Minute
+	// heartbeatTimeout is after which time Temporal gives the poll of a dead worker to another one.
 	heartbeatTimeout  = time.Minute
 	heartbeatInterval = 20 * time.Second
-	// approvalInterval is how often an approval is asked for at the least. It is also how long one of WithApproval holds.
-	approvalInterval = time.Minute
 )
-
-// notDone is the type of the error of an action that certainly sent nothing, since the worker cannot do it.
-const notDone = "NotDone"
 
 // activities do the actions of records on a worker.
 type activities struct{ driver *durable.Driver }
 
-// change does an action that changes something. The record that it returns is to be kept. Its error says that nothing was
-// sent, when its type is notDone.
-func (a *activities) change(ctx context.Context, begun durable.Record) (durable.Record, error) {
-	info := activity.GetInfo(ctx)
-	deadline := info.Deadline
-	if byServer := info.StartedTime.Add(changeTimeout); byServer.Before(deadline) {
-		deadline = byServer // this worker got the task late
-	}
-	ctx, cancel := context.WithDeadline(ctx, deadline.Add(-changeReserve))
+// change does an action that changes something. The record is as begun, and the result is applied by the workflow.
+func (a *activities) change(ctx context.Context, begun durable.Record) (durable.Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer cancelAtStop(ctx, cancel)()
-	done, err := a.driver.Do(ctx, begun)
-	if err != nil && ctx.Err() == nil {
-		return done, temporal.NewNonRetryableApplicationError(err.Error(), notDone, nil)
-	}
-	return done, nil
+	return a.driver.Do(ctx, begun), nil
 }
 
 // cancelAtStop ends a context when the worker stops. The function that it returns ends the waiting.
@@ -71,45 +52,39 @@ func cancelAtStop(ctx context.Context, cancel context.CancelFunc) (end func()) {
 	return func() { close(ended); <-done }
 }
 
-// lookInput is what a look needs.
-type lookInput struct {
-	Record durable.Record `json:"record"` // as begun
-	Wait   time.Duration  `json:"wait"`   // until the first look: the clock of Temporal may differ from that of the worker
-	Once   bool           `json:"once"`   // it does not poll
+// pollInput is what a poll needs.
+type pollInput struct {
+	Record durable.Record `json:"record"`
+	Action durable.Action `json:"action"`
+	By     string         `json:"by"`
+	Wait   time.Duration  `json:"wait"` // until the first poll: the clock of Temporal may differ from the one of the worker
 }
 
-// look polls until there is something new. It returns the record as last seen, also when the worker stops.
-func (a *activities) look(ctx context.Context, in lookInput) (durable.Record, error) {
+// poll polls until a result is news for the record that it was given. It returns the last result, even when the worker
+// stops.
+func (a *activities) poll(ctx context.Context, in pollInput) (durable.Result, error) {
 	beats := startHeartbeats(ctx)
 	defer beats.end()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer cancelAtStop(ctx, cancel)()
 
-	begun, action := in.Record, in.Record.Begun
-	before := in.Record
-	before.Begun = durable.ActionNone
-	latest, next, end := before, time.Now().Add(in.Wait), time.Now().Add(lookFor)
-	for {
-		beats.show(summarize(latest, ""))
-		if !sleep(ctx, min(time.Until(next), time.Until(end))) || next.After(end) {
-			return latest, nil
+	before, wait := in.Record, in.Wait
+	last := durable.Result{
+		Intent: durable.Intent{Action: in.Action}, State: before.State, ValidationID: before.ValidationID, MigrationID: before.MigrationID,
+		Outcome: durable.OutcomeNotDone,
+	}
+	for end := time.Now().Add(pollFor); ; {
+		beats.show(summarize(before, ""))
+		if !sleep(ctx, min(wait, time.Until(end))) || !time.Now().Before(end) {
+			return last, nil
 		}
-		done, err := a.driver.Do(ctx, begun)
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return latest, nil
-		case err != nil:
-			return latest, fmt.Errorf("look: %w", err)
+		last = a.driver.Do(ctx, before.Begin(in.Action, in.By, time.Now()))
+		seen := before.Apply(last, time.Now())
+		if ctx.Err() != nil || seen.News(before) || seen.Next(time.Now()) != in.Action {
+			return last, nil
 		}
-		latest = done
-		if in.Once || done.News(before) || done.Next() != action || !time.Now().Before(end) {
-			return latest, nil
-		}
-		begun = done.Begin(action, time.Now())
-		if next = done.CheckAt; action == durable.ActionApprove && time.Until(next) > approvalInterval {
-			next = time.Now().Add(approvalInterval)
-		}
+		before, wait = seen, last.Wait
 	}
 }
 
@@ -128,7 +103,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// heartbeats tell Temporal that an activity lives, also while a request takes long.
+// heartbeats tell Temporal that an activity is alive, even while a request takes long.
 type heartbeats struct {
 	shown      atomic.Pointer[summary]
 	stop, done chan struct{}
@@ -160,21 +135,30 @@ func (h *heartbeats) show(s summary) { h.shown.Store(&s) }
 
 func (h *heartbeats) end() { close(h.stop); <-h.done }
 
-// certainlyNotSent reports whether the error of a change says that no worker has sent anything.
+// certainlyNotSent reports whether the error of a change says that no worker has sent anything: none has started it in
+// time, the worker does not have the activity, or it could not decode the input.
 func certainlyNotSent(err error) bool {
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
 		return timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
 	}
 	var application *temporal.ApplicationError
-	return errors.As(err, &application) && application.Type() == notDone
+	if !errors.As(err, &application) {
+		return false
+	}
+	return application.Type() == "ActivityNotRegisteredError" || strings.HasPrefix(application.Message(), "unable to decode the activity function input")
 }
 
-// workerProblem is what a worker said about an action that it cannot do; empty when it said nothing.
-func workerProblem(err error) string {
+// cause is the message of an activity's error without what Temporal puts around it.
+func cause(err error) string {
 	var application *temporal.ApplicationError
-	if !errors.As(err, &application) || application.Type() != notDone {
-		return ""
+	var timeout *temporal.TimeoutError
+	switch {
+	case errors.As(err, &application):
+		return application.Message()
+	case errors.As(err, &timeout):
+		return "none has started it within a minute"
+	default:
+		return err.Error()
 	}
-	return "the worker cannot do this: " + application.Message()
 }

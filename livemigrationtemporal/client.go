@@ -2,16 +2,16 @@ package livemigrationtemporal
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
@@ -19,42 +19,52 @@ import (
 
 const workflowIDPrefix = "livemigration/"
 
-// The signal and the query of a migration. People send the signal from Temporal's web page and command line, too. There is
-// one for all commands, since a workflow cannot tell in which order signals with different names arrived.
+// The command, as an update and as a signal, and the query of a migration. There is one name for all commands, because a
+// workflow cannot tell in which order signals with different names arrived.
 const (
 	commandSignal = "command"
 	recordQuery   = "record"
 )
 
-// command is what a person wants of a migration. One of its fields is set.
-type command struct {
-	Approve durable.Gate              `json:"approve,omitempty"`
-	Adopt   livemigration.MigrationID `json:"adopt,omitempty"`
-	Restart bool                      `json:"restart,omitempty"`
-}
+// maxPlan is how many bytes the JSON of a plan may have. Temporal rejects payloads above 2 MiB, and a record contains the
+// plan.
+const maxPlan = 1 << 20
 
-// WorkflowID is the workflow id of a migration: "livemigration/" and the name of its plan in lower case.
+// WorkflowID is the workflow ID of a migration: "livemigration/" and the name of its plan in lowercase.
 func WorkflowID(name string) string { return workflowIDPrefix + strings.ToLower(name) }
 
 // Start starts the migration of a plan on [TaskQueue]. It returns as soon as Temporal has stored the workflow.
 //
 // A plan runs once within Temporal's retention: the error is [durable.ErrConflict] while a workflow with this name runs
-// or is kept. For a malformed plan it is [livemigration.ErrInvalidRequest]. Start sends nothing to Atlas.
+// or is kept. For a malformed plan, and for one of more than 1 MiB, it is [livemigration.ErrInvalidRequest]. Start sends
+// nothing to Atlas.
 func Start(ctx context.Context, c client.Client, plan durable.Plan) (client.WorkflowRun, error) {
-	if err := validate(plan); err != nil {
+	return start(ctx, c, plan, enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, plan)
+}
+
+// StartAgain starts a migration again from its last record, after its workflow was terminated; see [Record]. An action in
+// progress counts as one with an unknown outcome: a create request makes the record UNCLEAR. Check in Temporal's web page
+// that no worker still does an activity of the terminated workflow, or a migration may be created twice. The error is
+// [durable.ErrConflict] while a workflow with this name runs.
+func StartAgain(ctx context.Context, c client.Client, record durable.Record) (client.WorkflowRun, error) {
+	return start(ctx, c, record.Plan, enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, record.Plan, carried{Record: record})
+}
+
+func start(ctx context.Context, c client.Client, plan durable.Plan, reuse enums.WorkflowIdReusePolicy, args ...any) (client.WorkflowRun, error) {
+	if err := checkPlan(plan); err != nil {
 		return nil, fmt.Errorf("livemigrationtemporal: start %q: %w", plan.Name, err)
 	}
 	request := plan.Request
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: WorkflowID(plan.Name), TaskQueue: TaskQueue,
-		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDReusePolicy:                    reuse,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		Memo:                                     summary{State: durable.StatePlanned}.memo(),
 		StaticSummary:                            fmt.Sprintf("%s: %s to %s", plan.Name, request.Source.ClusterName, request.Destination.ClusterName),
-	}, migrationWorkflow, plan)
+	}, migrationWorkflow, args...)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
-		return nil, fmt.Errorf("livemigrationtemporal: start %q: a migration with this name has been started before: %w", plan.Name, durable.ErrConflict)
+		return nil, fmt.Errorf("livemigrationtemporal: start %q: a migration with this name was started before: %w", plan.Name, durable.ErrConflict)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("livemigrationtemporal: start %q: %w", plan.Name, err)
@@ -62,50 +72,64 @@ func Start(ctx context.Context, c client.Client, plan durable.Plan) (client.Work
 	return run, nil
 }
 
-// Approve opens a gate of a migration. It may be opened in advance. Before a cutover is approved, writes to the source
-// must have stopped. The error is [durable.ErrNotFound] for a name that Temporal does not know, [durable.ErrConflict] for
-// a migration that has ended, and [livemigration.ErrInvalidRequest] for a gate that does not exist.
-func Approve(ctx context.Context, c client.Client, name string, gate durable.Gate) error {
-	what := fmt.Sprintf("approve the %s of %q", gate, name)
-	if gate != durable.GateStart && gate != durable.GateCutover {
-		return fmt.Errorf("livemigrationtemporal: %s: %w: the gate must be %q or %q", what, livemigration.ErrInvalidRequest, durable.GateStart, durable.GateCutover)
+func checkPlan(plan durable.Plan) error {
+	if err := validate(plan); err != nil {
+		return err
 	}
-	return signal(ctx, c, what, name, command{Approve: gate})
-}
-
-// Adopt gives an UNCLEAR migration the id of the job that a person has found in Atlas. The first look makes sure that the
-// job runs on the migration host of the plan. The errors are those of [Approve]; [durable.ErrConflict] also for a
-// migration that is not UNCLEAR.
-func Adopt(ctx context.Context, c client.Client, name string, id livemigration.MigrationID) error {
-	what := fmt.Sprintf("adopt a migration for %q", name)
-	if _, err := livemigration.ParseMigrationID(string(id)); err != nil {
-		return fmt.Errorf("livemigrationtemporal: %s: %w", what, err)
+	data, err := json.Marshal(plan)
+	if err != nil {
+		return err
 	}
-	return signal(ctx, c, what, name, command{Adopt: id}, durable.StateUnclear)
-}
-
-// Restart plans a migration again that is UNCLEAR, FAILED or EXPIRED. Its ids and approvals are cleared. The errors are
-// those of [Approve]; [durable.ErrConflict] also for a migration in another state.
-func Restart(ctx context.Context, c client.Client, name string) error {
-	return signal(ctx, c, fmt.Sprintf("restart %q", name), name, command{Restart: true},
-		durable.StateUnclear, durable.StateFailed, durable.StateExpired)
-}
-
-// Abandon ends the workflow of a migration. Its record becomes ABANDONED, and in Atlas nothing changes. An action that is
-// under way is waited for, and its result kept. The errors are those of [Approve].
-func Abandon(ctx context.Context, c client.Client, name string) error {
-	what := fmt.Sprintf("abandon %q", name)
-	if _, err := running(ctx, c, name); err != nil {
-		return fmt.Errorf("livemigrationtemporal: %s: %w", what, err)
-	}
-	if err := c.CancelWorkflow(ctx, WorkflowID(name), ""); err != nil {
-		return fmt.Errorf("livemigrationtemporal: %s: %w", what, known(err, name))
+	if len(data) > maxPlan {
+		return fmt.Errorf("%w: the plan has %d bytes of JSON, Temporal takes %d; use fewer sharding entries", livemigration.ErrInvalidRequest, len(data), maxPlan)
 	}
 	return nil
 }
 
-// Record returns the record of a migration, also of one that has ended. A worker must be running. The record is that of
-// the last change; the lag that a look has seen since stands in its heartbeat.
+// Approve opens a gate of a migration, in advance too. By names you in the record. The approval ends at until; zero: it
+// does not end. Before you approve a cutover, stop all writes to the source. The error is [durable.ErrNotFound] for a name
+// that Temporal does not know, [durable.ErrConflict] for a state that does not allow it, and
+// [livemigration.ErrInvalidRequest] for a gate that does not exist. A worker must be running.
+func Approve(ctx context.Context, c client.Client, name string, gate durable.Gate, by string, until time.Time) error {
+	return send(ctx, c, fmt.Sprintf("approve the %s of %q", gate, name), name, command{Approve: gate, By: by, Until: until})
+}
+
+// Revoke takes an approval back. Once the gate's action is in progress the error is [durable.ErrConflict], so nil means
+// that nothing follows. The other errors are the ones of [Approve].
+func Revoke(ctx context.Context, c client.Client, name string, gate durable.Gate, by string) error {
+	return send(ctx, c, fmt.Sprintf("revoke the %s of %q", gate, name), name, command{Revoke: gate, By: by})
+}
+
+// Adopt gives an UNCLEAR migration the ID of the job that you have found in Atlas. The first poll makes sure that the job
+// runs on the migration host of the plan. If two migrations adopt one ID, nothing notices. The errors are the ones of
+// [Approve].
+func Adopt(ctx context.Context, c client.Client, name string, id livemigration.MigrationID) error {
+	return send(ctx, c, fmt.Sprintf("adopt a migration for %q", name), name, command{Adopt: id})
+}
+
+// Restart plans a migration again that is UNCLEAR, FAILED or EXPIRED. The errors are the ones of [Approve].
+func Restart(ctx context.Context, c client.Client, name string) error {
+	return send(ctx, c, fmt.Sprintf("restart %q", name), name, command{Restart: true})
+}
+
+// Replace gives a PLANNED, FAILED or EXPIRED migration another plan of the same name. The errors are the ones of
+// [Approve].
+func Replace(ctx context.Context, c client.Client, plan durable.Plan) error {
+	what := fmt.Sprintf("replace %q", plan.Name)
+	if err := checkPlan(plan); err != nil {
+		return fmt.Errorf("livemigrationtemporal: %s: %w", what, err)
+	}
+	return send(ctx, c, what, plan.Name, command{Replace: &plan})
+}
+
+// Abandon ends the workflow of a migration. Its record becomes ABANDONED, and in Atlas nothing changes. The result of an
+// action in progress is kept. The errors are the ones of [Approve].
+func Abandon(ctx context.Context, c client.Client, name string) error {
+	return send(ctx, c, fmt.Sprintf("abandon %q", name), name, command{Abandon: true})
+}
+
+// Record returns the record of a migration, even of one that has ended. A worker must be running. The record is as of the
+// last change; the lag that a poll has seen since is in its heartbeat.
 func Record(ctx context.Context, c client.Client, name string) (durable.Record, error) {
 	var record durable.Record
 	value, err := c.QueryWorkflow(ctx, WorkflowID(name), "", recordQuery)
@@ -118,52 +142,42 @@ func Record(ctx context.Context, c client.Client, name string) (durable.Record, 
 	return record, nil
 }
 
-// signal sends a signal to a migration that runs and, where states are given, is in one of them. The workflow checks that
-// again.
-func signal(ctx context.Context, c client.Client, what, name string, argument command, allowed ...durable.State) error {
-	state, err := running(ctx, c, name)
-	if err == nil && len(allowed) > 0 && state != "" && !slices.Contains(allowed, state) {
-		err = fmt.Errorf("it is %s, must be %s: %w", state, join(allowed), durable.ErrConflict)
-	}
-	if err == nil {
-		err = known(c.SignalWorkflow(ctx, WorkflowID(name), "", commandSignal, argument), name)
+// send sends a command as an update, which returns why the state does not allow it, or as a signal where the server has no
+// updates.
+func send(ctx context.Context, c client.Client, what, name string, argument command) error {
+	err := update(ctx, c, name, argument)
+	var unsupported *serviceerror.Unimplemented
+	if errors.As(err, &unsupported) {
+		err = c.SignalWorkflow(ctx, WorkflowID(name), "", commandSignal, argument)
 	}
 	if err != nil {
-		return fmt.Errorf("livemigrationtemporal: %s: %w", what, err)
+		return fmt.Errorf("livemigrationtemporal: %s: %w", what, known(err, name))
 	}
 	return nil
 }
 
-// running returns the state in the memo of a workflow that runs, empty when the memo cannot be read. It needs no worker.
-func running(ctx context.Context, c client.Client, name string) (durable.State, error) {
-	described, err := c.DescribeWorkflowExecution(ctx, WorkflowID(name), "")
+func update(ctx context.Context, c client.Client, name string, argument command) error {
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: WorkflowID(name), UpdateName: commandSignal, Args: []any{argument}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
 	if err != nil {
-		return "", known(err, name)
+		return err
 	}
-	info := described.GetWorkflowExecutionInfo()
-	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return "", fmt.Errorf("its workflow has ended at %s: %w", info.GetCloseTime().AsTime().Format(time.RFC3339), durable.ErrConflict)
-	}
-	var state durable.State
-	if err := converter.GetDefaultDataConverter().FromPayload(info.GetMemo().GetFields()[memoState], &state); err != nil {
-		return "", nil // encrypted: the workflow checks the state
-	}
-	return state, nil
+	return handle.Get(ctx, nil)
 }
 
-// known puts the error for a name that Temporal does not know into this module's terms.
+// known puts errors of Temporal into this module's terms.
 func known(err error, name string) error {
 	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) {
-		return fmt.Errorf("no migration with the workflow id %s runs: %w", WorkflowID(name), durable.ErrNotFound)
+	var application *temporal.ApplicationError
+	switch {
+	case errors.As(err, &missing):
+		return fmt.Errorf("no migration with the workflow ID %s runs: %w", WorkflowID(name), durable.ErrNotFound)
+	case errors.As(err, &application) && application.Type() == conflictType:
+		return fmt.Errorf("%s: %w", strings.TrimSuffix(application.Message(), ": "+durable.ErrConflict.Error()), durable.ErrConflict)
+	case errors.As(err, &application) && application.Type() == invalidType:
+		return fmt.Errorf("%s: %w", application.Message(), livemigration.ErrInvalidRequest)
+	default:
+		return err
 	}
-	return err
-}
-
-func join(states []durable.State) string {
-	texts := make([]string, len(states))
-	for i, state := range states {
-		texts[i] = string(state)
-	}
-	return strings.Join(texts, " or ")
 }

@@ -3,6 +3,7 @@ package livemigrationtemporal
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -30,6 +31,8 @@ type fixture struct {
 	plan  durable.Plan
 	// grantAfter is how long a lock is waited for.
 	grantAfter time.Duration
+	// noLocks: no lock can be asked for.
+	noLocks bool
 
 	mu       sync.Mutex
 	begun    []durable.Action // the actions of activities, in order
@@ -64,6 +67,9 @@ func newFixtureWith(t *testing.T, atlas *livemigrationtest.Server, opts ...durab
 	f.SetOnActivityStartedListener(f.started)
 	f.SetOnActivityCompletedListener(f.completed)
 	f.OnActivity(requestLockActivity, mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, name string, ticket int) error {
+		if f.noLocks {
+			return errors.New("the server is unreachable")
+		}
 		f.mu.Lock()
 		f.asked = append(f.asked, name)
 		f.mu.Unlock()
@@ -93,10 +99,12 @@ func newDriver(t *testing.T, atlas *livemigrationtest.Server, opts ...durable.Op
 	t.Helper()
 	client, err := atlas.NewClient(livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 1}))
 	require.NoError(t, err)
-	return durable.NewDriver(client, append([]durable.Option{
+	driver, err := durable.NewDriver(client, append([]durable.Option{
 		durable.WithPollInterval(time.Millisecond, 5*time.Millisecond),
 		durable.WithPassword(func(context.Context, durable.Plan) (livemigration.Secret, error) { return password, nil }),
 	}, opts...)...)
+	require.NoError(t, err)
+	return driver
 }
 
 func newEnvironment() *testsuite.TestWorkflowEnvironment {
@@ -117,20 +125,22 @@ func planOf(atlas *livemigrationtest.Server, name string) durable.Plan {
 }
 
 func (f *fixture) started(info *activity.Info, _ context.Context, args converter.EncodedValues) {
-	if info.ActivityType.Name != changeActivity && info.ActivityType.Name != lookActivity {
+	if info.ActivityType.Name != changeActivity && info.ActivityType.Name != pollActivity {
 		return
 	}
 	record := recordIn(info.ActivityType.Name, args)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.begun = append(f.begun, record.Begun)
+	if record.Begun != nil { // not a poll
+		f.begun = append(f.begun, record.Begun.Action)
+	}
 	f.keep(record)
 }
 
 // recordIn is the record that an activity gets.
 func recordIn(activity string, args converter.EncodedValues) durable.Record {
-	var in lookInput
-	if activity == lookActivity {
+	var in pollInput
+	if activity == pollActivity {
 		_ = args.Get(&in)
 	} else {
 		_ = args.Get(&in.Record)
@@ -139,16 +149,16 @@ func recordIn(activity string, args converter.EncodedValues) durable.Record {
 }
 
 func (f *fixture) completed(_ *activity.Info, result converter.EncodedValue, _ error) {
-	var record durable.Record
-	if result != nil && result.HasValue() && result.Get(&record) == nil {
+	var done durable.Result
+	if result != nil && result.HasValue() && result.Get(&done) == nil {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.keep(record)
+		f.keep(done)
 	}
 }
 
-func (f *fixture) keep(record durable.Record) {
-	text, _ := json.Marshal(record)
+func (f *fixture) keep(payload any) {
+	text, _ := json.Marshal(payload)
 	f.payloads = append(f.payloads, string(text))
 }
 

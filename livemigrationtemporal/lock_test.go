@@ -13,8 +13,6 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
-
-	"github.com/livemigration/livemigration-go/durable"
 )
 
 // lockFixture is the workflow of a lock, with migrations that are names only.
@@ -27,7 +25,7 @@ type lockFixture struct {
 
 func newLockFixture() *lockFixture {
 	f := &lockFixture{TestWorkflowEnvironment: newEnvironment(), ended: make(map[string]bool)}
-	Register(f, durable.NewDriver(nil))
+	Register(f, nil)
 	f.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", grantSignal, mock.Anything).Return(
 		func(_, id, _, _ string, arg any) error {
 			f.mu.Lock()

@@ -55,8 +55,18 @@ func (m *migration) acquireLock(ctx workflow.Context, name string) {
 		RetryPolicy: &temporal.RetryPolicy{MaximumInterval: pause},
 	})
 	m.askedAt = now
-	if err := workflow.ExecuteActivity(asking, requestLockActivity, name, m.locks.Asked.Ticket).Get(ctx, nil); err != nil {
-		workflow.GetLogger(ctx).Error("a lock cannot be asked for", "lock", name, "error", err)
+	asking, cancel := workflow.WithCancel(asking)
+	defer cancel()
+	asked := workflow.ExecuteActivity(asking, requestLockActivity, name, m.locks.Asked.Ticket)
+	m.await(ctx, 0, func(selector workflow.Selector) { // Abandon does not wait for a lock that cannot be asked
+		selector.AddFuture(asked, func(f workflow.Future) {
+			if err := f.Get(ctx, nil); err != nil {
+				workflow.GetLogger(ctx).Error("a lock cannot be asked for", "lock", name, "error", err)
+			}
+		})
+	})
+	if !asked.IsReady() {
+		m.askedAt = time.Time{} // it is asked again
 	}
 }
 

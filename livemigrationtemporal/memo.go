@@ -14,7 +14,7 @@ const (
 	memoMigration = "migrationId"
 )
 
-// summary is what a person sees of a record at a glance. The look that is under way shows it as its heartbeat.
+// summary is a record at a glance. The poll in progress shows it as its heartbeat.
 type summary struct {
 	State       durable.State `json:"state"`
 	Lag         string        `json:"lag"`         // as a Go duration; empty when there is none
@@ -23,8 +23,11 @@ type summary struct {
 }
 
 func summarize(r durable.Record, lock string) summary {
-	s := summary{State: r.State, WaitsFor: r.Problem, MigrationID: string(r.MigrationID)}
-	if lock != "" && r.Problem == "" {
+	s := summary{State: r.State, MigrationID: string(r.MigrationID)}
+	switch {
+	case r.Problem != nil:
+		s.WaitsFor = r.Problem.Text
+	case lock != "":
 		s.WaitsFor = "waits for the " + lock
 	}
 	if r.Migration != nil && r.Migration.LagTimeSeconds != nil {

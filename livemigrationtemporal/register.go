@@ -16,7 +16,7 @@ const (
 	lockWorkflow      = "LockWorkflow"
 
 	changeActivity      = "change"
-	lookActivity        = "look"
+	pollActivity        = "poll"
 	requestLockActivity = "request lock"
 	watchHolderActivity = "watch holder"
 )
@@ -38,7 +38,7 @@ func Register(registry Registry, driver *durable.Driver) {
 	RegisterWorkflows(registry)
 	a := &activities{driver: driver}
 	registry.RegisterActivityWithOptions(a.change, activity.RegisterOptions{Name: changeActivity})
-	registry.RegisterActivityWithOptions(a.look, activity.RegisterOptions{Name: lookActivity})
+	registry.RegisterActivityWithOptions(a.poll, activity.RegisterOptions{Name: pollActivity})
 	registry.RegisterActivityWithOptions(requestLock, activity.RegisterOptions{Name: requestLockActivity})
 	registry.RegisterActivityWithOptions(watchHolder, activity.RegisterOptions{Name: watchHolderActivity})
 }

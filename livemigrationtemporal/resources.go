@@ -3,7 +3,7 @@ package livemigrationtemporal
 import (
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/livemigration/livemigration-go/durable"
 )
@@ -16,25 +16,12 @@ const maxWorkflowID = 1000
 
 func lockID(name string) string { return lockIDPrefix + name }
 
-// resources are the names of the locks of a plan, sorted. Names that differ in case only are the same lock.
+// resources are the names of the locks of a plan, sorted so that two migrations never wait for each other.
 func resources(plan durable.Plan) []string {
-	request := plan.Request
-	names := []string{
-		fmt.Sprintf("destination cluster %s of project %s", fold(request.Destination.ClusterName), plan.ProjectID),
-		fmt.Sprintf("source cluster %s of project %s", fold(request.Source.ClusterName), request.Source.ProjectID),
-	}
-	for _, host := range request.MigrationHosts {
-		names = append(names, "migration host "+strings.TrimSuffix(fold(host), "."))
-	}
-	for _, name := range plan.Exclusive {
-		names = append(names, "exclusive name "+fold(name))
-	}
+	names := plan.Resources()
 	slices.Sort(names)
 	return slices.Compact(names)
 }
-
-// fold makes names comparable without regard to case, also where they hold other letters than those of ASCII.
-func fold(s string) string { return strings.ToLower(strings.ToUpper(strings.TrimSpace(s))) }
 
 // validate reports what is wrong with a plan.
 func validate(plan durable.Plan) error {
@@ -49,12 +36,12 @@ func validate(plan durable.Plan) error {
 	return nil
 }
 
-// needs are the locks that a record must have. They are those of what runs, or may run, in Atlas.
-func needs(r durable.Record) []string {
+// needs are the locks that a record must have: those of what runs, or may run, in Atlas.
+func needs(r durable.Record, now time.Time) []string {
 	switch r.State {
 	case durable.StateValidated:
-		if r.Gate() != "" {
-			return nil // nothing runs while it waits for a person
+		if r.Begun == nil && r.Gate(now) != "" {
+			return nil // nothing runs while it waits for an approval
 		}
 		return resources(r.Plan)
 	case durable.StatePlanned, durable.StateValidating, durable.StateReplicating, durable.StateReady,

@@ -6,13 +6,84 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 )
 
-// maxEvents is how many events a record keeps.
+// maxEvents is how many events a record keeps here when commands are ignored.
 const maxEvents = 100
+
+// command is what you want of a migration. One of Approve, Revoke, Adopt, Restart, Replace and Abandon is set.
+type command struct {
+	Approve durable.Gate              `json:"approve,omitempty"`
+	Revoke  durable.Gate              `json:"revoke,omitempty"`
+	By      string                    `json:"by,omitempty"`   // of Approve and Revoke
+	Until   time.Time                 `json:"until,omitzero"` // of Approve
+	Adopt   livemigration.MigrationID `json:"adopt,omitempty"`
+	Restart bool                      `json:"restart,omitempty"`
+	Replace *durable.Plan             `json:"replace,omitempty"`
+	Abandon bool                      `json:"abandon,omitempty"`
+}
+
+const commandForms = `it must be {"approve":"start"}, {"approve":"cutover"} (with "by" and "until"), {"revoke":"cutover"}, ` +
+	`{"adopt":"<migration ID>"}, {"restart":true}, {"replace":{...}} or {"abandon":true}`
+
+// apply returns the record as the command changes it.
+func (c command) apply(r durable.Record, now time.Time) (durable.Record, error) {
+	set := 0
+	for _, is := range []bool{c.Approve != "", c.Revoke != "", c.Adopt != "", c.Restart, c.Replace != nil, c.Abandon} {
+		if is {
+			set++
+		}
+	}
+	switch {
+	case set != 1:
+		return r, errors.New(commandForms)
+	case c.Approve != "":
+		return r.Approve(c.Approve, c.By, c.Until, now)
+	case c.Revoke != "":
+		return r.Revoke(c.Revoke, c.By, now)
+	case c.Adopt != "":
+		return r.Adopt(c.Adopt, now)
+	case c.Restart:
+		return r.Restart(now)
+	case c.Replace != nil:
+		return r.Replace(*c.Replace, now)
+	default:
+		return r.Abandon(now)
+	}
+}
+
+// handleCommands takes commands as an update, whose error names the state that does not allow it. As a signal, from
+// Temporal's web page or command line, one that cannot be applied becomes an event of the record.
+func (m *migration) handleCommands(ctx workflow.Context) error {
+	return workflow.SetUpdateHandler(ctx, commandSignal, func(ctx workflow.Context, c command) error {
+		changed, err := c.apply(m.record, workflow.Now(ctx))
+		if err != nil {
+			return temporal.NewNonRetryableApplicationError(err.Error(), kindOf(err), nil)
+		}
+		m.keep(changed)
+		m.updated.SendAsync(true)
+		return nil
+	})
+}
+
+// The types of errors of updates.
+const (
+	conflictType = "Conflict"
+	invalidType  = "InvalidRequest"
+)
+
+func kindOf(err error) string {
+	if errors.Is(err, durable.ErrConflict) {
+		return conflictType
+	}
+	return invalidType
+}
 
 // takeSignals applies all signals that have arrived, and a cancellation.
 func (m *migration) takeSignals(ctx workflow.Context) {
@@ -24,43 +95,49 @@ func (m *migration) takeSignals(ctx workflow.Context) {
 		}
 		m.locks.granted(g)
 	}
+	for m.updated.ReceiveAsync(nil) {
+		continue
+	}
 	for {
 		var c command
-		if !m.commands.ReceiveAsync(&c) {
+		received, err := m.receive(&c)
+		if err != nil {
+			m.ignore(ctx, err, now)
+			continue
+		}
+		if !received {
 			break
 		}
-		m.obey(ctx, c, now)
-	}
-	if m.cancellable.Err() != nil && m.record.State != durable.StateComplete {
-		m.record = m.record.Abandon(now)
-	}
-}
-
-// obey applies a command. One that cannot be applied becomes an event of the record, since whoever sent it from Temporal's
-// web page sees nothing else.
-func (m *migration) obey(ctx workflow.Context, c command, now time.Time) {
-	changed, err := c.apply(m.record, now)
-	if err == nil {
-		m.record = changed
-		return
-	}
-	workflow.GetLogger(ctx).Warn("a command cannot be applied", "record", m.record.Plan.Name, "error", err)
-	events := append(slices.Clone(m.record.Events), durable.Event{Time: now.UTC(), Text: fmt.Sprintf("a command was ignored: %v", err)})
-	m.record.Events = events[max(0, len(events)-maxEvents):]
-}
-
-func (c command) apply(r durable.Record, now time.Time) (durable.Record, error) {
-	switch {
-	case c == command{Approve: durable.GateStart}, c == command{Approve: durable.GateCutover}:
-		if r.State.Final() {
-			return r, fmt.Errorf("approve the %s: it is %s", c.Approve, r.State)
+		changed, err := c.apply(m.record, now)
+		if err != nil {
+			m.ignore(ctx, err, now)
+			continue
 		}
-		return r.Approve(c.Approve, now), nil
-	case c.Adopt != "" && c == command{Adopt: c.Adopt}:
-		return r.Adopt(c.Adopt, now)
-	case c == command{Restart: true}:
-		return r.Restart(now)
-	default:
-		return r, errors.New(`it must be {"approve":"start"}, {"approve":"cutover"}, {"adopt":"<migration id>"} or {"restart":true}`)
+		m.keep(changed)
 	}
+	if m.cancellable.Err() != nil && !m.record.State.Final() {
+		if changed, err := m.record.Abandon(now); err == nil {
+			m.keep(changed)
+		}
+	}
+}
+
+// receive takes the next command. It decodes the payload itself, because the SDK drops a signal that it cannot decode.
+func (m *migration) receive(c *command) (ok bool, err error) {
+	var raw converter.RawValue
+	if !m.commands.ReceiveAsync(&raw) {
+		return false, nil
+	}
+	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), c); err != nil {
+		return true, errors.New("it cannot be read; " + commandForms)
+	}
+	return true, nil
+}
+
+// ignore notes a command that cannot be applied.
+func (m *migration) ignore(ctx workflow.Context, err error, now time.Time) {
+	workflow.GetLogger(ctx).Warn("a command cannot be applied", "record", m.record.Plan.Name, "error", err)
+	text := fmt.Sprintf("a command was ignored: %v", err)
+	events := append(slices.Clone(m.record.Events), durable.Event{Time: now.UTC(), Text: text})
+	m.record.Events = events[max(0, len(events)-maxEvents):]
 }

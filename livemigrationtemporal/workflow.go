@@ -10,12 +10,18 @@ import (
 	"github.com/livemigration/livemigration-go/durable"
 )
 
-// pause is the time after which something is tried again that went wrong on the side of Temporal or of a worker.
-const pause = time.Minute
+const (
+	// pause is the time after which something is tried again that failed on the side of Temporal or of a worker.
+	pause = time.Minute
+	// longestWait bounds every wait.
+	longestWait = time.Hour
+	// intentLife is how long a worker may take to start an action: an intent is good for a minute.
+	intentLife = time.Minute
+)
 
 // MigrationWorkflow is the workflow of a migration. It returns the record when that is COMPLETE or ABANDONED. Its error
-// says that the plan is not valid, or that the workflow continues as a new run. [Start] starts it. In a workflow of your
-// own it can be a child; with [WorkflowID] as its workflow id, [Approve] and the others find it.
+// says that the plan is not valid, or that the workflow continues as a new run. [Start] starts it. It can be a child of your
+// own workflow; with [WorkflowID] as its workflow ID, [Approve] and the other functions find it.
 func MigrationWorkflow(ctx workflow.Context, plan durable.Plan) (durable.Record, error) {
 	return runMigration(ctx, plan, nil)
 }
@@ -31,47 +37,56 @@ type migration struct {
 	record durable.Record
 	locks  locks
 	shown  summary
+	by     string // names this run in intents
 
 	cancellable workflow.Context
 	commands    workflow.ReceiveChannel
 	grants      workflow.ReceiveChannel
-	askedAt     time.Time // when the lock that is waited for was asked for
-	grantedAt   time.Time // when WithApproval opened a gate
-	askingOnce  bool      // WithApproval is asked once more while the locks are held
+	updated     workflow.Channel // an update has changed the record
+	askedAt     time.Time        // when the lock that is waited for was asked for
 }
 
 // runMigration is registered as MigrationWorkflow. A first run has no second argument.
 func runMigration(ctx workflow.Context, plan durable.Plan, from *carried) (durable.Record, error) {
+	info := workflow.GetInfo(ctx)
 	m := &migration{
 		record:      durable.NewRecord(plan, workflow.Now(ctx)),
+		by:          info.WorkflowExecution.RunID,
 		cancellable: ctx,
 		commands:    workflow.GetSignalChannel(ctx, commandSignal),
 		grants:      workflow.GetSignalChannel(ctx, grantSignal),
+		updated:     workflow.NewBufferedChannel(ctx, 1),
 	}
 	if from != nil {
-		m.record, m.locks = from.Record, from.Locks
+		m.record, m.locks = from.Record.Recover(workflow.Now(ctx)), from.Locks
 	} else if err := validate(plan); err != nil {
 		return m.record, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidPlan", nil)
 	}
 	if err := workflow.SetQueryHandler(ctx, recordQuery, func() (durable.Record, error) { return m.record, nil }); err != nil {
 		return m.record, err
 	}
-	// A workflow that is cancelled still finishes what is under way, and gives back its locks.
+	if err := m.handleCommands(ctx); err != nil {
+		return m.record, err
+	}
+	// A workflow that is cancelled still finishes an action in progress, and gives back its locks.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	return m.run(ctx)
 }
 
-// run does one thing after the other. Signals are taken between two of them.
+// keep makes a changed record the current one. Its revision counts the changes.
+func (m *migration) keep(changed durable.Record) {
+	changed.Revision = m.record.Revision + 1
+	m.record = changed
+}
+
+// run does one thing after the other. Signals are taken between two of them; an update changes the record at once.
 func (m *migration) run(ctx workflow.Context) (durable.Record, error) {
 	for {
 		m.takeSignals(ctx)
 		if err := m.show(ctx); err != nil {
 			return m.record, err
 		}
-		needed := needs(m.record)
-		if m.askingOnce && m.record.State == durable.StateValidated {
-			needed = resources(m.record.Plan)
-		}
+		needed := needs(m.record, workflow.Now(ctx))
 		missing := m.locks.missing(needed)
 		switch {
 		case len(needed) == 0 && !m.locks.none() || len(m.locks.Unwanted) > 0:
@@ -80,8 +95,7 @@ func (m *migration) run(ctx workflow.Context) (durable.Record, error) {
 			return m.record, nil
 		case workflow.GetInfo(ctx).GetContinueAsNewSuggested():
 			// Signals that arrive from here on make Temporal run this step again, so none is lost.
-			next := carried{m.record.Recover(workflow.Now(ctx)), m.locks}
-			return m.record, workflow.NewContinueAsNewError(ctx, migrationWorkflow, m.record.Plan, next)
+			return m.record, workflow.NewContinueAsNewError(ctx, migrationWorkflow, m.record.Plan, carried{m.record, m.locks})
 		case missing != "":
 			m.acquireLock(ctx, missing)
 		default:
@@ -100,18 +114,18 @@ func (m *migration) show(ctx workflow.Context) error {
 	return workflow.UpsertMemo(ctx, now.memo())
 }
 
-// act does the next action of the record, or waits until it is due.
+// act does the next action of the record, or waits until it is due. No wait is longer than an hour, so that a wrong clock
+// delays nothing by more.
 func (m *migration) act(ctx workflow.Context) {
-	action, now := m.record.Next(), workflow.Now(ctx)
-	wait := m.record.CheckAt.Sub(now)
-	stale := len(m.record.Granted) > 0 && now.Sub(m.grantedAt) > approvalInterval
+	now := workflow.Now(ctx)
+	action, wait := m.record.Next(now), min(m.record.NextCheckAt.Sub(now), longestWait)
 	switch {
+	case action == durable.ActionNone && m.record.State == durable.StateValidated:
+		m.await(ctx, longestWait, nil)
 	case action == durable.ActionNone:
 		m.await(ctx, 0, nil)
 	case !action.Changes():
-		m.look(ctx, action)
-	case stale:
-		m.record, m.askingOnce = m.record.Recover(now), true
+		m.poll(ctx, action, max(0, wait))
 	case wait > 0:
 		m.await(ctx, wait, nil)
 	default:
@@ -121,63 +135,54 @@ func (m *migration) act(ctx workflow.Context) {
 
 // change does an action that changes something, once. The activity's input in the history is the intent.
 func (m *migration) change(ctx workflow.Context, action durable.Action) {
-	before := m.record
-	begun := before.Begin(action, workflow.Now(ctx))
+	m.keep(m.record.Begin(action, m.by, workflow.Now(ctx)))
+	begun := m.record
 	options := workflow.ActivityOptions{
-		StartToCloseTimeout: changeTimeout, Summary: string(action),
+		ScheduleToStartTimeout: intentLife, StartToCloseTimeout: changeTimeout, Summary: string(action),
 		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
 	}
-	if len(before.Granted) > 0 {
-		options.ScheduleToStartTimeout = approvalInterval
-	}
-	m.record, m.askingOnce = begun, false // the record is what a query shows meanwhile
-	var done durable.Record
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), changeActivity, begun).Get(ctx, &done)
+	var result durable.Result
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), changeActivity, begun).Get(ctx, &result)
 	now := workflow.Now(ctx)
 	switch {
 	case err == nil:
-		m.record = done
-		if done.Next() == action && !done.News(before) && !done.CheckAt.After(now) {
-			m.record.CheckAt = now.Add(pause) // the worker stopped, or was too slow
-		}
+		m.keep(m.record.Apply(result, now))
 	case certainlyNotSent(err):
-		workflow.GetLogger(ctx).Warn("an action was not sent", "record", before.Plan.Name, "action", string(action), "error", err)
-		m.record = before.Recover(now)
-		m.record.CheckAt = now.Add(pause)
-		if problem := workerProblem(err); problem != "" {
-			m.record.Problem, m.record.ProblemSince = problem, now.UTC()
-		}
+		workflow.GetLogger(ctx).Warn("an action was not sent", "record", begun.Plan.Name, "action", string(action), "error", err)
+		m.keep(m.record.Apply(notSent(begun, err, now), now))
 	default:
-		workflow.GetLogger(ctx).Warn("nobody knows how an action ended", "record", before.Plan.Name, "action", string(action), "error", err)
-		m.record = begun.Recover(now)
+		workflow.GetLogger(ctx).Warn("the outcome of an action is unknown", "record", begun.Plan.Name, "action", string(action), "error", err)
+		m.keep(m.record.Recover(now))
 	}
 }
 
-// look has a worker look until there is something new. When a signal arrives first, the look is left alone: it changes
-// nothing, and what it would have seen the next one sees.
-func (m *migration) look(ctx workflow.Context, action durable.Action) {
-	now := workflow.Now(ctx)
-	in := lookInput{Record: m.record.Begin(action, now), Once: m.askingOnce}
-	if action != durable.ActionApprove { // which is asked for at once
-		in.Wait = max(0, m.record.CheckAt.Sub(now))
+// notSent is the result of an action that no worker has sent.
+func notSent(begun durable.Record, err error, now time.Time) durable.Result {
+	return durable.Result{
+		Intent: *begun.Begun, State: begun.State, ValidationID: begun.ValidationID, MigrationID: begun.MigrationID,
+		Outcome: durable.OutcomeNotDone, Wait: pause,
+		Failure: &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: "no worker has done this: " + cause(err), Since: now.UTC()},
 	}
-	lookCtx, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: lookTimeout, HeartbeatTimeout: heartbeatTimeout, Summary: string(action),
+}
+
+// poll has a worker poll until there is news. When a signal or an update arrives first, the poll is cancelled: it changes
+// nothing, and the next one sees the same.
+func (m *migration) poll(ctx workflow.Context, action durable.Action, wait time.Duration) {
+	in := pollInput{Record: m.record, Action: action, By: m.by, Wait: wait}
+	pollCtx, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: pollTimeout, HeartbeatTimeout: heartbeatTimeout, Summary: string(action),
 		RetryPolicy: &temporal.RetryPolicy{MaximumInterval: pause},
 	}))
 	defer cancel()
 	m.await(ctx, 0, func(selector workflow.Selector) {
-		selector.AddFuture(workflow.ExecuteActivity(lookCtx, lookActivity, in), func(f workflow.Future) {
-			var seen durable.Record
+		selector.AddFuture(workflow.ExecuteActivity(pollCtx, pollActivity, in), func(f workflow.Future) {
+			var seen durable.Result
 			if err := f.Get(ctx, &seen); err != nil {
-				workflow.GetLogger(ctx).Error("a look failed", "record", m.record.Plan.Name, "error", err)
+				workflow.GetLogger(ctx).Error("a poll failed", "record", m.record.Plan.Name, "error", err)
 				_ = workflow.Sleep(ctx, pause)
 				return
 			}
-			if len(seen.Granted) > len(m.record.Granted) {
-				m.grantedAt = workflow.Now(ctx)
-			}
-			m.record, m.askingOnce = seen, false
+			m.keep(m.record.Apply(seen, workflow.Now(ctx)))
 		})
 	})
 }
@@ -189,7 +194,11 @@ func (m *migration) await(ctx workflow.Context, d time.Duration, add func(workfl
 		add(selector) // first: of two that are ready the selector takes the first one
 	}
 	arrived := func(workflow.ReceiveChannel, bool) {} // takeSignals takes it
-	for _, channel := range []workflow.ReceiveChannel{m.cancellable.Done(), m.commands, m.grants} {
+	channels := []workflow.ReceiveChannel{m.commands, m.grants, m.updated}
+	if m.cancellable.Err() == nil { // else it has been taken
+		channels = append(channels, m.cancellable.Done())
+	}
+	for _, channel := range channels {
 		selector.AddReceive(channel, arrived)
 	}
 	if d > 0 {

@@ -3,9 +3,7 @@ package livemigrationtemporal
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,15 +13,19 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
 var allChanges = []durable.Action{durable.ActionValidate, durable.ActionCreate, durable.ActionCutover}
 
+func yes(context.Context, durable.Record) (bool, error) { return true, nil }
+
 func TestMigrationComplete(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
-	f.at(0, func() { f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover}) })
+	f.at(0, func() { f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover, By: "ann"}) })
 	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
 	record := f.result(t)
 	assert.Equal(t, durable.StateComplete, record.State)
@@ -42,259 +44,208 @@ func TestMigrationComplete(t *testing.T) {
 	}
 }
 
-// A signal interrupts a look, and WithApproval opens gates by itself.
-func TestApproval(t *testing.T) {
-	tests := map[string]struct {
-		drop    bool
-		signals []durable.Gate // each one sent when it is asked for
-		grants  bool           // WithApproval says yes
+func TestApprovals(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		drop     bool
+		commands []command
+		opts     []durable.Option
 	}{
-		"cutover by a signal":             {false, []durable.Gate{durable.GateCutover}, false},
-		"cutover by WithApproval":         {false, nil, true},
-		"start and cutover by signals":    {true, []durable.Gate{durable.GateStart, durable.GateCutover}, false},
-		"start and cutover by the option": {true, nil, true},
-	}
-	for name, tt := range tests {
+		"cutover by a signal":           {false, []command{{Approve: durable.GateCutover}}, nil},
+		"cutover by the function":       {false, nil, []durable.Option{durable.WithCutoverApproval(yes)}},
+		"start and cutover by signals":  {true, []command{{Approve: durable.GateStart}, {Approve: durable.GateCutover}}, nil},
+		"start by a signal":             {true, []command{{Approve: durable.GateStart}}, []durable.Option{durable.WithCutoverApproval(yes)}},
+		"approved, revoked, and again":  {false, []command{{Approve: durable.GateCutover}, {Revoke: durable.GateCutover}, {Approve: durable.GateCutover}}, nil},
+		"a command that nothing allows": {false, []command{{Restart: true}, {}, {Approve: durable.GateCutover}}, nil},
+	} {
 		t.Run(name, func(t *testing.T) {
-			var f *fixture
-			var signals sync.Map // gates that were signaled
-			f = newFixture(t, durable.WithApproval(func(_ context.Context, _ durable.Record, gate durable.Gate) (bool, error) {
-				if _, again := signals.LoadOrStore(gate, true); !again && slices.Contains(tt.signals, gate) {
-					f.SignalWorkflow(commandSignal, command{Approve: gate})
-				}
-				return tt.grants, nil
-			}))
+			t.Parallel()
+			f := newFixture(t, tt.opts...)
 			f.plan.Request.DropDestinationData = tt.drop
+			f.at(0, func() {
+				for _, c := range tt.commands {
+					f.SignalWorkflow(commandSignal, c)
+				}
+			})
 			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-			assert.Equal(t, durable.StateComplete, f.result(t).State)
+			record := f.result(t)
+			assert.Equal(t, durable.StateComplete, record.State)
 			assert.Equal(t, allChanges, f.changes())
 			assert.ElementsMatch(t, f.asked, f.released)
+			assert.Equal(t, strings.HasPrefix(name, "a command"), strings.Contains(strings.Join(texts(record), "\n"), "a command was ignored"))
 		})
 	}
 }
 
-// While a person has to approve the start, the migration holds no lock.
-func TestNoLockWhileStartIsNotApproved(t *testing.T) {
-	var f *fixture
-	var released []string
-	f = newFixture(t, durable.WithApproval(func(_ context.Context, r durable.Record, gate durable.Gate) (bool, error) {
-		if gate == durable.GateStart {
-			f.mu.Lock()
-			released = append([]string{}, f.released...)
-			f.mu.Unlock()
-		}
-		return true, nil
-	}))
-	f.plan.Request.DropDestinationData = true
+// An update returns why the state does not allow a command.
+func TestUpdates(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.plan.HoldStart = true
+	answers := map[string]error{}
+	send := func(id string, c command) {
+		f.UpdateWorkflow(commandSignal, id, answer{answers, id}, c)
+	}
+	f.at(time.Second, func() {
+		send("restart", command{Restart: true})
+		send("adopt", command{Adopt: "6560f2a49c1b7e03d5000002"})
+		send("gate", command{Approve: "cut-over"})
+		send("nothing", command{})
+		send("approve", command{Approve: durable.GateCutover, By: "ann"})
+	})
+	f.at(2*time.Second, func() { send("abandon", command{Abandon: true}) })
 	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-	assert.Equal(t, durable.StateComplete, f.result(t).State)
-	assert.ElementsMatch(t, resources(f.plan), released)
-	assert.Len(t, f.asked, 2*len(released), "asked for again before the creation")
+	assert.Equal(t, durable.StateAbandoned, f.result(t).State)
+	var application *temporal.ApplicationError
+	require.ErrorAs(t, answers["restart"], &application)
+	assert.Equal(t, conflictType, application.Type())
+	assert.Contains(t, application.Message(), "VALIDATED")
+	require.ErrorAs(t, answers["adopt"], &application)
+	assert.Equal(t, conflictType, application.Type())
+	for _, id := range []string{"gate", "nothing"} {
+		require.ErrorAs(t, answers[id], &application, id)
+		assert.Equal(t, invalidType, application.Type(), id)
+	}
+	assert.NoError(t, answers["approve"])
+	assert.NoError(t, answers["abandon"])
+	assert.Empty(t, f.count(livemigrationtest.CreateMigration))
 }
 
-// An approval of WithApproval that waited too long for the locks is asked for again.
-func TestStaleGrant(t *testing.T) {
-	asked := 0
-	f := newFixture(t, durable.WithApproval(func(_ context.Context, _ durable.Record, gate durable.Gate) (bool, error) {
-		if gate == durable.GateStart {
-			asked++
-		}
-		return true, nil
-	}))
-	f.plan.Request.DropDestinationData = true
-	f.grantAfter = 2 * time.Minute
-	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-	assert.Equal(t, durable.StateComplete, f.result(t).State)
-	assert.Equal(t, 2, asked)
-	assert.Equal(t, 1, f.count(livemigrationtest.CreateMigration))
+// answer notes how an update ended.
+type answer struct {
+	answers map[string]error
+	id      string
 }
+
+func (a answer) Accept()                   {}
+func (a answer) Reject(err error)          { a.answers[a.id] = err }
+func (a answer) Complete(_ any, err error) { a.answers[a.id] = err }
 
 // lose makes the first change of a kind fail, after it was sent or before.
 func (f *fixture) lose(t *testing.T, action durable.Action, sent bool, failure error) {
 	t.Helper()
 	driver, lost := newDriver(t, f.atlas), false
-	f.OnActivity(changeActivity, mock.Anything, mock.Anything).Return(func(ctx context.Context, begun durable.Record) (durable.Record, error) {
-		if lost || begun.Begun != action {
-			return driver.Do(ctx, begun)
+	f.OnActivity(changeActivity, mock.Anything, mock.Anything).Return(func(ctx context.Context, begun durable.Record) (durable.Result, error) {
+		if lost || begun.Begun.Action != action {
+			return driver.Do(ctx, begun), nil
 		}
 		lost = true
 		if sent {
-			_, _ = driver.Do(ctx, begun)
+			driver.Do(ctx, begun)
 		}
-		return durable.Record{}, failure
+		return durable.Result{}, failure
 	})
 }
 
-// A change whose worker died is never sent again without a look.
-func TestLostChange(t *testing.T) {
-	died := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil)
-	tests := map[string]struct {
-		action  durable.Action
-		sent    bool
-		failure error
-		unclear bool
-		changes []durable.Action
-		creates int
-	}{
-		"validation": {durable.ActionValidate, true, died, false,
-			[]durable.Action{durable.ActionValidate, durable.ActionValidate, durable.ActionCreate, durable.ActionCutover}, 1},
-		"creation that was sent":     {durable.ActionCreate, true, died, true, allChanges, 1},
-		"creation that was not sent": {durable.ActionCreate, false, died, true, append([]durable.Action{durable.ActionValidate, durable.ActionCreate}, allChanges...), 1},
-		"creation in a panic":        {durable.ActionCreate, true, temporal.NewApplicationError("boom", "PanicError"), true, allChanges, 1},
-		"cutover that was sent":      {durable.ActionCutover, true, died, false, allChanges, 1},
-		"cutover that was not sent":  {durable.ActionCutover, false, died, false, append(allChanges[:3:3], durable.ActionCutover), 1},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
+func TestAResultThatIsLost(t *testing.T) {
+	t.Parallel()
+	died := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, errors.New("the worker died"))
+	for action, want := range map[durable.Action]durable.State{
+		durable.ActionValidate: durable.StateComplete, durable.ActionCreate: durable.StateUnclear, durable.ActionCutover: durable.StateComplete,
+	} {
+		t.Run(string(action), func(t *testing.T) {
+			t.Parallel()
 			f := newFixture(t)
-			f.lose(t, tt.action, tt.sent, tt.failure)
+			f.lose(t, action, true, died)
 			f.at(0, func() { f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover}) })
-			unclear := false
+			seen := durable.State("")
 			f.at(time.Hour, func() {
-				unclear = f.now(t).State == durable.StateUnclear
-				if !unclear {
-					return
+				seen = f.now(t).State
+				if seen == durable.StateUnclear {
+					f.SignalWorkflow(commandSignal, command{Abandon: true})
 				}
-				assert.Empty(t, f.released, "it keeps its locks")
-				if tt.sent {
-					f.SignalWorkflow(commandSignal, command{Adopt: f.atlas.Migrations()[0].ID})
-				} else {
-					f.SignalWorkflow(commandSignal, command{Restart: true})
-					f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover})
-				}
-			})
-			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-			assert.Equal(t, durable.StateComplete, f.result(t).State)
-			assert.Equal(t, tt.unclear, unclear)
-			assert.Equal(t, tt.changes, f.changes())
-			assert.Equal(t, tt.creates, f.count(livemigrationtest.CreateMigration))
-		})
-	}
-}
-
-// What certainly was not sent is tried again.
-func TestNotSent(t *testing.T) {
-	tests := map[string]struct {
-		failure error
-		problem string
-	}{
-		"no worker took it": {temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil), ""},
-		"a worker without a client": {temporal.NewNonRetryableApplicationError("the driver has no client", notDone, nil),
-			"the worker cannot do this: the driver has no client"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			f := newFixture(t)
-			f.lose(t, durable.ActionCreate, false, tt.failure)
-			f.at(0, func() { f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover}) })
-			f.at(30*time.Second, func() {
-				assert.Equal(t, durable.StateValidated, f.now(t).State)
-				assert.Equal(t, tt.problem, f.now(t).Problem)
-			})
-			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-			assert.Equal(t, durable.StateComplete, f.result(t).State)
-			assert.Equal(t, 1, f.count(livemigrationtest.CreateMigration))
-		})
-	}
-}
-
-func TestFailedWaitsForRestart(t *testing.T) {
-	f := newFixture(t)
-	f.atlas.FailNextValidation("no route to the host")
-	f.at(time.Hour, func() {
-		failed := f.now(t)
-		assert.Equal(t, durable.StateFailed, failed.State)
-		assert.ElementsMatch(t, f.asked, f.released, "a failed migration holds nothing")
-		assert.Contains(t, f.memos[len(f.memos)-1][memoWaitsFor], "no route to the host")
-		f.SignalWorkflow(commandSignal, command{Restart: true})
-		f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover})
-	})
-	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-	assert.Equal(t, durable.StateComplete, f.result(t).State)
-	assert.Len(t, f.asked, 2*len(resources(f.plan)))
-}
-
-// Signals that do not fit are events, and change nothing else.
-func TestSignalsThatDoNotFit(t *testing.T) {
-	f := newFixture(t)
-	f.atlas.FailNextValidation("no")
-	f.at(time.Hour, func() {
-		f.SignalWorkflow(commandSignal, command{Adopt: "not-an-id"})
-		f.SignalWorkflow(commandSignal, command{Adopt: "6560f2a49c1b7e03d5dddddd"})
-		f.SignalWorkflow(commandSignal, command{Approve: "everything"})
-		f.SignalWorkflow(commandSignal, command{Restart: true, Approve: durable.GateCutover})
-	})
-	f.at(2*time.Hour, func() {
-		record := f.now(t)
-		assert.Equal(t, durable.StateFailed, record.State)
-		assert.Empty(t, record.Approved)
-		all := strings.Join(texts(record), "\n")
-		assert.Equal(t, 2, strings.Count(all, "a command was ignored: durable: adopt a migration for"))
-		assert.Equal(t, 2, strings.Count(all, `a command was ignored: it must be {"approve":"start"}`))
-		f.CancelWorkflow()
-	})
-	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-	assert.Equal(t, durable.StateAbandoned, f.result(t).State)
-}
-
-// To cancel is to abandon: an action under way is finished, its result kept, and the locks are given back.
-func TestCancel(t *testing.T) {
-	for _, during := range allChanges {
-		t.Run("during "+string(during), func(t *testing.T) {
-			f := newFixture(t)
-			f.at(0, func() { f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover}) })
-			driver := newDriver(t, f.atlas)
-			f.OnActivity(changeActivity, mock.Anything, mock.Anything).Return(func(ctx context.Context, begun durable.Record) (durable.Record, error) {
-				if begun.Begun == during {
-					f.CancelWorkflow()
-				}
-				return driver.Do(ctx, begun)
 			})
 			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
 			record := f.result(t)
-			assert.Equal(t, durable.StateAbandoned, record.State)
-			assert.ElementsMatch(t, f.asked, f.released)
-			if during != durable.ActionValidate {
-				assert.Equal(t, f.atlas.Migrations()[0].ID, record.MigrationID)
+			if want == durable.StateUnclear {
+				assert.Equal(t, want, seen)
+				assert.Equal(t, durable.StateAbandoned, record.State)
+			} else {
+				assert.Equal(t, want, record.State)
 			}
+			assert.Equal(t, 1, f.count(livemigrationtest.CreateMigration), "never twice")
+			assert.LessOrEqual(t, f.count(livemigrationtest.Cutover), 1)
 		})
 	}
 }
 
-func TestInvalidPlan(t *testing.T) {
-	f := newFixture(t)
-	f.plan.ProjectID = "x"
-	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-	var application *temporal.ApplicationError
-	require.True(t, errors.As(f.GetWorkflowError(), &application))
-	assert.True(t, application.NonRetryable())
-	assert.Contains(t, application.Message(), "projectId")
-	assert.Empty(t, f.asked)
+// Nothing was sent, and the workflow knows that.
+func TestAnActionThatNoWorkerHasSent(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]error{
+		"not started":    temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil),
+		"not registered": temporal.NewApplicationError("unable to find activityType=change", "ActivityNotRegisteredError"),
+		"not decoded":    temporal.NewApplicationError("unable to decode the activity function input payload with error: x", "wrapError"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			var states []durable.State
+			f.OnActivity(changeActivity, mock.Anything, mock.Anything).Return(func(context.Context, durable.Record) (durable.Result, error) {
+				return durable.Result{}, failure
+			})
+			f.at(30*time.Minute, func() {
+				record := f.now(t)
+				states = append(states, record.State)
+				if assert.NotNil(t, record.Problem) {
+					assert.Equal(t, durable.ProblemNeedsAttention, record.Problem.Kind)
+					assert.Contains(t, record.Problem.Text, "no worker has done this")
+				}
+				f.SignalWorkflow(commandSignal, command{Abandon: true})
+			})
+			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
+			assert.Equal(t, durable.StateAbandoned, f.result(t).State)
+			assert.Equal(t, []durable.State{durable.StatePlanned}, states)
+			assert.Greater(t, len(f.changes()), 3, "it is tried again")
+		})
+	}
 }
 
-// A migration that is cancelled while it waits for a lock leaves the line.
-func TestCancelWhileWaitingForLock(t *testing.T) {
-	f := newFixture(t)
-	f.grantAfter = 24 * time.Hour
-	f.at(time.Minute, func() {
-		assert.Equal(t, "waits for the "+resources(f.plan)[0], f.memos[len(f.memos)-1][memoWaitsFor])
-		f.CancelWorkflow()
-	})
-	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-	assert.Equal(t, durable.StateAbandoned, f.result(t).State)
-	assert.Equal(t, resources(f.plan)[:1], f.asked)
-	assert.Equal(t, f.asked, f.released)
-	assert.Empty(t, f.changes())
+// Abandon and a cancellation end a migration that waits for a lock that cannot be asked.
+func TestAbandonDoesNotWaitForALock(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*fixture){
+		"abandon": func(f *fixture) { f.SignalWorkflow(commandSignal, command{Abandon: true}) },
+		"cancel":  func(f *fixture) { f.CancelWorkflow() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.noLocks = true
+			f.at(time.Minute, func() { end(f) })
+			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
+			assert.Equal(t, durable.StateAbandoned, f.result(t).State)
+			assert.Empty(t, f.changes())
+		})
+	}
 }
 
-// A lock that does not come is asked for again, with the same ticket, after an hour.
-func TestLockIsAskedForAgain(t *testing.T) {
+func TestPlansThatStartRejects(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
-	f.grantAfter = 90 * time.Minute
-	f.at(0, func() { f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover}) })
-	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
+	plan := f.plan
+	plan.Request.MigrationHosts = nil
+	_, err := Start(t.Context(), nil, plan)
+	require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
+	plan = f.plan
+	plan.Request.Sharding = &livemigration.Sharding{}
+	for i := range 12_000 {
+		plan.Request.Sharding.Entries = append(plan.Request.Sharding.Entries, livemigration.ShardEntry{
+			Database: "db", Collection: strings.Repeat("c", 60) + string(rune('a'+i%26)) + strings.Repeat("d", i/26%50),
+			ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{{Field: "f" + strings.Repeat("x", i/1300), Order: livemigration.Hashed}}},
+		})
+	}
+	_, err = Start(t.Context(), nil, plan)
+	require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
+	require.ErrorContains(t, err, "bytes of JSON, Temporal takes 1048576")
+}
+
+// A workflow that was terminated continues from its last record.
+func TestStartAgainFromARecord(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, durable.WithCutoverApproval(yes))
+	record := durable.NewRecord(f.plan, time.Now()).Begin(durable.ActionValidate, "a run that was terminated", time.Now())
+	f.ExecuteWorkflow(runMigration, f.plan, &carried{Record: record})
 	assert.Equal(t, durable.StateComplete, f.result(t).State)
-	names := resources(f.plan)
-	assert.Equal(t, []string{names[0], names[0], names[1], names[1]}, f.asked[:4])
-	assert.Subset(t, f.released, names)
+	assert.Equal(t, 1, f.count(livemigrationtest.CreateMigration))
 }

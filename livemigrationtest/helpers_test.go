@@ -193,14 +193,6 @@ func newClient(t *testing.T, srv *livemigrationtest.Server, opts ...livemigratio
 	return client
 }
 
-var allOperations = []livemigrationtest.Operation{
-	livemigrationtest.CreateLinkToken, livemigrationtest.DeleteLinkToken, livemigrationtest.ListAvailableProjects,
-	livemigrationtest.CreateValidation, livemigrationtest.GetValidation,
-	livemigrationtest.CreateMigration, livemigrationtest.GetMigration, livemigrationtest.Cutover,
-}
-
-var bothVersions = []string{v2Prefix, v1Prefix}
-
 const sourceProject = "5c7e8f901a2b3c4d5e6f7a01"
 
 func migrationBody(srv *livemigrationtest.Server, version string) string {

@@ -255,7 +255,7 @@ func TestSpeed(t *testing.T) {
 			startMigrationOn(t, srv)
 			time.Sleep(time.Second - 1)
 			assert.Equal(t, want[0], states(srv)[0])
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			assert.Equal(t, want[1], states(srv)[0])
 			srv.Advance(30 * time.Minute)
 			time.Sleep(30 * time.Second)

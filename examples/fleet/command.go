@@ -18,11 +18,8 @@ func (t *tool) command() *cli.Command {
 		Name: "state", Value: "fleet-state", Usage: "`DIR` of the records",
 		Sources: cli.EnvVars("FLEET_STATE"), Destination: &t.state,
 	}
-	output := func(formats ...string) cli.Flag {
-		return &cli.StringFlag{
-			Name: "output", Value: formats[0], Usage: "`FORMAT`: " + formats[0] + " or " + formats[1],
-			Destination: &t.output, Validator: oneOf(formats...),
-		}
+	output := &cli.StringFlag{
+		Name: "output", Value: "csv", Usage: "`FORMAT`: csv or json", Destination: &t.output, Validator: oneOf("csv", "json"),
 	}
 	gate := &cli.StringFlag{
 		Name: "gate", Value: string(durable.GateCutover), Usage: "`GATE`: cutover or start",
@@ -34,26 +31,23 @@ func (t *tool) command() *cli.Command {
 	lasts := &cli.DurationFlag{
 		Name: "for", Usage: "`TIME` after which the approval ends", HideDefault: true, Destination: &t.lasts,
 	}
-	replace := &cli.BoolFlag{
-		Name: "replace", Usage: "give PLANNED, FAILED and EXPIRED records the plans of the files", Destination: &t.replace,
-	}
 	watch := &cli.BoolFlag{Name: "watch", Usage: "go on and show each change, until all records have ended", Destination: &t.watch}
-	add := t.subcommand("add", "FILE...", "add the plans of CSV or JSON files", t.add, replace)
-	add.Description = planFiles
+	add := t.subcommand("add", "FILE...", "add the plans of CSV or JSON files", t.add)
+	add.Description = planFiles()
 	return &cli.Command{
 		Name: "fleet", Usage: "move many clusters to Atlas", HideHelpCommand: true, Writer: t.out, ErrWriter: t.log,
 		Flags: []cli.Flag{state},
 		Commands: []*cli.Command{
 			add,
 			t.subcommand("run", "", "work until nothing is left to do", t.runFleet, t.runFlags()...),
-			t.subcommand("status", "[NAME...]", "show all records, or the history of some", t.status, output("text", "json"), watch),
+			t.subcommand("status", "[NAME...]", "show all records, or the history of some", t.status, watch),
 			t.subcommand("approve", "NAME...", "approve the cutovers of migrations", t.approve, gate, by, lasts),
 			t.subcommand("revoke", "NAME...", "take approvals back", t.revoke, gate, by),
 			t.subcommand("restart", "NAME...", "plan records again that are UNCLEAR, FAILED or EXPIRED", t.restart),
 			t.subcommand("adopt", "NAME ID", "give an UNCLEAR record the migration that was found in Atlas", t.adopt),
 			t.subcommand("abandon", "NAME...", "leave migrations alone; in Atlas nothing changes", t.abandon),
 			t.subcommand("remove", "NAME...", "delete records that are COMPLETE or ABANDONED, or have not started", t.remove),
-			t.subcommand("report", "", "print all records with their times", t.report, output("csv", "json")),
+			t.subcommand("report", "", "print all records, as CSV with their times or as JSON with all they contain", t.report, output),
 			t.subcommand("demo", "", "show a fleet at work on an in-memory Atlas", t.demo),
 		},
 		OnUsageError:   usageError,
@@ -71,16 +65,13 @@ func (t *tool) runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "yes", Usage: "approve all cutovers; writes to the sources must have stopped", Destination: &t.yes},
 		&cli.StringFlag{
-			Name: "window", Usage: "cut over at these `TIMES` only, separated by semicolons, such as \"Fri-Sun 22:00-04:00\"", Destination: &t.windows,
+			Name: "window", Usage: "cut over at these `TIMES` only, separated by semicolons, such as \"Fri-Sun 22:00-04:00\"",
+			Destination: &t.windows,
 		},
 		&cli.DurationFlag{Name: "max-lag", Usage: "cut over with at most this `LAG` only", HideDefault: true, Destination: &t.maxLag},
 		&cli.IntFlag{Name: "limit", Value: 10, Usage: "`NUMBER` of migrations in progress at a time", Destination: &t.limit},
 		&cli.DurationFlag{Name: "poll", Value: defaultPoll, Usage: "longest `TIME` between two polls of a migration", Destination: &t.poll},
 		&cli.BoolFlag{Name: "serve", Usage: "do not end when nothing is left to do: wait for new records and changes", Destination: &t.serve},
-		&cli.DurationFlag{
-			Name: "brief", Usage: "compact output for logs: print totals every `TIME` and only changes that need attention",
-			HideDefault: true, Destination: &t.brief,
-		},
 	}
 }
 

@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
@@ -24,6 +21,8 @@ const (
 	// crashAt is the creation whose response is late, and in the meantime the worker is killed.
 	crashAt  = 12
 	lateness = 25 * time.Second
+	// demoTimeout ends a demo whose worker does not work.
+	demoTimeout = 5 * time.Minute
 	// demoSpeed makes an hour of a migration a second.
 	demoSpeed = 3600
 	// dropped is the plan that destroys what is in its destination, so its start needs an approval.
@@ -41,6 +40,8 @@ type demo struct {
 // demo is the command demo.
 func (t *tool) demo(ctx context.Context, _ []string) (err error) {
 	t.started = true
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
 	dir, err := os.MkdirTemp("", "fleet-")
 	if err != nil {
 		return err
@@ -52,59 +53,30 @@ func (t *tool) demo(ctx context.Context, _ []string) (err error) {
 	return d.play(ctx, filepath.Join(dir, "plans.csv"))
 }
 
-// newDemoAtlas has a source project for each host. The source project serves one migration at a time.
+// newDemoAtlas is slow to respond to one creation.
 func newDemoAtlas() *livemigrationtest.Server {
-	projects := make([]livemigration.AvailableProject, demoHosts)
-	opts := []livemigrationtest.Option{
-		livemigrationtest.WithSpeed(demoSpeed), livemigrationtest.WithOneAtATime(),
+	atlas := livemigrationtest.NewServer(livemigrationtest.WithSpeed(demoSpeed), livemigrationtest.WithOneAtATime(),
 		livemigrationtest.WithTimings(livemigrationtest.Timings{
 			Validation: 15 * time.Minute, Scheduling: 15 * time.Minute, InitialSync: 75 * time.Minute, Finishing: 15 * time.Minute,
-		}),
-	}
-	for n := range demoPlans {
-		p := &projects[n%demoHosts]
-		p.Deployments = append(p.Deployments, livemigration.Deployment{Name: demoName(n) + "-old", Managed: true, TLSEnabled: true})
-	}
-	for i := range projects {
-		projects[i].Name, projects[i].ProjectID = fmt.Sprintf("Estate %d", i+1), sourceProject(i)
-		projects[i].MigrationHosts = []string{demoHost(i)}
-		if i == 0 {
-			opts = append(opts, livemigrationtest.WithSourceProjects(projects[i]))
-		} else {
-			opts = append(opts, livemigrationtest.WithSourceOrganization(projects[i]))
-		}
-	}
-	atlas := livemigrationtest.NewServer(opts...)
+		}))
 	atlas.Inject(livemigrationtest.CreateMigration, livemigrationtest.SlowBody(lateness).After(crashAt-1), 1)
 	return atlas
 }
 
 func demoName(n int) string { return fmt.Sprintf("db-%02d", n+1) }
 
-func demoHost(i int) string { return fmt.Sprintf("host-%d.example.com", i+1) }
-
-func sourceProject(i int) livemigration.ProjectID {
-	return livemigration.ProjectID(fmt.Sprintf("5c7e8f90f1ee7000000%05x", i+1))
-}
-
 // writePlans writes the CSV file of the demo.
 func (d *demo) writePlans(path string) error {
-	rows := [][]string{{"name", "project", "source_project", "source_cluster", "destination_cluster", "host", "managed", "ssl", "drop"}}
+	text := "name,project,source_project,source_cluster,destination_cluster,host,managed,ssl,drop\n"
 	for n := range demoPlans {
 		drop := "no"
 		if n == dropped {
 			drop = "yes"
 		}
-		rows = append(rows, []string{
-			demoName(n), string(d.atlas.ProjectID()), string(sourceProject(n % demoHosts)), demoName(n) + "-old", demoName(n),
-			demoHost(n % demoHosts), "yes", "yes", drop,
-		})
+		text += fmt.Sprintf("%[1]s,%[2]s,5c7e8f90f1ee7000000%05[3]x,%[1]s-old,%[1]s,host-%[3]d.example.com,yes,yes,%[4]s\n",
+			demoName(n), d.atlas.ProjectID(), n%demoHosts+1, drop)
 	}
-	var text strings.Builder
-	if err := csv.NewWriter(&text).WriteAll(rows); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(text.String()), 0o600)
+	return os.WriteFile(path, []byte(text), 0o600)
 }
 
 // play is the demo from the beginning to the end.
@@ -123,19 +95,10 @@ func (d *demo) play(ctx context.Context, plans string) (err error) {
 	if err != nil {
 		return err
 	}
-	// The crash comes while the response to one creation is late and nothing else is being created.
-	err = d.await(ctx, func(records []durable.Record) bool {
-		begun := 0
-		for _, r := range records {
-			if r.Begun != nil && r.Begun.Action == durable.ActionCreate {
-				begun++
-			}
-		}
-		return begun == 1 && len(d.atlas.Migrations()) >= crashAt
-	})
-	killed := worker.Process.Kill()
-	_ = worker.Wait() // killed
-	if err = errors.Join(err, killed); err != nil {
+	err = d.awaitCrash(ctx)
+	_ = worker.Process.Kill() // an error is a worker that has ended
+	_ = worker.Wait()         // killed
+	if err != nil {
 		return err
 	}
 	d.say("the worker was killed with SIGKILL; Atlas had just created a migration, and the response is lost")
@@ -143,74 +106,92 @@ func (d *demo) play(ctx context.Context, plans string) (err error) {
 	if worker, err = d.start(ctx); err != nil {
 		return err
 	}
-	err = d.act(ctx)
-	_ = worker.Cancel() // an error is a worker that has ended
-	_ = worker.Wait()   // its status is the one of an interruption
+	if err = d.act(ctx); err == nil {
+		d.say("all migrations are complete; Ctrl-C ends the worker")
+	}
+	_ = worker.Cancel()
+	_ = worker.Wait() // its status says that it was interrupted
 	if err != nil {
 		return err
 	}
 	return d.finish(ctx)
 }
 
-// act is what happens while the second worker runs, until all migrations are complete.
-func (d *demo) act(ctx context.Context) error {
-	if err := d.settle(ctx); err != nil {
-		return err
+// awaitCrash waits until the response to one creation is late and nothing else is being created.
+func (d *demo) awaitCrash(ctx context.Context) error {
+	for {
+		records, err := d.fleet.Records(ctx)
+		begun := 0
+		for _, r := range records {
+			if r.Begun != nil && r.Begun.Action == durable.ActionCreate {
+				begun++
+			}
+		}
+		if err != nil || begun == 1 && len(d.atlas.Migrations()) >= crashAt {
+			return err
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
 	}
-	waitsForStart := func(records []durable.Record) bool {
-		return slices.ContainsFunc(records, func(r durable.Record) bool { return r.Gate(time.Now()) == durable.GateStart })
-	}
-	if err := d.await(ctx, waitsForStart); err != nil {
-		return err
-	}
-	if err := d.command(ctx, "approve", "-gate", "start", demoName(dropped)); err != nil {
-		return err
-	}
-	d.say("an outage: Atlas responds with 503 to everything")
-	outage := livemigrationtest.Status(http.StatusServiceUnavailable).WithRetryAfter(time.Second)
-	d.atlas.Inject(livemigrationtest.AnyOperation, outage, 1_000_000)
-	err := pause(ctx, 3*time.Second)
-	d.atlas.ClearFaults()
-	d.say("the outage is over")
-	if err != nil {
-		return err
-	}
-	return d.await(ctx, func(records []durable.Record) bool {
-		return !slices.ContainsFunc(records, func(r durable.Record) bool { return r.State != durable.StateComplete })
-	})
 }
 
-// settle is the person who looks in Atlas for each migration whose creation is unclear. A record is not restarted within
-// two minutes of a creation that may still arrive.
-func (d *demo) settle(ctx context.Context) error {
-	for settled := 0; ; {
-		var unclear []durable.Record
-		err := d.await(ctx, func(records []durable.Record) bool {
-			unclear = slices.DeleteFunc(records, func(r durable.Record) bool { return r.State != durable.StateUnclear })
-			return len(unclear) > 0 || settled > 0
-		})
-		if err != nil || len(unclear) == 0 {
+// act is the person who decides while the second worker runs, until all migrations are complete.
+func (d *demo) act(ctx context.Context) error {
+	for shown := time.Now(); ; {
+		records, err := d.fleet.Records(ctx)
+		done := true
+		for _, r := range records {
+			done = done && r.State == durable.StateComplete
+			switch {
+			case err != nil:
+			case r.State == durable.StateUnclear:
+				err = d.settle(ctx, r)
+			case r.Gate(time.Now()) == durable.GateStart:
+				if err = d.command(ctx, "approve", "-gate", "start", r.Plan.Name); err == nil {
+					err = d.outage(ctx)
+				}
+			}
+		}
+		if err != nil || done {
 			return err
 		}
-		record := unclear[0]
-		jobs := d.atlas.Migrations()
-		i := slices.IndexFunc(jobs, func(m livemigrationtest.Migration) bool {
-			return m.Source.ClusterName == record.Plan.Request.Source.ClusterName
-		})
-		if i >= 0 {
-			d.say("%s is UNCLEAR; a person has found its migration in Atlas", record.Plan.Name)
-			err = d.command(ctx, "adopt", record.Plan.Name, string(jobs[i].ID))
-		} else if time.Since(record.Unclear.At) > 2*time.Minute {
-			d.say("%s is UNCLEAR; a person has found no migration in Atlas", record.Plan.Name)
-			err = d.command(ctx, "restart", record.Plan.Name)
-		} else {
-			settled--
-			err = pause(ctx, time.Second)
+		if time.Since(shown) > 4*time.Second {
+			shown = time.Now()
+			d.say("%s", totals(records))
 		}
-		if settled++; err != nil {
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
+}
+
+// settle is the person who looks in Atlas for a migration whose creation is unclear. A record cannot be restarted within two
+// minutes of a creation that may still arrive.
+func (d *demo) settle(ctx context.Context, r durable.Record) error {
+	for _, job := range d.atlas.Migrations() {
+		if job.Source.ClusterName == r.Plan.Request.Source.ClusterName {
+			d.say("%s is UNCLEAR; a person has found its migration in Atlas", r.Plan.Name)
+			return d.command(ctx, "adopt", r.Plan.Name, string(job.ID))
+		}
+	}
+	d.say("%s is UNCLEAR; a person has found no migration in Atlas", r.Plan.Name)
+	if err := pause(ctx, time.Until(r.Unclear.At.Add(2*time.Minute+time.Second))); err != nil {
+		return err
+	}
+	return d.command(ctx, "restart", r.Plan.Name)
+}
+
+func (d *demo) outage(ctx context.Context) error {
+	d.say("an outage: Atlas responds with 503 to everything")
+	fault := livemigrationtest.Status(http.StatusServiceUnavailable).WithRetryAfter(time.Second)
+	d.atlas.Inject(livemigrationtest.AnyOperation, fault, 1_000_000)
+	defer d.atlas.ClearFaults()
+	if err := pause(ctx, 3*time.Second); err != nil {
+		return err
+	}
+	d.say("the outage is over")
+	return nil
 }
 
 // finish counts the jobs.
@@ -234,7 +215,7 @@ func (d *demo) start(ctx context.Context) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"run", "-serve", "-yes", "-brief", "4s", "-poll", "150ms"}
+	args := []string{"run", "-serve", "-yes", "-poll", "150ms"}
 	d.say("$ fleet %s", strings.Join(args, " "))
 	worker := exec.CommandContext(ctx, program, append([]string{"-state", d.state}, args...)...)
 	for _, variable := range os.Environ() {
@@ -245,9 +226,8 @@ func (d *demo) start(ctx context.Context) (*exec.Cmd, error) {
 	public, private := d.atlas.APIKey()
 	worker.Env = append(worker.Env, "MONGODB_ATLAS_BASE_URL="+d.atlas.URL(), "MONGODB_ATLAS_PUBLIC_API_KEY="+public,
 		"MONGODB_ATLAS_PRIVATE_API_KEY="+private.Reveal())
-	worker.Stdout = d.out
 	worker.Cancel = func() error { return worker.Process.Signal(os.Interrupt) }
-	worker.WaitDelay = 10 * time.Second
+	worker.WaitDelay, worker.Stderr = 10*time.Second, d.log
 	return worker, worker.Start()
 }
 
@@ -262,19 +242,6 @@ func (d *demo) command(ctx context.Context, args ...string) error {
 		return fmt.Errorf("exit status %d", status)
 	}
 	return nil
-}
-
-// await polls the records until they are as wanted.
-func (d *demo) await(ctx context.Context, wanted func([]durable.Record) bool) error {
-	for {
-		records, err := d.fleet.Records(ctx)
-		if err != nil || wanted(records) {
-			return err
-		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

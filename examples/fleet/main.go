@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -42,15 +41,15 @@ type tool struct {
 
 	state, output, gate, by, windows string
 	limit                            int
-	poll, brief, maxLag, lasts       time.Duration
-	yes, serve, replace, watch       bool
+	poll, maxLag, lasts              time.Duration
+	yes, serve, watch                bool
 }
 
 // run runs one command and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	t := &tool{out: &lockedWriter{out: stdout}, log: stderr}
+	t := &tool{out: stdout, log: stderr}
 	err := t.command().Run(ctx, args)
-	var incomplete *incompleteError
+	var incomplete *durable.IncompleteError
 	var unsaved *durable.UnsavedError
 	switch {
 	case err == nil:
@@ -59,12 +58,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(t.log, "fleet: interrupted; the same command continues")
 		return exitInterrupted
 	}
-	for line := range strings.Lines(err.Error()) {
+	text := err.Error()
+	if errors.As(err, &incomplete) {
+		_, text, _ = strings.Cut(text, "\n") // the records that cannot be read
+		for _, r := range incomplete.Records {
+			_, _ = fmt.Fprintln(t.log, "fleet:", r)
+		}
+		_, _ = fmt.Fprintln(t.log, "fleet: not complete:", totals(incomplete.Records))
+	}
+	for line := range strings.Lines(text) {
 		line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "durable: "), "livemigration: ")
 		_, _ = fmt.Fprintln(t.log, "fleet: "+line)
 	}
 	switch {
-	case errors.As(err, &incomplete):
+	case incomplete != nil:
 		return exitIncomplete
 	case !t.started, errors.Is(err, livemigration.ErrInvalidConfig), errors.Is(err, livemigration.ErrInvalidRequest):
 		return exitUsage
@@ -77,16 +84,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (t *tool) printf(format string, args ...any) error {
 	_, err := fmt.Fprintf(t.out, format, args...)
 	return err
-}
-
-// lockedWriter is for several goroutines.
-type lockedWriter struct {
-	mu  sync.Mutex
-	out io.Writer
-}
-
-func (w *lockedWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.out.Write(p)
 }

@@ -27,12 +27,7 @@ func (t *tool) add(ctx context.Context, files []string) error {
 		return err
 	}
 	t.started = true
-	if t.replace {
-		err = addOrReplace(ctx, fleet, plans)
-	} else {
-		err = fleet.Add(ctx, plans...)
-	}
-	if err != nil {
+	if err := fleet.Add(ctx, plans...); err != nil {
 		return err
 	}
 	records, err := fleet.Records(ctx)
@@ -51,20 +46,6 @@ func (t *tool) add(ctx context.Context, files []string) error {
 		}
 	}
 	return t.printf("%s of %s in %s\n", count(len(plans), "plan"), strings.Join(files, ", "), t.state)
-}
-
-func addOrReplace(ctx context.Context, fleet *durable.Fleet, plans []durable.Plan) error {
-	var failed []error
-	for _, plan := range plans {
-		err := fleet.Add(ctx, plan)
-		if errors.Is(err, durable.ErrConflict) {
-			if replaced := fleet.Replace(ctx, plan); !errors.Is(replaced, durable.ErrNotFound) {
-				err = replaced
-			}
-		}
-		failed = append(failed, err)
-	}
-	return errors.Join(failed...)
 }
 
 func (t *tool) approve(ctx context.Context, names []string) error {

@@ -49,8 +49,10 @@ func TestReadPlans(t *testing.T) {
 	}{
 		"few columns": {"a.csv", "name,project,source_project,source_cluster,destination_cluster,host\n" +
 			"orders,e01c9427f054fe80745f3f6c,9b43a5b329223c3a1591a678,orders-old,orders,host-1.example.com\n", []durable.Plan{small}},
-		"all columns, in another order": {"a.csv", "drop,host,name,project,source_project,source_cluster,destination_cluster,username,managed,ssl,ca_path,hostname_schema,private_link,exclusive\r\n" +
-			`yes,host-2.example.com,events,e01c9427f054fe80745f3f6c,9b43a5b329223c3a1591a678,"events, old",events,sync,no,true,/etc/ca.pem,PRIVATE_LINK,vpce-0123,org-a;org-b` + "\r\n", []durable.Plan{large}},
+		"all columns, in another order": {"a.csv", "drop,host,name,project,source_project,source_cluster,destination_cluster," +
+			"username,managed,ssl,ca_path,hostname_schema,private_link,exclusive\r\n" +
+			`yes,host-2.example.com,events,e01c9427f054fe80745f3f6c,9b43a5b329223c3a1591a678,"events, old",events,` +
+			`sync,no,yes,/etc/ca.pem,PRIVATE_LINK,vpce-0123,org-a;org-b` + "\r\n", []durable.Plan{large}},
 		"of a spreadsheet": {"a.txt", "\ufeffName, Project ,source_project,source_cluster,destination_cluster,host,managed,drop\n" +
 			"orders, e01c9427f054fe80745f3f6c,9b43a5b329223c3a1591a678,orders-old,orders,host-1.example.com,YES,\n", []durable.Plan{managed}},
 		"no rows": {"a.csv", "name,project,source_project,source_cluster,destination_cluster,host\n", nil},
@@ -76,7 +78,7 @@ func TestReadPlansRejects(t *testing.T) {
 	const head = "name,project,source_project,source_cluster,destination_cluster,host,drop\n"
 	tests := map[string]struct{ name, content, want string }{
 		"empty":            {"a.csv", "", "must begin with a line of column names"},
-		"unknown column":   {"a.csv", "name,colour\n", `unknown column "colour", must be one of ca_path, destination_cluster`},
+		"unknown column":   {"a.csv", "name,colour\n", `unknown column "colour", must be one of name, project, source_project`},
 		"missing column":   {"a.csv", "name,project,source_project,source_cluster,destination_cluster\n", `the column "host" is missing`},
 		"column twice":     {"a.csv", "name,project,name\n", `two columns "name"`},
 		"malformed id":     {"a.csv", head + "orders,7,,,,,\n", "line 2, column project: "},
@@ -84,7 +86,7 @@ func TestReadPlansRejects(t *testing.T) {
 		"missing field":    {"a.csv", head + "orders\n", "line 2"},
 		"password in JSON": {"a.json", `[{"name": "orders", "pass": "x"}]`, `unknown field "pass"`},
 		"one plan":         {"a.json", `{"name": "orders"}`, "must be an array of plans"},
-		"two arrays":       {"a.json", `[][]`, "must end after the array"},
+		"two arrays":       {"a.json", `[][]`, "there is something after it"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

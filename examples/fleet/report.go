@@ -3,28 +3,12 @@ package main
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"time"
 
-	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 )
-
-// row is a record in a report.
-type row struct {
-	Name        string                    `json:"name"`
-	State       durable.State             `json:"state"`
-	Source      string                    `json:"source_cluster"`
-	Destination string                    `json:"destination_cluster"`
-	Project     livemigration.ProjectID   `json:"project"`
-	Migration   livemigration.MigrationID `json:"migration,omitempty"`
-	PlannedAt   time.Time                 `json:"planned_at"`
-	StartedAt   time.Time                 `json:"started_at,omitzero"`
-	ReadyAt     time.Time                 `json:"ready_at,omitzero"`
-	CutoverAt   time.Time                 `json:"cutover_at,omitzero"`
-	EndedAt     time.Time                 `json:"ended_at,omitzero"`
-	Problem     *durable.Problem          `json:"problem,omitempty"`
-}
 
 var head = []string{
 	"name", "state", "source_cluster", "destination_cluster", "project", "migration",
@@ -38,26 +22,24 @@ func (t *tool) report(ctx context.Context, _ []string) error {
 		return err
 	}
 	records, damaged := fleet.Records(ctx)
-	rows := make([]row, len(records))
-	for i, r := range records {
-		rows[i] = row{
-			r.Plan.Name, r.State, r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName, r.Plan.ProjectID, r.MigrationID,
-			r.PlannedAt, r.StartedAt, r.ReadyAt, r.CutoverAt, r.EndedAt, r.Problem,
-		}
-	}
 	if t.output == "json" {
-		return errors.Join(encode(t.out, rows), damaged)
+		encoder := json.NewEncoder(t.out)
+		encoder.SetIndent("", "  ")
+		return errors.Join(encoder.Encode(append([]durable.Record{}, records...)), damaged)
 	}
-	lines := [][]string{head}
-	for _, r := range rows {
-		lines = append(lines, r.fields())
+	rows := [][]string{head}
+	for _, r := range records {
+		rows = append(rows, row(r))
 	}
-	return errors.Join(csv.NewWriter(t.out).WriteAll(lines), damaged)
+	return errors.Join(csv.NewWriter(t.out).WriteAll(rows), damaged)
 }
 
-// fields are in the order of head.
-func (r row) fields() []string {
-	fields := []string{r.Name, string(r.State), r.Source, r.Destination, string(r.Project), string(r.Migration)}
+// row is in the order of head.
+func row(r durable.Record) []string {
+	fields := []string{
+		r.Plan.Name, string(r.State), r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName,
+		string(r.Plan.ProjectID), string(r.MigrationID),
+	}
 	for _, at := range []time.Time{r.PlannedAt, r.StartedAt, r.ReadyAt, r.CutoverAt, r.EndedAt} {
 		text := ""
 		if !at.IsZero() {

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -28,24 +26,15 @@ func (t *tool) status(ctx context.Context, names []string) error {
 	if err != nil {
 		return errors.Join(err, damaged)
 	}
-	switch {
-	case t.output == "json":
-		err = encode(t.out, append([]durable.Record{}, records...))
-	case len(names) > 0:
+	if len(names) > 0 {
 		err = t.histories(records)
-	default:
+	} else {
 		err = t.overview(records)
 	}
 	if err != nil || damaged != nil || !t.watch {
 		return errors.Join(err, damaged)
 	}
 	return t.follow(ctx, fleet, records, names)
-}
-
-func encode(out io.Writer, value any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
 }
 
 func choose(records []durable.Record, names []string) (chosen []durable.Record, err error) {
@@ -66,21 +55,19 @@ func choose(records []durable.Record, names []string) (chosen []durable.Record, 
 func (t *tool) overview(records []durable.Record) error {
 	table := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NAME\tSTATE\tCHANGED\tLAG\tEXPIRES IN\tPROBLEM") // Flush returns its errors
-	now := time.Now()
 	for _, r := range records {
 		lag, expires, problem := "", "", ""
-		if r.Migration != nil && !r.State.Final() {
-			if d, known := r.Migration.Lag(); known {
-				lag = short(d)
-			}
+		if r.Migration != nil && r.Migration.LagTimeSeconds != nil && !r.State.Final() {
+			lag = fmt.Sprintf("%ds", *r.Migration.LagTimeSeconds)
 		}
 		if r.State == durable.StateReady {
-			expires = short(r.ReadyAt.Add(cutoverPeriod).Sub(now))
+			expires = fmt.Sprintf("%.0fh", time.Until(r.ReadyAt.Add(cutoverPeriod)).Hours())
 		}
 		if r.Problem != nil {
-			problem = cut(r.Problem.Text, 80)
+			problem = r.Problem.Text
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s ago\t%s\t%s\t%s\n", r.Plan.Name, r.State, short(now.Sub(r.UpdatedAt)), lag, expires, problem)
+		changed := r.UpdatedAt.Local().Format(time.DateTime)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.80s\n", r.Plan.Name, r.State, changed, lag, expires, problem)
 	}
 	return errors.Join(table.Flush(), t.printf("%s\n", totals(records)))
 }
@@ -94,7 +81,7 @@ func (t *tool) histories(records []durable.Record) error {
 		for _, event := range r.Events {
 			err = errors.Join(err, t.printf("  %s  %s\n", event.Time.Local().Format(time.DateTime), event.Text))
 		}
-		if err = errors.Join(err, t.showSteps(r)); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -132,36 +119,6 @@ func (t *tool) follow(ctx context.Context, fleet *durable.Fleet, records []durab
 	return nil
 }
 
-// showSteps prints the commands for a person, where one is needed.
-func (t *tool) showSteps(r durable.Record) error {
-	name := r.Plan.Name
-	var steps [][2]string
-	gate := r.Gate(time.Now())
-	switch {
-	case r.State == durable.StateUnclear:
-		steps = [][2]string{{"adopt " + name + " ID", "if the migration is in Atlas"}, {"restart " + name, "if it is not"}}
-	case r.State == durable.StateFailed, r.State == durable.StateExpired:
-		steps = [][2]string{
-			{"restart " + name, "when the reason is gone"},
-			{"add -replace FILE", "with another plan of that name"},
-			{"abandon " + name, "to leave it alone"},
-		}
-	case gate == durable.GateStart:
-		steps = [][2]string{{"approve -gate start " + name, "to let it start"}}
-	case gate == durable.GateCutover:
-		steps = [][2]string{{"approve " + name, "when all writes to the source have stopped"}}
-	}
-	if r.State == durable.StateComplete || r.State == durable.StateAbandoned || r.Problem == nil && len(steps) == 0 {
-		return nil
-	}
-	err := t.printf("%s\n", r)
-	table := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	for _, step := range steps {
-		_, _ = fmt.Fprintf(table, "  fleet -state %q %s\t%s\n", t.state, step[0], step[1])
-	}
-	return errors.Join(err, table.Flush())
-}
-
 // totals are how many records there are in each state.
 func totals(records []durable.Record) string {
 	var order []string
@@ -183,23 +140,4 @@ func count(n int, what string) string {
 		what += "s"
 	}
 	return fmt.Sprintf("%d %s", n, what)
-}
-
-func cut(text string, most int) string {
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return text
-}
-
-// short is a duration without what does not matter, such as 45s, 52m or 119h.
-func short(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < 10*time.Hour:
-		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
-	default:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	}
 }

@@ -33,18 +33,15 @@ func (t *tool) runFleet(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if err := havePasswords(ctx, fleet); err != nil {
-		t.started = false
-		return err
-	}
-	stop := t.printTotals(ctx, fleet)
 	work := fleet.Run
 	if t.serve {
 		work = fleet.Serve
 	}
-	err = work(ctx, client)
-	stop()
-	return t.verdict(ctx, fleet, err)
+	if err := work(ctx, client); err != nil {
+		return err
+	}
+	records, err := fleet.Records(ctx)
+	return errors.Join(err, t.printf("%s\n", totals(records)))
 }
 
 func (t *tool) fleetOptions() ([]durable.Option, error) {
@@ -74,75 +71,7 @@ func (t *tool) fleetOptions() ([]durable.Option, error) {
 
 // showChange prints a record whose state or problem has changed.
 func (t *tool) showChange(_ context.Context, r durable.Record) {
-	if t.brief == 0 || r.Problem != nil && r.Problem.Kind == durable.ProblemNeedsAttention {
-		_ = t.printf("%s  %s\n", time.Now().Format(time.TimeOnly), r)
-	}
-}
-
-// printTotals does so until stop is called.
-func (t *tool) printTotals(ctx context.Context, fleet *durable.Fleet) (stop func()) {
-	if t.brief <= 0 {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ticker := time.NewTicker(t.brief); ; {
-			select {
-			case <-ctx.Done():
-				ticker.Stop()
-				return
-			case <-ticker.C:
-				records, _ := fleet.Records(ctx) // the ones that can be read; the end of the run names the others
-				_ = t.printf("%s  %s\n", time.Now().Format(time.TimeOnly), totals(records))
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
-}
-
-// incompleteError is a run that has ended with migrations that need a person.
-type incompleteError struct{ text string }
-
-func (e *incompleteError) Error() string { return e.text }
-
-// verdict says what is left to do after a run.
-func (t *tool) verdict(ctx context.Context, fleet *durable.Fleet, err error) error {
-	var incomplete *durable.IncompleteError
-	if errors.As(err, &incomplete) {
-		for _, r := range incomplete.Records {
-			if err := t.showSteps(r); err != nil {
-				return err
-			}
-		}
-		_, others, _ := strings.Cut(err.Error(), "\n") // the records that cannot be read
-		return &incompleteError{strings.TrimSpace("not complete: " + totals(incomplete.Records) + "\n" + others)}
-	}
-	if err != nil {
-		return err
-	}
-	records, err := fleet.Records(ctx)
-	return errors.Join(err, t.printf("%s\n", totals(records)))
-}
-
-// havePasswords names the passwords that a run would need and not have.
-func havePasswords(ctx context.Context, fleet *durable.Fleet) error {
-	records, _ := fleet.Records(ctx) // the run names the ones that cannot be read
-	var missing []error
-	for _, r := range records {
-		source := r.Plan.Request.Source
-		if r.State.Final() || source.Username == "" || source.ManagedAuthentication {
-			continue
-		}
-		if _, err := password(ctx, r.Plan); err != nil {
-			missing = append(missing, fmt.Errorf("%s: %w", r.Plan.Name, err))
-		}
-	}
-	return errors.Join(missing...)
+	_ = t.printf("%s  %s\n", time.Now().Format(time.TimeOnly), r)
 }
 
 // password reads the password of a source user from the environment.

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
@@ -34,7 +33,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case len(args) == 2:
 		err = showReal(ctx, out, livemigration.ProjectID(args[0]), livemigration.MigrationID(args[1]))
 	default:
-		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION]; with both, MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET are needed")
+		_, _ = fmt.Fprintln(errOut, "usage: getmigration [PROJECT MIGRATION], with credentials in the environment")
 		return 2
 	}
 	if err != nil {
@@ -65,11 +64,12 @@ func showDemo(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	server.Advance(server.Timings().Scheduling)
-	_, _ = fmt.Fprintln(out, "Without arguments: a migration on the in-memory Atlas.")
 	return show(ctx, out, client, server.ProjectID(), created.ID)
 }
 
-func show(ctx context.Context, out io.Writer, client *livemigration.Client, project livemigration.ProjectID, id livemigration.MigrationID) error {
+func show(
+	ctx context.Context, out io.Writer, client *livemigration.Client, project livemigration.ProjectID, id livemigration.MigrationID,
+) error {
 	m, err := client.Migrations.Get(ctx, project, id)
 	if err != nil {
 		return err
@@ -82,48 +82,26 @@ func show(ctx context.Context, out io.Writer, client *livemigration.Client, proj
 //
 // Calls that create something have one class more, [livemigration.OutcomeUnknownError]: check in Atlas before you call again.
 func explain(err error) string {
-	var invalid *livemigration.InvalidRequestError
 	var api *livemigration.APIError
+	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
-	case errors.As(err, &invalid): // nothing was sent
-		return "wrong argument: " + joined(invalid.Violations)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case is(livemigration.ErrInvalidRequest): // nothing was sent; InvalidRequestError names the fields
+		return "wrong argument: " + err.Error()
+	case is(context.Canceled), is(context.DeadlineExceeded):
 		return "stopped before Atlas responded: " + err.Error()
-	case errors.As(err, &api):
-		return explainResponse(api)
-	default: // no usable response: the network, or a client that could not be created
+	case !errors.As(err, &api): // no usable response: the network, or a client that could not be created
 		return err.Error()
-	}
-}
-
-// explainResponse is about what Atlas, or a gateway before it, responded.
-func explainResponse(err *livemigration.APIError) string {
-	switch {
-	case errors.Is(err, livemigration.ErrUnauthorized):
-		return "the credentials are wrong, lack a role, or do not have this address on their access list"
-	case errors.Is(err, livemigration.ErrForbidden) && err.Code == "IP_ADDRESS_NOT_ON_ACCESS_LIST":
-		return "the access list of the credentials does not have this address: " + err.Detail
-	case errors.Is(err, livemigration.ErrForbidden):
-		return "the credentials lack a role: " + err.Detail
-	case errors.Is(err, livemigration.ErrNotFound):
-		return "there is no such project or migration: " + err.Detail
-	case errors.Is(err, livemigration.ErrBadRequest):
-		return fmt.Sprintf("Atlas rejected the request: %s %s", err.Detail, joined(err.Fields))
-	case errors.Is(err, livemigration.ErrVersionGone):
+	case is(livemigration.ErrUnauthorized), is(livemigration.ErrForbidden):
+		return fmt.Sprintf("the credentials are wrong, lack a role, or their access list lacks this address: %s %s", api.Code, api.Detail)
+	case is(livemigration.ErrNotFound):
+		return "there is no such project or migration: " + api.Detail
+	case is(livemigration.ErrVersionGone):
 		return "Atlas has removed this version of its API: update the library"
-	case errors.Is(err, livemigration.ErrRateLimited):
-		return fmt.Sprintf("too many requests, after %d attempts: wait %s", err.Attempts, err.RetryAfter)
-	case errors.Is(err, livemigration.ErrServer):
-		return fmt.Sprintf("Atlas has a problem (request %q): try again later", err.RequestID)
+	case is(livemigration.ErrRateLimited):
+		return fmt.Sprintf("too many requests, after %d attempts: wait %s", api.Attempts, api.RetryAfter)
+	case is(livemigration.ErrServer):
+		return fmt.Sprintf("Atlas has a problem (request %q): try again later", api.RequestID)
 	default:
-		return err.Error()
+		return "Atlas rejected the request: " + err.Error()
 	}
-}
-
-func joined(violations []livemigration.FieldViolation) string {
-	parts := make([]string, len(violations))
-	for i, v := range violations {
-		parts[i] = v.String()
-	}
-	return strings.Join(parts, "; ")
 }

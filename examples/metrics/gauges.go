@@ -1,4 +1,6 @@
-package main
+// Package metrics shows the gauges that an operator of a fleet wants as OpenTelemetry metrics, made from Fleet.Records. Its
+// example is in the test.
+package metrics
 
 import (
 	"context"
@@ -15,8 +17,8 @@ import (
 const cutoverPeriod = 120 * time.Hour
 
 var states = []durable.State{
-	durable.StatePlanned, durable.StateValidating, durable.StateValidated, durable.StateReplicating, durable.StateReady, durable.StateFinishing,
-	durable.StateComplete, durable.StateFailed, durable.StateExpired, durable.StateUnclear, durable.StateAbandoned,
+	durable.StatePlanned, durable.StateValidating, durable.StateValidated, durable.StateReplicating, durable.StateReady,
+	durable.StateFinishing, durable.StateComplete, durable.StateFailed, durable.StateExpired, durable.StateUnclear, durable.StateAbandoned,
 }
 
 var kinds = []durable.ProblemKind{

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
@@ -24,7 +21,6 @@ const name = "migration"
 // job is one migration from its link-token to its cutover.
 type job struct {
 	*options
-	answers  chan string // the lines of the terminal; nil without one
 	client   *livemigration.Client
 	source   *livemigration.SourceClient // nil: a person pastes the link-token
 	plan     durable.Plan
@@ -34,12 +30,6 @@ type job struct {
 
 func execute(ctx context.Context, opts *options) error {
 	j := &job{options: opts}
-	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
-		j.answers = make(chan string)
-		go j.readAnswers() // until the program ends: a read from a terminal cannot be interrupted
-	} else if !j.yes && !j.settles() {
-		return usagef("there is no terminal to confirm the cutover on: add -yes to run without being asked")
-	}
 	open := j.openReal
 	if j.demo {
 		open = j.openDemo
@@ -84,9 +74,6 @@ func (j *job) openReal() (end func(), err error) {
 // dropDestinationData must not go unnoticed.
 func (j *job) loadRequest() error {
 	j.plan = durable.Plan{Name: name, ProjectID: j.project}
-	if j.request == "" { // -abandon
-		return nil
-	}
 	data, err := os.ReadFile(j.request)
 	if err != nil {
 		return usagef("-request: %s", err)
@@ -112,7 +99,7 @@ func (j *job) loadRequest() error {
 
 func (j *job) fleetOptions() []durable.Option {
 	opts := []durable.Option{
-		durable.WithOnChange(func(_ context.Context, r durable.Record) { j.step("%s", strings.TrimPrefix(r.String(), name+" ")) }),
+		durable.WithOnChange(j.showChange),
 		durable.WithPassword(func(context.Context, durable.Plan) (livemigration.Secret, error) { return j.password, nil }),
 	}
 	if j.yes {
@@ -124,6 +111,13 @@ func (j *job) fleetOptions() []durable.Option {
 	return opts
 }
 
+func (j *job) showChange(_ context.Context, r durable.Record) {
+	j.step("%s", strings.TrimPrefix(r.String(), name+" "))
+	if gate := r.Gate(time.Now()); gate != "" && !j.yes {
+		j.step("to approve it, in another terminal: fleet -state %s approve -gate %s %s", j.state, gate, name)
+	}
+}
+
 // step prints what has happened, with the time.
 func (j *job) step(format string, args ...any) {
 	fmt.Printf("%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
@@ -131,134 +125,28 @@ func (j *job) step(format string, args ...any) {
 
 // run takes the migration from where it is to its end.
 func (j *job) run(ctx context.Context) error {
-	if j.abandon {
-		return j.fleet.Abandon(ctx, name)
-	}
 	if err := j.prepare(ctx); err != nil {
 		return err
 	}
-	watching, stop := context.WithCancelCause(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		j.watch(watching, stop)
-	}()
-	err := j.fleet.Run(watching, j.client)
-	if cause := context.Cause(watching); errors.Is(cause, errDeclined) {
-		err = cause
+	if j.yes && j.plan.Request.DropDestinationData { // an error is a migration that has started already
+		_ = j.fleet.Approve(ctx, name, durable.GateStart, "-yes", time.Time{})
 	}
-	stop(nil)
-	<-watched
-	if err != nil {
+	if err := j.fleet.Run(ctx, j.client); err != nil {
 		return err
 	}
 	return j.disconnect(ctx)
 }
 
-// prepare stores the plan, unless it is stored, and does what a person has decided. Where another plan is stored, that
-// shows before anything is created.
+// prepare stores the plan, unless it is stored. Where another plan is stored, that shows before anything is created.
 func (j *job) prepare(ctx context.Context) error {
-	record, err := j.fleet.Record(ctx, name)
-	switch {
-	case errors.Is(err, durable.ErrNotFound) && !j.settles():
-		if err := j.connect(ctx); err != nil {
-			return err
-		}
-		return j.fleet.Add(ctx, j.plan)
-	case err != nil:
-		return err
-	case j.restart:
-		if record.State != durable.StatePlanned {
-			if err := j.fleet.Restart(ctx, name); err != nil {
-				return err
-			}
-		}
-		return j.fleet.Replace(ctx, j.plan)
+	_, err := j.fleet.Record(ctx, name)
+	if errors.Is(err, durable.ErrNotFound) {
+		err = j.connect(ctx)
 	}
-	if err := j.fleet.Add(ctx, j.plan); err != nil { // nothing, when it is the same
-		return usagef("-state %s: %s\nGive that request again, or add -restart to replace it if nothing runs in Atlas, or use another -state",
-			j.state, text(err))
-	}
-	if j.adopt == "" {
-		return nil
-	}
-	id, err := livemigration.ParseMigrationID(j.adopt)
 	if err != nil {
-		return usagef("-adopt: %s", text(err))
+		return err
 	}
-	return j.fleet.Adopt(ctx, name, id)
-}
-
-// lagInterval is the time between two lines that show the lag.
-const lagInterval = 5 * time.Minute
-
-// watch shows the lag, and asks a person for the approvals.
-func (j *job) watch(ctx context.Context, stop context.CancelCauseFunc) {
-	for shown := time.Now(); ; {
-		record, err := j.fleet.Record(ctx, name)
-		if m := record.Migration; err == nil && m != nil && time.Since(shown) >= lagInterval {
-			shown = time.Now()
-			j.step("%s", m)
-		}
-		if gate := record.Gate(time.Now()); err == nil && gate != "" && (j.yes == (gate == durable.GateStart) || !j.yes) {
-			if err := j.approve(ctx, record, gate); err != nil {
-				stop(err)
-				return
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(cmp.Or(min(j.poll, time.Second), time.Second)):
-		}
-	}
-}
-
-var errDeclined = errors.New("not confirmed")
-
-// approve asks a person. With -yes it only approves the start, which no function approves.
-func (j *job) approve(ctx context.Context, r durable.Record, gate durable.Gate) error {
-	source, destination := r.Plan.Request.Source.ClusterName, r.Plan.Request.Destination.ClusterName
-	question := fmt.Sprintf("The migration deletes all data in cluster %s of project %s.\nDelete them and start?", destination, r.Plan.ProjectID)
-	if gate == durable.GateCutover {
-		question = fmt.Sprintf("Cluster %s is copied to cluster %s and in sync. What is written to it after the cutover is lost.\n"+
-			"Have all writes to the source stopped, and shall it be cut over?", source, destination)
-	}
-	if !j.yes {
-		if yes, err := j.ask(ctx, question); err != nil || !yes {
-			return cmp.Or(err, errDeclined)
-		}
-	}
-	err := j.fleet.Approve(ctx, name, gate, cmp.Or(os.Getenv("USER"), "terminal"), time.Time{})
-	if errors.Is(err, durable.ErrConflict) {
-		return nil // it has changed meanwhile
-	}
-	return err
-}
-
-func (j *job) readAnswers() {
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		j.answers <- strings.ToLower(strings.TrimSpace(lines.Text()))
-	}
-	close(j.answers)
-}
-
-// ask asks again until the answer is yes or no. The end of the input is a no.
-func (j *job) ask(ctx context.Context, question string) (bool, error) {
-	for {
-		fmt.Printf("\n%s [yes/no] ", question)
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case answer, open := <-j.answers:
-			switch {
-			case !open, answer == "no", answer == "n":
-				return false, nil
-			case answer == "yes", answer == "y":
-				return true, nil
-			}
-		}
-	}
+	return j.fleet.Add(ctx, j.plan) // nothing, when it is the same
 }
 
 // explain turns how the run ended into words and an exit status.
@@ -275,13 +163,16 @@ func (j *job) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return &failure{exitInterrupted, "interrupted; the same command continues, with the state in " + j.state +
 			".\nMigrations that are running in Atlas continue."}
-	case errors.As(err, &left) && left.Records[0].State == durable.StateUnclear:
-		return &failure{exitUnclear, left.Records[0].Problem.Text + ".\nThen run the same command with -adopt ID, or with -restart"}
 	case errors.As(err, &left):
-		return fmt.Errorf("%s\nTo start from the beginning: the same command with -restart", strings.TrimPrefix(left.Records[0].String(), name+" "))
+		status := exitFailed
+		if left.Records[0].State == durable.StateUnclear {
+			status = exitUnclear
+		}
+		return &failure{status, fmt.Sprintf("%s\nWith fleet -state %s you can adopt, restart, abandon and remove the record %q",
+			left.Records[0], j.state, name)}
 	case livemigration.MayHaveCreated(err):
 		return &failure{exitUnclear, text(err)}
-	case errors.Is(err, durable.ErrRunning), errors.Is(err, durable.ErrConflict), errors.Is(err, durable.ErrNotFound):
+	case errors.Is(err, durable.ErrRunning), errors.Is(err, durable.ErrConflict):
 		return usagef("-state %s: %s", j.state, text(err))
 	default:
 		return err

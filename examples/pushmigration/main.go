@@ -51,19 +51,23 @@ MONGODB_ATLAS_PROJECT_ID say where to. SOURCE_PASSWORD is the password of the so
 With SOURCE_ORG_ID, SOURCE_PUBLIC_API_KEY and SOURCE_PRIVATE_API_KEY, -link connects the source organization by
 itself, at SOURCE_BASE_URL if it is an Ops Manager. Without them it waits until you have pasted the link-token.
 
-Exit status: 0 done, 1 failed or not confirmed, 2 wrong usage, 3 unknown whether the migration was started,
+The example fleet shows and changes the record in another terminal, for example once writes to the source have stopped:
+
+  fleet -state DIR approve migration
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 unknown whether the migration was started,
 130 interrupted.
 
 `
 
 // options are what the command line and the environment ask for.
 type options struct {
-	demo                        bool // nothing is configured
-	request, state, adopt       string
-	link, yes, restart, abandon bool
-	poll                        time.Duration // 0: the library's default
-	org, sourceOrg              livemigration.OrgID
-	project                     livemigration.ProjectID
+	demo           bool // nothing is configured
+	request, state string
+	link, yes      bool
+	poll           time.Duration // 0: the library's default
+	org, sourceOrg livemigration.OrgID
+	project        livemigration.ProjectID
 }
 
 func main() {
@@ -114,11 +118,8 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.request, "request", "", "the migration as JSON in a `FILE`, as in the body of API v2; unknown fields are rejected")
 	flags.StringVar(&o.state, "state", "", "`DIR` of the state, one for each migration (default pushmigration-state)")
 	flags.BoolVar(&o.link, "link", false, "create a link-token and connect the source organization; the link-token is deleted at the end")
-	flags.BoolVar(&o.yes, "yes", false, "do not ask before destination data are deleted and before the cutover; required without a terminal")
+	flags.BoolVar(&o.yes, "yes", false, "delete destination data where the request says so, and cut over, without an approval")
 	flags.DurationVar(&o.poll, "poll", 0, "poll the job every `TIME` (default from every 5s to every 1m)")
-	flags.StringVar(&o.adopt, "adopt", "", "if the start is unclear: the migration `ID` that you have found in Atlas")
-	flags.BoolVar(&o.restart, "restart", false, "if there is none in Atlas, or it has failed: start from the beginning, with FILE as it is now")
-	flags.BoolVar(&o.abandon, "abandon", false, "leave the migration alone; in Atlas nothing changes")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		flags.SetOutput(os.Stdout)
@@ -132,7 +133,7 @@ func parseOptions(args []string) (*options, error) {
 	}
 	_, noCredentials := livemigration.CredentialsFromEnv()
 	org, project := os.Getenv(orgVariable), os.Getenv(projectVariable)
-	if o.demo = o.request == "" && !o.settles() && noCredentials != nil && org == "" && project == ""; o.demo {
+	if o.demo = o.request == "" && noCredentials != nil && org == "" && project == ""; o.demo {
 		return o, nil
 	}
 	if o.state == "" {
@@ -140,9 +141,6 @@ func parseOptions(args []string) (*options, error) {
 	}
 	return o, o.check(noCredentials, org, project)
 }
-
-// settles reports whether a person has decided what to do about a migration that does not continue.
-func (o *options) settles() bool { return o.adopt != "" || o.restart || o.abandon }
 
 // check names everything that is missing or wrong, a line each.
 func (o *options) check(noCredentials error, org, project string) error {
@@ -153,10 +151,8 @@ func (o *options) check(noCredentials error, org, project string) error {
 		}
 	}
 	var err error
-	reject(o.request == "" && !o.abandon, "-request is missing")
+	reject(o.request == "", "-request is missing")
 	reject(o.poll < 0, "-poll must not be negative")
-	reject(o.adopt != "" && o.restart || o.adopt != "" && o.abandon || o.restart && o.abandon,
-		"-adopt, -restart, -abandon: only one can be given")
 	reject(noCredentials != nil, "%v", noCredentials)
 	o.org, err = livemigration.ParseOrgID(org)
 	reject(err != nil, "%s: %v", orgVariable, err)

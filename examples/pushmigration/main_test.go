@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,11 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
@@ -76,8 +75,7 @@ func (a *atlas) write(drop bool) {
 // process is a run of the program.
 type process struct {
 	*exec.Cmd
-	a     *atlas
-	drawn chan struct{} // the end of what a terminal shows; nil without one
+	a *atlas
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -139,9 +137,6 @@ func (p *process) until(text string) {
 func (p *process) end(status int) string {
 	p.a.t.Helper()
 	_ = p.Wait() // its status follows
-	if p.drawn != nil {
-		<-p.drawn
-	}
 	texts := p.output()
 	require.Equal(p.a.t, status, p.ProcessState.ExitCode(), texts)
 	require.NoError(p.a.t, filepath.WalkDir(p.a.dir, func(path string, entry fs.DirEntry, err error) error {
@@ -176,7 +171,9 @@ func TestAWholeMigration(t *testing.T) {
 			}
 			a.write(true)
 			out := a.run(exitDone, args("-link", "-yes")...)
-			for _, text := range []string{"link-token created", want, "REPLICATING, migration " + string(a.Migrations()[0].ID), "link-token deleted", "is COMPLETE"} {
+			for _, text := range []string{
+				"link-token created", want, "REPLICATING, migration " + string(a.Migrations()[0].ID), "link-token deleted", "is COMPLETE",
+			} {
 				assert.Contains(t, out, text)
 			}
 			assert.Zero(t, a.LinkTokenCount())
@@ -219,42 +216,35 @@ func TestResumed(t *testing.T) {
 	}
 }
 
-func TestUnclear(t *testing.T) {
+// A person decides what becomes of a migration that does not continue by itself. An edited request is not taken by itself.
+func TestUnclearAndFailed(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t)
+	a.ForCluster("").FailNextValidation("no disk")
+	assert.Contains(t, a.run(exitFailed, args("-link", "-yes")...), "no disk")
+	a.write(true)
+	assert.Contains(t, a.run(exitUsage, args("-link", "-yes")...), "differs in")
+	a.write(false)
+	fleet := a.fleet()
+	require.NoError(t, fleet.Restart(t.Context(), name))
 	a.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
-	out := a.run(exitUnclear, args("-link", "-yes")...)
-	assert.Contains(t, out, "Look in the Atlas UI at project "+string(a.ProjectID()))
-	assert.Contains(t, out, "-adopt ID, or with -restart")
-	a.run(exitUnclear, args("-link", "-yes")...) // nothing changes by itself
-	assert.Contains(t, a.run(exitUsage, args("-yes", "-restart")...), "conflict", "the request may still arrive")
-	a.run(exitUsage, args("-yes", "-adopt", "x")...)
-	assert.Contains(t, a.run(exitDone, args("-yes", "-adopt", string(a.Migrations()[0].ID))...), "is COMPLETE")
+	for range 2 { // nothing changes by itself
+		out := a.run(exitUnclear, args("-yes")...)
+		assert.Contains(t, out, "Look in the Atlas UI at project "+string(a.ProjectID()))
+		assert.Contains(t, out, "With fleet -state state you can adopt, restart")
+	}
+	require.NoError(t, fleet.Adopt(t.Context(), name, a.Migrations()[0].ID))
+	assert.Contains(t, a.run(exitDone, args("-yes")...), "is COMPLETE")
 	a.wantOneJob(livemigration.MigrationComplete)
 }
 
-// An edited request file is neither ignored nor taken by itself. With -restart it takes the place of the old one.
-func TestFailedAndEdited(t *testing.T) {
-	t.Parallel()
-	a := newAtlas(t)
-	a.FailNextValidation("no disk")
-	out := a.run(exitFailed, args("-link", "-yes")...)
-	assert.Contains(t, out, "no disk")
-	assert.Contains(t, out, "the same command with -restart")
-	a.write(true)
-	assert.Contains(t, a.run(exitUsage, args("-link", "-yes")...), "add -restart to replace it")
-	a.run(exitDone, args("-link", "-yes", "-restart")...)
-	created := a.Recorded(livemigrationtest.OfOperation(livemigrationtest.CreateMigration))
-	require.Len(t, created, 1)
-	assert.Contains(t, string(created[0].Body), `"dropDestinationData":true`)
-}
-
-func TestAbandoned(t *testing.T) {
-	t.Parallel()
-	a := newAtlas(t)
-	a.FailNextMigration()
-	a.run(exitFailed, args("-link", "-yes")...)
-	assert.Contains(t, a.run(exitDone, args("-abandon")...), "is ABANDONED")
+// fleet changes the record from another process.
+func (a *atlas) fleet() *durable.Fleet {
+	store, err := durable.OpenDir(filepath.Join(a.dir, "state"))
+	require.NoError(a.t, err)
+	fleet, err := durable.NewFleet(store)
+	require.NoError(a.t, err)
+	return fleet
 }
 
 func TestALinkTokenThatMayExist(t *testing.T) {
@@ -273,13 +263,11 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		"an argument":        {args("x"), `unexpected argument "x"`},
-		"an unknown flag":    {args("-resume"), "flag provided but not defined: -resume"},
-		"no request":         {[]string{"-yes"}, "-request is missing"},
-		"no terminal":        {args(), "there is no terminal to confirm the cutover on: add -yes"},
-		"two ways to settle": {args("-restart", "-abandon"), "only one can be given"},
-		"no such file":       {[]string{"-yes", "-request", "nowhere"}, "nowhere"},
-		"nothing connected":  {args("-yes"), "-link connects a source organization"},
+		"an argument":       {args("x"), `unexpected argument "x"`},
+		"an unknown flag":   {args("-resume"), "flag provided but not defined: -resume"},
+		"no request":        {[]string{"-yes"}, "-request is missing"},
+		"no such file":      {[]string{"-yes", "-request", "nowhere"}, "nowhere"},
+		"nothing connected": {args("-yes"), "-link connects a source organization"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Contains(t, a.run(exitUsage, tc.args...), tc.want)
@@ -292,51 +280,19 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// terminal is a run of the program on a terminal.
-func (a *atlas) terminal(args ...string) (p *process, enter func(string)) {
-	a.t.Helper()
-	p = a.command(args...)
-	primary, secondary, err := pty.Open()
-	if err != nil {
-		a.t.Skipf("no terminal to test on: %v", err)
-	}
-	p.Stdin, p.Stdout, p.Stderr = secondary, secondary, secondary
-	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	require.NoError(a.t, p.Start())
-	_ = secondary.Close()
-	p.drawn = make(chan struct{})
-	go func() {
-		defer close(p.drawn)
-		_, _ = io.Copy(p, primary) // until the program has ended
-	}()
-	a.t.Cleanup(func() {
-		<-p.drawn
-		_ = primary.Close()
-	})
-	return p, func(text string) {
-		_, err := io.WriteString(primary, text)
-		assert.NoError(a.t, err)
-	}
-}
-
-func TestTerminalAsks(t *testing.T) {
+// Without -yes no data is deleted, and nothing is cut over, before a person approves in another process.
+func TestApprove(t *testing.T) {
 	t.Parallel()
 	a := newAtlas(t)
 	a.write(true)
-	p, enter := a.terminal(args("-link")...)
-	p.until("Delete them and start? [yes/no]")
+	p := a.start(args("-link")...)
+	p.until("in another terminal: fleet -state state approve -gate start migration")
 	assert.Empty(t, a.Migrations())
-	enter("yes\n")
-	p.until("shall it be cut over? [yes/no]")
-	enter("no\n")
-	assert.Contains(t, p.end(exitFailed), "not confirmed")
-	p, enter = a.terminal(args("-link")...)
-	p.until("[yes/no]")
-	enter("\x03") // Ctrl-C
-	assert.Contains(t, p.end(exitInterrupted), "the same command continues")
-	a.wantOneJob(livemigration.MigrationWorking)
-	p, enter = a.terminal(args("-link")...)
-	p.until("[yes/no]")
-	enter("\nwhat?\nyes\n")
+	require.NoError(t, a.fleet().Approve(t.Context(), name, durable.GateStart, "ada", time.Time{}))
+	p.until("in another terminal: fleet -state state approve -gate cutover migration")
+	polled := a.RequestCount(livemigrationtest.GetMigration)
+	require.Eventually(t, func() bool { return a.RequestCount(livemigrationtest.GetMigration) > polled+5 }, time.Minute, 10*time.Millisecond)
+	assert.Zero(t, a.RequestCount(livemigrationtest.Cutover))
+	require.NoError(t, a.fleet().Approve(t.Context(), name, durable.GateCutover, "ada", time.Time{}))
 	assert.Contains(t, p.end(exitDone), "is COMPLETE")
 }

@@ -37,7 +37,8 @@ func run(ctx context.Context, out io.Writer) error {
 	defer server.Close()
 	server.Inject(livemigrationtest.GetMigration, livemigrationtest.Status(http.StatusServiceUnavailable), 1)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "Calls to the in-memory Atlas, which responds to the first Migrations.Get with 503:\n\nSPAN\tSTATUS\tATTEMPT\tDURATION")
+	_, _ = fmt.Fprintln(table, "Calls to the in-memory Atlas, which responds to the first Migrations.Get with 503:\n\n"+
+		"SPAN\tSTATUS\tATTEMPT\tDURATION")
 	// A program of your own has WithBatcher, and the exporter of its collector.
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(printer{table}))
 	client, err := server.NewClient(Traced(provider),

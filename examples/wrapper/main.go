@@ -5,7 +5,7 @@
 package main
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,15 +24,13 @@ import (
 
 // tool is what the flags say, and the client.
 type tool struct {
-	out, log                          io.Writer
-	client                            *livemigration.Client
-	started                           bool // errors before that are about usage
-	org, sourceOrg                    livemigration.OrgID
-	project                           livemigration.ProjectID
-	migration                         livemigration.MigrationID
-	output, sourceURL, from, to, user string
-	poll                              time.Duration
-	drop                              bool
+	out, log     io.Writer
+	client       *livemigration.Client
+	started      bool // errors before that are about usage
+	project      livemigration.ProjectID
+	migration    livemigration.MigrationID
+	output, file string
+	poll         time.Duration
 }
 
 func main() {
@@ -98,16 +95,10 @@ func (t *tool) print(result any, err error) error {
 
 // command is the tree of commands. Its flags fill in t.
 func (t *tool) command() *cli.Command {
-	org := idFlag("org", "MONGODB_ATLAS_ORG_ID", "Atlas organization", &t.org, livemigration.ParseOrgID)
-	sourceOrg := idFlag("source-org", "SOURCE_ORG_ID", "source organization", &t.sourceOrg, livemigration.ParseOrgID)
 	project := idFlag("project", "MONGODB_ATLAS_PROJECT_ID", "Atlas project", &t.project, livemigration.ParseProjectID)
 	migration := idFlag("migration", "MIGRATION_ID", "migration", &t.migration, livemigration.ParseMigrationID)
-	request := []cli.Flag{
-		org, project,
-		&cli.StringFlag{Name: "from", Usage: "source `PROJECT/CLUSTER`, see projects", Required: true, Destination: &t.from},
-		&cli.StringFlag{Name: "to", Usage: "destination `CLUSTER`", Required: true, Destination: &t.to},
-		&cli.StringFlag{Name: "user", Usage: "`NAME` of a source user, with the password in SOURCE_PASSWORD", Destination: &t.user},
-		&cli.BoolFlag{Name: "drop", Usage: "delete the data of the destination first", Destination: &t.drop},
+	file := &cli.StringFlag{
+		Name: "request", Usage: "`FILE` with the migration as JSON; the password is in SOURCE_PASSWORD", Required: true, Destination: &t.file,
 	}
 	return &cli.Command{
 		Name: "wrapper", Usage: "migrate clusters to Atlas", HideHelpCommand: true, Writer: t.out, ErrWriter: t.log,
@@ -122,12 +113,8 @@ func (t *tool) command() *cli.Command {
 			&cli.DurationFlag{Name: "poll", Value: 10 * time.Second, Usage: "`TIME` between two polls of a job", Destination: &t.poll},
 		},
 		Commands: []*cli.Command{
-			t.subcommand("link", "connect the source organization if it is not connected", t.link, org, sourceOrg,
-				&cli.StringFlag{Name: "source-url", Value: "https://cloud.mongodb.com", Usage: "`URL` of Cloud Manager or Ops Manager",
-					Sources: cli.EnvVars("SOURCE_BASE_URL"), Destination: &t.sourceURL}),
-			t.subcommand("projects", "list what can be migrated", t.projects, org),
-			t.subcommand("validate", "check a migration without starting it", t.validate, request...),
-			t.subcommand("migrate", "start a migration", t.migrate, request...),
+			t.subcommand("validate", "check a migration without starting it", t.validate, project, file),
+			t.subcommand("migrate", "start a migration", t.migrate, project, file),
 			t.subcommand("status", "show a migration", t.show, project, migration),
 			t.subcommand("watch", "show a migration until it is ready for cutover or complete", t.watch, project, migration),
 			t.subcommand("cutover", "cut over a migration (stop writes to the source first)", t.cutover, project, migration),
@@ -181,70 +168,26 @@ func idFlag[T ~string](name, env, what string, into *T, parse func(string) (T, e
 	}
 }
 
-// link connects both sides. The link-token is not shown.
-func (t *tool) link(ctx context.Context) error {
-	key := livemigration.APIKey(os.Getenv("SOURCE_PUBLIC_API_KEY"), livemigration.Secret(os.Getenv("SOURCE_PRIVATE_API_KEY")))
-	source, err := livemigration.NewSourceClient(key, livemigration.WithBaseURL(t.sourceURL))
-	if err != nil {
-		return fmt.Errorf("SOURCE_PUBLIC_API_KEY, SOURCE_PRIVATE_API_KEY, SOURCE_BASE_URL: %w", err)
-	}
-	link, err := source.MigrationLink.Status(ctx, t.sourceOrg)
-	if err != nil || link.Status == livemigration.MigrationLinkSynced {
-		return t.print(linked{link}, err)
-	}
-	created, err := t.client.LinkTokens.Create(ctx, t.org, livemigration.LinkTokenRequest{})
-	if err != nil {
-		return err
-	}
-	link, err = source.MigrationLink.Create(ctx, t.sourceOrg, created.Token)
-	return t.print(linked{link}, err)
-}
-
-type linked struct{ *livemigration.MigrationLink }
-
-func (l linked) String() string { return string(l.Status) }
-
-func (t *tool) projects(ctx context.Context) error {
-	list, err := t.client.AvailableProjects.List(ctx, t.org)
-	return t.print(projects(list), err)
-}
-
-type projects []livemigration.AvailableProject
-
-// String is a line for each cluster, which begins as -from takes it.
-func (list projects) String() string {
-	var lines []string
-	for _, p := range list {
-		for _, d := range p.Deployments {
-			lines = append(lines, fmt.Sprintf("%s/%s  MongoDB %s  %.1f GB", p.Name, d.Name, d.MongoDBVersion, float64(d.DBSizeBytes)/1e9))
-		}
-	}
-	return cmp.Or(strings.Join(lines, "\n"), "nothing is connected yet: wrapper link")
-}
-
-// request builds a request from the list of projects that can be migrated.
-func (t *tool) request(ctx context.Context) (r livemigration.MigrationRequest, err error) {
-	name, cluster, _ := strings.Cut(t.from, "/")
-	list, err := t.client.AvailableProjects.List(ctx, t.org)
-	at := slices.IndexFunc(list, func(p livemigration.AvailableProject) bool { return p.Name == name })
-	if err == nil && at < 0 {
-		wrong := livemigration.FieldViolation{Field: "-from", Description: fmt.Sprintf("begins with %q, which wrapper projects does not list", name)}
-		err = &livemigration.InvalidRequestError{Violations: []livemigration.FieldViolation{wrong}}
+// request reads the file. Unknown fields are rejected: a misspelled dropDestinationData must not go unnoticed.
+func (t *tool) request() (r livemigration.MigrationRequest, err error) {
+	text, err := os.ReadFile(t.file)
+	if err == nil {
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		err = decoder.Decode(&r)
 	}
 	if err != nil {
-		return r, err
+		t.started = false
+		return r, fmt.Errorf("-request %s: %w", t.file, err)
 	}
-	r.Source, r.MigrationHosts, err = list[at].Source(cluster)
-	r.MigrationHosts = r.MigrationHosts[:min(1, len(r.MigrationHosts))] // it takes one
-	r.Destination.ClusterName, r.DropDestinationData = t.to, t.drop
-	if t.user != "" {
-		r.Source.Username, r.Source.Password = t.user, livemigration.Secret(os.Getenv("SOURCE_PASSWORD"))
+	if r.Source.Username != "" {
+		r.Source.Password = livemigration.Secret(os.Getenv("SOURCE_PASSWORD"))
 	}
-	return r, err
+	return r, nil
 }
 
 func (t *tool) validate(ctx context.Context) error {
-	request, err := t.request(ctx)
+	request, err := t.request()
 	if err != nil {
 		return err
 	}
@@ -256,7 +199,7 @@ func (t *tool) validate(ctx context.Context) error {
 }
 
 func (t *tool) migrate(ctx context.Context) error {
-	request, err := t.request(ctx)
+	request, err := t.request()
 	if err != nil {
 		return err
 	}

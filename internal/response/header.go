@@ -11,7 +11,7 @@ import (
 // Limits reads the rate limit that a request was counted in: its capacity, and the requests that remain. -1 is unknown. A
 // capacity of 0 beside a response says nothing.
 func Limits(h http.Header) (limit, remaining int) {
-	limit, remaining = count(h.Get("RateLimit-Limit")), count(h.Get("RateLimit-Remaining"))
+	limit, remaining = count(h.Get("Ratelimit-Limit")), count(h.Get("Ratelimit-Remaining"))
 	if limit == 0 {
 		return -1, -1
 	}

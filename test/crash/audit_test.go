@@ -36,8 +36,8 @@ func (a *audit) wrote(w Write) {
 	}
 }
 
-// look compares.
-func (a *audit) look(jobs []livemigrationtest.Migration, records []durable.Record) {
+// compare compares.
+func (a *audit) compare(jobs []livemigrationtest.Migration, records []durable.Record) {
 	byName, byCluster := make(map[string]durable.Record), make(map[string]durable.Record)
 	for _, r := range records {
 		byName[r.Plan.Name], byCluster[r.Plan.Request.Destination.ClusterName] = r, r
@@ -59,7 +59,8 @@ func (a *audit) look(jobs []livemigrationtest.Migration, records []durable.Recor
 	}
 	for _, job := range jobs {
 		r := byCluster[job.Destination.ClusterName]
-		mayExist := r.Begun == durable.ActionCreate || r.State == durable.StateUnclear
+		creating := r.Begun != nil && r.Begun.Action == durable.ActionCreate
+		mayExist := creating || r.State == durable.StateUnclear
 		if !mayExist && !names(r, job.ID) {
 			a.lost[job.ID] = true
 		}
@@ -72,7 +73,7 @@ func names(r durable.Record, id livemigration.MigrationID) bool {
 
 // end returns the figures once all is over.
 func (a *audit) end(jobs []livemigrationtest.Migration, records []durable.Record) Figures {
-	a.look(jobs, records)
+	a.compare(jobs, records)
 	f := Figures{Clusters: len(a.plans), Jobs: len(jobs), Lost: len(a.lost), Writes: len(a.stale), Unfinished: len(a.plans), Crowded: crowded(jobs)}
 	for _, r := range records {
 		if r.State == durable.StateComplete {

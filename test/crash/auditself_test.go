@@ -29,7 +29,7 @@ func newScene() scene {
 func jobOf(r durable.Record, id livemigration.MigrationID, hours int) livemigrationtest.Migration {
 	begun := time.Unix(0, 0).Add(time.Duration(hours) * time.Hour)
 	return livemigrationtest.Migration{
-		Migration:   livemigration.Migration{ID: id, MigrationHosts: r.Plan.Request.MigrationHosts},
+		ID: id, MigrationHosts: r.Plan.Request.MigrationHosts,
 		Destination: livemigrationtest.Cluster{ClusterName: r.Plan.Request.Destination.ClusterName},
 		History: []livemigrationtest.MigrationChange{
 			{Time: begun, Status: livemigration.MigrationNew},

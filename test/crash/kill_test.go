@@ -146,7 +146,7 @@ func (r *rig) run(t *testing.T) Figures {
 			died++
 		}
 		finished = status == 0
-		r.audit.look(r.server.Migrations(), r.records(t))
+		r.audit.compare(r.server.Migrations(), r.records(t))
 		settled += settle(t, r.server, r.dir)
 	}
 	f := r.audit.end(r.server.Migrations(), r.records(t))

@@ -25,7 +25,7 @@ func newLateIntent(s durable.Store) durable.Store {
 func (s *lateIntent) Save(ctx context.Context, r durable.Record) (durable.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.Begun == durable.ActionCreate {
+	if r.Begun != nil && r.Begun.Action == durable.ActionCreate {
 		s.pending[r.Plan.Name] = r
 		r.Revision++
 		return r, nil

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,9 +79,9 @@ func (l *life) List(ctx context.Context) ([]durable.Record, error) {
 	return l.store.List(ctx)
 }
 
-func (l *life) Changed(ctx context.Context, known func(string) int64) ([]durable.Record, error) {
+func (l *life) Changed(ctx context.Context, known map[string]int64) (changed []durable.Record, gone []string, err error) {
 	if !l.lives() {
-		return nil, errDead
+		return nil, nil, errDead
 	}
 	return l.store.Changed(ctx, known)
 }
@@ -92,7 +93,16 @@ func (l *life) Load(ctx context.Context, name string) (durable.Record, error) {
 	return l.store.Load(ctx, name)
 }
 
-func (l *life) Lock(ctx context.Context) (func() error, error) { return l.store.Lock(ctx) }
+func (l *life) Delete(ctx context.Context, name string, revision int64) error {
+	if !l.lives() {
+		return errDead
+	}
+	return l.store.Delete(ctx, name, revision)
+}
+
+func (l *life) Lock(ctx context.Context, what string) (<-chan struct{}, func() error, error) {
+	return l.store.Lock(ctx, what)
+}
 
 func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !l.event() {
@@ -108,23 +118,27 @@ func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// settle is the person who looks in Atlas for each UNCLEAR record, and gives it the job that is there or plans it again.
+// settle is the person who looks in the Atlas UI for each UNCLEAR record, and gives it the job that is there or plans it again.
 func settle(t *testing.T, server *livemigrationtest.Server, store durable.Store) (settled int) {
 	t.Helper()
 	records, err := store.List(t.Context())
 	require.NoError(t, err)
-	person := durable.NewFleet(nil, store)
+	person, err := durable.NewFleet(store)
+	require.NoError(t, err)
 	for _, r := range records {
 		if r.State != durable.StateUnclear {
 			continue
 		}
 		settled++
-		require.Contains(t, r.Problem, r.Plan.Request.Destination.ClusterName, "it says where to look")
+		require.Contains(t, r.Problem.Text, r.Plan.Request.Destination.ClusterName, "it says where to look")
 		if id := unnamed(r.Plan, server.Migrations(), records); id != "" {
 			require.NoError(t, person.Adopt(t.Context(), r.Plan.Name, id))
 			continue
 		}
-		require.NoError(t, person.Restart(t.Context(), r.Plan.Name))
+		restarted, err := r.Restart(r.Unclear.At.Add(2 * time.Minute)) // the person waits until no request can arrive
+		require.NoError(t, err)
+		_, err = store.Save(t.Context(), restarted)
+		require.NoError(t, err)
 	}
 	return settled
 }

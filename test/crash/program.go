@@ -17,18 +17,30 @@ const limit = 10
 const ExitIncomplete = 3
 
 // Program migrates clusters. It is called again after each death, with the same plans, and continues from what is in the
-// store. Poll is the time between two looks at a job.
+// store. Poll is the time between two polls of a job.
 type Program func(ctx context.Context, client *livemigration.Client, store durable.Store, plans []durable.Plan, poll time.Duration) error
 
 // Fleet is a program on [durable.Fleet].
 func Fleet(ctx context.Context, client *livemigration.Client, store durable.Store, plans []durable.Plan, poll time.Duration) error {
-	approve := func(context.Context, durable.Record, durable.Gate) (bool, error) { return true, nil }
-	fleet := durable.NewFleet(client, store, durable.WithApproval(approve),
+	approve := func(context.Context, durable.Record) (bool, error) { return true, nil }
+	fleet, err := durable.NewFleet(store, durable.WithCutoverApproval(approve),
 		durable.WithPollInterval(poll, poll), durable.WithLimit(limit))
+	if err != nil {
+		return err
+	}
 	if err := fleet.Add(ctx, plans...); err != nil {
 		return err
 	}
-	return fleet.Run(ctx)
+	for _, plan := range plans {
+		if !plan.Request.DropDestinationData {
+			continue
+		}
+		// ErrConflict: it was created in a life before.
+		if err := fleet.Approve(ctx, plan.Name, durable.GateStart, "test", time.Time{}); err != nil && !errors.Is(err, durable.ErrConflict) {
+			return err
+		}
+	}
+	return fleet.Run(ctx, client)
 }
 
 // IDAfterCreate is a program without intents: it stores the id of a job once Create has returned it.

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// poll and phase make each phase of a job last two looks, whatever chance does to the time between them, so that every
+	// poll and phase make each phase of a job last two polls, whatever chance does to the time between them, so that every
 	// run has as many events.
 	poll  = time.Minute
 	phase = 78 * time.Second
@@ -75,7 +75,7 @@ func (s scenario) run(t *testing.T, deaths ...death) (f Figures, events int) {
 				finished = err == nil
 				requireIncomplete(t, err)
 			}
-			site.audit.look(server.Migrations(), site.records(t))
+			site.audit.compare(server.Migrations(), site.records(t))
 			time.Sleep(next.down)
 			settled += settle(t, server, site.store)
 		}

@@ -63,14 +63,14 @@ func (f *Fault) expect(op *Operation, strikes Strikes) Expectation {
 	}
 }
 
-// afterDoubt is what the last response means where an attempt before it may have been carried out.
+// afterDoubt is what the last response means where an attempt before it may have taken effect.
 func afterDoubt(c class, r Result, doubtful bool) Result {
 	switch {
 	case !doubtful || r.Cause != "" || r.Status/100 != 4:
 		return r
 	case c == deleting && r.Status == http.StatusNotFound: // deleted by then
 		return Result{}
-	case c == cuttingOver: // rejected, perhaps because it has been carried out
+	case c == cuttingOver: // rejected, perhaps because it took effect
 		r.Unknown = true
 	}
 	return r

@@ -44,7 +44,7 @@ type Fault struct {
 	impatient bool
 	// envelope: the call asks for one.
 	envelope bool
-	ends           ending
+	ends     ending
 }
 
 func (f *Fault) inHandshake() bool { return f.target == lmtest.Handshake }

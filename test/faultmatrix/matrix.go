@@ -125,18 +125,18 @@ func (o *Operation) silent() bool { return o.class == deleting || o.class == cut
 type Cause string
 
 const (
-	Broken       Cause = "broken"
-	Refused      Cause = "refused"
-	NoHost       Cause = "no host"
-	TimedOut     Cause = "timeout"
-	Deadline     Cause = "deadline"
-	Cancelled    Cause = "cancelled"
-	NotHTTP      Cause = "not HTTP"
-	EndlessHead  Cause = "endless head"
-	BadTLS       Cause = "TLS"
-	Certificate  Cause = "certificate"
-	BadBody      Cause = "body"
-	HugeBody     Cause = "too large"
+	Broken      Cause = "broken"
+	Refused     Cause = "refused"
+	NoHost      Cause = "no host"
+	TimedOut    Cause = "timeout"
+	Deadline    Cause = "deadline"
+	Cancelled   Cause = "cancelled"
+	NotHTTP     Cause = "not HTTP"
+	EndlessHead Cause = "endless head"
+	BadTLS      Cause = "TLS"
+	Certificate Cause = "certificate"
+	BadBody     Cause = "body"
+	HugeBody    Cause = "too large"
 )
 
 // Result is what a call returns: success by its zero value; else an error about a status, a cause, or both.

@@ -51,6 +51,9 @@ func TestMatrixInProcess(t *testing.T) {
 // TestMatrixOverSockets runs the cells on real connections. The cells of a few faults run side by side; then no
 // goroutine may be left.
 func TestMatrixOverSockets(t *testing.T) {
+	if os.Getenv("FAULTMATRIX_SOCKETS") == "" {
+		t.Skip("set FAULTMATRIX_SOCKETS=1: it waits for many timeouts of real time")
+	}
 	certificates()
 	for _, v := range sockets() {
 		t.Run(v.name, func(t *testing.T) {

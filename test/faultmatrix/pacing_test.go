@@ -174,7 +174,7 @@ func TestCrowdWithinARateLimit(t *testing.T) {
 		extra := int64(len(c.Migrations())) - c.jobs()
 		assert.LessOrEqual(t, extra, c.unknown.Load(), "every further job has been reported as an unknown outcome")
 		assert.Less(t, c.limited.Load(), c.responses.Load()/100, "requests beyond the limit")
-		t.Logf("%d watches complete after %s: %d responses, %d beyond the limit, %d faults, %d creations unknown, of which %d carried out",
+		t.Logf("%d watches complete after %s: %d responses, %d beyond the limit, %d faults, %d creations unknown, of which %d processed",
 			complete.Load(), time.Since(start).Round(time.Minute), c.responses.Load(), c.limited.Load(), c.injected.Load(), c.unknown.Load(), extra)
 	})
 }

@@ -86,8 +86,6 @@ type exception struct {
 	want   *Expectation
 }
 
-var all = []class{reading, validating, deleting, cuttingOver, creating}
-
 // sentTwice is the documented behaviour of net/http.Transport.
 const sentTwice = "A GET is sent again by net/http itself when a connection that it reuses breaks before a response has begun. That happens at most once within an attempt."
 

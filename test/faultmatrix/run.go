@@ -99,23 +99,6 @@ func (s *subject) warmUp(ctx context.Context) (err error) {
 	return err
 }
 
-// shift makes one request, after which the next one is the last for its node.
-func (s *subject) shift(ctx context.Context) error {
-	url := atlasURL
-	if s.source != nil {
-		url = sourceURL
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := s.Transport().RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
-
 // report is the result of a cell.
 type report struct {
 	Expectation

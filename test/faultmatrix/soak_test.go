@@ -55,7 +55,7 @@ func TestSoak(t *testing.T) {
 	defer cancel()
 	srv := livemigrationtest.NewServer()
 	defer srv.Close()
-	client, err := srv.NewClient(livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 12, BaseBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond}))
+	client, err := srv.NewClient(livemigration.WithoutPacing(), livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 12, BaseBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond}))
 	require.NoError(t, err)
 	defer client.CloseIdleConnections()
 	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
@@ -98,7 +98,7 @@ func TestSoak(t *testing.T) {
 func TestWatchesThroughOutages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const watches = 1_000
-		srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1), livemigrationtest.WithNonceLifetime(5*time.Minute))
+		srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
 		defer srv.Close()
 		start := time.Now()
 		down := func() bool {
@@ -120,6 +120,18 @@ func TestWatchesThroughOutages(t *testing.T) {
 			require.NoError(t, err)
 			ids = append(ids, m.ID)
 		}
+		stop := make(chan struct{})
+		defer close(stop)
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(5 * time.Minute):
+					srv.ExpireNonces()
+				}
+			}
+		}()
 		var complete atomic.Int64
 		var wg sync.WaitGroup
 		for _, id := range ids {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
 	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtemporal"
@@ -16,7 +17,7 @@ import (
 )
 
 // A worker process kills itself at each activity, before it and after it. The next worker goes on, and nothing is created
-// twice: a creation whose worker died is UNCLEAR, and stays so until a person has looked.
+// twice: a create request whose worker died is UNCLEAR, until you decide.
 func TestWorkerCrash(t *testing.T) {
 	t.Parallel()
 	type crash struct {
@@ -29,11 +30,10 @@ func TestWorkerCrash(t *testing.T) {
 			crashes = append(crashes, crash{estate.Crash{Activity: "change", Action: action, After: after}, action == durable.ActionCreate})
 		}
 		for _, action := range []durable.Action{durable.ActionCheckValidation, durable.ActionCheck} {
-			crashes = append(crashes, crash{estate.Crash{Activity: "look", Action: action, After: after}, false})
+			crashes = append(crashes, crash{estate.Crash{Activity: "poll", Action: action, After: after}, false})
 		}
 		crashes = append(crashes, crash{estate.Crash{Activity: "request lock", After: after}, false})
 	}
-	crashes = append(crashes, crash{estate.Crash{Activity: "look", Action: durable.ActionApprove}, false})
 	var namespaces []string
 	for i := range crashes {
 		namespaces = append(namespaces, fmt.Sprintf("crash-%d", i))
@@ -49,13 +49,27 @@ func TestWorkerCrash(t *testing.T) {
 	})
 }
 
+func signal(t *testing.T, c client.Client, name string, command map[string]any) {
+	t.Helper()
+	require.NoError(t, c.SignalWorkflow(t.Context(), livemigrationtemporal.WorkflowID(name), "", "command", command))
+}
+
+func approve(t *testing.T, c client.Client, name string) {
+	t.Helper()
+	require.NoError(t, livemigrationtemporal.Approve(t.Context(), c, name, durable.GateCutover, "ann", time.Time{}))
+}
+
+// restart waits until two minutes have passed since the request whose outcome is unknown.
+func restart(t *testing.T, c client.Client, name string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return livemigrationtemporal.Restart(t.Context(), c, name) == nil }, 3*time.Minute, time.Second)
+}
+
 func crashAndGoOn(t *testing.T, server *temporalserver.Server, namespace string, crash estate.Crash, unclear bool) {
 	atlas, c := newAtlas(t), dial(t, server, namespace)
 	_, err := livemigrationtemporal.Start(t.Context(), c, planOf(atlas, "billing"))
 	require.NoError(t, err)
-	if crash.Action != durable.ActionApprove {
-		require.NoError(t, livemigrationtemporal.Approve(t.Context(), c, "billing", durable.GateCutover))
-	}
+	signal(t, c, "billing", map[string]any{"approve": "cutover"}) // without a worker there is no update
 	first := startWorker(t, server, namespace, atlas, &crash)
 	dead := make(chan error, 1)
 	go func() { dead <- first.Wait() }()
@@ -68,21 +82,19 @@ func crashAndGoOn(t *testing.T, server *temporalserver.Server, namespace string,
 	created := atlas.RequestCount(livemigrationtest.CreateMigration)
 
 	startWorker(t, server, namespace, atlas, nil)
-	if crash.Action == durable.ActionApprove {
-		require.NoError(t, livemigrationtemporal.Approve(t.Context(), c, "billing", durable.GateCutover))
-	}
 	if unclear {
-		record := waitFor(t, c, "billing", 4*time.Minute, durable.StateUnclear)
-		assert.Contains(t, record.Problem, "nobody knows whether Atlas created the migration")
+		record := waitFor(t, c, "billing", 5*time.Minute, durable.StateUnclear)
+		require.NotNil(t, record.Problem)
+		assert.Equal(t, durable.ProblemNeedsAttention, record.Problem.Kind)
 		assert.Equal(t, created, atlas.RequestCount(livemigrationtest.CreateMigration), "not sent again")
 		if created == 0 {
-			require.NoError(t, livemigrationtemporal.Restart(t.Context(), c, "billing"))
-			require.NoError(t, livemigrationtemporal.Approve(t.Context(), c, "billing", durable.GateCutover))
+			restart(t, c, "billing")
+			approve(t, c, "billing")
 		} else {
 			require.NoError(t, livemigrationtemporal.Adopt(t.Context(), c, "billing", atlas.Migrations()[0].ID))
 		}
 	}
-	record := waitFor(t, c, "billing", 4*time.Minute, durable.StateComplete, durable.StateFailed)
+	record := waitFor(t, c, "billing", 5*time.Minute, durable.StateComplete, durable.StateFailed)
 	assert.Equal(t, durable.StateComplete, record.State, record.Problem)
 	assert.Equal(t, 1, atlas.RequestCount(livemigrationtest.CreateMigration))
 	assert.Len(t, atlas.Migrations(), 1)

@@ -111,7 +111,7 @@ func waitFor(t *testing.T, c client.Client, name string, limit time.Duration, st
 		}
 		record = seen
 		for _, state := range states {
-			if record.State == state && record.Begun == durable.ActionNone {
+			if record.State == state && record.Begun == nil {
 				return true
 			}
 		}

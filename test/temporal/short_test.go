@@ -42,7 +42,9 @@ func TestChildWorkflow(t *testing.T) {
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a busy machine is no deadlock
-	livemigrationtemporal.Register(env, estate.NewDriver(client, poll))
+	driver, err := estate.NewDriver(client, poll)
+	require.NoError(t, err)
+	livemigrationtemporal.Register(env, driver)
 	env.RegisterWorkflow(moveHouse)
 	plan := planOf(atlas, "billing")
 	// The activity that asks for a lock needs a server. Here each lock is free.

@@ -1,8 +1,9 @@
-// Command starter starts migrations as Temporal workflows, and is what an operator uses to look at them and to decide.
+// Command starter starts migrations as Temporal workflows. An operator uses it to see them and to decide.
 //
-//	starter start plans.json          one migration for each plan; one that is known already is left alone
+//	starter start plans.json          one migration for each plan; a plan that was started before is left alone
 //	starter show NAME
-//	starter approve NAME cutover      writes to the source must have stopped
+//	starter approve NAME cutover      stop all writes to the source first
+//	starter revoke NAME cutover
 //	starter adopt NAME MIGRATION-ID   for one that is UNCLEAR
 //	starter restart NAME
 //	starter abandon NAME
@@ -24,7 +25,8 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtemporal"
 )
 
-var errUsage = errors.New("usage: starter start FILE | show NAME | approve NAME start|cutover | adopt NAME MIGRATION-ID | restart NAME | abandon NAME")
+var errUsage = errors.New("usage: starter start FILE | show NAME | approve NAME start|cutover | revoke NAME start|cutover |\n" +
+	"       adopt NAME MIGRATION-ID | restart NAME | abandon NAME")
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -54,7 +56,9 @@ func run(args []string) error {
 	case verb == "show" && len(more) == 0:
 		return show(ctx, c, name)
 	case verb == "approve" && len(more) == 1:
-		return livemigrationtemporal.Approve(ctx, c, name, durable.Gate(more[0]))
+		return livemigrationtemporal.Approve(ctx, c, name, durable.Gate(more[0]), os.Getenv("USER"), time.Time{})
+	case verb == "revoke" && len(more) == 1:
+		return livemigrationtemporal.Revoke(ctx, c, name, durable.Gate(more[0]), os.Getenv("USER"))
 	case verb == "adopt" && len(more) == 1:
 		return livemigrationtemporal.Adopt(ctx, c, name, livemigration.MigrationID(more[0]))
 	case verb == "restart" && len(more) == 0:
@@ -80,7 +84,7 @@ func start(ctx context.Context, c client.Client, file string) error {
 		_, err := livemigrationtemporal.Start(ctx, c, plan)
 		switch {
 		case errors.Is(err, durable.ErrConflict):
-			fmt.Println(plan.Name, "is known already")
+			fmt.Println(plan.Name, "was started before")
 		case err != nil:
 			return err
 		default:

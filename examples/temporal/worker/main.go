@@ -42,9 +42,13 @@ func run(perMinute int) error {
 	}
 	defer temporal.Close()
 	w := worker.New(temporal, livemigrationtemporal.TaskQueue, worker.Options{
-		WorkerStopTimeout: time.Minute, // a creation on its way takes up to 30 seconds to end
+		WorkerStopTimeout: time.Minute, // a create request in flight takes up to 30 seconds more
 	})
-	livemigrationtemporal.Register(w, durable.NewDriver(atlas, durable.WithPassword(readPassword)))
+	driver, err := durable.NewDriver(atlas, durable.WithPassword(readPassword))
+	if err != nil {
+		return err
+	}
+	livemigrationtemporal.Register(w, driver)
 	return w.Run(worker.InterruptCh())
 }
 

@@ -8,7 +8,7 @@ import (
 	_ "cmp"
 	"context"
 	_ "crypto/tls"
-	_ "crypto/x509"
+	"crypto/x509"
 	"database/sql"
 	_ "encoding/json"
 	_ "errors"
@@ -49,6 +49,7 @@ var (
 	plans        []durable.Plan
 	fleet        *durable.Fleet
 	db           *sql.DB
+	pool         *x509.CertPool
 	srv          *livemigrationtest.Server
 	t            *testing.T
 	err          error

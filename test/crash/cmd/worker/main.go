@@ -21,7 +21,7 @@ import (
 	"github.com/livemigration/livemigration-go/test/crash"
 )
 
-// poll is the time between two looks at a job.
+// poll is the time between two polls of a job.
 const poll = 100 * time.Millisecond
 
 func main() {

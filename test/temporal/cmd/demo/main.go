@@ -97,7 +97,7 @@ func start(ctx context.Context, c client.Client, plan durable.Plan) error {
 	if _, err := livemigrationtemporal.Start(ctx, c, plan); err != nil {
 		return err
 	}
-	return livemigrationtemporal.Approve(ctx, c, plan.Name, durable.GateCutover)
+	return livemigrationtemporal.Approve(ctx, c, plan.Name, durable.GateCutover, "demo", time.Time{})
 }
 
 func startWorkers(server *temporalserver.Server, atlas *estate.Atlas) (started []*exec.Cmd, err error) {

@@ -65,7 +65,7 @@ func (a *Atlas) Get(name string) string {
 // Client is a client of it.
 func (a *Atlas) Client() (*livemigration.Client, error) {
 	return livemigration.NewClient(
-		livemigration.APIKey(a.Get("MONGODB_ATLAS_PUBLIC_API_KEY"), a.Get("MONGODB_ATLAS_PRIVATE_API_KEY")),
+		livemigration.APIKey(a.Get("MONGODB_ATLAS_PUBLIC_API_KEY"), livemigration.Secret(a.Get("MONGODB_ATLAS_PRIVATE_API_KEY"))),
 		livemigration.WithBaseURL(a.Get("MONGODB_ATLAS_BASE_URL")))
 }
 

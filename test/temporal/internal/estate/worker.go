@@ -95,12 +95,16 @@ func RunWorker() error {
 		options.Interceptors = append(options.Interceptors, &crasher{where: where})
 	}
 	w := worker.New(c, livemigrationtemporal.TaskQueue, options)
-	livemigrationtemporal.Register(w, NewDriver(atlas, poll))
+	driver, err := NewDriver(atlas, poll)
+	if err != nil {
+		return err
+	}
+	livemigrationtemporal.Register(w, driver)
 	return w.Run(worker.InterruptCh())
 }
 
 // NewDriver is the driver of a worker.
-func NewDriver(atlas *livemigration.Client, poll time.Duration) *durable.Driver {
+func NewDriver(atlas *livemigration.Client, poll time.Duration) (*durable.Driver, error) {
 	return durable.NewDriver(atlas, durable.WithPollInterval(min(poll, 100*time.Millisecond), poll),
 		durable.WithPassword(func(context.Context, durable.Plan) (livemigration.Secret, error) { return Password, nil }))
 }
@@ -138,8 +142,8 @@ func (c *crashingActivity) die(here Crash) {
 // actionOf is the action of the record that an activity gets; none for those of locks.
 func actionOf(args []any) durable.Action {
 	var in struct {
-		Begun  durable.Action
-		Record struct{ Begun durable.Action }
+		Begun  struct{ Action durable.Action } // of a change
+		Action durable.Action                  // of a poll
 	}
 	if len(args) == 0 {
 		return durable.ActionNone
@@ -148,7 +152,7 @@ func actionOf(args []any) durable.Action {
 	if err != nil || json.Unmarshal(text, &in) != nil {
 		return durable.ActionNone
 	}
-	return cmp.Or(in.Begun, in.Record.Begun)
+	return cmp.Or(in.Begun.Action, in.Action)
 }
 
 // Silence is a logger for Temporal's SDK.
