@@ -32,10 +32,10 @@
 //
 // # Rules
 //
-// Requests are retried, see [RetryPolicy]; those that create something only when Atlas cannot have carried them out.
+// Requests are retried, see [RetryPolicy]; a request that creates something only if it cannot have taken effect.
 // Waits outlive outages, see [WithMaxOutage]. Requests keep within the rate limits of Atlas, see [WithoutPacing].
 // Package livemigrationtest is an in-memory Atlas for tests.
 //
-// The pages below https://github.com/livemigration/livemigration-go/tree/main/docs have all rules: retries.md,
-// waiting.md, rate-limits.md, security.md, observability.md, api-v1.md.
+// The pages below https://github.com/livemigration/livemigration-go/tree/main/docs have all rules: calls.md,
+// durable.md, troubleshooting.md, security.md, observability.md, api-v1.md.
 package livemigration

@@ -18,10 +18,11 @@ type SourceClient struct {
 }
 
 // NewSourceClient returns a client of the source side, usually with an [APIKey] of the source organization. It takes
-// the options of [NewClient] but [WithAPIVersion]. The default is Cloud Manager; Ops Manager needs [WithBaseURL]. For a
-// certificate authority of your own:
+// the options of [NewClient] but [WithAPIVersion]. The default is Cloud Manager; Ops Manager needs [WithBaseURL]. For your
+// own certificate authority:
 //
-//	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+//	transport := http.DefaultTransport.(*http.Transport).Clone() // keeps HTTPS_PROXY
+//	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
 //	source, err := NewSourceClient(key, WithBaseURL(url), WithHTTPClient(&http.Client{Transport: transport}))
 func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, error) {
 	cfg := newConfig("NewSourceClient", opts)

@@ -129,7 +129,7 @@ func TestChangesWhileAFleetRuns(t *testing.T) {
 	for _, kind := range []string{"the same fleet", "another process", "another process, a store that only lists"} {
 		t.Run(kind, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				store, noticed := Store(w.store), time.Second+100*time.Millisecond
+				store, noticed := Store(w.store), 3*time.Second // a scan a second, and the requests after it
 				if kind == "another process, a store that only lists" {
 					store, noticed = struct{ Store }{w.store}, 31*time.Second
 				}

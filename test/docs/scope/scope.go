@@ -18,6 +18,7 @@ import (
 	"net/http"
 	_ "os"
 	_ "os/signal"
+	_ "syscall"
 	"testing"
 	_ "testing/synctest"
 	_ "time"
