@@ -15,12 +15,7 @@ import (
 //
 // An UnmarshalJSON method that fails ends the decoding, so the methods of [Number] and [Strings] never fail.
 func Decode(data []byte, into any) error {
-	var err error
-	if self, ok := into.(json.Unmarshaler); ok { // it checks the syntax itself, so once is enough
-		err = self.UnmarshalJSON(data)
-	} else {
-		err = json.Unmarshal(data, into)
-	}
+	err := json.Unmarshal(data, into)
 	if err == nil {
 		return nil
 	}

@@ -83,6 +83,9 @@ func TestDecodeErrors(t *testing.T) {
 		require.EqualError(t, Decode([]byte(body), new(project)), want)
 	}
 	require.EqualError(t, Decode([]byte(`[{"deployments":[5]}]`), new(List[project])), "entry 0: entry 0 has no members")
+	for _, broken := range []string{`[`, `[{"_id":"x"}`, `[{"_id":"x"},`, `[{"_id":"x"}] [`, `[{"_id":"x"}]]`, `[}`} {
+		require.Error(t, Decode([]byte(broken), new(List[project])), broken)
+	}
 }
 
 // The largest organizations have thousands of projects.

@@ -14,11 +14,10 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// What a watch may cost, and how much more one among ten thousand than one among a hundred.
+// What a watch may cost, alone or among ten thousand.
 const (
 	maxHeapPerWatch       = 2 << 10
 	maxGoroutinesPerWatch = 1
-	maxGrowth             = 1.25
 )
 
 // cost is of one watch: bytes, goroutines, and requests a minute.
@@ -31,7 +30,6 @@ func TestScale(t *testing.T) {
 	if testing.Short() {
 		sizes = sizes[:4]
 	}
-	var hundred cost
 	fmt.Println("scale: | watches | heap a watch, KiB | stack, KiB | goroutines | requests a minute | bare loop: heap, KiB | stack, KiB |")
 	fmt.Println("scale: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
 	for _, n := range sizes {
@@ -42,14 +40,11 @@ func TestScale(t *testing.T) {
 			fmt.Printf("scale: | %d | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f |\n",
 				n, ours.heap/1024, ours.stack/1024, ours.goroutines, ours.rate, bare.heap/1024, bare.stack/1024)
 		}
-		if n == 100 {
-			hundred = ours
-		}
 		if n < 100 {
 			continue // the client's own memory still counts
 		}
-		if ours.heap > maxHeapPerWatch || ours.heap > maxGrowth*hundred.heap {
-			t.Errorf("%d watches: %.0f bytes of heap each, more than %d, or much more than %.0f", n, ours.heap, maxHeapPerWatch, hundred.heap)
+		if ours.heap > maxHeapPerWatch {
+			t.Errorf("%d watches: %.0f bytes of heap each, more than %d", n, ours.heap, maxHeapPerWatch)
 		}
 		if ours.goroutines > maxGoroutinesPerWatch {
 			t.Errorf("%d watches: %.2f goroutines each", n, ours.goroutines)
