@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -72,38 +73,37 @@ func (c *call) attempt(req *http.Request) failure {
 		return failure{err: err}
 	}
 	c.attempts++
-	state := &delivery.State{Change: c.endpoint.change()}
+	state := &delivery.State{Change: c.endpoint.method != http.MethodGet}
 	ctx, end := c.bound(state)
 	defer end(nil)
 	defer state.Close()
 	state.End = end
 	ctx = delivery.WithState(context.WithValue(ctx, attemptKey{}, &Attempt{c.endpoint.operation, c.scope, c.attempts}), state)
 	req = req.WithContext(ctx)
-	c.addCookies(req)
-	resp, err := c.transport.RoundTrip(req)
-	if err == nil && resp == nil {
-		err = errors.New("the transport returned neither a response nor an error")
-	}
-	if err != nil {
-		if c.endedEarly(ctx) {
-			c.delivery.Leave(state)
-		}
-		return c.withoutResponse(c.nameEnd(ctx, err), !state.HandedOver() && unsent(err))
-	}
 	if c.jar != nil {
-		c.jar.SetCookies(req.URL, resp.Cookies())
+		c.addCookies(req)
 	}
-	negotiation := resp.Request != nil && auth.IsNegotiation(resp.Request.Context())
-	c.received = response.Read(resp, max(c.endpoint.limit, maxBody), c.settings.query.Envelope)
-	c.received.Secret = c.endpoint.secret
-	if c.endedEarly(ctx) || c.received.Truncated || resp.StatusCode == http.StatusMisdirectedRequest {
+	resp, err := c.transport.RoundTrip(req)
+	switch {
+	case err == nil && resp == nil:
+		err = errors.New("the transport returned neither a response nor an error")
+	case err == nil:
+		if c.jar != nil {
+			c.jar.SetCookies(req.URL, resp.Cookies())
+		}
+		c.received = response.Read(resp, max(c.endpoint.limit, maxBody), c.settings.query.Envelope)
+		c.received.Secret = c.endpoint.secret
+	}
+	timedOut := ctx.Err() != nil && c.ctx.Err() == nil
+	if timedOut || err == nil && (c.received.Truncated || resp.StatusCode == http.StatusMisdirectedRequest) {
 		c.delivery.Leave(state)
 	}
-	return c.withResponse(ctx, !state.HandedOver() && negotiation)
+	if err != nil {
+		return c.withoutResponse(c.nameEnd(ctx, err), !state.HandedOver() && unsent(err))
+	}
+	negotiation := resp.Request != nil && auth.IsNegotiation(resp.Request.Context())
+	return c.withResponse(ctx, timedOut, !state.HandedOver() && negotiation)
 }
-
-// endedEarly reports whether the attempt was ended for a reason other than the caller's context.
-func (c *call) endedEarly(ctx context.Context) bool { return ctx.Err() != nil && c.ctx.Err() == nil }
 
 // unsent reports whether an error says that the request was not sent with its credentials.
 func unsent(err error) bool {
@@ -116,30 +116,32 @@ func (c *call) pace() error {
 		c.settings.paced = false
 		return nil
 	}
-	err := c.pacer.Wait(c.ctx, c.scope, c.endpoint.bucket(), c.settings.poll, c.policy.longestTurn())
+	longest := 2 * min(c.policy.MaxRetryAfter, math.MaxInt64/2) // the hold of another call, and as long again
+	err := c.pacer.Wait(c.ctx, c.scope, c.endpoint.bucket, c.settings.poll, longest)
 	c.paced = time.Since(c.started)
 	c.started = time.Now()
-	return c.pacingError(err)
+	if err != nil {
+		return c.pacingError(err)
+	}
+	return nil
 }
 
 func (c *call) pacingError(err error) error {
-	if err == nil {
-		return nil
-	}
 	var late *pacing.TooLate
-	switch {
-	case errors.As(err, &late):
-		return &PacingError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
-			Wait: late.Wait, Duration: time.Since(c.began), Err: c.before, deadline: late.Deadline}
-	default:
+	if !errors.As(err, &late) {
 		return c.interrupted()
 	}
+	return &PacingError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
+		Wait: late.Wait, Duration: time.Since(c.began), Err: c.before, deadline: late.Deadline}
 }
 
 // bound returns the context of an attempt. It ends with the attempt's time, and with the caller's context. With a grace a
 // request that a connection was handed outlives that context.
 func (c *call) bound(s *delivery.State) (context.Context, context.CancelCauseFunc) {
-	grace := c.settings.graceOf(c.endpoint)
+	grace := c.settings.grace
+	if c.endpoint.creates && !c.settings.graceSet {
+		grace = defaultGrace
+	}
 	parent := c.ctx
 	if grace > 0 {
 		parent = context.WithoutCancel(c.ctx)
@@ -275,12 +277,14 @@ func (c *call) tokenRejected(e *bearer.EndpointError) failure {
 }
 
 // withResponse is an attempt whose response was read.
-func (c *call) withResponse(ctx context.Context, unsent bool) failure {
+func (c *call) withResponse(ctx context.Context, timedOut, unsent bool) failure {
 	r := c.received
-	c.logDeprecation(r.Header)
+	if r.Header["Deprecation"] != nil || r.Header["Sunset"] != nil {
+		c.logDeprecation(r.Header)
+	}
 	if r.Status/100 == 2 {
 		c.report(nil, 0)
-		return c.success(ctx, r)
+		return c.success(ctx, timedOut, r)
 	}
 	api, own, asked, isAsked := c.apiError(r)
 	c.report(api, asked)
@@ -290,7 +294,7 @@ func (c *call) withResponse(ctx context.Context, unsent bool) failure {
 		m = meaning{retry: passing(api.StatusCode) || m.retry}
 	case api.StatusCode == http.StatusUnauthorized && digest.Stale(r.Header):
 		// A fresh nonce that is called stale was seen before: a proxy may have sent the request twice.
-		m = meaning{retry: true, maybe: c.endpoint.change()}
+		m = meaning{retry: true, maybe: c.endpoint.method != http.MethodGet}
 	}
 	return c.limited(failure{err: api, meaning: m, asked: asked, isAsked: isAsked, own: own}, api)
 }
@@ -308,7 +312,7 @@ func (c *call) limited(f failure, api *APIError) failure {
 var noSecrets = new(redact.Redactor)
 
 // success reads the body of a success.
-func (c *call) success(ctx context.Context, r *response.Received) failure {
+func (c *call) success(ctx context.Context, timedOut bool, r *response.Received) failure {
 	id, err := c.decode(r, noSecrets)
 	if err == nil {
 		if id != "" {
@@ -317,7 +321,7 @@ func (c *call) success(ctx context.Context, r *response.Received) failure {
 		return failure{}
 	}
 	id, err = c.decode(r, c.redactor()) // again, for a message without secrets
-	if c.endedEarly(ctx) || c.ctx.Err() != nil && r.Err != nil {
+	if timedOut || c.ctx.Err() != nil && r.Err != nil {
 		err = c.nameEnd(ctx, err)
 	}
 	return c.withoutResponse(&unusableError{err, id}, false)
@@ -351,10 +355,7 @@ func (c *call) report(api *APIError, asked time.Duration) {
 
 // addCookies adds those of the user's jar. http.Client would add them once more to each attempt.
 func (c *call) addCookies(req *http.Request) {
-	if c.jar == nil {
-		return
-	}
-	req.Header = auth.CloneHeader(req.Header)
+	req.Header = req.Header.Clone()
 	for _, cookie := range c.jar.Cookies(req.URL) {
 		req.AddCookie(cookie)
 	}

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/livemigration/livemigration-go/internal/auth"
 	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 	"github.com/livemigration/livemigration-go/internal/auth/digest"
 )
@@ -33,7 +32,7 @@ func APIKey(publicKey string, privateKey Secret) Credentials {
 	key := privateKey.Reveal()
 	problems := append(checkKey("public key", publicKey), checkKey("private key", key)...)
 	return newBuiltIn("APIKey", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
-		return digest.New(publicKey, key, auth.OriginOf(origin), base)
+		return digest.New(publicKey, key, origin, base)
 	})
 }
 

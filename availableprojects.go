@@ -64,7 +64,7 @@ func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-listorglivemigrationavailableprojects
 func (s *AvailableProjectsService) List(ctx context.Context, orgID OrgID, opts ...CallOption) ([]AvailableProject, error) {
-	projects, err := send[response.List[AvailableProject]](ctx, (*core)(s), &listAvailableProjects, []identifier{orgID}, nil, opts)
+	projects, err := send[response.List[AvailableProject]](ctx, (*core)(s), &listAvailableProjects, []string{string(orgID)}, nil, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -49,15 +49,14 @@ type decoder func(*response.Received, *redact.Redactor) (id string, _ error)
 // payload is the body of a request: checked first, then encoded for a version of the API.
 type payload interface {
 	violations(APIVersion) []FieldViolation
-	encode(APIVersion) ([]byte, error)
-	// secrets are the values in the body that no message may show.
-	secrets() []string
-	// unknown says what to check when the outcome is unknown.
-	unknown(ids []identifier) string
+	// encode returns the body, and the values in it that no message may show.
+	encode(APIVersion) (body []byte, secrets []string, err error)
+	// unknown says what to check when the outcome is unknown, for an organization or project.
+	unknown(scope string) string
 }
 
 // send makes a call whose response is a T.
-func send[T any](ctx context.Context, c *core, e *endpoint, ids []identifier, body payload, opts []CallOption) (*T, error) {
+func send[T any](ctx context.Context, c *core, e *endpoint, ids []string, body payload, opts []CallOption) (*T, error) {
 	var result *T
 	decode := func(r *response.Received, red *redact.Redactor) (string, error) {
 		result = new(T)
@@ -70,64 +69,53 @@ func send[T any](ctx context.Context, c *core, e *endpoint, ids []identifier, bo
 }
 
 // do checks everything about a call, makes it, and returns its error. A nil decode stands for a response without content.
-func (c *core) do(ctx context.Context, e *endpoint, ids []identifier, body payload, opts []CallOption, decode decoder) error {
-	settings := newCallSettings(opts)
-	if err := invalidRequest(c.violations(ctx, ids, body, settings)); err != nil {
-		settings.capture(new(call))
-		return err
-	}
+func (c *core) do(ctx context.Context, e *endpoint, ids []string, body payload, opts []CallOption, decode decoder) error {
 	if decode == nil {
 		decode = decodeNothing
 	}
-	k := &call{
-		core: c, endpoint: e, settings: settings, ctx: ctx, scope: ids[0].segment(), path: e.expand(ids), decode: decode, began: time.Now(),
-	}
+	settings := newCallSettings(opts)
+	k := &call{core: c, endpoint: e, settings: settings, ctx: ctx, decode: decode, began: time.Now(), scope: ids[0]}
 	if len(ids) > 1 {
-		k.job = ids[1].segment()
+		k.job = ids[1]
 	}
+	if len(settings.captures) > 0 {
+		defer settings.capture(k)
+	}
+	path, found := c.check(ctx, e, ids)
+	if body != nil && c != nil {
+		found = append(found, body.violations(c.version)...)
+	}
+	if found = append(found, settings.violations...); len(found) > 0 {
+		return &InvalidRequestError{Violations: found}
+	}
+	k.path = path
 	var encoded []byte
 	if body != nil {
 		var err error
-		if encoded, err = body.encode(c.version); err != nil {
+		if encoded, k.secrets, err = body.encode(c.version); err != nil {
 			return k.callError(err)
 		}
-		k.secrets = body.secrets()
 	}
 	err := k.run(encoded)
-	settings.capture(k)
 	if unknown, ok := err.(*OutcomeUnknownError); ok {
-		unknown.check = checkOf(ids, body)
+		unknown.check = "Atlas may have cut over migration " + k.job + " of project " + k.scope + "; call Migrations.Get to find out"
+		if body != nil {
+			unknown.check = body.unknown(k.scope)
+		}
 	}
 	return err
 }
 
-func checkOf(ids []identifier, body payload) string {
-	if body != nil {
-		return body.unknown(ids)
+// check expands the path of a call, and gathers what is wrong with its client, context and IDs.
+func (c *core) check(ctx context.Context, e *endpoint, ids []string) (path string, found []FieldViolation) {
+	if c == nil || c.transport == nil {
+		return "", []FieldViolation{{"client", "must be made by NewClient, NewClientFromEnv or NewSourceClient"}}
 	}
-	return "Atlas may have cut over migration " + ids[1].segment() + " of project " + ids[0].segment() + "; call Migrations.Get to find out"
-}
-
-// violations gathers everything that is wrong with a call.
-func (c *core) violations(ctx context.Context, ids []identifier, body payload, settings *callSettings) []FieldViolation {
-	if found := c.made(); found != nil {
-		return found
-	}
-	found := checkContext(ctx)
-	for _, id := range ids {
-		found = append(found, id.violations()...)
-	}
-	if body != nil {
-		found = append(found, body.violations(c.version)...)
-	}
-	return append(found, settings.violations...)
-}
-
-func checkContext(ctx context.Context) []FieldViolation {
+	path, found = e.expand(ids)
 	if ctx == nil {
-		return []FieldViolation{{"ctx", "must not be nil"}}
+		found = append([]FieldViolation{{"ctx", "must not be nil"}}, found...)
 	}
-	return nil
+	return path, found
 }
 
 // run makes the attempts. RoundTrip makes one, and checkRetry decides on the next.
@@ -139,22 +127,25 @@ func (c *call) run(body []byte) error {
 	if err != nil {
 		return c.callError(err)
 	}
+	if c.settings.maxAttempts == 0 {
+		c.settings.maxAttempts = c.policy.MaxAttempts
+	}
 	loop := retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: c},
-		RetryMax:     c.maxAttempts() - 1,
+		RetryMax:     c.settings.maxAttempts - 1,
 		CheckRetry:   c.checkRetry,
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	_, _ = loop.Do(req) //nolint:bodyclose // the placeholder of RoundTrip has no body
+	if _, err := loop.Do(req); err == nil { //nolint:bodyclose // the placeholder of RoundTrip has no body
+		return nil
+	}
 	return c.end()
 }
 
-func (c *call) maxAttempts() int { return cmp.Or(c.settings.maxAttempts, c.policy.MaxAttempts) }
-
 // newRequest builds the request that every attempt sends.
 func (c *call) newRequest(body []byte) (*retryablehttp.Request, error) {
-	target := c.origin + c.version.prefix() + c.path
+	target := c.base + c.path
 	if c.settings.query != (callQuery{}) {
 		values, err := query.Values(c.settings.query)
 		if err != nil {
@@ -170,7 +161,10 @@ func (c *call) newRequest(body []byte) (*retryablehttp.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	mediaType := c.endpoint.mediaTypeOf(c.version)
+	mediaType := c.endpoint.mediaType
+	if c.version == APIv1 {
+		mediaType = mediaJSON
+	}
 	req.Header.Set("Accept", mediaType)
 	if body != nil {
 		req.Header.Set("Content-Type", mediaType)
@@ -184,7 +178,7 @@ func (c *call) newRequest(body []byte) (*retryablehttp.Request, error) {
 // effect.
 func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) {
 	f := &c.failure
-	if f.err == nil || !f.retry || f.maybe && c.endpoint.creates || c.attempts >= c.maxAttempts() {
+	if f.err == nil || !f.retry || f.maybe && c.endpoint.creates || c.attempts >= c.settings.maxAttempts {
 		return false, nil
 	}
 	if c.ctx.Err() != nil {
@@ -200,12 +194,9 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 	return true, nil
 }
 
-// end returns the error of the call.
+// end returns the error of a call whose last attempt failed.
 func (c *call) end() error {
 	f, e := &c.failure, c.endpoint
-	if f.err == nil {
-		return nil
-	}
 	var api *APIError
 	var paced *PacingError
 	isAPI, isPaced := errors.As(f.err, &api), errors.As(f.err, &paced)
@@ -292,8 +283,8 @@ func (c *call) redactor() *redact.Redactor {
 
 // checked is a result that reports whether it is usable.
 type checked interface {
-	// check is about the job with the ID asked, which is empty for one that was created.
-	check(asked string) error
+	// check is about the job with the ID asked, which is empty for one that was created. It returns the job's ID.
+	check(asked string) (id string, err error)
 }
 
 // decodeNothing reads a success without a result. It may break off where it cannot be Atlas's error.
@@ -306,26 +297,28 @@ func decodeNothing(r *response.Received, red *redact.Redactor) (string, error) {
 
 // decodeResult reads a success into result. It returns the ID of the job that was created where the body shows it, even
 // if the rest is unusable: Atlas does not show it a second time.
-func decodeResult(e *endpoint, ids []identifier, r *response.Received, red *redact.Redactor, result any) (id string, err error) {
-	creates := e.method == http.MethodPost
+func decodeResult(e *endpoint, ids []string, r *response.Received, red *redact.Redactor, result any) (id string, err error) {
 	asked := ""
-	if !creates {
-		asked = ids[len(ids)-1].segment()
+	if e.method != http.MethodPost {
+		asked = ids[len(ids)-1]
 	}
 	err = r.Decode(result, red)
 	if checked, ok := result.(checked); ok && err == nil {
-		if err = checked.check(asked); err != nil {
+		if id, err = checked.check(asked); err != nil {
 			err = fmt.Errorf("unexpected response: %w", err)
 		}
 	}
-	if !creates || e.secret {
+	switch {
+	case err == nil:
+		return id, nil
+	case asked != "" || e.secret:
 		return "", err
 	}
 	if id = response.StringMember(r.Body, "_id"); checkID("", id) == nil {
 		return id, err
 	}
 	const most = 200 // anything longer is not an ID in any form
-	if err != nil && id != "" && len(id) <= most {
+	if id != "" && len(id) <= most {
 		err = fmt.Errorf("%w; its _id is %q", err, id)
 	}
 	return "", err

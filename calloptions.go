@@ -24,7 +24,7 @@ type callSettings struct {
 	header      http.Header
 	grace       time.Duration
 	graceSet    bool
-	maxAttempts int
+	maxAttempts int // 0: the policy's
 	captures    []*Response
 	violations  []FieldViolation
 
@@ -79,17 +79,6 @@ func WithGrace(d time.Duration) CallOption {
 }
 
 const defaultGrace = 30 * time.Second
-
-func (s *callSettings) graceOf(e *endpoint) time.Duration {
-	switch {
-	case s.graceSet:
-		return s.grace
-	case e.creates:
-		return defaultGrace
-	default:
-		return 0
-	}
-}
 
 // WithMaxAttempts sets the most attempts of one call in place of [RetryPolicy].MaxAttempts. With 1 nothing is retried.
 func WithMaxAttempts(n int) CallOption {

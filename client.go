@@ -62,7 +62,7 @@ func (c *Client) RevokeToken(ctx context.Context) error { return c.core.revokeTo
 // core is what both clients consist of: it makes their calls.
 type core struct {
 	version       APIVersion
-	origin        string // scheme, host and port
+	base          string // of all URLs: origin and prefix
 	host          string
 	userAgent     string
 	timeout       time.Duration // of an attempt
@@ -101,22 +101,14 @@ func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, e
 	}
 	own, _ := authenticated.(authenticator)
 	return &core{
-		version: version, origin: origin.String(), host: origin.Host, userAgent: userAgent(cfg.userAgent), timeout: cfg.attemptTimeout(),
+		version: version, base: origin.String() + version.prefix(), host: origin.Host, userAgent: userAgent(cfg.userAgent), timeout: cfg.attemptTimeout(),
 		policy: cfg.retry.withDefaults(), transport: wrapped, delivery: delivered, authenticator: own, jar: cfg.httpClient.Jar,
 		pacer: cfg.pacer(), logger: cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)), defaults: cfg.waitDefaults,
 	}, nil
 }
 
-// made rejects the zero value of a client or a service.
-func (c *core) made() []FieldViolation {
-	if c == nil || c.transport == nil {
-		return []FieldViolation{{"client", "must be made by NewClient, NewClientFromEnv or NewSourceClient"}}
-	}
-	return nil
-}
-
 func (c *core) closeIdle() {
-	if c.made() == nil {
+	if c != nil && c.delivery != nil {
 		c.delivery.CloseIdleConnections()
 	}
 }
@@ -129,11 +121,11 @@ func (c *core) waitDefaults() []WaitOption {
 }
 
 func (c *core) format(f fmt.State, name string) {
-	target := ""
-	if c.made() == nil {
-		target = c.origin + c.version.prefix()
+	base := ""
+	if c != nil {
+		base = c.base
 	}
-	_, _ = io.WriteString(f, "livemigration."+name+"("+target+")")
+	_, _ = io.WriteString(f, "livemigration."+name+"("+base+")")
 }
 
 func userAgent(product string) string {
@@ -143,15 +135,15 @@ func userAgent(product string) string {
 
 // revokeToken is the method of both clients.
 func (c *core) revokeToken(ctx context.Context) error {
-	if err := invalidRequest(append(c.made(), checkContext(ctx)...)); err != nil {
-		return err
+	e := &endpoint{operation: "RevokeToken", method: http.MethodPost, path: bearer.RevokePath}
+	if _, found := c.check(ctx, e, nil); len(found) > 0 {
+		return &InvalidRequestError{Violations: found}
 	}
 	account, ok := c.authenticator.(*bearer.Account)
 	if !ok {
 		return nil
 	}
-	e := &endpoint{operation: "RevokeToken", method: http.MethodPost}
-	k := &call{core: c, endpoint: e, settings: new(callSettings), ctx: ctx, path: bearer.RevokePath, began: time.Now(), attempts: 1}
+	k := &call{core: c, endpoint: e, settings: new(callSettings), ctx: ctx, path: e.path, began: time.Now(), attempts: 1}
 	bounded, end := context.WithTimeoutCause(ctx, c.timeout, errAttemptTime)
 	defer end()
 	err := account.Revoke(bounded, c.userAgent)

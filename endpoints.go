@@ -13,8 +13,9 @@ import (
 type endpoint struct {
 	operation string // the method of the public API
 	method    string
-	path      string // below the prefix; each {name} stands for an ID
+	path      string // below the prefix; each {name} stands for an ID, and names it in messages
 	mediaType string // of APIv2 and of the source side
+	bucket    pacing.Bucket
 	// creates: sending the request twice leaves two of what it creates.
 	creates bool
 	// gone: a 404 in a retry means that an attempt before deleted it.
@@ -36,59 +37,6 @@ const (
 	maxList = 64 << 20
 )
 
-// The endpoints of Atlas. Each exists in both versions.
-var (
-	createLinkToken = endpoint{operation: "LinkTokens.Create", method: http.MethodPost,
-		path: "/orgs/{orgId}/liveMigrations/linkTokens", mediaType: media20230101, creates: true, secret: true}
-	deleteLinkToken = endpoint{operation: "LinkTokens.Delete", method: http.MethodDelete,
-		path: "/orgs/{orgId}/liveMigrations/linkTokens", mediaType: media20230101, gone: true}
-	listAvailableProjects = endpoint{operation: "AvailableProjects.List", method: http.MethodGet,
-		path: "/orgs/{orgId}/liveMigrations/availableProjects", mediaType: media20230101, limit: maxList}
-	createValidation = endpoint{operation: "Validations.Create", method: http.MethodPost,
-		path: "/groups/{groupId}/liveMigrations/validate", mediaType: media20240530}
-	getValidation = endpoint{operation: "Validations.Get", method: http.MethodGet,
-		path: "/groups/{groupId}/liveMigrations/validate/{validationId}", mediaType: media20230101}
-	createMigration = endpoint{operation: "Migrations.Create", method: http.MethodPost,
-		path: "/groups/{groupId}/liveMigrations", mediaType: media20240530, creates: true}
-	getMigration = endpoint{operation: "Migrations.Get", method: http.MethodGet,
-		path: "/groups/{groupId}/liveMigrations/{liveMigrationId}", mediaType: media20230101}
-	cutover = endpoint{operation: "Migrations.Cutover", method: http.MethodPut,
-		path: "/groups/{groupId}/liveMigrations/{liveMigrationId}/cutover", mediaType: media20230101, once: true}
-)
-
-// The endpoints of the source side.
-var (
-	createMigrationLink = endpoint{operation: "MigrationLink.Create", method: http.MethodPost,
-		path: "/orgs/{orgId}/liveExport/migrationLink", mediaType: mediaJSON, creates: true}
-	getMigrationLink = endpoint{operation: "MigrationLink.Status", method: http.MethodGet,
-		path: "/orgs/{orgId}/liveExport/migrationLink/status", mediaType: mediaJSON}
-	deleteMigrationLink = endpoint{operation: "MigrationLink.Delete", method: http.MethodDelete,
-		path: "/orgs/{orgId}/liveExport/migrationLink", mediaType: mediaJSON, gone: true}
-)
-
-// sourceAPI is the API of Cloud Manager and Ops Manager.
-const sourceAPI APIVersion = -1
-
-// prefix is the path before that of an endpoint.
-func (v APIVersion) prefix() string {
-	if v == sourceAPI {
-		return "/api/public/v1.0"
-	}
-	return "/api/atlas/" + v.String()
-}
-
-// mediaTypeOf is the Accept header of the endpoint, and with a body its Content-Type.
-func (e *endpoint) mediaTypeOf(v APIVersion) string {
-	if v == APIv1 {
-		return mediaJSON
-	}
-	return e.mediaType
-}
-
-func (e *endpoint) change() bool { return e.method != http.MethodGet }
-
-func (e *endpoint) ofOrganization() bool { return strings.HasPrefix(e.path, "/orgs/") }
-
 // The limits that MongoDB publishes for the endpoints of organizations and of projects.
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/topic/topic-rate-limiting
 var (
@@ -96,31 +44,63 @@ var (
 	projectBucket      = pacing.Bucket{Capacity: 1200, Refill: 500, Per: time.Minute}
 )
 
-func (e *endpoint) bucket() pacing.Bucket {
-	if e.ofOrganization() {
-		return organizationBucket
+// The endpoints of Atlas. Each exists in both versions.
+var (
+	createLinkToken = endpoint{operation: "LinkTokens.Create", method: http.MethodPost,
+		path: "/orgs/{organization ID, bucket: organizationBucket}/liveMigrations/linkTokens", bucket: organizationBucket, mediaType: media20230101, creates: true, secret: true}
+	deleteLinkToken = endpoint{operation: "LinkTokens.Delete", method: http.MethodDelete,
+		path: "/orgs/{organization ID, bucket: organizationBucket}/liveMigrations/linkTokens", bucket: organizationBucket, mediaType: media20230101, gone: true}
+	listAvailableProjects = endpoint{operation: "AvailableProjects.List", method: http.MethodGet,
+		path: "/orgs/{organization ID, bucket: organizationBucket}/liveMigrations/availableProjects", bucket: organizationBucket, mediaType: media20230101, limit: maxList}
+	createValidation = endpoint{operation: "Validations.Create", method: http.MethodPost,
+		path: "/groups/{project ID}/liveMigrations/validate", bucket: projectBucket, mediaType: media20240530}
+	getValidation = endpoint{operation: "Validations.Get", method: http.MethodGet,
+		path: "/groups/{project ID}/liveMigrations/validate/{validation ID}", bucket: projectBucket, mediaType: media20230101}
+	createMigration = endpoint{operation: "Migrations.Create", method: http.MethodPost,
+		path: "/groups/{project ID}/liveMigrations", bucket: projectBucket, mediaType: media20240530, creates: true}
+	getMigration = endpoint{operation: "Migrations.Get", method: http.MethodGet,
+		path: "/groups/{project ID}/liveMigrations/{migration ID}", bucket: projectBucket, mediaType: media20230101}
+	cutover = endpoint{operation: "Migrations.Cutover", method: http.MethodPut,
+		path: "/groups/{project ID}/liveMigrations/{migration ID}/cutover", bucket: projectBucket, mediaType: media20230101, once: true}
+)
+
+// The endpoints of the source side.
+var (
+	createMigrationLink = endpoint{operation: "MigrationLink.Create", method: http.MethodPost,
+		path: "/orgs/{organization ID, bucket: organizationBucket}/liveExport/migrationLink", bucket: organizationBucket, mediaType: mediaJSON, creates: true}
+	getMigrationLink = endpoint{operation: "MigrationLink.Status", method: http.MethodGet,
+		path: "/orgs/{organization ID, bucket: organizationBucket}/liveExport/migrationLink/status", bucket: organizationBucket, mediaType: mediaJSON}
+	deleteMigrationLink = endpoint{operation: "MigrationLink.Delete", method: http.MethodDelete,
+		path: "/orgs/{organization ID, bucket: organizationBucket}/liveExport/migrationLink", bucket: organizationBucket, mediaType: mediaJSON, gone: true}
+)
+
+// sourceAPI is the API of Cloud Manager and Ops Manager.
+const sourceAPI APIVersion = -1
+
+// prefix is what the paths of all endpoints begin with.
+func (v APIVersion) prefix() string {
+	if v == sourceAPI {
+		return "/api/public/v1.0"
 	}
-	return projectBucket
+	return "/api/atlas/" + v.String()
 }
 
-// expand puts the IDs in the place of the path's {names}, in order.
-func (e *endpoint) expand(ids []identifier) string {
-	var b strings.Builder
-	b.Grow(len(e.path) + len(ids)*idLength)
+// expand puts the IDs in the place of the path's {names}, in order, and checks them.
+func (e *endpoint) expand(ids []string) (path string, found []FieldViolation) {
 	rest := e.path
 	for _, id := range ids {
 		before, after, _ := strings.Cut(rest, "{")
-		b.WriteString(before)
-		b.WriteString(id.segment())
-		_, rest, _ = strings.Cut(after, "}")
+		var name string
+		name, rest, _ = strings.Cut(after, "}")
+		found = append(found, checkID(name, id)...)
+		path += before + id
 	}
-	b.WriteString(rest)
-	return b.String()
+	return path + rest, found
 }
 
 // logAttrs name the organization or project of a call, and its job if it has one.
 func (e *endpoint) logAttrs(scope, job string) []slog.Attr {
-	if e.ofOrganization() {
+	if strings.HasPrefix(e.path, "/orgs/") {
 		return []slog.Attr{slog.String("org_id", scope)}
 	}
 	attrs := []slog.Attr{slog.String("project_id", scope)}

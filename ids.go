@@ -19,26 +19,16 @@ type ValidationID string
 type MigrationID string
 
 // Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
-func (id OrgID) Validate() error { return invalidRequest(id.violations()) }
+func (id OrgID) Validate() error { return invalidRequest(checkID("organization ID", string(id))) }
 
 // Validate reports whether id is well-formed.
-func (id ProjectID) Validate() error { return invalidRequest(id.violations()) }
+func (id ProjectID) Validate() error { return invalidRequest(checkID("project ID", string(id))) }
 
 // Validate reports whether id is well-formed.
-func (id ValidationID) Validate() error { return invalidRequest(id.violations()) }
+func (id ValidationID) Validate() error { return invalidRequest(checkID("validation ID", string(id))) }
 
 // Validate reports whether id is well-formed.
-func (id MigrationID) Validate() error { return invalidRequest(id.violations()) }
-
-func (id OrgID) violations() []FieldViolation        { return checkID("organization ID", string(id)) }
-func (id ProjectID) violations() []FieldViolation    { return checkID("project ID", string(id)) }
-func (id ValidationID) violations() []FieldViolation { return checkID("validation ID", string(id)) }
-func (id MigrationID) violations() []FieldViolation  { return checkID("migration ID", string(id)) }
-
-func (id OrgID) segment() string        { return string(id) }
-func (id ProjectID) segment() string    { return string(id) }
-func (id ValidationID) segment() string { return string(id) }
-func (id MigrationID) segment() string  { return string(id) }
+func (id MigrationID) Validate() error { return invalidRequest(checkID("migration ID", string(id))) }
 
 // ParseOrgID reads an ID, without white space around it. The error is an [*InvalidRequestError].
 func ParseOrgID(text string) (OrgID, error) { return parseID[OrgID](text) }
@@ -61,12 +51,6 @@ func parseID[T interface {
 		return "", err
 	}
 	return id, nil
-}
-
-// identifier is an ID: checked first, then a segment of the path.
-type identifier interface {
-	violations() []FieldViolation
-	segment() string
 }
 
 const idLength = 24
@@ -123,5 +107,3 @@ func ParseAPIVersion(text string) (APIVersion, error) {
 	}
 	return 0, invalidRequest([]FieldViolation{{"API version", "must be v2 or v1.0"}})
 }
-
-func (v APIVersion) known() bool { return v == APIv2 || v == APIv1 }

@@ -33,7 +33,7 @@ type LinkToken struct {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createorglivemigrationlinktoken
 func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTokenRequest, opts ...CallOption) (*LinkToken, error) {
-	return send[LinkToken](ctx, (*core)(s), &createLinkToken, []identifier{orgID}, req, opts)
+	return send[LinkToken](ctx, (*core)(s), &createLinkToken, []string{string(orgID)}, req, opts)
 }
 
 // Delete deletes the organization's link and the API key behind it. It needs the role Organization Owner. While a
@@ -43,7 +43,7 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteorglivemigrationlinktokens
 func (s *LinkTokensService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
-	return (*core)(s).do(ctx, &deleteLinkToken, []identifier{orgID}, nil, opts, nil)
+	return (*core)(s).do(ctx, &deleteLinkToken, []string{string(orgID)}, nil, opts, nil)
 }
 
 func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {
@@ -60,12 +60,13 @@ func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {
 	return found
 }
 
-func (r LinkTokenRequest) encode(APIVersion) ([]byte, error) { return json.Marshal(r) }
+func (r LinkTokenRequest) encode(APIVersion) (body []byte, secrets []string, err error) {
+	body, err = json.Marshal(r)
+	return body, nil, err
+}
 
-func (LinkTokenRequest) secrets() []string { return nil }
-
-func (LinkTokenRequest) unknown(ids []identifier) string {
-	return "Atlas may have created a link-token of organization " + ids[0].segment() + "; check the Atlas UI before you create another one"
+func (LinkTokenRequest) unknown(organization string) string {
+	return "Atlas may have created a link-token of organization " + organization + "; check the Atlas UI before you create another one"
 }
 
 func isAddressOrBlock(s string) bool {
@@ -98,9 +99,9 @@ func (t *LinkToken) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (t *LinkToken) check(string) error {
+func (t *LinkToken) check(string) (id string, err error) {
 	if t.Token == "" {
-		return errors.New("no linkToken in it")
+		return "", errors.New("no linkToken in it")
 	}
-	return nil
+	return "", nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -152,13 +153,17 @@ func (r MigrationRequest) Validate(version APIVersion) error {
 }
 
 func (r *MigrationRequest) violations(v APIVersion) []FieldViolation {
-	if !v.known() {
+	if v != APIv2 && v != APIv1 {
 		return []FieldViolation{{"apiVersion", "must be APIv2 or APIv1"}}
 	}
 	var c checker
 	r.Source.check(&c)
 	r.Destination.check(&c)
-	r.checkHosts(&c)
+	c.reject(len(r.MigrationHosts) != 1, "migrationHosts", "must hold exactly one host")
+	for i, host := range r.MigrationHosts { // a host is not shown: a connection string with a password may stand there
+		c.reject(!utf8.ValidString(host) || !hostName.MatchString(host), fmt.Sprintf("migrationHosts[%d]", i),
+			"must be one host name such as vm001.example.com, without scheme, user or list")
+	}
 	if r.Sharding != nil {
 		r.Sharding.check(&c)
 	}
@@ -191,15 +196,8 @@ func (c *checker) name(field, value, missing string) {
 	c.reject(!utf8.ValidString(value) || strings.ContainsRune(value, 0), field, "must be valid UTF-8 without NUL")
 }
 
-// id adds the violations of an id under the JSON path at which it stands.
-func (c *checker) id(field string, id identifier) {
-	for _, v := range id.violations() {
-		c.reject(true, field, v.Description)
-	}
-}
-
 func (s *Source) check(c *checker) {
-	c.id("source.groupId", s.ProjectID)
+	c.found = append(c.found, checkID("source.groupId", string(s.ProjectID))...)
 	c.require("source.clusterName", s.ClusterName)
 	const managed = "must be empty with managedAuthentication"
 	c.reject(s.ManagedAuthentication && s.Username != "", "source.username", managed)
@@ -207,8 +205,9 @@ func (s *Source) check(c *checker) {
 	c.reject(!s.ManagedAuthentication && s.Username == "" && s.Password != "", "source.username", "is required with source.password")
 	c.reject(!s.ManagedAuthentication && s.Username != "" && s.Password == "", "source.password", "is required with source.username")
 	c.text("source.username", s.Username)
-	c.reject(!utf8.ValidString(s.Password.Reveal()), "source.password", "must be valid UTF-8")
-	c.reject(strings.HasSuffix(s.Password.Reveal(), "\n") || strings.HasSuffix(s.Password.Reveal(), "\r"), "source.password",
+	password := string(s.Password)
+	c.reject(!utf8.ValidString(password), "source.password", "must be valid UTF-8")
+	c.reject(strings.HasSuffix(password, "\n") || strings.HasSuffix(password, "\r"), "source.password",
 		"must not end in a line break, as passwords read from files often do")
 	c.reject(s.Password == redacted, "source.password", "is the mark of a redacted password, not a password")
 	c.reject(!s.SSL && s.CACertificatePath != "", "source.caCertificatePath", "must be empty without ssl")
@@ -217,7 +216,7 @@ func (s *Source) check(c *checker) {
 
 func (d *Destination) check(c *checker) {
 	if d.ProjectID != "" {
-		c.id("destination.groupId", d.ProjectID)
+		c.found = append(c.found, checkID("destination.groupId", string(d.ProjectID))...)
 	}
 	c.require("destination.clusterName", d.ClusterName)
 	const schema, link = "destination.hostnameSchemaType", "destination.privateLinkId"
@@ -232,18 +231,7 @@ func (d *Destination) check(c *checker) {
 	}
 }
 
-func (r *MigrationRequest) checkHosts(c *checker) {
-	const field = "migrationHosts"
-	c.reject(len(r.MigrationHosts) != 1, field, "must hold exactly one host")
-	for i, host := range r.MigrationHosts { // a host is not shown: a connection string with a password may stand there
-		c.reject(host == "" || !utf8.ValidString(host) || strings.ContainsFunc(host, notInHostName), fmt.Sprintf("%s[%d]", field, i),
-			"must be one host name such as vm001.example.com, without scheme, user or list")
-	}
-}
-
-func notInHostName(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\@,;?#%"'`, r)
-}
+var hostName = regexp.MustCompile(`^[^\s\pZ\pC/\\@,;?#%"']+$`)
 
 func (s *Sharding) check(c *checker) {
 	seen := make(map[string]int, len(s.Entries))

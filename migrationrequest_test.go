@@ -182,7 +182,7 @@ func TestARequestLoadsFromTheBodyOfV2AndIsSentAsItWas(t *testing.T) {
 	require.NoError(t, r.Validate(APIv2))
 	assert.Equal(t, []ShardKeyField{{"location", Ascending}, {"region", Hashed}}, r.Sharding.Entries[0].ShardCollection.Key)
 
-	sent, err := (&migrationPayload{projectID: destinationID, request: r}).encode(APIv2)
+	sent, _, err := (&migrationPayload{projectID: destinationID, request: r}).encode(APIv2)
 	require.NoError(t, err)
 	assert.JSONEq(t, fullBodyV2, string(sent))
 
@@ -217,7 +217,7 @@ func TestEncodedBodies(t *testing.T) {
 			r := validRequest()
 			tc.change(&r)
 			before := r
-			got, err := (&migrationPayload{projectID: destinationID, request: r}).encode(tc.version)
+			got, _, err := (&migrationPayload{projectID: destinationID, request: r}).encode(tc.version)
 			require.NoError(t, err)
 			assert.JSONEq(t, tc.want, string(got))
 			assert.Equal(t, before, r, "the caller's request must not change")

@@ -115,7 +115,7 @@ func (m Migration) LogValue() slog.Value {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, (*core)(s), &createMigration, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
+	return send[Migration](ctx, (*core)(s), &createMigration, []string{string(projectID)}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a migration. It needs the role Organization Member. The error is an [*InvalidRequestError], an [*APIError], a
@@ -125,7 +125,7 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
 func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, (*core)(s), &getMigration, []identifier{projectID, migrationID}, nil, opts)
+	return send[Migration](ctx, (*core)(s), &getMigration, []string{string(projectID), string(migrationID)}, nil, opts)
 }
 
 // Cutover cuts over a migration that is ready for it. Stop all writes to the source and wait until the lag time is zero
@@ -139,7 +139,7 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
 func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
-	return (*core)(s).do(ctx, &cutover, []identifier{projectID, migrationID}, nil, opts, nil)
+	return (*core)(s).do(ctx, &cutover, []string{string(projectID), string(migrationID)}, nil, opts, nil)
 }
 
 // UnmarshalJSON leaves out values of an unexpected type.
@@ -158,7 +158,9 @@ func (m *Migration) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-func (m *Migration) check(asked string) error { return checkJob(string(m.ID), string(m.Status), asked) }
+func (m *Migration) check(asked string) (id string, err error) {
+	return checkJob(string(m.ID), string(m.Status), asked)
+}
 
 // MigrationFailedError is a migration that ended in [MigrationFailed] or [MigrationExpired].
 type MigrationFailedError struct {

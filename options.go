@@ -129,7 +129,7 @@ func newConfig(maker string, opts []Option) *config {
 	c.reject(c.httpClient == nil, "WithHTTPClient: the client must not be nil")
 	c.reject(c.timeoutSet && c.timeout <= 0, "WithAttemptTimeout: the timeout must be positive")
 	c.reject(!validHeaderValue(c.userAgent), "WithUserAgent: the product must not contain control characters")
-	c.reject(!c.version.known(), "WithAPIVersion: the version must be APIv2 or APIv1")
+	c.reject(c.version != APIv2 && c.version != APIv1, "WithAPIVersion: the version must be APIv2 or APIv1")
 	c.reject(c.pacing.ceiling && (c.pacing.perMinute < 1 || c.pacing.burst < 1), "WithRateLimit: perMinute and burst must be positive")
 	c.reject(slices.ContainsFunc(c.wrappers, func(wrap func(http.RoundTripper) http.RoundTripper) bool { return wrap == nil }),
 		"WithTransportWrapper: the function must not be nil")

@@ -87,7 +87,7 @@ func TestBaseURLs(t *testing.T) {
 	} {
 		client, err := NewClient(APIKey("public", "private"), WithBaseURL(base))
 		require.NoError(t, err, base)
-		assert.Equal(t, want, client.core.origin+client.core.version.prefix())
+		assert.Equal(t, want, client.core.base)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	client, err := NewClient(APIKey("public", "private"), nil)
 	require.NoError(t, err)
-	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.core.origin+client.core.version.prefix())
+	assert.Equal(t, "https://cloud.mongodb.com/api/atlas/v2", client.core.base)
 	assert.Equal(t, 30*time.Second, client.core.timeout)
 	assert.Equal(t, RetryPolicy{MaxAttempts: 5, BaseBackoff: time.Second, MaxBackoff: 30 * time.Second, MaxRetryAfter: 5 * time.Minute}, client.core.policy)
 	assert.Regexp(t, `^livemigration-go/\S+ \(go\S+; \w+\)$`, client.core.userAgent)

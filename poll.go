@@ -19,7 +19,7 @@ type poller[T any] struct {
 	settings *waitSettings
 	what     string
 	endpoint *endpoint
-	ids      []identifier
+	ids      []string
 	state    func(*T) jobState
 }
 
@@ -53,11 +53,12 @@ func (p *poller[T]) until(ctx context.Context, enough func(*T) bool) (last *T, e
 // states yields states until one is final, or an error with the last state.
 func (p *poller[T]) states(ctx context.Context) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		if err := invalidRequest(p.violations(ctx)); err != nil {
+		path, found := p.core.check(ctx, p.endpoint, p.ids)
+		if err := invalidRequest(append(found, p.settings.found()...)); err != nil {
 			yield(nil, err)
 			return
 		}
-		w := &wait[T]{poller: p, ctx: ctx, interval: p.settings.minInterval}
+		w := &wait[T]{poller: p, ctx: ctx, path: path, interval: p.settings.minInterval}
 		for {
 			state, err := w.poll()
 			if err != nil {
@@ -78,19 +79,11 @@ func (p *poller[T]) states(ctx context.Context) iter.Seq2[*T, error] {
 	}
 }
 
-// violations gathers everything that is wrong with a wait.
-func (p *poller[T]) violations(ctx context.Context) []FieldViolation {
-	found := append(p.core.made(), checkContext(ctx)...)
-	for _, id := range p.ids {
-		found = append(found, id.violations()...)
-	}
-	return append(found, p.settings.found()...)
-}
-
 // wait is one pass through the states of a job.
 type wait[T any] struct {
 	*poller[T]
 	ctx      context.Context
+	path     string
 	last     *T
 	interval time.Duration
 	// failed is how the last poll failed, nil when it succeeded. The outage started with the first poll that failed.
@@ -142,8 +135,8 @@ func (w *wait[T]) poll() (*T, error) {
 func (w *wait[T]) turn() error {
 	asked := time.Now()
 	defer func() { w.since = w.since.Add(time.Since(asked)) }()
-	k := &call{core: w.core, endpoint: w.endpoint, ctx: w.ctx, path: w.endpoint.expand(w.ids), began: time.Now(), before: w.failed}
-	err := w.core.pacer.Wait(w.ctx, w.ids[0].segment(), w.endpoint.bucket(), true, math.MaxInt64)
+	k := &call{core: w.core, endpoint: w.endpoint, ctx: w.ctx, path: w.path, began: time.Now(), before: w.failed}
+	err := w.core.pacer.Wait(w.ctx, w.ids[0], w.endpoint.bucket, true, math.MaxInt64)
 	switch {
 	case err == nil:
 		return nil
@@ -245,7 +238,7 @@ func (w *wait[T]) see(state *T) {
 }
 
 func (w *wait[T]) error(err error) *WaitError {
-	return &WaitError{Job: w.what + " " + w.ids[1].segment(), Err: err}
+	return &WaitError{Job: w.what + " " + w.ids[1], Err: err}
 }
 
 // interrupted is the error of a wait whose context has ended.
@@ -267,6 +260,6 @@ func (w *wait[T]) interrupted(last error) *WaitError {
 }
 
 func (w *wait[T]) log(level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append(w.endpoint.logAttrs(w.ids[0].segment(), w.ids[1].segment()), attrs...)
+	attrs = append(w.endpoint.logAttrs(w.ids[0], w.ids[1]), attrs...)
 	w.core.logger.LogAttrs(w.ctx, level, message, attrs...)
 }

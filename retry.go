@@ -77,10 +77,6 @@ func (p RetryPolicy) backoff(attempts int, asked time.Duration, isAsked bool) ti
 	return asked + min(extra, math.MaxInt64-asked)
 }
 
-// longestTurn is how long a call waits for its turn within the rate limit: for the end of a Retry-After of another call,
-// and as long again.
-func (p RetryPolicy) longestTurn() time.Duration { return min(p.MaxRetryAfter, math.MaxInt64/2) * 2 }
-
 // passing reports whether a status is about the server or a gateway at this moment, and not about the request.
 func passing(status int) bool {
 	switch status {

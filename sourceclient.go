@@ -68,7 +68,7 @@ const (
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/create-one-link/
 func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Secret, opts ...CallOption) (*MigrationLink, error) {
-	return send[MigrationLink](ctx, (*core)(s), &createMigrationLink, []identifier{orgID}, linkPayload(token), opts)
+	return send[MigrationLink](ctx, (*core)(s), &createMigrationLink, []string{string(orgID)}, linkPayload(token), opts)
 }
 
 // Status reads whether a source organization is connected. It needs the role Organization Owner there.
@@ -77,7 +77,7 @@ func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Se
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/return-the-status/
 func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...CallOption) (*MigrationLink, error) {
-	return send[MigrationLink](ctx, (*core)(s), &getMigrationLink, []identifier{orgID}, nil, opts)
+	return send[MigrationLink](ctx, (*core)(s), &getMigrationLink, []string{string(orgID)}, nil, opts)
 }
 
 // Delete disconnects a source organization, and stops its migrations that still run. It needs the role Organization
@@ -87,7 +87,7 @@ func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...
 //
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/delete-one-link/
 func (s *MigrationLinkService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
-	return (*core)(s).do(ctx, &deleteMigrationLink, []identifier{orgID}, nil, opts, nil)
+	return (*core)(s).do(ctx, &deleteMigrationLink, []string{string(orgID)}, nil, opts, nil)
 }
 
 // UnmarshalJSON reads a link from JSON.
@@ -96,11 +96,11 @@ func (l *MigrationLink) UnmarshalJSON(data []byte) error {
 	return response.Decode(data, (*plain)(l))
 }
 
-func (l *MigrationLink) check(string) error {
+func (l *MigrationLink) check(string) (id string, err error) {
 	if l.Status == "" {
-		return errors.New("no status in it")
+		return "", errors.New("no status in it")
 	}
-	return nil
+	return "", nil
 }
 
 // linkPayload is the body that connects an organization.
@@ -112,12 +112,11 @@ func (p linkPayload) violations(APIVersion) []FieldViolation {
 	return c.found
 }
 
-func (p linkPayload) encode(APIVersion) ([]byte, error) {
-	return json.Marshal(map[string]string{"linkToken": string(p)})
+func (p linkPayload) encode(APIVersion) (body []byte, secrets []string, err error) {
+	body, err = json.Marshal(map[string]string{"linkToken": string(p)})
+	return body, []string{string(p)}, err
 }
 
-func (p linkPayload) secrets() []string { return []string{string(p)} }
-
-func (linkPayload) unknown(ids []identifier) string {
-	return "organization " + ids[0].segment() + " may have been connected; call MigrationLink.Status before you connect it again"
+func (linkPayload) unknown(organization string) string {
+	return "organization " + organization + " may have been connected; call MigrationLink.Status before you connect it again"
 }

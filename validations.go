@@ -64,7 +64,7 @@ func (v Validation) LogValue() slog.Value {
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
 func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, (*core)(s), &createValidation, []identifier{projectID}, &migrationPayload{projectID, req}, opts)
+	return send[Validation](ctx, (*core)(s), &createValidation, []string{string(projectID)}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a validation. It needs the role Organization Owner.
@@ -73,10 +73,10 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
 func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, (*core)(s), &getValidation, []identifier{projectID, validationID}, nil, opts)
+	return send[Validation](ctx, (*core)(s), &getValidation, []string{string(projectID), string(validationID)}, nil, opts)
 }
 
-func (v *Validation) check(asked string) error {
+func (v *Validation) check(asked string) (id string, err error) {
 	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
@@ -93,16 +93,16 @@ func (v *Validation) UnmarshalJSON(data []byte) error {
 
 // checkJob rejects a response that cannot be used: one without the ID of the job that was created, one about another job,
 // or one without ID and status. A missing status alone is an unknown status.
-func checkJob(id, status, asked string) error {
+func checkJob(id, status, asked string) (string, error) {
 	switch {
 	case asked == "" && checkID("", id) != nil:
-		return errors.New("no well-formed _id in it")
+		return "", errors.New("no well-formed _id in it")
 	case asked != "" && id != "" && id != asked:
-		return errors.New("it is about another job")
+		return "", errors.New("it is about another job")
 	case id == "" && status == "":
-		return errors.New("no _id and no status in it")
+		return "", errors.New("no _id and no status in it")
 	default:
-		return nil
+		return id, nil
 	}
 }
 

@@ -121,7 +121,7 @@ func (s *ValidationsService) settings(opts []WaitOption) *waitSettings {
 
 func (s *ValidationsService) poller(projectID ProjectID, validationID ValidationID, opts []WaitOption) *poller[Validation] {
 	return &poller[Validation]{
-		core: (*core)(s), settings: s.settings(opts), what: "validation", endpoint: &getValidation, ids: []identifier{projectID, validationID},
+		core: (*core)(s), settings: s.settings(opts), what: "validation", endpoint: &getValidation, ids: []string{string(projectID), string(validationID)},
 		state: func(v *Validation) jobState { return jobState{status: string(v.Status), final: v.Status.Final()} },
 	}
 }
@@ -161,7 +161,7 @@ func failedMigration(last *Migration, err error) (*Migration, error) {
 func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID, opts []WaitOption) *poller[Migration] {
 	return &poller[Migration]{
 		core: (*core)(s), settings: newWaitSettings(5*time.Second, time.Minute, (*core)(s).waitDefaults(), opts), what: "migration",
-		endpoint: &getMigration, ids: []identifier{projectID, migrationID},
+		endpoint: &getMigration, ids: []string{string(projectID), string(migrationID)},
 		state: func(m *Migration) jobState {
 			return jobState{status: string(m.Status), ready: m.ReadyForCutover, final: m.Status.Final()}
 		},

@@ -21,21 +21,15 @@ func (p *migrationPayload) violations(v APIVersion) []FieldViolation {
 	return found
 }
 
-func (p *migrationPayload) secrets() []string {
-	if p.request.Source.Password == "" {
-		return nil
-	}
-	return []string{p.request.Source.Password.Reveal()}
-}
-
-func (p *migrationPayload) unknown([]identifier) string {
+func (p *migrationPayload) unknown(string) string {
 	source, destination := &p.request.Source, &p.request.Destination
 	return fmt.Sprintf("Atlas may have started a migration of cluster %q of source project %s to cluster %q of Atlas project %s; "+
 		"check the Atlas UI before you start it again", source.ClusterName, source.ProjectID, destination.ClusterName, p.projectID)
 }
 
 // encode writes the body. It is the only place that writes the password: Secret marshals redacted.
-func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
+func (p *migrationPayload) encode(v APIVersion) (data []byte, secrets []string, err error) {
+	password := string(p.request.Source.Password)
 	r := p.request
 	r.Destination.ProjectID = p.projectID
 	r.Destination.HostnameSchemaType = cmp.Or(r.Destination.HostnameSchemaType, HostnamePublic)
@@ -48,13 +42,14 @@ func (p *migrationPayload) encode(v APIVersion) ([]byte, error) {
 		Source              wireSource `json:"source"`
 		DropDestinationData *bool      `json:"dropDestinationData,omitempty"`
 		DropEnabled         *bool      `json:"dropEnabled,omitempty"`
-	}{MigrationRequest: r, Source: wireSource{r.Source, r.Source.Password.Reveal()}}
+	}{MigrationRequest: r, Source: wireSource{r.Source, password}}
 	if v == APIv1 {
 		body.DropEnabled = &r.DropDestinationData
 	} else {
 		body.DropDestinationData = &r.DropDestinationData
 	}
-	return json.Marshal(body)
+	data, err = json.Marshal(body)
+	return data, []string{password}, err
 }
 
 type wireSource struct {

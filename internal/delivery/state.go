@@ -102,22 +102,16 @@ var (
 type watch struct {
 	state         *State
 	authenticated bool
-	trace         httptrace.ClientTrace
+	// most is how many connections one request may use: a read gets a second one when an idle connection was closed
+	// meanwhile.
+	most  int
+	trace httptrace.ClientTrace
 
 	mu    sync.Mutex
 	looks int // since the last connection
 	got   int
 	seen  bool // a hook ran at all
 	ended error
-}
-
-// most is how many connections one request may use: a read gets a second one when an idle connection was closed
-// meanwhile.
-func (w *watch) most() int {
-	if w.state.Change {
-		return 1
-	}
-	return 2
 }
 
 // getConn runs when net/http looks for a connection. For an HTTP/2 connection that is in use it runs twice.
@@ -127,7 +121,7 @@ func (w *watch) getConn(string) {
 	defer w.mu.Unlock()
 	w.seen = true
 	w.looks++
-	if w.looks <= mostLooks && w.got < w.most() {
+	if w.looks <= mostLooks && w.got < w.most {
 		return
 	}
 	w.ended = ErrConnectionsEnded
@@ -147,11 +141,4 @@ func (w *watch) gotConn(httptrace.GotConnInfo) {
 	if w.authenticated {
 		w.state.handed.Store(true)
 	}
-}
-
-// result is what the hooks have seen.
-func (w *watch) result() (looked bool, connections int, ended error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.seen, w.got, w.ended
 }

@@ -59,20 +59,29 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, ErrSentBefore
 	}
 	base, clone := t.choose(s)
-	if err := t.askProxy(req, s, clone); err != nil {
-		closeBody(req)
-		return nil, err
+	if s.Change && !clone && t.user != nil && t.user.Proxy != nil {
+		// net/http asks for the proxy before it looks for a connection, so nothing would show that the request was not sent.
+		if _, err := t.user.Proxy(req); err != nil {
+			closeBody(req)
+			return nil, &Unsent{err}
+		}
 	}
-	return t.send(req, s, base, &watch{state: s, authenticated: !negotiation}, clone)
+	w := &watch{state: s, authenticated: !negotiation, most: 2}
+	if s.Change {
+		w.most = 1
+	}
+	return t.send(req, s, base, w, clone)
 }
 
 func (t *Transport) send(req *http.Request, s *State, base http.RoundTripper, w *watch, clone bool) (*http.Response, error) {
-	standard := isStandard(base)
+	_, standard := base.(*http.Transport)
 	if w.authenticated && !standard {
 		s.handed.Store(true)
 	}
 	resp, err := base.RoundTrip(w.prepare(req, standard, clone))
-	looked, connections, ended := w.result()
+	w.mu.Lock()
+	looked, connections, ended := w.seen, w.got, w.ended
+	w.mu.Unlock()
 	if looked && !clone {
 		t.looks.Store(true)
 	}
@@ -188,18 +197,6 @@ func copyOf(t *http.Transport) *http.Transport {
 	return c
 }
 
-// askProxy asks the Proxy function of a user's transport before a change is handed over: net/http calls it before it
-// looks for a connection, so that nothing would show that the request was not sent.
-func (t *Transport) askProxy(req *http.Request, s *State, clone bool) error {
-	if !s.Change || clone || t.user == nil || t.user.Proxy == nil {
-		return nil
-	}
-	if _, err := t.user.Proxy(req); err != nil {
-		return &Unsent{err}
-	}
-	return nil
-}
-
 // Leave makes the next requests use other connections than those of an attempt that got no usable response. Requests in
 // flight stay where they are.
 func (t *Transport) Leave(s *State) {
@@ -238,11 +235,6 @@ func (t *Transport) closeUsers() {
 	if closer, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		closer.CloseIdleConnections()
 	}
-}
-
-func isStandard(base http.RoundTripper) bool {
-	_, ok := base.(*http.Transport)
-	return ok
 }
 
 func closeBody(req *http.Request) {

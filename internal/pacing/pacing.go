@@ -10,6 +10,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Bucket is a token bucket: a request takes one token, and Refill tokens come back every Per, up to Capacity.
@@ -71,7 +73,9 @@ func (p *Pacer) Wait(ctx context.Context, name string, published Bucket, poll bo
 		now := time.Now()
 		wait := s.estimate(now, poll, place-line.left)
 		if wait <= 0 {
-			s.take(now)
+			for _, limiter := range s.limits {
+				limiter.ReserveN(now, 1)
+			}
 			return nil
 		}
 		deadline, bounded := ctx.Deadline()
@@ -114,8 +118,35 @@ type Report struct {
 func (p *Pacer) Report(name string, r Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.scopes[name]; s != nil && !p.cfg.Off {
-		s.report(time.Now(), r, p.cfg.MaxHold)
+	s := p.scopes[name]
+	if s == nil || p.cfg.Off {
+		return
+	}
+	now := time.Now()
+	if until := now.Add(min(r.RetryAfter, p.cfg.MaxHold)); r.Rejected && until.After(s.until) {
+		s.until = until
+	}
+	if s.server == nil {
+		return
+	}
+	next, capacity := s.next(now), s.server.Burst()
+	if r.Limit > 0 && r.Limit != capacity { // another bucket is assumed to fill in the same time
+		s.server.SetLimitAt(next, s.server.Limit()*rate.Limit(r.Limit)/rate.Limit(capacity))
+		s.server.SetBurstAt(next, r.Limit)
+	}
+	if r.Per > 0 {
+		s.server.SetLimitAt(next, rate.Limit(float64(s.server.Burst())/r.Per.Seconds()))
+	}
+	remaining := r.Remaining
+	switch {
+	case r.Rejected:
+		remaining = 0
+	case r.Limit == 0 || remaining < 0:
+		return
+	}
+	// Tokens that the server does not have were taken by other programs.
+	if surplus := int(s.server.TokensAt(next)) - remaining; surplus > 0 {
+		s.server.ReserveN(next, surplus)
 	}
 }
 
@@ -131,7 +162,16 @@ func (p *Pacer) scope(name string, published Bucket) *scope {
 		if p.cfg.Off {
 			published = Bucket{}
 		}
-		s = newScope(published, p.cfg.Ceiling)
+		s = new(scope)
+		for _, b := range []*Bucket{&published, p.cfg.Ceiling} {
+			if b == nil || b.Capacity == 0 {
+				continue
+			}
+			limiter := rate.NewLimiter(rate.Limit(float64(b.Refill)/b.Per.Seconds()), b.Capacity)
+			if s.limits = append(s.limits, limiter); b == &published {
+				s.server = limiter
+			}
+		}
 		p.scopes[name] = s
 	}
 	s.used = now

@@ -21,22 +21,6 @@ type line struct{ entered, left int }
 
 func (l line) waiting() int { return l.entered - l.left }
 
-func newScope(published Bucket, ceiling *Bucket) *scope {
-	s := &scope{}
-	if published.Capacity > 0 {
-		s.server = newLimiter(published)
-		s.limits = append(s.limits, s.server)
-	}
-	if ceiling != nil {
-		s.limits = append(s.limits, newLimiter(*ceiling))
-	}
-	return s
-}
-
-func newLimiter(b Bucket) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(float64(b.Refill)/b.Per.Seconds()), b.Capacity)
-}
-
 // next is the earliest time of the next request. A limiter is used as of this time, never before: so a bucket that is
 // empty when a hold begins is empty when the hold ends, and then one request follows the other.
 func (s *scope) next(now time.Time) time.Time {
@@ -56,7 +40,9 @@ func (s *scope) estimate(now time.Time, poll bool, before int) time.Duration {
 			need = max(need, float64(limiter.Burst())/10) + float64(s.calls.waiting())
 		}
 		missing := need + float64(max(0, before)) - limiter.TokensAt(next)
-		wait = max(wait, timeFor(missing, limiter.Limit()))
+		if missing > 0 {
+			wait = max(wait, timeFor(missing, limiter.Limit()))
+		}
 	}
 	return next.Sub(now) + wait
 }
@@ -64,45 +50,7 @@ func (s *scope) estimate(now time.Time, poll bool, before int) time.Duration {
 // timeFor is the time in which tokens come back.
 func timeFor(tokens float64, limit rate.Limit) time.Duration {
 	const century = 100 * 365 * 24 * 3600.0 // fits into a Duration
-	if tokens <= 0 {
-		return 0
-	}
 	return time.Duration(min(tokens/float64(limit), century)*float64(time.Second)) + 1
-}
-
-// take spends a token.
-func (s *scope) take(now time.Time) {
-	for _, limiter := range s.limits {
-		limiter.ReserveN(now, 1)
-	}
-}
-
-func (s *scope) report(now time.Time, r Report, maxHold time.Duration) {
-	if until := now.Add(min(r.RetryAfter, maxHold)); r.Rejected && until.After(s.until) {
-		s.until = until
-	}
-	if s.server == nil {
-		return
-	}
-	next, capacity := s.next(now), s.server.Burst()
-	if r.Limit > 0 && r.Limit != capacity { // another bucket is assumed to fill in the same time
-		s.server.SetLimitAt(next, s.server.Limit()*rate.Limit(r.Limit)/rate.Limit(capacity))
-		s.server.SetBurstAt(next, r.Limit)
-	}
-	if r.Per > 0 {
-		s.server.SetLimitAt(next, rate.Limit(float64(s.server.Burst())/r.Per.Seconds()))
-	}
-	remaining := r.Remaining
-	switch {
-	case r.Rejected:
-		remaining = 0
-	case r.Limit == 0 || remaining < 0:
-		return
-	}
-	// Tokens that the server does not have were taken by other programs.
-	if surplus := int(s.server.TokensAt(next)) - remaining; surplus > 0 {
-		s.server.ReserveN(next, surplus)
-	}
 }
 
 func (s *scope) idle(now time.Time) bool {

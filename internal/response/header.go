@@ -11,21 +11,21 @@ import (
 // Limits reads the rate limit that a request was counted in: its capacity, and the requests that remain. -1 is unknown. A
 // capacity of 0 beside a response says nothing.
 func Limits(h http.Header) (limit, remaining int) {
-	limit, remaining = count(h.Get("Ratelimit-Limit")), count(h.Get("Ratelimit-Remaining"))
-	if limit == 0 {
+	var counts [2]int
+	for i, name := range [...]string{"Ratelimit-Limit", "Ratelimit-Remaining"} {
+		counts[i] = -1
+		value := strings.TrimSpace(h.Get(name))
+		if value == "" {
+			continue
+		}
+		if n, err := strconv.Atoi(value); err == nil && n >= 0 {
+			counts[i] = n
+		}
+	}
+	if counts[0] == 0 {
 		return -1, -1
 	}
-	return limit, remaining
-}
-
-func count(value string) int {
-	if value == "" {
-		return -1
-	}
-	if n, err := strconv.Atoi(strings.TrimSpace(value)); err == nil && n >= 0 {
-		return n
-	}
-	return -1
+	return counts[0], counts[1]
 }
 
 // tokenBucket returns the numbers in the parameters of a 429, [path, retryAfterSeconds, capacity, refill, refillSeconds].

@@ -52,23 +52,21 @@ func Read(resp *http.Response, limit int64, enveloped bool) *Received {
 	if r.Status < http.StatusOK {
 		return r
 	}
-	if !r.success() {
+	if r.Status/100 != 2 {
 		limit = maxError
 	}
 	r.readBody(resp, limit)
 	if enveloped && r.Status != http.StatusNoContent { // a 204 has no body, so it cannot have an envelope
 		r.unwrap()
 	}
-	if r.success() {
+	if r.Status/100 == 2 {
 		r.Status = statusInside(r.Status, r.Body)
 	}
-	if !r.success() {
+	if r.Status/100 != 2 {
 		r.Err = nil
 	}
 	return r
 }
-
-func (r *Received) success() bool { return r.Status/100 == 2 }
 
 // readBody drops a byte order mark, with which some gateways begin JSON. RFC 8259 allows ignoring it, and encoding/json
 // does not.
@@ -100,7 +98,7 @@ func (r *Received) unwrap() {
 			return
 		}
 	}
-	if r.success() {
+	if r.Status/100 == 2 {
 		r.Err = cmp.Or(r.Err, errNoEnvelope)
 		if content := valueOf(r.Body, "content"); content != nil {
 			r.Body = content

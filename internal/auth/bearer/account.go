@@ -31,24 +31,24 @@ const (
 // 4.4), which it fetches from the token endpoint of the origin.
 type Account struct {
 	*Transport
-	address       string // of the origin
-	secret, basic auth.Hidden
+	address       string  // of the origin
+	secret, basic *string // package fmt does not print what a pointer in a struct leads to
 }
 
 // NewAccount returns an Account.
 func NewAccount(origin *url.URL, clientID, clientSecret string, base http.RoundTripper) *Account {
 	pair := url.QueryEscape(clientID) + ":" + url.QueryEscape(clientSecret) // RFC 6749, section 2.3.1
 	basic := base64.StdEncoding.EncodeToString([]byte(pair))
-	a := &Account{address: origin.Scheme + "://" + origin.Host, secret: auth.Hide(clientSecret), basic: auth.Hide(basic)}
+	a := &Account{address: origin.Scheme + "://" + origin.Host, secret: &clientSecret, basic: &basic}
 	tokens := &cache{from: "POST " + a.address + tokenPath, fetch: a.fetch, timeout: fetchTimeout}
-	a.Transport = &Transport{origin: auth.OriginOf(origin), base: base, tokens: tokens}
+	a.Transport = &Transport{origin: origin, base: base, tokens: tokens}
 	return a
 }
 
 // fetch reads the response as JSON or form data, whatever its media type says.
 func (a *Account) fetch(ctx context.Context, userAgent string) (*oauth2.Token, error) {
 	asked := time.Now()
-	body, err := a.post(ctx, tokenPath, userAgent, url.Values{"grant_type": {"client_credentials"}})
+	body, err := a.post(auth.WithNegotiation(ctx), tokenPath, userAgent, url.Values{"grant_type": {"client_credentials"}})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (a *Account) post(ctx context.Context, path, userAgent string, form url.Val
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Basic "+a.basic.Reveal())
+	req.Header.Set("Authorization", "Basic "+*a.basic)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", userAgent)
@@ -105,8 +105,7 @@ func (a *Account) post(ctx context.Context, path, userAgent string, form url.Val
 
 // Secrets are the texts that no message may show: the client secret in the forms in which it is sent, and the tokens.
 func (a *Account) Secrets() []string {
-	secret := a.secret.Reveal()
-	return append(a.Transport.Secrets(), secret, url.QueryEscape(secret), a.basic.Reveal())
+	return append(a.Transport.Secrets(), *a.secret, url.QueryEscape(*a.secret), *a.basic)
 }
 
 // Revoke ends the current token, if there is one (RFC 7009).
@@ -118,11 +117,11 @@ func (a *Account) Revoke(ctx context.Context, userAgent string) error {
 	if !good {
 		return nil
 	}
-	form := url.Values{"token": {current.value.Reveal()}, "token_type_hint": {"access_token"}}
+	form := url.Values{"token": {*current.value}, "token_type_hint": {"access_token"}}
 	if _, err := a.post(auth.WithNegotiation(withoutValues{ctx}), RevokePath, userAgent, form); err != nil {
 		return fmt.Errorf("POST %s: %w", a.address+RevokePath, err)
 	}
-	a.tokens.reject(current.value.Reveal())
+	a.tokens.reject(*current.value)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
@@ -16,7 +17,7 @@ import (
 // Transport sends requests to one origin with a token. Requests to other origins, and requests that have credentials, pass
 // unchanged. It is safe for concurrent use.
 type Transport struct {
-	origin   auth.Origin
+	origin   *url.URL
 	base     http.RoundTripper
 	tokens   *cache
 	accepted atomic.Bool
@@ -27,7 +28,7 @@ type Transport struct {
 // A request that is rejected with 401 has not been processed. It is sent once more, with another token, if there is one and
 // if GetBody can repeat its body. Otherwise the 401 is returned.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !t.origin.Concerns(req) {
+	if !auth.Concerns(t.origin, req) {
 		return t.base.RoundTrip(req)
 	}
 	value, err := t.tokens.get(req.Context(), req.UserAgent())
@@ -58,7 +59,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (t *Transport) send(req *http.Request, body io.ReadCloser, value string) (*http.Response, error) {
 	out := req.WithContext(req.Context()) // a shallow copy
-	out.Header = auth.CloneHeader(req.Header)
+	out.Header = req.Header.Clone()
 	out.Header.Set("Authorization", "Bearer "+value)
 	out.Body = body
 	resp, err := t.base.RoundTrip(out)
@@ -81,16 +82,14 @@ func (t *Transport) Secrets() (values []string) {
 	defer t.tokens.mu.Unlock()
 	for _, known := range []*token{t.tokens.current, t.tokens.previous} {
 		if known != nil {
-			values = append(values, known.value.Reveal())
+			values = append(values, *known.value)
 		}
 	}
 	return values
 }
 
-// Format prints no secret, whatever the verb.
-func (t *Transport) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, "bearer.Transport([REDACTED])")
-}
+// Format keeps a base that remembers its requests from being printed.
+func (t *Transport) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "bearer.Transport") }
 
 // TokenError says that there is no token, so the request was not processed: it was not sent, or was rejected with 401.
 type TokenError struct{ Err error }

@@ -10,8 +10,6 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/sync/singleflight"
-
-	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
 const (
@@ -33,7 +31,7 @@ type cache struct {
 }
 
 type token struct {
-	value            auth.Hidden
+	value            *string // package fmt does not print what it leads to
 	renewAt, expires time.Time
 	rejected         bool
 }
@@ -56,7 +54,7 @@ func (c *cache) get(ctx context.Context, userAgent string) (string, error) {
 	}
 	switch {
 	case good:
-		return old.value.Reveal(), nil
+		return *old.value, nil
 	case !fetch:
 		return "", failure
 	}
@@ -67,7 +65,7 @@ func (c *cache) get(ctx context.Context, userAgent string) (string, error) {
 		if result.Err != nil {
 			return "", result.Err
 		}
-		return result.Val.(*token).value.Reveal(), nil
+		return *result.Val.(*token).value, nil
 	}
 }
 
@@ -80,7 +78,7 @@ func (c *cache) renew(old *token, userAgent string) (*token, error) {
 	if current != old && current.good(asked) { // another renewal has just ended
 		return current, nil
 	}
-	ctx, cancel := context.WithTimeout(auth.WithNegotiation(context.Background()), c.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
 	fetched, err := c.fetch(ctx, userAgent)
 	if err != nil && ctx.Err() != nil { // which must not read like the end of a caller's context
@@ -95,12 +93,12 @@ func (c *cache) renew(old *token, userAgent string) (*token, error) {
 		c.failure, c.failureEnds = &TokenError{fmt.Errorf("%s: %w", c.from, err)}, time.Now().Add(pauseAfter(err))
 		return nil, c.failure
 	}
-	fresh := &token{value: auth.Hide(fetched.AccessToken), expires: fetched.Expiry}
+	fresh := &token{value: &fetched.AccessToken, expires: fetched.Expiry}
 	if fresh.expires.IsZero() { // until it is rejected
 		fresh.expires = asked.AddDate(100, 0, 0)
 	}
 	fresh.renewAt = fresh.expires.Add(-min(fresh.expires.Sub(asked)/10, maxMargin))
-	if c.current != nil && c.current.value.Reveal() != fetched.AccessToken {
+	if c.current != nil && *c.current.value != fetched.AccessToken {
 		c.previous = c.current
 	}
 	c.current = fresh
@@ -133,7 +131,7 @@ func pauseAfter(err error) (pause time.Duration) {
 func (c *cache) reject(value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current != nil && c.current.value.Reveal() == value {
+	if c.current != nil && *c.current.value == value {
 		c.current.rejected = true
 	}
 }

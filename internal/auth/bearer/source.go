@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
-
-	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
 // sourceTimeout is after how long a call of a source is abandoned, so that there can be another one.
@@ -30,11 +28,14 @@ func NewSource(origin *url.URL, source oauth2.TokenSource, base http.RoundTrippe
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-done:
-			return token, explain(err)
+			if err != nil {
+				err = explain(err)
+			}
+			return token, err
 		}
 	}
 	tokens := &cache{from: "token source", fetch: fetch, timeout: sourceTimeout}
-	return &Transport{origin: auth.OriginOf(origin), base: base, tokens: tokens}
+	return &Transport{origin: origin, base: base, tokens: tokens}
 }
 
 // explain makes an [*EndpointError] of the response that a token endpoint has given to a source of x/oauth2.

@@ -18,8 +18,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
 const (
@@ -197,5 +195,5 @@ func newTransport(t testing.TB, origin string, base http.RoundTripper) *Transpor
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(testUsername, testPassword, auth.OriginOf(u), base)
+	return New(testUsername, testPassword, u, base)
 }

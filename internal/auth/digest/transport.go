@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
@@ -22,8 +23,8 @@ var ErrNotChallenged = errors.New("the server answered a request without credent
 // Transport is an [http.RoundTripper] that authenticates the requests to one origin. It is safe for concurrent use and
 // never changes a request that it is given. Requests to other origins, or with credentials, pass unchanged.
 type Transport struct {
-	username, password auth.Hidden
-	origin             auth.Origin
+	username, password *string // package fmt does not print what a pointer in a struct leads to
+	origin             *url.URL
 	base               http.RoundTripper
 	shared             atomic.Pointer[session] // of reads; nil until there is a challenge
 	turn               chan struct{}           // full while a read asks for the first challenge
@@ -32,13 +33,13 @@ type Transport struct {
 }
 
 // New returns a Transport for one origin. User name and password must not contain control characters.
-func New(username, password string, origin auth.Origin, base http.RoundTripper) *Transport {
+func New(username, password string, origin *url.URL, base http.RoundTripper) *Transport {
 	turn := make(chan struct{}, 1)
-	return &Transport{username: auth.Hide(username), password: auth.Hide(password), origin: origin, base: base, turn: turn}
+	return &Transport{username: &username, password: &password, origin: origin, base: base, turn: turn}
 }
 
 // Secrets returns what no message may show.
-func (t *Transport) Secrets() []string { return []string{t.username.Reveal(), t.password.Reveal()} }
+func (t *Transport) Secrets() []string { return []string{*t.username, *t.password} }
 
 // Accepted reports whether the server has answered a request with these credentials with success.
 func (t *Transport) Accepted() bool { return t.accepted.Load() }
@@ -66,7 +67,7 @@ func Stale(h http.Header) bool {
 // answered with anything but a challenge, the caller gets the answer, or [ErrNotChallenged] for a success.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
-	case !t.origin.Concerns(req):
+	case !auth.Concerns(t.origin, req):
 		return t.base.RoundTrip(req)
 	case req.Method == http.MethodGet && !auth.HasBody(req):
 		return t.read(req)
@@ -142,7 +143,7 @@ func (t *Transport) change(req *http.Request) (*http.Response, error) {
 func (t *Transport) negotiate(req *http.Request) (*session, *http.Response, error) {
 	probe := req.WithContext(auth.WithNegotiation(req.Context()))
 	probe.Body, probe.GetBody, probe.ContentLength = http.NoBody, nil, 0
-	probe.Header = auth.CloneHeader(req.Header)
+	probe.Header = req.Header.Clone()
 	probe.Header.Del("Content-Type")
 	probe.Header.Del("Expect")
 	resp, err := t.send(probe, probe) // its response shows that nothing was sent with credentials
@@ -164,13 +165,13 @@ func (t *Transport) sessionFor(resp *http.Response) *session {
 	}
 	lines := resp.Header["Set-Cookie"]
 	limited := http.Response{Header: http.Header{"Set-Cookie": lines[:min(len(lines), maxLines)]}}
-	return newSession(c, limited.Cookies(), t.username.Reveal(), t.password.Reveal(), rand.Text())
+	return newSession(c, limited.Cookies(), *t.username, *t.password, rand.Text())
 }
 
 // authenticated sends a request with the credentials and the cookies of a session.
 func (t *Transport) authenticated(req *http.Request, s *session) (*http.Response, error) {
 	out := req.WithContext(req.Context()) // a shallow copy
-	out.Header = auth.CloneHeader(req.Header)
+	out.Header = req.Header.Clone()
 	out.Header["Authorization"] = []string{s.authorization(req.Method, req.URL.RequestURI())}
 	s.addCookies(out)
 	resp, err := t.send(req, out)
