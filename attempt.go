@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -220,14 +221,7 @@ func (c *call) withoutResponse(err error, unsent bool) failure {
 		return c.tokenRejected(token)
 	}
 	f := failure{meaning: meaning{retry: !permanent(err), maybe: !unsent}}
-	var broken *unusableError
-	if errors.As(err, &broken) {
-		f.id = broken.id
-	}
 	if c.ctx.Err() != nil {
-		if broken != nil && !errors.Is(err, c.ctx.Err()) {
-			c.before = c.callError(err) // in a grace: the response, and not the context, is why the call fails
-		}
 		f.retry = false
 		f.err = c.interrupted()
 		return f
@@ -240,22 +234,13 @@ func (c *call) withoutResponse(err error, unsent bool) failure {
 func (c *call) nameServer(err error) error {
 	switch {
 	case plainHTTP(err):
-		return &hostError{c.host, "speaks plain HTTP on this port; check the scheme and port of the base URL", err}
+		return fmt.Errorf("%s: speaks plain HTTP on this port; check the scheme and port of the base URL (%w)", c.host, err)
 	case untrusted(err):
-		return &hostError{c.host, err.Error(), err}
+		return fmt.Errorf("%s: %w", c.host, err)
 	default:
 		return err
 	}
 }
-
-// hostError is an error of TLS with the host that it is about.
-type hostError struct {
-	host, text string
-	err        error
-}
-
-func (e *hostError) Error() string { return e.host + ": " + e.text }
-func (e *hostError) Unwrap() error { return e.err }
 
 // tokenRejected is a failure of the token endpoint: the request itself was not sent.
 func (c *call) tokenRejected(e *bearer.EndpointError) failure {
@@ -324,17 +309,13 @@ func (c *call) success(ctx context.Context, timedOut bool, r *response.Received)
 	if timedOut || c.ctx.Err() != nil && r.Err != nil {
 		err = c.nameEnd(ctx, err)
 	}
-	return c.withoutResponse(&unusableError{err, id}, false)
+	if c.ctx.Err() != nil && !errors.Is(err, c.ctx.Err()) {
+		c.before = c.callError(err) // in a grace: the response, and not the context, is why the call fails
+	}
+	f := c.withoutResponse(err, false)
+	f.id = id
+	return f
 }
-
-// unusableError is a success that says nothing usable.
-type unusableError struct {
-	err error
-	id  string
-}
-
-func (e *unusableError) Error() string { return e.err.Error() }
-func (e *unusableError) Unwrap() error { return e.err }
 
 // report passes on what a response says about the rate limit.
 func (c *call) report(api *APIError, asked time.Duration) {

@@ -29,11 +29,11 @@ type Credentials interface {
 
 // APIKey returns the credentials of a programmatic API key. They authenticate with HTTP Digest (RFC 7616).
 func APIKey(publicKey string, privateKey Secret) Credentials {
-	key := privateKey.Reveal()
+	key := string(privateKey)
 	problems := append(checkKey("public key", publicKey), checkKey("private key", key)...)
-	return newBuiltIn("APIKey", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
+	return &builtIn{"APIKey", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
 		return digest.New(publicKey, key, origin, base)
-	})
+	}}
 }
 
 // checkKey finds mistakes of copying. No key or secret of Atlas contains whitespace or a colon.
@@ -51,21 +51,16 @@ func checkKey(name, key string) []string {
 // builtIn are credentials of this package. The closure keeps their values from being printed.
 type builtIn struct {
 	name      string
-	transport func(*url.URL, http.RoundTripper) (http.RoundTripper, error)
-}
-
-func newBuiltIn(name string, problems []string, transport func(*url.URL, http.RoundTripper) http.RoundTripper) *builtIn {
-	return &builtIn{name, func(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
-		if len(problems) > 0 {
-			return nil, errors.New(strings.Join(problems, "; "))
-		}
-		return transport(origin, base), nil
-	}}
+	problems  []string
+	transport func(*url.URL, http.RoundTripper) http.RoundTripper
 }
 
 // Transport implements [Credentials].
 func (b *builtIn) Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
-	return b.transport(origin, base)
+	if len(b.problems) > 0 {
+		return nil, errors.New(strings.Join(b.problems, "; "))
+	}
+	return b.transport(origin, base), nil
 }
 
 // Format writes the name of the function that made the credentials, for every verb.
@@ -81,11 +76,11 @@ func (b *builtIn) Format(f fmt.State, _ rune) {
 //
 // https://www.mongodb.com/docs/atlas/api/service-accounts-overview/
 func ServiceAccount(clientID string, clientSecret Secret) Credentials {
-	secret := clientSecret.Reveal()
+	secret := string(clientSecret)
 	problems := append(checkKey("client ID", clientID), checkKey("client secret", secret)...)
-	return newBuiltIn("ServiceAccount", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
+	return &builtIn{"ServiceAccount", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
 		return bearer.NewAccount(origin, clientID, secret, base)
-	})
+	}}
 }
 
 // TokenSource returns credentials with the access tokens of source, which must be safe for concurrent use. A token is
@@ -97,33 +92,10 @@ func TokenSource(source oauth2.TokenSource) Credentials {
 	if source == nil {
 		problems = []string{"the token source must not be nil"}
 	}
-	return newBuiltIn("TokenSource", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
+	return &builtIn{"TokenSource", problems, func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
 		return bearer.NewSource(origin, source, base)
-	})
+	}}
 }
-
-// accessToken returns credentials with one token.
-func accessToken(token string) Credentials {
-	static := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
-	return newBuiltIn("TokenSource", checkKey("access token", token), func(origin *url.URL, base http.RoundTripper) http.RoundTripper {
-		return bearer.NewSource(origin, static, base)
-	})
-}
-
-// The environment variables of Atlas's own tools; of several names the first that is set counts.
-var (
-	accessTokenVariables  = []string{"MONGODB_ATLAS_ACCESS_TOKEN"}
-	clientIDVariables     = []string{"MONGODB_ATLAS_CLIENT_ID"}
-	clientSecretVariables = []string{"MONGODB_ATLAS_CLIENT_SECRET"}
-	publicKeyVariables    = []string{"MONGODB_ATLAS_PUBLIC_API_KEY", "MONGODB_ATLAS_PUBLIC_KEY"}
-	privateKeyVariables   = []string{"MONGODB_ATLAS_PRIVATE_API_KEY", "MONGODB_ATLAS_PRIVATE_KEY"}
-	baseURLVariables      = []string{"MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_OPS_MANAGER_URL"}
-)
-
-const (
-	serviceVariable   = "MONGODB_ATLAS_SERVICE"
-	governmentBaseURL = "https://cloud.mongodbgov.com"
-)
 
 // NewClientFromEnv is [NewClient] with the credentials of [CredentialsFromEnv] and the base URL of the environment:
 // MONGODB_ATLAS_BASE_URL or MONGODB_ATLAS_OPS_MANAGER_URL, which must not differ, else the URL of MONGODB_ATLAS_SERVICE
@@ -144,7 +116,7 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 
 // baseURLFromEnv reads the base URL from the environment.
 func (c *config) baseURLFromEnv() {
-	for _, name := range baseURLVariables {
+	for _, name := range []string{"MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_OPS_MANAGER_URL"} {
 		text := os.Getenv(name)
 		value := strings.TrimSuffix(strings.TrimSpace(text), "/")
 		switch {
@@ -155,12 +127,13 @@ func (c *config) baseURLFromEnv() {
 			c.reject(value != c.baseURL, name+" and "+c.baseURLName+" differ; set one of them")
 		}
 	}
+	const serviceVariable = "MONGODB_ATLAS_SERVICE"
 	service := strings.TrimSpace(os.Getenv(serviceVariable))
 	switch {
 	case service != "" && service != "cloud" && service != "cloudgov":
 		c.reject(true, serviceVariable+` must be "cloud" or "cloudgov"`)
 	case service == "cloudgov" && c.baseURLName == "":
-		c.baseURL, c.baseURLName = governmentBaseURL, serviceVariable
+		c.baseURL, c.baseURLName = "https://cloud.mongodbgov.com", serviceVariable
 	case service == "cloudgov":
 		u, err := url.Parse(c.baseURL)
 		c.reject(err == nil && strings.EqualFold(u.Hostname(), "cloud.mongodb.com"),
@@ -187,11 +160,14 @@ func CredentialsFromEnv() (Credentials, error) {
 
 // credentialsFromEnv fails with what is not set.
 func credentialsFromEnv() (Credentials, error) {
-	if token := firstVariable(accessTokenVariables); token != "" {
-		return accessToken(token), nil
+	if token := firstVariable("MONGODB_ATLAS_ACCESS_TOKEN"); token != "" {
+		static := TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})).(*builtIn)
+		static.problems = checkKey("access token", token)
+		return static, nil
 	}
-	account, missingOfAccount := pairFromEnv(clientIDVariables, clientSecretVariables)
-	key, missingOfKey := pairFromEnv(publicKeyVariables, privateKeyVariables)
+	account, missingOfAccount := pairFromEnv([]string{"MONGODB_ATLAS_CLIENT_ID"}, []string{"MONGODB_ATLAS_CLIENT_SECRET"})
+	key, missingOfKey := pairFromEnv([]string{"MONGODB_ATLAS_PUBLIC_API_KEY", "MONGODB_ATLAS_PUBLIC_KEY"},
+		[]string{"MONGODB_ATLAS_PRIVATE_API_KEY", "MONGODB_ATLAS_PRIVATE_KEY"})
 	switch {
 	case len(missingOfAccount) == 0:
 		return ServiceAccount(account[0], Secret(account[1])), nil
@@ -211,14 +187,15 @@ func credentialsFromEnv() (Credentials, error) {
 // pairFromEnv reads two values that belong together, and names those that are not set.
 func pairFromEnv(first, second []string) (pair [2]string, missing []string) {
 	for i, variables := range [][]string{first, second} {
-		if pair[i] = firstVariable(variables); pair[i] == "" {
+		if pair[i] = firstVariable(variables...); pair[i] == "" {
 			missing = append(missing, strings.Join(variables, " or "))
 		}
 	}
 	return pair, missing
 }
 
-func firstVariable(names []string) string {
+// firstVariable returns the first value that is set.
+func firstVariable(names ...string) string {
 	for _, name := range names {
 		if value := strings.TrimSpace(os.Getenv(name)); value != "" {
 			return value

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/response"
@@ -141,7 +143,7 @@ func rejectedHeader(canonical, value string) string {
 		return "is not supported: Atlas ignores it, and the HTTP transport would retry the request"
 	}
 	switch {
-	case !validHeaderName(canonical):
+	case !headerName.MatchString(canonical):
 		return "must have a name of letters, digits, hyphens and underscores"
 	case !validHeaderValue(value):
 		return "must have a value without control characters"
@@ -150,21 +152,8 @@ func rejectedHeader(canonical, value string) string {
 	}
 }
 
-func validHeaderName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return name != ""
-}
+var headerName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func validHeaderValue(value string) bool {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

@@ -101,9 +101,9 @@ func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, e
 	}
 	own, _ := authenticated.(authenticator)
 	return &core{
-		version: version, base: origin.String() + version.prefix(), host: origin.Host, userAgent: userAgent(cfg.userAgent), timeout: cfg.attemptTimeout(),
-		policy: cfg.retry.withDefaults(), transport: wrapped, delivery: delivered, authenticator: own, jar: cfg.httpClient.Jar,
-		pacer: cfg.pacer(), logger: cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)), defaults: cfg.waitDefaults,
+		version: version, base: origin.String() + version.prefix(), host: origin.Host, userAgent: userAgent(cfg.userAgent), timeout: cfg.timeout,
+		policy: cfg.retry, transport: wrapped, delivery: delivered, authenticator: own, jar: cfg.httpClient.Jar,
+		pacer: pacing.New(cfg.pacing), logger: cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)), defaults: cfg.waitDefaults,
 	}, nil
 }
 

@@ -9,10 +9,14 @@ import (
 	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
-// ErrorJSON returns the JSON of any error, for tools that print it: an object with kind, message and what the error
-// contains, an array for errors of [errors.Join], null for nil. It looks through wrapped errors: the message is the whole
-// one, the rest is from the first error inside that marshals itself, as those of this module do. Other errors have kind
-// "other".
+// ErrorJSON returns the JSON of any error, for tools that print it: an object for one error, an array for errors of
+// [errors.Join], null for nil. It looks through wrapped errors: the message is the whole one, the rest is from the first
+// error inside that marshals itself, as those of this module do.
+//
+// Members: kind (api, call, pacing, outcome_unknown, invalid_request, invalid_config, wait, validation_failed,
+// migration_failed, migration_expired, other) and message; and where they are known operation, status, code, request_id,
+// method, path, id, attempts, duration_seconds, retry_after_seconds, wait_seconds, outage_seconds, may_have_created,
+// retryable, and fields with field and description.
 func ErrorJSON(err error) []byte {
 	if err == nil {
 		return []byte("null")
@@ -88,42 +92,41 @@ func callJSON(operation, method, path string, attempts int, took time.Duration) 
 	return errorJSON{Operation: operation, Method: method, Path: path, Attempts: attempts, Duration: took.Seconds()}
 }
 
-// MarshalJSON writes kind, message, operation, status, code, request_id, method, path, attempts, fields, retryable,
-// duration_seconds and retry_after_seconds.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *APIError) MarshalJSON() ([]byte, error) {
 	return callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration).marshal("api", e)
 }
 
-// MarshalJSON writes kind, message and fields.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *InvalidRequestError) MarshalJSON() ([]byte, error) {
 	return errorJSON{Fields: e.Violations}.marshal("invalid_request", e)
 }
 
-// MarshalJSON writes the members of an [APIError], may_have_created and id.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *OutcomeUnknownError) MarshalJSON() ([]byte, error) {
 	j := callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
 	j.ID, j.RequestID = e.ID, e.RequestID
 	return j.marshal("outcome_unknown", e)
 }
 
-// MarshalJSON writes kind, message, operation, method, path, attempts, retryable, duration_seconds and wait_seconds.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *PacingError) MarshalJSON() ([]byte, error) {
 	j := callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
 	j.Wait = e.Wait.Seconds()
 	return j.marshal("pacing", e)
 }
 
-// MarshalJSON writes kind, message, operation, method, path, attempts, retryable and duration_seconds.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *CallError) MarshalJSON() ([]byte, error) {
 	return callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration).marshal("call", e)
 }
 
-// MarshalJSON writes kind, message, outage_seconds, retryable, and the members of an [APIError] inside.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *WaitError) MarshalJSON() ([]byte, error) {
 	return errorJSON{Outage: e.Outage.Seconds()}.marshal("wait", e)
 }
 
-// MarshalJSON writes kind, message and id.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *ValidationFailedError) MarshalJSON() ([]byte, error) {
 	var j errorJSON
 	if e.Validation != nil {
@@ -132,7 +135,7 @@ func (e *ValidationFailedError) MarshalJSON() ([]byte, error) {
 	return j.marshal("validation_failed", e)
 }
 
-// MarshalJSON writes kind, message and id.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *MigrationFailedError) MarshalJSON() ([]byte, error) {
 	var j errorJSON
 	if e.Migration != nil {
@@ -144,5 +147,5 @@ func (e *MigrationFailedError) MarshalJSON() ([]byte, error) {
 	return j.marshal("migration_failed", e)
 }
 
-// MarshalJSON writes kind and message.
+// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *configError) MarshalJSON() ([]byte, error) { return errorJSON{}.marshal("invalid_config", e) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,38 +16,24 @@ import (
 
 // Sentinels for [errors.Is] against an [*APIError], by its status.
 var (
-	// ErrBadRequest is status 400.
-	ErrBadRequest = errors.New("bad request")
-	// ErrUnauthorized is status 401: the credentials are wrong, or lack a role.
-	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden is status 403: the address is not on the IP access list, or a role is missing.
-	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound is status 404.
-	ErrNotFound = errors.New("not found")
-	// ErrConflict is status 409: the state of the resource does not allow the operation.
-	ErrConflict = errors.New("conflict")
-	// ErrVersionGone is status 410: Atlas has removed this version of the API. Update this package.
-	ErrVersionGone = errors.New("version gone")
-	// ErrRateLimited is status 429, or a [*PacingError].
-	ErrRateLimited = errors.New("rate limited")
-	// ErrServer is status 500 and above.
-	ErrServer = errors.New("server error")
+	ErrBadRequest   = errors.New("bad request")  // 400
+	ErrUnauthorized = errors.New("unauthorized") // 401: the credentials are wrong, or lack a role
+	ErrForbidden    = errors.New("forbidden")    // 403: the address is not on the IP access list, or a role is missing
+	ErrNotFound     = errors.New("not found")    // 404
+	ErrConflict     = errors.New("conflict")     // 409: the state of the resource does not allow the operation
+	ErrVersionGone  = errors.New("version gone") // 410: Atlas has removed this version of the API; update this package
+	ErrRateLimited  = errors.New("rate limited") // 429, or a [*PacingError]
+	ErrServer       = errors.New("server error") // 500 and above
 )
 
 // Sentinels for [errors.Is] against the other errors of this package.
 var (
-	// ErrInvalidRequest is any [*InvalidRequestError].
-	ErrInvalidRequest = errors.New("invalid request")
-	// ErrOutcomeUnknown is any [*OutcomeUnknownError].
-	ErrOutcomeUnknown = errors.New("outcome unknown")
-	// ErrValidationFailed is any [*ValidationFailedError].
-	ErrValidationFailed = errors.New("validation failed")
-	// ErrMigrationFailed is a [*MigrationFailedError] with status [MigrationFailed].
-	ErrMigrationFailed = errors.New("migration failed")
-	// ErrInvalidConfig is any error of [NewClient], [NewClientFromEnv], [NewSourceClient] and [CredentialsFromEnv].
-	ErrInvalidConfig = errors.New("invalid configuration")
-	// ErrMigrationExpired is a [*MigrationFailedError] with status [MigrationExpired].
-	ErrMigrationExpired = errors.New("migration expired")
+	ErrInvalidRequest   = errors.New("invalid request")       // any [*InvalidRequestError]
+	ErrOutcomeUnknown   = errors.New("outcome unknown")       // any [*OutcomeUnknownError]
+	ErrValidationFailed = errors.New("validation failed")     // any [*ValidationFailedError]
+	ErrMigrationFailed  = errors.New("migration failed")      // a [*MigrationFailedError] with status [MigrationFailed]
+	ErrMigrationExpired = errors.New("migration expired")     // a [*MigrationFailedError] with status [MigrationExpired]
+	ErrInvalidConfig    = errors.New("invalid configuration") // of the functions that make clients and credentials
 )
 
 const messagePrefix = "livemigration: "
@@ -57,18 +44,15 @@ type APIError struct {
 	Operation string
 	// StatusCode is the HTTP status, or the one inside an envelope or a body.
 	StatusCode int
-	// Code is Atlas's error code, such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty from a gateway.
-	Code string
-	// Reason is the status in words.
-	Reason string
-	// Detail is Atlas's explanation, or an excerpt of another text.
-	Detail string
+	// Code is Atlas's error code, such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty from a gateway. Reason is the status in
+	// words, Detail is Atlas's explanation, or an excerpt of another text.
+	Code, Reason, Detail string
 	// Parameters belong to Code: strings, numbers (float64) and nil.
 	Parameters []any
 	// Fields are those of the request that Atlas rejected.
 	Fields []FieldViolation
-	// Method and Path are of the HTTP request. Path is below the prefix of the API version, such as
-	// "/groups/6560f2a49c1b7e03d5000001/liveMigrations", or the path of a token endpoint.
+	// Path is below the prefix of the API version, such as "/groups/6560f2a49c1b7e03d5000001/liveMigrations", or the path
+	// of a token endpoint.
 	Method, Path string
 	// Attempts is how many times the request was made.
 	Attempts int
@@ -79,19 +63,18 @@ type APIError struct {
 	// Duration is how long the call took, with all attempts and waits.
 	Duration time.Duration
 
-	// limit is set when Atlas asks for a longer wait than the call makes.
-	limit time.Duration
+	limit time.Duration // set when Atlas asks for a longer wait than the call makes
 }
 
 // Error is one line.
-func (e *APIError) Error() string { return message(e.Operation, e.Method, e.Path) + e.summary() }
+func (e *APIError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
 
-// message is the start of each message of a call.
-func message(operation, method, path string) string {
+// message is the message of a call.
+func message(operation, method, path, summary string) string {
 	if operation != "" {
 		operation += ": "
 	}
-	return messagePrefix + operation + method + " " + path + ": "
+	return messagePrefix + operation + method + " " + path + ": " + summary
 }
 
 // summary is the message without the operation, for messages that name it themselves.
@@ -127,24 +110,9 @@ func afterAttempts(n int) string {
 
 // Is matches the sentinel of the status.
 func (e *APIError) Is(target error) bool {
-	switch e.StatusCode {
-	case http.StatusBadRequest:
-		return target == ErrBadRequest
-	case http.StatusUnauthorized:
-		return target == ErrUnauthorized
-	case http.StatusForbidden:
-		return target == ErrForbidden
-	case http.StatusNotFound:
-		return target == ErrNotFound
-	case http.StatusConflict:
-		return target == ErrConflict
-	case http.StatusGone:
-		return target == ErrVersionGone
-	case http.StatusTooManyRequests:
-		return target == ErrRateLimited
-	default:
-		return e.StatusCode >= http.StatusInternalServerError && target == ErrServer
-	}
+	sentinels := [...]error{ErrBadRequest, ErrUnauthorized, ErrForbidden, ErrNotFound, ErrConflict, ErrVersionGone, ErrRateLimited}
+	i := slices.Index([]int{400, 401, 403, 404, 409, 410, 429}, e.StatusCode)
+	return i >= 0 && target == sentinels[i] || e.StatusCode >= http.StatusInternalServerError && target == ErrServer
 }
 
 // bucketOf is the token bucket that the parameters of a 429 describe.
@@ -155,27 +123,21 @@ func bucketOf(api *APIError) (capacity int, per time.Duration) {
 // OutcomeUnknownError says that a request may have taken effect, and that sending it again is not safe. The message says
 // what to check. After a cutover, [MigrationsService.Get] shows whether it took effect.
 type OutcomeUnknownError struct {
-	// Operation is the method that was called, such as "Migrations.Create".
-	Operation string
-	// Path is below the prefix of the API version.
-	Method, Path string
+	Operation, Method, Path string // as in an [APIError]
 	// Err is how the last attempt ended: an [*APIError], a [*CallError] or a [*PacingError].
 	Err error
 	// ID is the ID of the job that was created, if a part of the response showed it.
-	ID string
-	// Attempts is how many times the request was made.
-	Attempts int
-	// Duration is how long the call took.
-	Duration time.Duration
-	// RequestID is for Atlas's support; often empty.
-	RequestID string
+	ID        string
+	Attempts  int
+	Duration  time.Duration
+	RequestID string // often empty
 
 	check string
 }
 
 // Error is one line.
 func (e *OutcomeUnknownError) Error() string {
-	return message(e.Operation, e.Method, e.Path) + e.summary()
+	return message(e.Operation, e.Method, e.Path, e.summary())
 }
 
 func (e *OutcomeUnknownError) summary() string {
@@ -227,14 +189,9 @@ func causeOf(err error) string {
 
 // CallError is a call without a usable response: because of the network, a timeout, or a context that has ended.
 type CallError struct {
-	// Operation is the method that was called, such as "Migrations.Create".
-	Operation string
-	// Path is below the prefix of the API version.
-	Method, Path string
-	// Attempts is how many times the request was made.
-	Attempts int
-	// Duration is how long the call took.
-	Duration time.Duration
+	Operation, Method, Path string // as in an [APIError]
+	Attempts                int
+	Duration                time.Duration
 	// Err is what happened last.
 	Err error
 
@@ -242,7 +199,7 @@ type CallError struct {
 }
 
 // Error is one line.
-func (e *CallError) Error() string { return message(e.Operation, e.Method, e.Path) + e.summary() }
+func (e *CallError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
 
 // Unwrap returns Err.
 func (e *CallError) Unwrap() error { return e.Err }
@@ -255,16 +212,11 @@ func (e *CallError) cause() string { return cmp.Or(e.text, summaryOf(e.Err)) }
 // context's deadline, or because Atlas asked for a longer wait than the client makes. It is [ErrRateLimited], and with
 // a deadline [context.DeadlineExceeded]. See [WithoutPacing].
 type PacingError struct {
-	// Operation is the method that was called, such as "Migrations.Create".
-	Operation string
-	// Path is below the prefix of the API version.
-	Method, Path string
-	// Attempts is how many times the request was made before.
-	Attempts int
+	Operation, Method, Path string // as in an [APIError]
+	Attempts                int    // before
+	Duration                time.Duration
 	// Wait is about how long the request would have waited.
 	Wait time.Duration
-	// Duration is how long the call took.
-	Duration time.Duration
 	// Err is how the attempt before ended; nil without one.
 	Err error
 
@@ -272,7 +224,7 @@ type PacingError struct {
 }
 
 // Error is one line.
-func (e *PacingError) Error() string { return message(e.Operation, e.Method, e.Path) + e.summary() }
+func (e *PacingError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
 
 func (e *PacingError) summary() string {
 	text := "not sent: rate limited for another " + short(e.Wait)

@@ -39,16 +39,9 @@ type config struct {
 	userAgent    string
 	logger       *slog.Logger
 	wrappers     []func(http.RoundTripper) http.RoundTripper
-	pacing       pacingConfig
+	pacing       pacing.Config
 	waitDefaults []WaitOption
 	problems     []error
-}
-
-// pacingConfig is what the options say about the rate of requests.
-type pacingConfig struct {
-	off              bool
-	perMinute, burst int // with ceiling
-	ceiling          bool
 }
 
 // WithBaseURL sets scheme, host and port. Default: https://cloud.mongodb.com. Atlas for Government is at
@@ -106,13 +99,15 @@ func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option
 // WithRateLimit limits the requests of each organization and project to perMinute in the long run, and burst at once, in
 // addition to the limits of Atlas. Use it to give each of several processes its share.
 func WithRateLimit(perMinute, burst int) Option {
-	return func(c *config) { c.pacing.perMinute, c.pacing.burst, c.pacing.ceiling = perMinute, burst, true }
+	return func(c *config) {
+		c.pacing.Ceiling = &pacing.Bucket{Capacity: burst, Refill: perMinute, Per: time.Minute}
+	}
 }
 
 // WithoutPacing sends each request at once. By default a client keeps within the published rate limits of each
 // organization and project, lowers them to what responses report, leaves polls a smaller share than other calls, and waits
 // after a 429. See docs/calls.md.
-func WithoutPacing() Option { return func(c *config) { c.pacing.off = true } }
+func WithoutPacing() Option { return func(c *config) { c.pacing.Off = true } }
 
 // WithWaitDefaults sets options of every wait. Options of the wait itself come after them.
 func WithWaitDefaults(opts ...WaitOption) Option {
@@ -126,17 +121,27 @@ func newConfig(maker string, opts []Option) *config {
 			opt(c)
 		}
 	}
-	c.reject(c.httpClient == nil, "WithHTTPClient: the client must not be nil")
+	if c.httpClient == nil {
+		c.reject(true, "WithHTTPClient: the client must not be nil")
+		c.httpClient = &http.Client{}
+	}
 	c.reject(c.timeoutSet && c.timeout <= 0, "WithAttemptTimeout: the timeout must be positive")
+	if c.timeout <= 0 {
+		c.timeout = cmp.Or(max(c.httpClient.Timeout, 0), defaultTimeout)
+	}
 	c.reject(!validHeaderValue(c.userAgent), "WithUserAgent: the product must not contain control characters")
 	c.reject(c.version != APIv2 && c.version != APIv1, "WithAPIVersion: the version must be APIv2 or APIv1")
-	c.reject(c.pacing.ceiling && (c.pacing.perMinute < 1 || c.pacing.burst < 1), "WithRateLimit: perMinute and burst must be positive")
+	if ceiling := c.pacing.Ceiling; ceiling != nil {
+		c.reject(ceiling.Refill < 1 || ceiling.Capacity < 1, "WithRateLimit: perMinute and burst must be positive")
+	}
 	c.reject(slices.ContainsFunc(c.wrappers, func(wrap func(http.RoundTripper) http.RoundTripper) bool { return wrap == nil }),
 		"WithTransportWrapper: the function must not be nil")
 	for _, v := range newWaitSettings(1, 1, c.waitDefaults, nil).found() {
 		c.reject(true, "WithWaitDefaults: "+v.String())
 	}
 	c.reject(!c.retry.valid(), "WithRetryPolicy: no field may be negative, and BaseBackoff must not exceed MaxBackoff")
+	c.retry = c.retry.withDefaults()
+	c.pacing.MaxHold = c.retry.MaxRetryAfter
 	return c
 }
 
@@ -153,7 +158,7 @@ func (c *config) origin() *url.URL {
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
 		c.reject(true, option+"must be absolute, such as "+defaultBaseURL)
-		return nil
+		return new(url.URL)
 	case u.Scheme != "https" && u.Scheme != "http":
 		c.reject(true, option+"must begin with https://")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
@@ -181,12 +186,8 @@ func isLoopback(host string) bool {
 // is wrong with them.
 func (c *config) authenticate(credentials Credentials, origin *url.URL, base http.RoundTripper) http.RoundTripper {
 	c.reject(credentials == nil, "the credentials must not be nil")
-	_, own := credentials.(*builtIn)
-	if credentials == nil || origin == nil && !own {
+	if _, own := credentials.(*builtIn); credentials == nil || origin.Host == "" && !own {
 		return nil
-	}
-	if origin == nil {
-		origin = &url.URL{Scheme: "https", Host: "nowhere.invalid"} // the client is not made
 	}
 	transport, err := credentials.Transport(origin, base)
 	if err != nil {
@@ -208,14 +209,6 @@ func (c *config) wrap(transport http.RoundTripper) http.RoundTripper {
 		}
 	}
 	return transport
-}
-
-func (c *config) pacer() *pacing.Pacer {
-	p := pacing.Config{Off: c.pacing.off, MaxHold: c.retry.withDefaults().MaxRetryAfter}
-	if c.pacing.ceiling {
-		p.Ceiling = &pacing.Bucket{Capacity: c.pacing.burst, Refill: c.pacing.perMinute, Per: time.Minute}
-	}
-	return pacing.New(p)
 }
 
 // err gathers the problems.
@@ -244,50 +237,29 @@ func (e *configError) Is(target error) bool { return target == ErrInvalidConfig 
 
 func (e *configError) Unwrap() []error { return e.problems }
 
-// attemptTimeout is WithAttemptTimeout's, else the HTTP client's, else the default.
-func (c *config) attemptTimeout() time.Duration {
-	switch {
-	case c.timeoutSet:
-		return c.timeout
-	case c.httpClient != nil && c.httpClient.Timeout > 0:
-		return c.httpClient.Timeout
-	default:
-		return defaultTimeout
-	}
-}
-
-// idleConnections is how many a client keeps to its one host; net/http's default of 2 makes concurrent callers dial
-// again and again.
-const idleConnections = 64
-
-// pingAfter is after what silence an HTTP/2 connection is tested, and for how long the test may take.
-const pingAfter = 15 * time.Second
-
 // delivery returns the transport to the network.
 func (c *config) delivery() *delivery.Transport {
-	if c.httpClient != nil && c.httpClient.Transport != nil {
+	if c.httpClient.Transport != nil {
 		return delivery.New(c.httpClient.Transport)
 	}
-	own := defaultTransport()
-	if own == nil {
-		return delivery.New(http.DefaultTransport)
+	if standard, ok := http.DefaultTransport.(*http.Transport); ok { // else the program has replaced it
+		return delivery.NewOwn(ownTransport(standard))
 	}
-	return delivery.NewOwn(own)
+	return delivery.New(http.DefaultTransport)
 }
 
-// defaultTransport is a copy of the default transport; nil if the program has replaced it by another kind.
-func defaultTransport() *http.Transport {
-	standard, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return nil
+func ownTransport(standard *http.Transport) *http.Transport {
+	const (
+		idleConnections = 64 // net/http's default of 2 makes concurrent callers of one host dial again and again
+		pingAfter       = 15 * time.Second
+	)
+	own := standard.Clone()
+	own.MaxIdleConnsPerHost = idleConnections
+	if own.HTTP2 == nil { // a connection whose packets vanish is noticed by the ping that gets no response
+		own.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}
 	}
-	transport := standard.Clone()
-	transport.MaxIdleConnsPerHost = idleConnections
-	if transport.HTTP2 == nil { // a connection whose packets vanish is noticed by the ping that gets no response
-		transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}
+	if own.OnProxyConnectResponse == nil {
+		own.OnProxyConnectResponse = delivery.CheckProxy
 	}
-	if transport.OnProxyConnectResponse == nil {
-		transport.OnProxyConnectResponse = delivery.CheckProxy
-	}
-	return transport
+	return own
 }

@@ -1,6 +1,7 @@
 package livemigration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,10 +190,8 @@ func (w *wait[T]) withoutDeadline(err error) error {
 		return paced.Err
 	case errors.As(err, &ended):
 		return ended.before
-	case w.failed != nil:
-		return w.failed
 	default:
-		return errOutage
+		return cmp.Or(w.failed, errOutage)
 	}
 }
 

@@ -62,13 +62,9 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 // backoff is drawn anew for each attempt. It comes on top of a wait that Atlas asks for, and is then drawn from the upper
 // half, so that each further rejection is followed by a longer wait.
 func (p RetryPolicy) backoff(attempts int, asked time.Duration, isAsked bool) time.Duration {
-	bound := p.BaseBackoff
-	for range attempts - 1 {
-		if bound >= p.MaxBackoff/2 {
-			bound = p.MaxBackoff
-			break
-		}
-		bound *= 2
+	bound := p.MaxBackoff
+	if doublings := min(attempts-1, 62); p.BaseBackoff < p.MaxBackoff>>doublings {
+		bound = p.BaseBackoff << doublings
 	}
 	if !isAsked {
 		return time.Duration(rand.Int64N(max(int64(bound), 1)))
