@@ -163,6 +163,7 @@ func TestLine(t *testing.T) {
 		"not UTF-8":            {"a\xffb", "a b"},
 		"as long as allowed":   {strings.Repeat("é", maxLine), strings.Repeat("é", maxLine)},
 		"too long":             {strings.Repeat("é", maxLine+1), strings.Repeat("é", maxLine) + "…"},
+		"spaces count":         {strings.Repeat("é ", maxLine/2+1), strings.Repeat("é ", maxLine/2-1) + "é…"},
 		"nothing but controls": {"\n\t\x00", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,6 +23,9 @@ func shorten(s string, most int) string {
 			space = b.Len() > 0
 			continue
 		}
+		if space {
+			n++
+		}
 		if n++; n > most {
 			b.WriteString("…")
 			break
