@@ -155,19 +155,17 @@ func (c *call) bound(s *delivery.State) (context.Context, context.CancelCauseFun
 			end(cause)
 		}
 	}
-	graceEnd := time.AfterFunc(time.Duration(1<<63-1), func() { end(context.Canceled) })
 	stop := context.AfterFunc(c.ctx, func() {
-		if !s.HandedOver() {
+		if s.HandedOver() {
+			time.AfterFunc(grace, func() { end(context.Canceled) })
+		} else {
 			end(c.ctx.Err())
-			return
 		}
-		graceEnd.Reset(grace)
 	})
 	return ctx, func(cause error) {
 		stop()
 		timer.Stop()
 		end(cause)
-		graceEnd.Stop()
 	}
 }
 

@@ -55,7 +55,6 @@ type builtIn struct {
 	transport func(*url.URL, http.RoundTripper) http.RoundTripper
 }
 
-// Transport implements [Credentials].
 func (b *builtIn) Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error) {
 	if len(b.problems) > 0 {
 		return nil, errors.New(strings.Join(b.problems, "; "))

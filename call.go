@@ -229,8 +229,12 @@ func (c *call) outcomeUnknown() error {
 // callError is the error of a call, or of an attempt, without a usable response.
 func (c *call) callError(err error) error {
 	clean := c.redactor().Error(err)
+	return c.newCallError(clean, clean.Error())
+}
+
+func (c *call) newCallError(err error, text string) *CallError {
 	return &CallError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
-		Duration: time.Since(c.began), Err: clean, text: clean.Error()}
+		Duration: time.Since(c.began), Err: err, text: text}
 }
 
 // interrupted is the error of a call whose context has ended. It names the failure before that, if there was one.
@@ -240,8 +244,7 @@ func (c *call) interrupted() error {
 		return c.callError(ended)
 	}
 	both := &interruptedError{ended, c.before}
-	return &CallError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
-		Duration: time.Since(c.began), Err: both, text: both.Error()}
+	return c.newCallError(both, both.Error())
 }
 
 // apiError makes the public error of a response. Own reports whether its body is Atlas's own JSON.

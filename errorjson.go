@@ -92,41 +92,34 @@ func callJSON(operation, method, path string, attempts int, took time.Duration) 
 	return errorJSON{Operation: operation, Method: method, Path: path, Attempts: attempts, Duration: took.Seconds()}
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *APIError) MarshalJSON() ([]byte, error) {
 	return callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration).marshal("api", e)
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *InvalidRequestError) MarshalJSON() ([]byte, error) {
 	return errorJSON{Fields: e.Violations}.marshal("invalid_request", e)
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *OutcomeUnknownError) MarshalJSON() ([]byte, error) {
 	j := callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
 	j.ID, j.RequestID = e.ID, e.RequestID
 	return j.marshal("outcome_unknown", e)
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *PacingError) MarshalJSON() ([]byte, error) {
 	j := callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
 	j.Wait = e.Wait.Seconds()
 	return j.marshal("pacing", e)
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *CallError) MarshalJSON() ([]byte, error) {
 	return callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration).marshal("call", e)
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *WaitError) MarshalJSON() ([]byte, error) {
 	return errorJSON{Outage: e.Outage.Seconds()}.marshal("wait", e)
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *ValidationFailedError) MarshalJSON() ([]byte, error) {
 	var j errorJSON
 	if e.Validation != nil {
@@ -135,7 +128,6 @@ func (e *ValidationFailedError) MarshalJSON() ([]byte, error) {
 	return j.marshal("validation_failed", e)
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *MigrationFailedError) MarshalJSON() ([]byte, error) {
 	var j errorJSON
 	if e.Migration != nil {
@@ -147,5 +139,4 @@ func (e *MigrationFailedError) MarshalJSON() ([]byte, error) {
 	return j.marshal("migration_failed", e)
 }
 
-// MarshalJSON writes the error as [ErrorJSON] does.
 func (e *configError) MarshalJSON() ([]byte, error) { return errorJSON{}.marshal("invalid_config", e) }

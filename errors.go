@@ -66,7 +66,6 @@ type APIError struct {
 	limit time.Duration // set when Atlas asks for a longer wait than the call makes
 }
 
-// Error is one line.
 func (e *APIError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
 
 // message is the message of a call.
@@ -108,7 +107,6 @@ func afterAttempts(n int) string {
 	return fmt.Sprintf(" (after %d attempts)", n)
 }
 
-// Is matches the sentinel of the status.
 func (e *APIError) Is(target error) bool {
 	sentinels := [...]error{ErrBadRequest, ErrUnauthorized, ErrForbidden, ErrNotFound, ErrConflict, ErrVersionGone, ErrRateLimited}
 	i := slices.Index([]int{400, 401, 403, 404, 409, 410, 429}, e.StatusCode)
@@ -135,7 +133,6 @@ type OutcomeUnknownError struct {
 	check string
 }
 
-// Error is one line.
 func (e *OutcomeUnknownError) Error() string {
 	return message(e.Operation, e.Method, e.Path, e.summary())
 }
@@ -151,10 +148,8 @@ func (e *OutcomeUnknownError) summary() string {
 // MigrationID returns ID as the ID of a migration.
 func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.ID) }
 
-// Unwrap returns Err.
 func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
 
-// Is matches [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool {
 	return target == ErrOutcomeUnknown || target == errMayHaveCreated && e.Method != http.MethodPut // a cutover creates nothing
 }
@@ -198,10 +193,8 @@ type CallError struct {
 	text string
 }
 
-// Error is one line.
 func (e *CallError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
 
-// Unwrap returns Err.
 func (e *CallError) Unwrap() error { return e.Err }
 
 func (e *CallError) summary() string { return e.cause() + afterAttempts(e.Attempts) }
@@ -223,7 +216,6 @@ type PacingError struct {
 	deadline bool
 }
 
-// Error is one line.
 func (e *PacingError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
 
 func (e *PacingError) summary() string {
@@ -237,12 +229,10 @@ func (e *PacingError) summary() string {
 	return text
 }
 
-// Is matches [ErrRateLimited], and [context.DeadlineExceeded] where the deadline is the reason.
 func (e *PacingError) Is(target error) bool {
 	return target == ErrRateLimited || e.deadline && target == context.DeadlineExceeded
 }
 
-// Unwrap returns Err.
 func (e *PacingError) Unwrap() error { return e.Err }
 
 // interruptedError is a context that ended, and the failure before that.

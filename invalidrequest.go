@@ -16,7 +16,6 @@ func (e *InvalidRequestError) Error() string {
 	return messagePrefix + "invalid request: " + joinViolations(e.Violations)
 }
 
-// Is matches [ErrInvalidRequest].
 func (e *InvalidRequestError) Is(target error) bool { return target == ErrInvalidRequest }
 
 // invalidRequest keeps a nil pointer from becoming a non-nil error.
@@ -48,5 +47,4 @@ type FieldViolation struct {
 	Description string `json:"description"`
 }
 
-// String returns "field description".
 func (v FieldViolation) String() string { return v.Field + " " + v.Description }

@@ -112,7 +112,6 @@ func (o ShardKeyOrder) String() string {
 	}
 }
 
-// MarshalJSON writes an object of one member.
 func (f ShardKeyField) MarshalJSON() ([]byte, error) {
 	if f.Order != Ascending && f.Order != Hashed {
 		return nil, fmt.Errorf("livemigration: shard key field %q: order must be Ascending or Hashed", f.Field)
@@ -124,7 +123,6 @@ func (f ShardKeyField) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "{%s:%s}", name, f.Order), nil
 }
 
-// UnmarshalJSON reads an object of one member.
 func (f *ShardKeyField) UnmarshalJSON(data []byte) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil {

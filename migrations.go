@@ -168,7 +168,6 @@ type MigrationFailedError struct {
 	Migration *Migration
 }
 
-// Error is one line. The API gives no reason.
 func (e *MigrationFailedError) Error() string {
 	if e.Migration == nil {
 		return messagePrefix + "migration failed"
@@ -180,7 +179,6 @@ func (e *MigrationFailedError) Error() string {
 	return message + " failed; the API reports no reason, see the Atlas UI or the log on the migration host"
 }
 
-// Is matches [ErrMigrationFailed] or [ErrMigrationExpired].
 func (e *MigrationFailedError) Is(target error) bool {
 	if e.Migration == nil {
 		return false

@@ -206,8 +206,8 @@ func (w *wait[T]) passes(err error) bool {
 
 // sleep waits for the time between two polls. During an outage it is shorter than the outage may last.
 func (w *wait[T]) sleep() error {
-	pause := time.Duration(float64(w.interval) * (1 - intervalJitter + 2*intervalJitter*rand.Float64()))
-	w.interval = min(time.Duration(float64(w.interval)*intervalGrowth), w.settings.maxInterval)
+	pause := scaled(w.interval, 1-intervalJitter+2*intervalJitter*rand.Float64())
+	w.interval = min(scaled(w.interval, intervalGrowth), w.settings.maxInterval)
 	if w.failed == nil {
 		pause = max(pause, w.pause)
 	} else {
@@ -225,6 +225,10 @@ func (w *wait[T]) sleep() error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+func scaled(d time.Duration, factor float64) time.Duration {
+	return time.Duration(min(float64(d)*factor, 1<<62)) // a float64 above the largest duration has no defined conversion
 }
 
 // see notes a state, and logs one that differs from the last one.

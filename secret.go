@@ -20,20 +20,14 @@ type Secret string
 // Reveal returns the value.
 func (s Secret) Reveal() string { return string(s) }
 
-// String returns [REDACTED].
 func (Secret) String() string { return redacted }
 
-// GoString returns [REDACTED].
 func (Secret) GoString() string { return redacted }
 
-// Format writes [REDACTED] for every verb.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// LogValue returns [REDACTED].
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText returns [REDACTED].
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// MarshalBinary returns [REDACTED].
 func (Secret) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }

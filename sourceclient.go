@@ -90,7 +90,6 @@ func (s *MigrationLinkService) Delete(ctx context.Context, orgID OrgID, opts ...
 	return (*core)(s).do(ctx, &deleteMigrationLink, []string{string(orgID)}, nil, opts, nil)
 }
 
-// UnmarshalJSON reads a link from JSON.
 func (l *MigrationLink) UnmarshalJSON(data []byte) error {
 	type plain MigrationLink
 	return response.Decode(data, (*plain)(l))

@@ -112,7 +112,6 @@ type ValidationFailedError struct {
 	Validation *Validation
 }
 
-// Error is one line with Atlas's reason.
 func (e *ValidationFailedError) Error() string {
 	if e.Validation == nil {
 		return messagePrefix + "validation failed"
@@ -124,5 +123,4 @@ func (e *ValidationFailedError) Error() string {
 	return message
 }
 
-// Is matches [ErrValidationFailed].
 func (e *ValidationFailedError) Is(target error) bool { return target == ErrValidationFailed }

@@ -180,12 +180,10 @@ type WaitError struct {
 	why, then string
 }
 
-// Error is one line.
 func (e *WaitError) Error() string { return messagePrefix + e.summary() }
 
 func (e *WaitError) summary() string {
 	return "waiting for " + e.Job + ": " + e.why + summaryOf(e.Err) + e.then
 }
 
-// Unwrap returns Err.
 func (e *WaitError) Unwrap() error { return e.Err }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"syscall"
 	"testing"
@@ -169,6 +170,20 @@ func TestPollIntervals(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheLongestPollIntervalIsNotAShortOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 { // the interval varies
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			s := script(working)
+			_, err := s.client(t).Migrations.WaitComplete(ctx, destinationID, validID, WithPollInterval(math.MaxInt64, math.MaxInt64))
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Len(t, s.requests, 1)
+		}
+	})
 }
 
 func TestPollsKeepToWhatTheHeadersAskFor(t *testing.T) {
