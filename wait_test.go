@@ -181,7 +181,7 @@ func TestTheLongestPollIntervalIsNotAShortOne(t *testing.T) {
 			_, err := s.client(t).Migrations.WaitComplete(ctx, destinationID, validID, WithPollInterval(math.MaxInt64, math.MaxInt64))
 			cancel()
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.Len(t, s.requests, 1)
+			require.Equal(t, 1, len(s.requests))
 		}
 	})
 }
