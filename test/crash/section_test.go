@@ -46,7 +46,7 @@ These tests kill programs that migrate, and start them again with the same plans
 
 const sectionTail = `
 The ID of a migration is lost when no record names it and no record says that it may exist. A record is lost when it is
-missing, or older than one that was stored. figures above 0 may differ from run to run.
+missing, or older than one that was stored. Figures above 0 may differ from run to run.
 
 SIGKILL ends a program, not its machine: the tests do not cut the power. ` + "`durable.Dir`" + ` syncs each file and its directory.
 
