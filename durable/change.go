@@ -17,15 +17,15 @@ const restartPatience = 2 * time.Minute
 // advance. by is who approves, for the record. The approval ends earlier when the migration is no longer ready.
 //
 // The error is [ErrConflict] once the action behind the gate is in progress or done, and in a state from which it is never reached; it
-// is [livemigration.ErrInvalidRequest] for an unknown gate, a time that is over, and "policy", which stands for the function
-// of [WithCutoverApproval].
+// is [livemigration.ErrInvalidRequest] for an unknown gate, a time that is over, and an empty by; or "policy", which stands for
+// the function of [WithCutoverApproval].
 func (r Record) Approve(g Gate, by string, until, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	what := "approve the " + string(g) + " of"
-	if err := checkApproval(g, by, until, now); err != nil {
-		return r, fmt.Errorf("durable: %s %q: %w", what, r.Plan.Name, err)
+	if !until.IsZero() && !until.After(now) {
+		return r, fmt.Errorf("durable: %s %q: %w", what, r.Plan.Name, invalid("until", "must be in the future, or zero"))
 	}
-	if err := r.checkGate(what, g); err != nil {
+	if err := r.checkGate(what, g, by); err != nil {
 		return r, err
 	}
 	approval := Approval{Gate: g, By: by, At: now}
@@ -50,15 +50,12 @@ func (r Record) Approve(g Gate, by string, until, now time.Time) (Record, error)
 }
 
 // Revoke returns the record with the gate closed. When the error is nil, the action behind the gate does not follow, until
-// it is approved again, by a person or by the function of [WithCutoverApproval]. The error is [ErrConflict] once the action
-// is in progress or done.
+// it is approved again, by a person or by the function of [WithCutoverApproval]. by is who revokes. The errors are those of
+// [Record.Approve].
 func (r Record) Revoke(g Gate, by string, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	what := "revoke the approval of the " + string(g) + " of"
-	if !g.known() {
-		return r, fmt.Errorf("durable: %s %q: %w", what, r.Plan.Name, invalid("gate", "must be start or cutover"))
-	}
-	if err := r.checkGate(what, g); err != nil {
+	if err := r.checkGate(what, g, by); err != nil {
 		return r, err
 	}
 	if !slices.ContainsFunc(r.Approved, func(a Approval) bool { return a.Gate == g }) {
@@ -71,25 +68,24 @@ func (r Record) Revoke(g Gate, by string, now time.Time) (Record, error) {
 	return r, nil
 }
 
-func checkApproval(g Gate, by string, until, now time.Time) error {
-	switch {
-	case !g.known():
-		return invalid("gate", "must be start or cutover")
-	case strings.EqualFold(by, policy):
-		return invalid("by", `must not be "policy": that is the function of WithCutoverApproval`)
-	case !until.IsZero() && !until.After(now):
-		return invalid("until", "must be in the future, or zero")
-	default:
-		return nil
-	}
-}
-
 func invalid(field, description string) error {
 	return &livemigration.InvalidRequestError{Violations: []livemigration.FieldViolation{{Field: field, Description: description}}}
 }
 
 // checkGate says why the approval of a gate cannot be changed: the action behind it is in progress or done, or is never reached.
-func (r *Record) checkGate(what string, g Gate) error {
+func (r *Record) checkGate(what string, g Gate, by string) error {
+	var err error
+	switch {
+	case g != GateStart && g != GateCutover:
+		err = invalid("gate", "must be start or cutover")
+	case strings.TrimSpace(by) == "":
+		err = invalid("by", "must not be empty: name the person or the program that decides")
+	case strings.EqualFold(by, policy):
+		err = invalid("by", `must not be "policy": that is the function of WithCutoverApproval`)
+	}
+	if err != nil {
+		return fmt.Errorf("durable: %s %q: %w", what, r.Plan.Name, err)
+	}
 	states, action := []State{StatePlanned, StateValidating, StateValidated}, ActionCreate
 	if g == GateCutover {
 		states, action = append(states, StateReplicating, StateReady, StateUnclear), ActionCutover

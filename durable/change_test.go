@@ -92,15 +92,20 @@ func TestApprove(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, ProblemWaitingForWindow, kind(r), "the approval does not open the window")
 
-	for name, err := range map[string]error{
-		"gate":  second(r.Approve("sesame", "ann", time.Time{}, t1)),
-		"by":    second(r.Approve(GateCutover, "Policy", time.Time{}, t1)),
-		"until": second(r.Approve(GateCutover, "ann", t1, t1)),
+	for text, errs := range map[string][]error{
+		"gate must be": {second(r.Approve("sesame", "ann", time.Time{}, t1)), second(r.Revoke("sesame", "ann", t1))},
+		"by must not be empty: name the person": {
+			second(r.Approve(GateCutover, "", time.Time{}, t1)), second(r.Approve(GateStart, " ", time.Time{}, t1)),
+			second(r.Revoke(GateCutover, "", t1)),
+		},
+		`by must not be "policy"`:     {second(r.Approve(GateCutover, "Policy", time.Time{}, t1)), second(r.Revoke(GateCutover, policy, t1))},
+		"until must be in the future": {second(r.Approve(GateCutover, "ann", t1, t1))},
 	} {
-		require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
-		assert.ErrorContains(t, err, name)
+		for _, err := range errs {
+			require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
+			assert.ErrorContains(t, err, text)
+		}
 	}
-	assert.ErrorIs(t, second(r.Revoke("sesame", "ann", t1)), livemigration.ErrInvalidRequest)
 }
 
 func second(_ Record, err error) error { return err }

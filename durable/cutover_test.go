@@ -126,6 +126,34 @@ func TestAnApprovalDoesNotOutliveItsWindow(t *testing.T) {
 	})
 }
 
+// TestACutoverIsTriedAgain: the yes of the function lasts a minute, and that is the time between two checks. A cutover that was
+// not accepted is sent again after the next yes, not after the next check.
+func TestACutoverIsTriedAgain(t *testing.T) {
+	for name, first := range map[string]answer{
+		"rejected": atlasError(409, "X"),
+		"unknown":  broken(errors.New("connection reset")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			onWire(t, func(t *testing.T, w *wire) {
+				d := w.driver(t, asks(true, nil), WithPollInterval(time.Minute, time.Minute))
+				w.answers[opCutover] = first
+				r := recordIn(StateReady)
+				r.NextCheckAt = stamp(time.Now())
+				for range 12 {
+					time.Sleep(time.Until(r.NextCheckAt))
+					r = r.Begin(r.Next(time.Now()), "run-1", time.Now())
+					r = r.Apply(do(t, d, r), time.Now())
+					if slices.Contains(w.sent, opCutover) {
+						w.answers[opCutover] = reply(202, "")
+					}
+				}
+				assert.Equal(t, StateFinishing, r.State)
+				assert.False(t, r.CutoverAt.IsZero())
+			})
+		})
+	}
+}
+
 // TestAskingTakesTime: window, approval and the minute of the intent are asked again after the function has answered.
 func TestAskingTakesTime(t *testing.T) {
 	slow := func(answer time.Duration) Option {

@@ -120,15 +120,16 @@ func (f *Fleet) Adopt(ctx context.Context, name string, id livemigration.Migrati
 }
 
 // Approve opens a gate of a record, now or in advance. by is who approves, and until is when the approval ends; the zero time
-// is never. Before the cutover is approved, writes to the source must have stopped.
+// is never. Stop writes to the source before you approve the cutover.
 //
-// The error is [ErrConflict] for a record that is final, and once the action behind the gate has begun.
+// The error is [ErrConflict] for a record that is final, and once the action behind the gate has started. It is
+// [livemigration.ErrInvalidRequest] if by is empty, see [Record.Approve].
 func (f *Fleet) Approve(ctx context.Context, name string, gate Gate, by string, until time.Time) error {
 	return f.change(ctx, "approve", name, func(r Record, now time.Time) (Record, error) { return r.Approve(gate, by, until, now) })
 }
 
-// Revoke takes an approval back. nil means that the action behind the gate is not sent after this. The error is
-// [ErrConflict] once the action has begun.
+// Revoke takes an approval back. by is who revokes. nil means that the action behind the gate is not sent after this. The
+// errors are those of [Fleet.Approve].
 func (f *Fleet) Revoke(ctx context.Context, name string, gate Gate, by string) error {
 	return f.change(ctx, "revoke an approval of", name, func(r Record, now time.Time) (Record, error) { return r.Revoke(gate, by, now) })
 }

@@ -126,8 +126,8 @@ func (r *Record) readySeen(res Result, now time.Time) {
 		r.waitEnds(now)
 		r.waitAtGate(now)
 	}
-	if r.Problem == nil {
-		r.NextCheckAt = now // for the cutover
+	if res.Failure == nil && r.Next(now) == ActionCutover {
+		r.NextCheckAt = now // the yes of the function has ended by the next check
 	}
 }
 

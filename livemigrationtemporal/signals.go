@@ -1,6 +1,7 @@
 package livemigrationtemporal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -108,6 +109,7 @@ func (m *migration) takeSignals(ctx workflow.Context) {
 		if !received {
 			break
 		}
+		c.By = cmp.Or(c.By, "a signal") // the command line can leave it out
 		changed, err := c.apply(m.record, now)
 		if err != nil {
 			m.ignore(ctx, err, now)

@@ -26,7 +26,8 @@ func (t *tool) command() *cli.Command {
 		Destination: &t.gate, Validator: oneOf(string(durable.GateCutover), string(durable.GateStart)),
 	}
 	by := &cli.StringFlag{
-		Name: "by", Usage: "`NAME` of the person who decides", Sources: cli.EnvVars("USER", "USERNAME"), Destination: &t.by,
+		Name: "by", Value: "unknown user", Usage: "`NAME` of the person who decides", Sources: cli.EnvVars("USER", "USERNAME"),
+		Destination: &t.by,
 	}
 	lasts := &cli.DurationFlag{
 		Name: "for", Usage: "`TIME` after which the approval ends", HideDefault: true, Destination: &t.lasts,

@@ -14,21 +14,21 @@ import (
 type audit struct {
 	plans []durable.Plan
 
-	mu      sync.Mutex       // the writes of one life come from several goroutines
-	written map[string]Write // the last one of each name
+	mu      sync.Mutex             // the writes of one life come from several goroutines
+	written map[string]savedRecord // the last one of each name
 	lost    map[livemigration.MigrationID]bool
 	stale   map[string]bool
 }
 
 func newAudit(plans []durable.Plan) *audit {
 	return &audit{
-		plans: plans, written: make(map[string]Write),
+		plans: plans, written: make(map[string]savedRecord),
 		lost: make(map[livemigration.MigrationID]bool), stale: make(map[string]bool),
 	}
 }
 
 // wrote notes a write that succeeded.
-func (a *audit) wrote(w Write) {
+func (a *audit) wrote(w savedRecord) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w.Revision > a.written[w.Name].Revision {
@@ -36,7 +36,7 @@ func (a *audit) wrote(w Write) {
 	}
 }
 
-// compare compares.
+// compare compares after a life.
 func (a *audit) compare(jobs []livemigrationtest.Migration, records []durable.Record) {
 	byName, byCluster := make(map[string]durable.Record), make(map[string]durable.Record)
 	for _, r := range records {
@@ -55,7 +55,7 @@ func (a *audit) compare(jobs []livemigrationtest.Migration, records []durable.Re
 		}
 	}
 	for _, r := range records {
-		a.wrote(Write{r.Plan.Name, r.Revision, r.MigrationID})
+		a.wrote(savedRecord{r.Plan.Name, r.Revision, r.MigrationID})
 	}
 	for _, job := range jobs {
 		r := byCluster[job.Destination.ClusterName]
@@ -71,10 +71,10 @@ func names(r durable.Record, id livemigration.MigrationID) bool {
 	return r.MigrationID == id || slices.Contains(r.FormerMigrationIDs, id)
 }
 
-// end returns the figures once all is over.
-func (a *audit) end(jobs []livemigrationtest.Migration, records []durable.Record) Figures {
+// end returns the figures after the last life.
+func (a *audit) end(jobs []livemigrationtest.Migration, records []durable.Record) figures {
 	a.compare(jobs, records)
-	f := Figures{Clusters: len(a.plans), Jobs: len(jobs), Lost: len(a.lost), Writes: len(a.stale), Unfinished: len(a.plans), Crowded: crowded(jobs)}
+	f := figures{Clusters: len(a.plans), Jobs: len(jobs), Lost: len(a.lost), Writes: len(a.stale), Unfinished: len(a.plans), Crowded: crowded(jobs)}
 	for _, r := range records {
 		if r.State == durable.StateComplete {
 			f.Unfinished--
@@ -90,14 +90,14 @@ func (a *audit) end(jobs []livemigrationtest.Migration, records []durable.Record
 	return f
 }
 
-// crowded counts the jobs that began on a host that served another one.
+// crowded counts the jobs that started on a host that served another one.
 func crowded(jobs []livemigrationtest.Migration) int {
 	n := 0
 	for i, job := range jobs {
-		begun := job.History[0].Time
+		started := job.History[0].Time
 		n += min(1, len(slices.DeleteFunc(slices.Clone(jobs[:i]), func(other livemigrationtest.Migration) bool {
 			last := other.History[len(other.History)-1]
-			over := last.Status.Final() && !last.Time.After(begun)
+			over := last.Status.Final() && !last.Time.After(started)
 			return over || !slices.Equal(other.MigrationHosts, job.MigrationHosts)
 		})))
 	}

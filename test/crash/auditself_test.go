@@ -11,7 +11,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// scene is one migration after a life that has written it at revision 5 with the id of its job.
+// scene is one migration after a life that has written it at revision 5 with the ID of its job.
 type scene struct {
 	record  durable.Record
 	records []durable.Record
@@ -19,21 +19,21 @@ type scene struct {
 }
 
 func newScene() scene {
-	plan := Plans("6560f2a49c1b7e03d5aaaaaa", 1)[0]
+	plan := plansInto("6560f2a49c1b7e03d5aaaaaa", 1)[0]
 	r := durable.NewRecord(plan, time.Unix(0, 0))
 	r.Revision, r.State, r.MigrationID = 5, durable.StateComplete, "6560f2a49c1b7e03d5000001"
 	return scene{r, []durable.Record{r}, []livemigrationtest.Migration{jobOf(r, r.MigrationID, 0)}}
 }
 
-// jobOf is a job of a record that has begun after so many hours, and is complete an hour later.
+// jobOf is a job of a record that starts after so many hours, and is complete an hour later.
 func jobOf(r durable.Record, id livemigration.MigrationID, hours int) livemigrationtest.Migration {
-	begun := time.Unix(0, 0).Add(time.Duration(hours) * time.Hour)
+	started := time.Unix(0, 0).Add(time.Duration(hours) * time.Hour)
 	return livemigrationtest.Migration{
 		ID: id, MigrationHosts: r.Plan.Request.MigrationHosts,
 		Destination: livemigrationtest.Cluster{ClusterName: r.Plan.Request.Destination.ClusterName},
 		History: []livemigrationtest.MigrationChange{
-			{Time: begun, Status: livemigration.MigrationNew},
-			{Time: begun.Add(time.Hour), Status: livemigration.MigrationComplete},
+			{Time: started, Status: livemigration.MigrationNew},
+			{Time: started.Add(time.Hour), Status: livemigration.MigrationComplete},
 		},
 	}
 }
@@ -44,28 +44,28 @@ func TestAudit(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*scene)
-		want   Figures
+		want   figures
 	}{
-		{"no harm", func(*scene) {}, Figures{Jobs: 1}},
-		{"no record", func(s *scene) { s.records = nil }, Figures{Jobs: 1, Lost: 1, Writes: 1, Unfinished: 1}},
-		{"an older record", func(s *scene) { s.records[0].Revision = 4 }, Figures{Jobs: 1, Writes: 1}},
-		{"a record that forgot its job", func(s *scene) { s.records[0].MigrationID = "" }, Figures{Jobs: 1, Lost: 1}},
+		{"no harm", func(*scene) {}, figures{Jobs: 1}},
+		{"no record", func(s *scene) { s.records = nil }, figures{Jobs: 1, Lost: 1, Writes: 1, Unfinished: 1}},
+		{"an older record", func(s *scene) { s.records[0].Revision = 4 }, figures{Jobs: 1, Writes: 1}},
+		{"a record that forgot its job", func(s *scene) { s.records[0].MigrationID = "" }, figures{Jobs: 1, Lost: 1}},
 		{"a job of the past", func(s *scene) {
 			s.records[0].FormerMigrationIDs, s.records[0].MigrationID = []livemigration.MigrationID{s.record.MigrationID}, other
 			s.jobs = append(s.jobs, jobOf(s.record, other, 1))
-		}, Figures{Jobs: 2, Twice: 1}},
-		{"a second job", func(s *scene) { s.jobs = append(s.jobs, jobOf(s.record, other, 1)) }, Figures{Jobs: 2, Twice: 1, Lost: 1}},
+		}, figures{Jobs: 2, Twice: 1}},
+		{"a second job", func(s *scene) { s.jobs = append(s.jobs, jobOf(s.record, other, 1)) }, figures{Jobs: 2, Twice: 1, Lost: 1}},
 		{"a second job at the same time", func(s *scene) { s.jobs = append(s.jobs, jobOf(s.record, other, 0)) },
-			Figures{Jobs: 2, Twice: 1, Lost: 1, Crowded: 1}},
+			figures{Jobs: 2, Twice: 1, Lost: 1, Crowded: 1}},
 		{"a record that is UNCLEAR", func(s *scene) {
 			s.records[0].State = durable.StateUnclear
 			s.jobs = append(s.jobs, jobOf(s.record, other, 1))
-		}, Figures{Jobs: 2, Twice: 1, Unfinished: 1}},
+		}, figures{Jobs: 2, Twice: 1, Unfinished: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene()
 			a := newAudit([]durable.Plan{s.record.Plan})
-			a.wrote(Write{s.record.Plan.Name, s.record.Revision, s.record.MigrationID})
+			a.wrote(savedRecord{s.record.Plan.Name, s.record.Revision, s.record.MigrationID})
 			c.change(&s)
 			c.want.Clusters = 1
 			assert.Equal(t, c.want, a.end(s.jobs, s.records))

@@ -42,7 +42,7 @@ func (s *lateIntent) Save(ctx context.Context, r durable.Record) (durable.Record
 // TestHarnessNoticesALateIntent breaks the order of intent and request on purpose. Were there no difference, the other
 // tests would show nothing.
 func TestHarnessNoticesALateIntent(t *testing.T) {
-	s := scenario{program: Fleet, migrations: 3, newStore: inMemory, wrap: newLateIntent}
+	s := scenario{program: fleet, migrations: 3, newStore: inMemory, wrap: newLateIntent}
 	whole, _ := s.run(t)
 	unharmed(t, whole)
 	f := s.everyPoint(t, anything)

@@ -22,12 +22,12 @@ type store interface {
 	durable.Changer
 }
 
-// life is one run of a program, from its start to its death. These are its events: it is about to write a record, it has
-// written it, it is about to send a request, the server has carried out the request. At the event dieAt it dies: nothing
-// that it does from then on has an effect, and it learns nothing more.
+// life is one run of a program, from its start to its death. Its events: it is about to write a record, it has written it, it
+// is about to send a request, the server has processed the request. At the event dieAt it dies: nothing that it does from
+// then on has an effect, and it learns nothing more.
 type life struct {
 	store store
-	wrote func(Write)
+	wrote func(savedRecord)
 	base  http.RoundTripper
 	kill  context.CancelFunc
 	dieAt int // 0: never
@@ -64,7 +64,7 @@ func (l *life) Save(ctx context.Context, r durable.Record) (durable.Record, erro
 	}
 	saved, err := l.store.Save(ctx, r)
 	if err == nil {
-		l.wrote(Write{saved.Plan.Name, saved.Revision, saved.MigrationID})
+		l.wrote(savedRecord{saved.Plan.Name, saved.Revision, saved.MigrationID})
 	}
 	if !l.event() {
 		return r, errDead
@@ -118,7 +118,11 @@ func (l *life) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// settle is the person who looks in the Atlas UI for each UNCLEAR record, and gives it the job that is there or plans it again.
+// requestLife is how long a create request may be in flight after its program has died.
+const requestLife = 2 * time.Minute
+
+// settle is the person who checks the Atlas UI for each UNCLEAR record, and adopts the migration that is there or restarts the
+// record.
 func settle(t *testing.T, server *livemigrationtest.Server, store durable.Store) (settled int) {
 	t.Helper()
 	records, err := store.List(t.Context())
@@ -130,15 +134,13 @@ func settle(t *testing.T, server *livemigrationtest.Server, store durable.Store)
 			continue
 		}
 		settled++
-		require.Contains(t, r.Problem.Text, r.Plan.Request.Destination.ClusterName, "it says where to look")
+		require.Contains(t, r.Problem.Text, r.Plan.Request.Destination.ClusterName, "it says where to check")
 		if id := unnamed(r.Plan, server.Migrations(), records); id != "" {
 			require.NoError(t, person.Adopt(t.Context(), r.Plan.Name, id))
 			continue
 		}
-		restarted, err := r.Restart(r.Unclear.At.Add(2 * time.Minute)) // the person waits until no request can arrive
-		require.NoError(t, err)
-		_, err = store.Save(t.Context(), restarted)
-		require.NoError(t, err)
+		time.Sleep(time.Until(r.Unclear.At.Add(requestLife)))
+		require.NoError(t, person.Restart(t.Context(), r.Plan.Name))
 	}
 	return settled
 }

@@ -1,7 +1,7 @@
 package crash
 
 import (
-	"encoding/json"
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -11,47 +11,50 @@ import (
 	"go.uber.org/goleak"
 )
 
-var (
-	seed  = flag.Uint64("seed", 1, "`seed` of random deaths")
-	write = flag.String("figures", "", "`file` for the figures of the document")
+// How much the tests do.
+const (
+	pairs      = 500 // of deaths in process
+	kills      = 30  // of processes
+	migrations = 60  // that the processes have to do
 )
 
-// reported is the figures of the document, by row.
-var reported = struct {
-	sync.Mutex
-	rows map[string]Figures
-}{rows: make(map[string]Figures)}
+var (
+	seed  = flag.Uint64("seed", 1, "`seed` of random deaths")
+	write = flag.Bool("write", false, "write the figures into the document")
+)
 
-func report(t *testing.T, row string, f Figures) {
+// measured is the figures of the document, by row.
+var measured = struct {
+	sync.Mutex
+	rows map[string]figures
+}{rows: make(map[string]figures)}
+
+func report(t *testing.T, row string, f figures) {
 	t.Helper()
 	t.Logf("%s: %+v", row, f)
-	if t.Failed() {
-		return
-	}
-	reported.Lock()
-	defer reported.Unlock()
-	reported.rows[row] = f
+	measured.Lock()
+	defer measured.Unlock()
+	measured.rows[row] = f
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(workerEnv) != "" {
+		os.Exit(work(context.Background()))
+	}
 	flag.Parse()
-	goleak.VerifyTestMain(figuresWriter{m})
+	goleak.VerifyTestMain(withDocument{m})
 }
 
-// figuresWriter runs the tests and writes their figures.
-type figuresWriter struct{ m *testing.M }
+// withDocument runs the tests. When all of them have passed, it writes or checks the document.
+type withDocument struct{ m *testing.M }
 
-func (w figuresWriter) Run() int {
+func (w withDocument) Run() int {
 	code := w.m.Run()
-	if code != 0 || *write == "" {
+	if code != 0 || len(measured.rows) < len(rows) {
 		return code
 	}
-	data, err := json.Marshal(reported.rows)
-	if err == nil {
-		err = os.WriteFile(*write, data, 0o600)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "write the figures:", err)
+	if err := updateDocument(section(measured.rows), *write); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0

@@ -24,17 +24,17 @@ func inDir(t *testing.T) store {
 // total adds up the figures of runs side by side.
 type total struct {
 	mu sync.Mutex
-	Figures
+	figures
 }
 
-func (s *total) add(f Figures) {
+func (s *total) add(f figures) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Add(f)
+	s.figures.add(f)
 }
 
-// everyPoint lets a program die at each of its events, each time in a run of its own.
-func (s scenario) everyPoint(t *testing.T, check func(*testing.T, Figures)) Figures {
+// everyPoint lets a program die at each of its events, each time in its own run.
+func (s scenario) everyPoint(t *testing.T, check func(*testing.T, figures)) figures {
 	var sum total
 	t.Run("every", func(t *testing.T) {
 		whole, events := s.run(t)
@@ -49,16 +49,16 @@ func (s scenario) everyPoint(t *testing.T, check func(*testing.T, Figures)) Figu
 			})
 		}
 	})
-	return sum.Figures
+	return sum.figures
 }
 
-// unharmed checks that all has gone well.
-func unharmed(t *testing.T, f Figures) {
-	assert.Zero(t, f.Harm(), "%+v", f)
+// unharmed checks that no harm was done.
+func unharmed(t *testing.T, f figures) {
+	assert.Zero(t, f.harm(), "%+v", f)
 	assert.Equal(t, f.Clusters, f.Jobs)
 }
 
-func anything(*testing.T, Figures) {}
+func anything(*testing.T, figures) {}
 
 func TestEveryPoint(t *testing.T) {
 	for _, c := range []struct {
@@ -66,11 +66,11 @@ func TestEveryPoint(t *testing.T) {
 		row      string
 		scenario scenario
 	}{
-		{"memory", rowEveryPoint, scenario{program: Fleet, migrations: 3, newStore: inMemory}},
-		{"directory", rowEveryPointDir, scenario{program: Fleet, migrations: 1, newStore: inDir}},
+		{"memory", rowEveryPoint, scenario{program: fleet, migrations: 3, newStore: inMemory}},
+		{"directory", rowEveryPointDir, scenario{program: fleet, migrations: 1, newStore: inDir}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := c.scenario.everyPoint(t, func(t *testing.T, f Figures) {
+			f := c.scenario.everyPoint(t, func(t *testing.T, f figures) {
 				unharmed(t, f)
 				assert.Equal(t, 1, f.Deaths)
 			})
@@ -83,7 +83,7 @@ func TestEveryPoint(t *testing.T) {
 func TestRandomPairs(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	chance := rand.New(rand.NewPCG(*seed, 0))
-	s := scenario{program: Fleet, migrations: 3, newStore: inMemory}
+	s := scenario{program: fleet, migrations: 3, newStore: inMemory}
 	_, events := s.run(t)
 	var sum total
 	t.Run("pairs", func(t *testing.T) {
@@ -101,15 +101,15 @@ func TestRandomPairs(t *testing.T) {
 		}
 	})
 	assert.Greater(t, sum.Deaths, pairs*17/10, "most pairs are two deaths")
-	report(t, rowPairs, sum.Figures)
+	report(t, rowPairs, sum.figures)
 }
 
-// TestEveryPointWithoutIntents shows what the same deaths do to a program that stores the id after Create.
+// TestEveryPointWithoutIntents shows what the same deaths do to a program that stores the ID after Create.
 func TestEveryPointWithoutIntents(t *testing.T) {
-	s := scenario{program: IDAfterCreate, migrations: 3, newStore: inMemory}
+	s := scenario{program: idAfterCreate, migrations: 3, newStore: inMemory}
 	f := s.everyPoint(t, anything)
 	assert.Positive(t, f.Twice)
 	assert.Positive(t, f.Lost)
-	assert.Positive(t, f.Crowded, "it does not know that two of them share a host")
+	assert.Positive(t, f.Crowded, "it does not know that two migrations share a host")
 	report(t, rowNaive, f)
 }

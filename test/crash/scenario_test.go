@@ -21,14 +21,14 @@ const (
 	poll  = time.Minute
 	phase = 78 * time.Second
 	// patience is how long a life may last that does not die.
-	patience = 30 * 24 * time.Hour
-	// mostLives is when a program counts as one that does not get to its end.
+	patience = 24 * time.Hour
+	// mostLives is how many lives a program may need to finish.
 	mostLives = 20
 )
 
 // scenario is a program and what it has to do.
 type scenario struct {
-	program    Program
+	program    program
 	migrations int
 	newStore   func(*testing.T) store
 	wrap       func(durable.Store) durable.Store // nil: none
@@ -49,15 +49,14 @@ type site struct {
 	audit  *audit
 }
 
-// run lets programs die as they should, one after the other, and the last one come to its end. It returns how many events
-// the first of them had.
-func (s scenario) run(t *testing.T, deaths ...death) (f Figures, events int) {
+// run lets programs die one after the other, and the last one finish. It returns how many events the first one had.
+func (s scenario) run(t *testing.T, deaths ...death) (f figures, events int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1),
 			livemigrationtest.WithTimings(livemigrationtest.Timings{Validation: phase, Scheduling: -1, InitialSync: phase, Finishing: phase}))
 		defer server.Close()
-		plans := Plans(server.ProjectID(), s.migrations)
+		plans := plansInto(server.ProjectID(), s.migrations)
 		site := &site{s, server, s.newStore(t), plans, newAudit(plans)}
 		var lives, died, settled int
 		for finished := false; !finished && lives < mostLives; lives++ {
@@ -85,7 +84,7 @@ func (s scenario) run(t *testing.T, deaths ...death) (f Figures, events int) {
 	return f, events
 }
 
-// requireIncomplete checks that a program which has not died has done what it can.
+// requireIncomplete checks that a program that has not died has done what it can.
 func requireIncomplete(t *testing.T, err error) {
 	t.Helper()
 	var incomplete *durable.IncompleteError
@@ -94,7 +93,7 @@ func requireIncomplete(t *testing.T, err error) {
 	}
 }
 
-// live starts a program and returns when it has ended, or when what was left of it after its death is gone.
+// live starts a program, and returns when it has ended.
 func (s *site) live(t *testing.T, dieAt int) (*life, error) {
 	ctx, kill := context.WithTimeout(t.Context(), patience)
 	defer kill()

@@ -50,15 +50,16 @@ func run(args []string) error {
 	}
 	defer c.Close()
 	verb, name, more := args[0], args[1], args[2:]
+	by := cmp.Or(os.Getenv("USER"), "starter")
 	switch {
 	case verb == "start" && len(more) == 0:
 		return start(ctx, c, name)
 	case verb == "show" && len(more) == 0:
 		return show(ctx, c, name)
 	case verb == "approve" && len(more) == 1:
-		return livemigrationtemporal.Approve(ctx, c, name, durable.Gate(more[0]), os.Getenv("USER"), time.Time{})
+		return livemigrationtemporal.Approve(ctx, c, name, durable.Gate(more[0]), by, time.Time{})
 	case verb == "revoke" && len(more) == 1:
-		return livemigrationtemporal.Revoke(ctx, c, name, durable.Gate(more[0]), os.Getenv("USER"))
+		return livemigrationtemporal.Revoke(ctx, c, name, durable.Gate(more[0]), by)
 	case verb == "adopt" && len(more) == 1:
 		return livemigrationtemporal.Adopt(ctx, c, name, livemigration.MigrationID(more[0]))
 	case verb == "restart" && len(more) == 0:
