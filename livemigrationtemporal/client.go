@@ -2,7 +2,6 @@ package livemigrationtemporal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/livemigration/livemigration-go"
@@ -26,10 +26,6 @@ const (
 	recordQuery   = "record"
 )
 
-// maxPlan is how many bytes the JSON of a plan may have. Temporal rejects payloads above 2 MiB, and a record contains the
-// plan.
-const maxPlan = 1 << 20
-
 // WorkflowID is the workflow ID of a migration: "livemigration/" and the name of its plan in lowercase.
 func WorkflowID(name string) string { return workflowIDPrefix + strings.ToLower(name) }
 
@@ -39,7 +35,7 @@ func WorkflowID(name string) string { return workflowIDPrefix + strings.ToLower(
 // or is kept. For a malformed plan, and for one of more than 1 MiB, it is [livemigration.ErrInvalidRequest]. Start sends
 // nothing to Atlas.
 func Start(ctx context.Context, c client.Client, plan durable.Plan) (client.WorkflowRun, error) {
-	return start(ctx, c, plan, enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, plan)
+	return start(ctx, c, durable.Record{Plan: plan, State: durable.StatePlanned}, enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, plan)
 }
 
 // StartAgain starts a migration again from its last record, after its workflow was terminated; see [Record]. An action in
@@ -47,10 +43,12 @@ func Start(ctx context.Context, c client.Client, plan durable.Plan) (client.Work
 // that no worker still does an activity of the terminated workflow, or a migration may be created twice. The error is
 // [durable.ErrConflict] while a workflow with this name runs.
 func StartAgain(ctx context.Context, c client.Client, record durable.Record) (client.WorkflowRun, error) {
-	return start(ctx, c, record.Plan, enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, record.Plan, carried{Record: record})
+	named := durable.Plan{Name: record.Plan.Name}
+	return start(ctx, c, record, enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, named, carried{Record: record})
 }
 
-func start(ctx context.Context, c client.Client, plan durable.Plan, reuse enums.WorkflowIdReusePolicy, args ...any) (client.WorkflowRun, error) {
+func start(ctx context.Context, c client.Client, r durable.Record, reuse enums.WorkflowIdReusePolicy, args ...any) (client.WorkflowRun, error) {
+	plan := r.Plan
 	if err := checkPlan(plan); err != nil {
 		return nil, fmt.Errorf("livemigrationtemporal: start %q: %w", plan.Name, err)
 	}
@@ -59,7 +57,7 @@ func start(ctx context.Context, c client.Client, plan durable.Plan, reuse enums.
 		ID: WorkflowID(plan.Name), TaskQueue: TaskQueue,
 		WorkflowIDReusePolicy:                    reuse,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		Memo:                                     summary{State: durable.StatePlanned}.memo(),
+		Memo:                                     summarize(r).memo(),
 		StaticSummary:                            fmt.Sprintf("%s: %s to %s", plan.Name, request.Source.ClusterName, request.Destination.ClusterName),
 	}, migrationWorkflow, args...)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
@@ -70,20 +68,6 @@ func start(ctx context.Context, c client.Client, plan durable.Plan, reuse enums.
 		return nil, fmt.Errorf("livemigrationtemporal: start %q: %w", plan.Name, err)
 	}
 	return run, nil
-}
-
-func checkPlan(plan durable.Plan) error {
-	if err := validate(plan); err != nil {
-		return err
-	}
-	data, err := json.Marshal(plan)
-	if err != nil {
-		return err
-	}
-	if len(data) > maxPlan {
-		return fmt.Errorf("%w: the plan has %d bytes of JSON, Temporal takes %d; use fewer sharding entries", livemigration.ErrInvalidRequest, len(data), maxPlan)
-	}
-	return nil
 }
 
 // Approve opens a gate of a migration, in advance too. By names you in the record. The approval ends at until; zero: it
@@ -142,13 +126,17 @@ func Record(ctx context.Context, c client.Client, name string) (durable.Record, 
 	return record, nil
 }
 
-// send sends a command as an update, which returns why the state does not allow it, or as a signal where the server has no
-// updates.
+// send sends a command as an update, which returns why the state does not allow it.
 func send(ctx context.Context, c client.Client, what, name string, argument command) error {
-	err := update(ctx, c, name, argument)
-	var unsupported *serviceerror.Unimplemented
-	if errors.As(err, &unsupported) {
-		err = c.SignalWorkflow(ctx, WorkflowID(name), "", commandSignal, argument)
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: WorkflowID(name), UpdateName: commandSignal, Args: []any{argument}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, nil)
+	}
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		err = ended(ctx, c, name)
 	}
 	if err != nil {
 		return fmt.Errorf("livemigrationtemporal: %s: %w", what, known(err, name))
@@ -156,14 +144,18 @@ func send(ctx context.Context, c client.Client, what, name string, argument comm
 	return nil
 }
 
-func update(ctx context.Context, c client.Client, name string, argument command) error {
-	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: WorkflowID(name), UpdateName: commandSignal, Args: []any{argument}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
+// ended says in which state a migration was whose workflow no longer runs.
+func ended(ctx context.Context, c client.Client, name string) error {
+	described, err := c.DescribeWorkflowExecution(ctx, WorkflowID(name), "")
 	if err != nil {
 		return err
 	}
-	return handle.Get(ctx, nil)
+	var state durable.State
+	info := described.GetWorkflowExecutionInfo()
+	if err := converter.GetDefaultDataConverter().FromPayload(info.GetMemo().GetFields()[memoState], &state); err != nil {
+		return err
+	}
+	return fmt.Errorf("it is %s, and its workflow has ended (%s): %w", state, strings.ToLower(info.GetStatus().String()), durable.ErrNotFound)
 }
 
 // known puts errors of Temporal into this module's terms.
@@ -172,7 +164,7 @@ func known(err error, name string) error {
 	var application *temporal.ApplicationError
 	switch {
 	case errors.As(err, &missing):
-		return fmt.Errorf("no migration with the workflow ID %s runs: %w", WorkflowID(name), durable.ErrNotFound)
+		return fmt.Errorf("there is no workflow %s: %w", WorkflowID(name), durable.ErrNotFound)
 	case errors.As(err, &application) && application.Type() == conflictType:
 		return fmt.Errorf("%s: %w", strings.TrimSuffix(application.Message(), ": "+durable.ErrConflict.Error()), durable.ErrConflict)
 	case errors.As(err, &application) && application.Type() == invalidType:

@@ -66,7 +66,7 @@ func newFixtureWith(t *testing.T, atlas *livemigrationtest.Server, opts ...durab
 	Register(f, newDriver(t, atlas, opts...))
 	f.SetOnActivityStartedListener(f.started)
 	f.SetOnActivityCompletedListener(f.completed)
-	f.OnActivity(requestLockActivity, mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, name string, ticket int) error {
+	f.OnActivity(requestLockActivity, mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, name string, ticket int64) error {
 		if f.noLocks {
 			return errors.New("the server is unreachable")
 		}

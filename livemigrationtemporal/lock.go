@@ -16,14 +16,14 @@ const (
 
 // claim is a migration that has a lock, or waits for it.
 type claim struct {
-	Workflow string `json:"workflow"` // its workflow id
-	Ticket   int    `json:"ticket"`   // grows with each request of a migration
+	Workflow string `json:"workflow"` // its workflow ID
+	Ticket   int64  `json:"ticket"`   // grows with each request of a migration
 }
 
 // grant says that a migration has a lock.
 type grant struct {
 	Lock   string `json:"lock"`
-	Ticket int    `json:"ticket"` // of the claim
+	Ticket int64  `json:"ticket"` // of the claim
 }
 
 // lock is the state of a lock.
@@ -51,6 +51,7 @@ type watch struct {
 // runLock is the workflow of a lock. It ends when nobody has or wants the lock. Between the last take and the end it does
 // not wait for anything: a signal that arrives later makes Temporal run this step again, so no signal is lost.
 func runLock(ctx workflow.Context, state lock) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // who cancels a lock takes it from nobody
 	l := &lockRun{
 		lock:     state,
 		requests: workflow.GetSignalChannel(ctx, requestSignal), releases: workflow.GetSignalChannel(ctx, releaseSignal),

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// watchFor is for how long one activity watches the holder of a lock, and watchInterval how often it looks.
+	// watchFor is for how long one activity watches the holder of a lock, and watchInterval the time between two polls.
 	watchFor      = time.Hour
 	watchInterval = 30 * time.Second
 	// watchTimeout leaves a watch time to end.
 	watchTimeout = watchFor + 10*time.Minute
 )
 
-// requestLock asks a lock for itself in the name of the migration whose activity this is. It starts the lock's workflow
+// requestLock asks for a lock in the name of the migration whose activity this is. It starts the lock's workflow
 // when there is none.
-func requestLock(ctx context.Context, name string, ticket int) error {
+func requestLock(ctx context.Context, name string, ticket int64) error {
 	info := activity.GetInfo(ctx)
 	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, lockID(name),
 		requestSignal, claim{Workflow: info.WorkflowExecution.ID, Ticket: ticket},
@@ -37,16 +37,14 @@ func requestLock(ctx context.Context, name string, ticket int) error {
 // watchHolder waits for the end of a workflow. It is false when the workflow runs on after an hour.
 func watchHolder(ctx context.Context, workflowID string) (ended bool, err error) {
 	c := activity.GetClient(ctx)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := untilStop(ctx)
 	defer cancel()
-	defer cancelAtStop(ctx, cancel)()
 	for end := time.Now().Add(watchFor); time.Now().Before(end); {
-		activity.RecordHeartbeat(ctx)
 		running, err := isRunning(ctx, c, workflowID)
 		if err == nil && !running {
 			return true, nil
 		}
-		if !sleep(ctx, watchInterval) {
+		if !rest(ctx, watchInterval, nil) {
 			break
 		}
 	}

@@ -18,17 +18,14 @@ const (
 type summary struct {
 	State       durable.State `json:"state"`
 	Lag         string        `json:"lag"`         // as a Go duration; empty when there is none
-	WaitsFor    string        `json:"waitsFor"`    // a lock, an approval, or what is wrong; empty when it goes on
+	WaitsFor    string        `json:"waitsFor"`    // the text of the problem; empty when it goes on
 	MigrationID string        `json:"migrationId"` // empty when there is no job
 }
 
-func summarize(r durable.Record, lock string) summary {
+func summarize(r durable.Record) summary {
 	s := summary{State: r.State, MigrationID: string(r.MigrationID)}
-	switch {
-	case r.Problem != nil:
+	if r.Problem != nil {
 		s.WaitsFor = r.Problem.Text
-	case lock != "":
-		s.WaitsFor = "waits for the " + lock
 	}
 	if r.Migration != nil && r.Migration.LagTimeSeconds != nil {
 		s.Lag = (time.Duration(*r.Migration.LagTimeSeconds) * time.Second).String()

@@ -52,6 +52,9 @@ func (c command) apply(r durable.Record, now time.Time) (durable.Record, error) 
 	case c.Restart:
 		return r.Restart(now)
 	case c.Replace != nil:
+		if err := checkPlan(*c.Replace); err != nil {
+			return r, err
+		}
 		return r.Replace(*c.Replace, now)
 	default:
 		return r.Abandon(now)
@@ -101,21 +104,20 @@ func (m *migration) takeSignals(ctx workflow.Context) {
 	for {
 		var c command
 		received, err := m.receive(&c)
-		if err != nil {
-			m.ignore(ctx, err, now)
-			continue
-		}
 		if !received {
 			break
 		}
-		changed, err := c.apply(m.record, now)
+		changed := m.record
+		if err == nil {
+			changed, err = c.apply(m.record, now)
+		}
 		if err != nil {
-			m.ignore(ctx, err, now)
-			continue
+			workflow.GetLogger(ctx).Warn("a command cannot be applied", "record", m.record.Plan.Name, "error", err)
+			changed = ignored(m.record, err, now)
 		}
 		m.keep(changed)
 	}
-	if m.cancellable.Err() != nil && !m.record.State.Final() {
+	if m.cancellable.Err() != nil && m.record.State != durable.StateComplete {
 		if changed, err := m.record.Abandon(now); err == nil {
 			m.keep(changed)
 		}
@@ -134,10 +136,11 @@ func (m *migration) receive(c *command) (ok bool, err error) {
 	return true, nil
 }
 
-// ignore notes a command that cannot be applied.
-func (m *migration) ignore(ctx workflow.Context, err error, now time.Time) {
-	workflow.GetLogger(ctx).Warn("a command cannot be applied", "record", m.record.Plan.Name, "error", err)
+// ignored notes a command that cannot be applied.
+func ignored(r durable.Record, err error, now time.Time) durable.Record {
 	text := fmt.Sprintf("a command was ignored: %v", err)
-	events := append(slices.Clone(m.record.Events), durable.Event{Time: now.UTC(), Text: text})
-	m.record.Events = events[max(0, len(events)-maxEvents):]
+	r.Events = append(slices.Clone(r.Events), durable.Event{Time: now.UTC(), Text: text})
+	r.Events = r.Events[max(0, len(r.Events)-maxEvents):]
+	r.UpdatedAt = now.UTC()
+	return r
 }

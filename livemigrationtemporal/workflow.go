@@ -1,7 +1,6 @@
 package livemigrationtemporal
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -43,7 +42,7 @@ type migration struct {
 	commands    workflow.ReceiveChannel
 	grants      workflow.ReceiveChannel
 	updated     workflow.Channel // an update has changed the record
-	askedAt     time.Time        // when the lock that is waited for was asked for
+	askAt       time.Time        // when the lock that is waited for is asked for again
 }
 
 // runMigration is registered as MigrationWorkflow. A first run has no second argument.
@@ -59,10 +58,12 @@ func runMigration(ctx workflow.Context, plan durable.Plan, from *carried) (durab
 	}
 	if from != nil {
 		m.record, m.locks = from.Record.Recover(workflow.Now(ctx)), from.Locks
-	} else if err := validate(plan); err != nil {
+	} else if err := checkPlan(plan); err != nil {
 		return m.record, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidPlan", nil)
 	}
-	if err := workflow.SetQueryHandler(ctx, recordQuery, func() (durable.Record, error) { return m.record, nil }); err != nil {
+	// Tickets begin with the time: a workflow that was started again has higher ones than the one that was terminated.
+	m.locks.Tickets = max(m.locks.Tickets, workflow.Now(ctx).UnixMilli())
+	if err := workflow.SetQueryHandler(ctx, recordQuery, func() (durable.Record, error) { return m.visible(ctx), nil }); err != nil {
 		return m.record, err
 	}
 	if err := m.handleCommands(ctx); err != nil {
@@ -79,6 +80,15 @@ func (m *migration) keep(changed durable.Record) {
 	m.record = changed
 }
 
+// visible is the record as people see it, with what it waits for before it starts.
+func (m *migration) visible(ctx workflow.Context) durable.Record {
+	r := m.record
+	if r.Problem == nil && r.Begun == nil {
+		r.Problem = waits(r, m.locks.Asked.Lock, workflow.Now(ctx))
+	}
+	return r
+}
+
 // run does one thing after the other. Signals are taken between two of them; an update changes the record at once.
 func (m *migration) run(ctx workflow.Context) (durable.Record, error) {
 	for {
@@ -87,15 +97,16 @@ func (m *migration) run(ctx workflow.Context) (durable.Record, error) {
 			return m.record, err
 		}
 		needed := needs(m.record, workflow.Now(ctx))
-		missing := m.locks.missing(needed)
+		missing, back := m.locks.missing(needed), m.locks.takeBack(needed)
 		switch {
-		case len(needed) == 0 && !m.locks.none() || len(m.locks.Unwanted) > 0:
-			m.releaseLocks(ctx, len(needed) == 0)
+		case len(back) > 0:
+			m.release(ctx, back)
 		case m.record.State == durable.StateComplete || m.record.State == durable.StateAbandoned:
 			return m.record, nil
 		case workflow.GetInfo(ctx).GetContinueAsNewSuggested():
-			// Signals that arrive from here on make Temporal run this step again, so none is lost.
-			return m.record, workflow.NewContinueAsNewError(ctx, migrationWorkflow, m.record.Plan, carried{m.record, m.locks})
+			// Signals that arrive from here on make Temporal run this step again, so none is lost. The record has the plan.
+			named := durable.Plan{Name: m.record.Plan.Name}
+			return m.record, workflow.NewContinueAsNewError(ctx, migrationWorkflow, named, carried{m.record, m.locks})
 		case missing != "":
 			m.acquireLock(ctx, missing)
 		default:
@@ -106,7 +117,7 @@ func (m *migration) run(ctx workflow.Context) (durable.Record, error) {
 
 // show brings the memo up to date.
 func (m *migration) show(ctx workflow.Context) error {
-	now := summarize(m.record, m.locks.Asked.Lock)
+	now := summarize(m.visible(ctx))
 	if now == m.shown {
 		return nil
 	}
@@ -114,18 +125,19 @@ func (m *migration) show(ctx workflow.Context) error {
 	return workflow.UpsertMemo(ctx, now.memo())
 }
 
-// act does the next action of the record, or waits until it is due. No wait is longer than an hour, so that a wrong clock
-// delays nothing by more.
+// act does the next action of the record, or waits until it is due. What is due in more than an hour is due: the time comes
+// from a wrong clock.
 func (m *migration) act(ctx workflow.Context) {
 	now := workflow.Now(ctx)
-	action, wait := m.record.Next(now), min(m.record.NextCheckAt.Sub(now), longestWait)
+	action, wait := m.record.Next(now), max(0, m.record.NextCheckAt.Sub(now))
+	if wait > longestWait {
+		wait = 0
+	}
 	switch {
-	case action == durable.ActionNone && m.record.State == durable.StateValidated:
-		m.await(ctx, longestWait, nil)
 	case action == durable.ActionNone:
 		m.await(ctx, 0, nil)
 	case !action.Changes():
-		m.poll(ctx, action, max(0, wait))
+		m.poll(ctx, action, wait)
 	case wait > 0:
 		m.await(ctx, wait, nil)
 	default:
@@ -147,44 +159,46 @@ func (m *migration) change(ctx workflow.Context, action durable.Action) {
 	switch {
 	case err == nil:
 		m.keep(m.record.Apply(result, now))
-	case certainlyNotSent(err):
+	case notSent(err) != "":
 		workflow.GetLogger(ctx).Warn("an action was not sent", "record", begun.Plan.Name, "action", string(action), "error", err)
-		m.keep(m.record.Apply(notSent(begun, err, now), now))
+		m.keep(m.record.Apply(notDone(begun, notSent(err), now), now))
 	default:
 		workflow.GetLogger(ctx).Warn("the outcome of an action is unknown", "record", begun.Plan.Name, "action", string(action), "error", err)
 		m.keep(m.record.Recover(now))
 	}
 }
 
-// notSent is the result of an action that no worker has sent.
-func notSent(begun durable.Record, err error, now time.Time) durable.Result {
+// notDone is the result of an action that no worker has sent.
+func notDone(begun durable.Record, why string, now time.Time) durable.Result {
 	return durable.Result{
 		Intent: *begun.Begun, State: begun.State, ValidationID: begun.ValidationID, MigrationID: begun.MigrationID,
 		Outcome: durable.OutcomeNotDone, Wait: pause,
-		Failure: &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: "no worker has done this: " + cause(err), Since: now.UTC()},
+		Failure: &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: "no worker has done this: " + why, Since: now.UTC()},
 	}
 }
 
 // poll has a worker poll until there is news. When a signal or an update arrives first, the poll is cancelled: it changes
 // nothing, and the next one sees the same.
 func (m *migration) poll(ctx workflow.Context, action durable.Action, wait time.Duration) {
-	in := pollInput{Record: m.record, Action: action, By: m.by, Wait: wait}
+	in := pollInput{Record: m.record, Action: action, By: m.by, Now: workflow.Now(ctx), Wait: wait}
 	pollCtx, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: pollTimeout, HeartbeatTimeout: heartbeatTimeout, Summary: string(action),
 		RetryPolicy: &temporal.RetryPolicy{MaximumInterval: pause},
 	}))
 	defer cancel()
+	var failed error
 	m.await(ctx, 0, func(selector workflow.Selector) {
 		selector.AddFuture(workflow.ExecuteActivity(pollCtx, pollActivity, in), func(f workflow.Future) {
 			var seen durable.Result
-			if err := f.Get(ctx, &seen); err != nil {
-				workflow.GetLogger(ctx).Error("a poll failed", "record", m.record.Plan.Name, "error", err)
-				_ = workflow.Sleep(ctx, pause)
-				return
+			if failed = f.Get(ctx, &seen); failed == nil {
+				m.keep(m.record.Apply(seen, workflow.Now(ctx)))
 			}
-			m.keep(m.record.Apply(seen, workflow.Now(ctx)))
 		})
 	})
+	if failed != nil {
+		workflow.GetLogger(ctx).Error("a poll failed", "record", m.record.Plan.Name, "error", failed)
+		m.await(ctx, pause, nil)
+	}
 }
 
 // await waits for a signal, a cancellation, the end of a time (0: none), or what else is added.
@@ -207,13 +221,4 @@ func (m *migration) await(ctx workflow.Context, d time.Duration, add func(workfl
 		selector.AddFuture(workflow.NewTimer(timerCtx, d), func(workflow.Future) {})
 	}
 	selector.Select(ctx)
-}
-
-// missing is the first of the locks that are needed and not held; empty when there is none.
-func (l *locks) missing(needed []string) string {
-	at := slices.IndexFunc(needed, func(name string) bool { return !l.holds(name) })
-	if at < 0 {
-		return ""
-	}
-	return needed[at]
 }

@@ -32,7 +32,7 @@ func TestMigrationComplete(t *testing.T) {
 	assert.Equal(t, allChanges, f.changes())
 	assert.Equal(t, 1, f.count(livemigrationtest.CreateMigration))
 	assert.Equal(t, 1, f.count(livemigrationtest.Cutover))
-	assert.Equal(t, resources(f.plan), f.asked, "each lock once, in order")
+	assert.Equal(t, needs(durable.Record{Plan: f.plan, State: durable.StateReplicating}, time.Now()), f.asked, "each lock once, in order")
 	assert.ElementsMatch(t, f.asked, f.released)
 	require.NotEmpty(t, f.memos)
 	last := f.memos[len(f.memos)-1]
@@ -237,7 +237,7 @@ func TestPlansThatStartRejects(t *testing.T) {
 	}
 	_, err = Start(t.Context(), nil, plan)
 	require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
-	require.ErrorContains(t, err, "bytes of JSON, Temporal takes 1048576")
+	require.ErrorContains(t, err, "bytes of JSON, and at most 1048576 are possible")
 }
 
 // A workflow that was terminated continues from its last record.
