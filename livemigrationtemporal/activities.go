@@ -34,8 +34,28 @@ type activities struct{ driver *durable.Driver }
 func (a *activities) change(ctx context.Context, begun durable.Record) (durable.Result, error) {
 	ctx, cancel := untilStop(ctx)
 	defer cancel()
-	return a.driver.Do(ctx, begun), nil
+	clock := temporalClock(ctx, begun.Begun.At)
+	result := a.driver.Do(ctx, begun)
+	if clock.wrong() {
+		result.Wait = max(result.Wait, pause)
+	}
+	return result, nil
 }
+
+// clock is the time of Temporal on a worker whose own clock may be wrong.
+type clock struct{ temporal, own time.Time }
+
+// temporalClock is the clock at the start of an activity. scheduled is when the workflow scheduled it.
+func temporalClock(ctx context.Context, scheduled time.Time) clock {
+	info := activity.GetInfo(ctx)
+	return clock{scheduled.Add(info.StartedTime.Sub(info.ScheduledTime)), time.Now()}
+}
+
+func (c clock) now() time.Time { return c.temporal.Add(time.Since(c.own)) }
+
+func (c clock) off() time.Duration { return c.own.Round(0).Sub(c.temporal).Round(time.Second) }
+
+func (c clock) wrong() bool { return c.off().Abs() >= intentLife }
 
 // untilStop returns a context that ends when the worker stops, too.
 func untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -65,26 +85,23 @@ type pollInput struct {
 func (a *activities) poll(ctx context.Context, in pollInput) (durable.Result, error) {
 	ctx, cancel := untilStop(ctx)
 	defer cancel()
-	info, arrived := activity.GetInfo(ctx), time.Now()
-	now := func() time.Time { return in.Now.Add(info.StartedTime.Sub(info.ScheduledTime) + time.Since(arrived)) }
-
+	clock := temporalClock(ctx, in.Now)
 	before, wait := in.Record, in.Wait
 	last := durable.Result{
 		Intent: durable.Intent{Action: in.Action}, State: before.State, ValidationID: before.ValidationID, MigrationID: before.MigrationID,
 		Outcome: durable.OutcomeNotDone,
 	}
 	for {
-		left := pollFor - time.Since(arrived)
+		left := pollFor - time.Since(clock.own)
 		if !rest(ctx, min(wait, left), summarize(before)) || wait >= left {
 			return last, nil
 		}
-		last = a.driver.Do(ctx, before.Begin(in.Action, in.By, now()))
-		off := time.Since(now()).Round(time.Second)
-		if before.State == durable.StateReady && off.Abs() > intentLife {
-			return mistrust(last, off), nil
+		last = a.driver.Do(ctx, before.Begin(in.Action, in.By, clock.now()))
+		if before.State == durable.StateReady && clock.wrong() {
+			return mistrust(last, clock.off()), nil
 		}
-		seen := before.Apply(last, now())
-		if ctx.Err() != nil || seen.News(before) || seen.Next(now()) != in.Action {
+		seen := before.Apply(last, clock.now())
+		if ctx.Err() != nil || seen.News(before) || seen.Next(clock.now()) != in.Action {
 			return last, nil
 		}
 		before, wait = seen, last.Wait
@@ -93,7 +110,7 @@ func (a *activities) poll(ctx context.Context, in pollInput) (durable.Result, er
 
 // mistrust takes out of the poll of a READY record what a worker with a wrong clock thinks of approvals and windows.
 func mistrust(seen durable.Result, off time.Duration) durable.Result {
-	seen.Hold, seen.ApprovedUntil = nil, time.Time{}
+	seen.Hold, seen.ApprovedUntil, seen.Wait = nil, time.Time{}, pause
 	if seen.Failure == nil {
 		seen.Failure = &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: fmt.Sprintf(
 			"the clock of a worker differs by %s from the clock of Temporal, so it sends no cutover; the history names the worker", off)}

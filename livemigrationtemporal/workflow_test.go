@@ -2,7 +2,9 @@ package livemigrationtemporal
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -201,23 +203,67 @@ func TestAnActionThatNoWorkerHasSent(t *testing.T) {
 	}
 }
 
-// Abandon and a cancellation end a migration that waits for a lock that cannot be asked.
-func TestAbandonDoesNotWaitForALock(t *testing.T) {
+// Abandon and a cancellation end a migration that waits: for a lock that cannot be asked for, for a person, for an approval.
+func TestAbandonAndCancelEnd(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*fixture){
+	ends := map[string]func(*fixture){
 		"abandon": func(f *fixture) { f.SignalWorkflow(commandSignal, command{Abandon: true}) },
 		"cancel":  func(f *fixture) { f.CancelWorkflow() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := newFixture(t)
-			f.noLocks = true
-			f.at(time.Minute, func() { end(f) })
-			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-			assert.Equal(t, durable.StateAbandoned, f.result(t).State)
-			assert.Empty(t, f.changes())
-		})
 	}
+	for name, prepare := range map[string]func(*fixture) durable.State{
+		"a lock":  func(f *fixture) durable.State { f.noLocks = true; return durable.StatePlanned },
+		"a start": func(f *fixture) durable.State { f.plan.HoldStart = true; return durable.StateValidated },
+		"failed":  func(f *fixture) durable.State { f.atlas.FailNextValidation("no"); return durable.StateFailed },
+		"unclear": func(f *fixture) durable.State {
+			f.atlas.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
+			return durable.StateUnclear
+		},
+	} {
+		for verb, end := range ends {
+			t.Run(name+"/"+verb, func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t)
+				want, seen := prepare(f), durable.State("")
+				f.at(time.Minute, func() {
+					seen = f.now(t).State
+					end(f)
+				})
+				f.ExecuteWorkflow(MigrationWorkflow, f.plan)
+				assert.Equal(t, want, seen)
+				assert.Equal(t, durable.StateAbandoned, f.result(t).State)
+				assert.Subset(t, f.released, f.asked)
+			})
+		}
+	}
+}
+
+func shardEntry(i int) livemigration.ShardEntry {
+	return livemigration.ShardEntry{
+		Database: "db", Collection: fmt.Sprintf("%s%d", strings.Repeat("c", 100), i),
+		ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{{Field: "f", Order: livemigration.Hashed}}},
+	}
+}
+
+// largest fills a plan with sharding entries until one more would be too large.
+func largest(t *testing.T, plan durable.Plan) durable.Plan {
+	t.Helper()
+	size := func() int {
+		text, err := json.Marshal(plan)
+		require.NoError(t, err)
+		return len(text)
+	}
+	plan.Request.Sharding = &livemigration.Sharding{}
+	entries := &plan.Request.Sharding.Entries
+	for i := range 2 {
+		*entries = append(*entries, shardEntry(10_000+i))
+	}
+	two := size()
+	*entries = append(*entries, shardEntry(10_002))
+	for i, n := 3, 2+(maxPlan-two)/(size()-two); i < n; i++ {
+		*entries = append(*entries, shardEntry(10_000+i))
+	}
+	require.LessOrEqual(t, size(), maxPlan)
+	return plan
 }
 
 func TestPlansThatStartRejects(t *testing.T) {
@@ -227,14 +273,9 @@ func TestPlansThatStartRejects(t *testing.T) {
 	plan.Request.MigrationHosts = nil
 	_, err := Start(t.Context(), nil, plan)
 	require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
-	plan = f.plan
-	plan.Request.Sharding = &livemigration.Sharding{}
-	for i := range 12_000 {
-		plan.Request.Sharding.Entries = append(plan.Request.Sharding.Entries, livemigration.ShardEntry{
-			Database: "db", Collection: strings.Repeat("c", 60) + string(rune('a'+i%26)) + strings.Repeat("d", i/26%50),
-			ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{{Field: "f" + strings.Repeat("x", i/1300), Order: livemigration.Hashed}}},
-		})
-	}
+	plan = largest(t, f.plan)
+	entries := &plan.Request.Sharding.Entries
+	*entries = append(*entries, shardEntry(10_000+len(*entries)))
 	_, err = Start(t.Context(), nil, plan)
 	require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
 	require.ErrorContains(t, err, "bytes of JSON, and at most 1048576 are possible")
