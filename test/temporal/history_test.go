@@ -1,7 +1,9 @@
 package temporal
 
 import (
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,20 +76,23 @@ func (l *lab) assertHistories(t *testing.T) {
 // hostName finds the name of the machine in the names of task queues and workers.
 var hostName = regexp.MustCompile(`"(\d+@)?[\w.-]+(:[0-9a-f]{8}-[0-9a-f-]{27}|@[\w@.-]*)"`)
 
-// record writes a history into the directory that RECORD_HISTORIES names: for the tests of livemigrationtemporal, which
-// replay what earlier versions have written. A release adds what it writes.
+// record writes a history into the directory that RECORD_HISTORIES names: for the test of livemigrationtemporal that
+// replays what earlier versions have written.
 func record(t *testing.T, workflowType string, all *history.History) {
 	t.Helper()
 	directory := os.Getenv("RECORD_HISTORIES")
-	if directory == "" {
+	if directory == "" || all.Size() > 1<<20 {
 		return
 	}
-	text, err := protojson.MarshalOptions{Indent: " "}.Marshal(all)
+	text, err := protojson.Marshal(all)
 	require.NoError(t, err)
 	text = hostName.ReplaceAll(text, []byte(`"worker"`))
-	name := strings.NewReplacer("/", "-", "|", "-", "#", "", " ", "-").Replace(t.Name())
-	file := filepath.Join(directory, fmt.Sprintf("%s-%s-%d.json", name, workflowType, len(all.Events)))
-	require.NoError(t, os.WriteFile(file, text, 0o600))
+	name := strings.NewReplacer("/", "-", "|", "-", " ", "-").Replace(t.Name())
+	file, err := os.Create(filepath.Join(directory, fmt.Sprintf("%s-%s-%d.json.gz", name, workflowType, len(all.Events))))
+	require.NoError(t, err)
+	zipped := gzip.NewWriter(file)
+	_, err = zipped.Write(text)
+	require.NoError(t, errors.Join(err, zipped.Close(), file.Close()))
 }
 
 // assertNoSecret reads an event as it is stored: payloads there are plain JSON.
