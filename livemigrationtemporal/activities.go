@@ -18,7 +18,7 @@ const (
 	// changeTimeout is the StartToClose timeout of an action that changes something: its requests have ended 90 seconds after
 	// it began. A worker that dies during it is noticed after this time.
 	changeTimeout = 2 * time.Minute
-	// pollFor is for how long one activity polls, and pollTimeout leaves it time to end.
+	// pollFor is for how long one activity polls a job, or watches the holder of a lock. pollTimeout leaves it time to end.
 	pollFor     = time.Hour
 	pollTimeout = pollFor + 10*time.Minute
 	// heartbeatTimeout is after which time Temporal gives the poll of a dead worker to another one. A request and a function
@@ -87,10 +87,7 @@ func (a *activities) poll(ctx context.Context, in pollInput) (durable.Result, er
 	defer cancel()
 	clock := temporalClock(ctx, in.Now)
 	before, wait := in.Record, in.Wait
-	last := durable.Result{
-		Intent: durable.Intent{Action: in.Action}, State: before.State, ValidationID: before.ValidationID, MigrationID: before.MigrationID,
-		Outcome: durable.OutcomeNotDone,
-	}
+	last := notDone(before, durable.Intent{Action: in.Action})
 	for {
 		left := pollFor - time.Since(clock.own)
 		if !rest(ctx, min(wait, left), summarize(before)) || wait >= left {
@@ -105,6 +102,13 @@ func (a *activities) poll(ctx context.Context, in pollInput) (durable.Result, er
 			return last, nil
 		}
 		before, wait = seen, last.Wait
+	}
+}
+
+// notDone is the result of an action of which nothing was sent.
+func notDone(r durable.Record, intent durable.Intent) durable.Result {
+	return durable.Result{
+		Intent: intent, State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: durable.OutcomeNotDone,
 	}
 }
 
@@ -137,15 +141,16 @@ func rest(ctx context.Context, d time.Duration, shown any) bool {
 // have the activity, or it could not decode the input. It is empty when that is not certain.
 func notSent(err error) (why string) {
 	var timeout *temporal.TimeoutError
-	if errors.As(err, &timeout) && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START {
-		return "none has started it within a minute"
-	}
 	var application *temporal.ApplicationError
-	if !errors.As(err, &application) {
+	const undecoded = "unable to decode the activity function input" // as the SDK says it
+	switch {
+	case errors.As(err, &timeout) && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START:
+		return "none has started it within a minute"
+	case !errors.As(err, &application):
+		return ""
+	case application.Type() == "ActivityNotRegisteredError" || strings.HasPrefix(application.Message(), undecoded):
+		return application.Message()
+	default:
 		return ""
 	}
-	if application.Type() == "ActivityNotRegisteredError" || strings.HasPrefix(application.Message(), "unable to decode the activity function input") {
-		return application.Message()
-	}
-	return ""
 }

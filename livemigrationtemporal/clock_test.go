@@ -45,7 +45,9 @@ func TestWorkerWithAWrongClock(t *testing.T) {
 func TestReadyWithAWrongClock(t *testing.T) {
 	t.Parallel()
 	for name, off := range map[string]time.Duration{"ahead": -month, "behind": month} {
-		for who, opts := range map[string][]durable.Option{"approved by a person": nil, "approved by the function": {durable.WithCutoverApproval(yes)}} {
+		for who, opts := range map[string][]durable.Option{
+			"approved by a person": nil, "approved by the function": {durable.WithCutoverApproval(yes)},
+		} {
 			t.Run(name+"/"+who, func(t *testing.T) {
 				t.Parallel()
 				atlas, ready := readyRecord(t)
@@ -62,7 +64,7 @@ func TestReadyWithAWrongClock(t *testing.T) {
 				assert.Equal(t, durable.StateAbandoned, end.State)
 				require.NotEmpty(t, f.memos)
 				assert.True(t, slices.ContainsFunc(f.memos, func(memo map[string]any) bool {
-					return strings.Contains(memo[memoWaitsFor].(string), "the clock of")
+					return strings.Contains(memo["waitsFor"].(string), "the clock of")
 				}), f.memos)
 				assert.Zero(t, f.count(livemigrationtest.Cutover))
 				if opts == nil {

@@ -70,7 +70,7 @@ func newFixtureWith(t *testing.T, atlas *livemigrationtest.Server, opts ...durab
 	Register(f, newDriver(t, atlas, opts...))
 	f.SetOnActivityStartedListener(f.started)
 	f.SetOnActivityCompletedListener(f.completed)
-	f.OnActivity(requestLockActivity, mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, name string, ticket int64) error {
+	request := func(_ context.Context, name string, ticket int64) error {
 		if f.noLocks {
 			return errors.New("the server is unreachable")
 		}
@@ -83,7 +83,8 @@ func newFixtureWith(t *testing.T, atlas *livemigrationtest.Server, opts ...durab
 			f.SignalWorkflow(grantSignal, grant{name, ticket})
 		}
 		return nil
-	})
+	}
+	f.OnActivity(requestLockActivity, mock.Anything, mock.Anything, mock.Anything).Return(request)
 	f.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", releaseSignal, mock.Anything).Return(
 		func(_, id, _, _ string, _ any) error {
 			f.mu.Lock()
@@ -157,9 +158,10 @@ func (f *fixture) timeLapse(t *testing.T, opts ...durable.Option) {
 		result.Intent = intent
 		return result, nil
 	})
-	f.OnActivity(pollActivity, mock.Anything, mock.Anything).After(time.Hour).Return(func(ctx context.Context, in pollInput) (durable.Result, error) {
+	poll := func(ctx context.Context, in pollInput) (durable.Result, error) {
 		return driver.Do(ctx, in.Record.Begin(in.Action, in.By, in.Now)), nil
-	})
+	}
+	f.OnActivity(pollActivity, mock.Anything, mock.Anything).After(time.Hour).Return(poll)
 }
 
 // abandonAfter abandons the record at the start of an activity.

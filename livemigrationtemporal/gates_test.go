@@ -82,7 +82,8 @@ func TestHeldStartAndApprovalThatEnds(t *testing.T) {
 	assert.Equal(t, durable.ProblemWaitingForApproval, ended.Problem.Kind)
 	assert.Equal(t, durable.StateComplete, record.State)
 	all := strings.Join(texts(record), "\n")
-	for _, text := range []string{"start approved: bob", "cutover approved: ann, until " + until.UTC().Format("2006-01-02"), "cutover approved: eve"} {
+	day := until.UTC().Format("2006-01-02")
+	for _, text := range []string{"start approved: bob", "cutover approved: ann, until " + day, "cutover approved: eve"} {
 		assert.Contains(t, all, text)
 	}
 }
@@ -97,7 +98,7 @@ func TestWarningsBeforeExpiry(t *testing.T) {
 	assert.Equal(t, durable.StateAbandoned, f.result(t).State)
 	var warnings []string
 	for _, memo := range f.memos {
-		text := memo[memoWaitsFor].(string)
+		text := memo["waitsFor"].(string)
 		if _, after, found := strings.Cut(text, "; less than "); found {
 			text, _, _ = strings.Cut(after, " left")
 			warnings = append(warnings, text)

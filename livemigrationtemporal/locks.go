@@ -1,19 +1,76 @@
 package livemigrationtemporal
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/livemigration/livemigration-go"
+	"github.com/livemigration/livemigration-go/durable"
 )
 
 const (
+	// lockIDPrefix begins the workflow ID of a lock.
+	lockIDPrefix = "livemigration-lock/"
+	// maxWorkflowID is how many bytes Temporal takes for a workflow ID.
+	maxWorkflowID = 1000
+	// maxPlan is how many bytes the JSON of a plan may have. Temporal rejects payloads above 2 MiB, and a record contains
+	// the plan and up to 100 events.
+	maxPlan = 1 << 20
+
 	// requestTimeout bounds one attempt to ask for a lock.
 	requestTimeout = 30 * time.Second
 	// askAgain is after which time a lock is asked for again, in case that its workflow has been terminated.
 	askAgain = time.Hour
 )
+
+func lockID(name string) string { return lockIDPrefix + name }
+
+// checkPlan reports what is wrong with a plan.
+func checkPlan(plan durable.Plan) error {
+	if err := plan.Validate(); err != nil {
+		return err
+	}
+	for _, name := range plan.Resources() {
+		if most := maxWorkflowID - len(lockIDPrefix); len(name) > most {
+			return fmt.Errorf("%w: the name of a lock may have %d bytes, this one has %d: %.60s…",
+				livemigration.ErrInvalidRequest, most, len(name), name)
+		}
+	}
+	data, err := json.Marshal(plan)
+	if err != nil {
+		return err
+	}
+	if len(data) > maxPlan {
+		return fmt.Errorf("%w: the plan has %d bytes of JSON, and at most %d are possible with Temporal; use fewer sharding entries",
+			livemigration.ErrInvalidRequest, len(data), maxPlan)
+	}
+	return nil
+}
+
+// needs are the locks that a record must have, in the order in which it takes them: clusters and hosts for the validation, and
+// everything from the creation on. The order is the same for all, so two migrations never wait for each other.
+func needs(r durable.Record, now time.Time) []string {
+	if r.State.Final() || waitsForStart(r, now) {
+		return nil
+	}
+	machines := r.Plan
+	machines.Parallel, machines.Exclusive = true, nil // neither the source project nor names of the user
+	names := slices.Sorted(slices.Values(machines.Resources()))
+	if r.State == durable.StatePlanned || r.State == durable.StateValidating {
+		return names
+	}
+	return append(names, slices.Sorted(slices.Values(r.Plan.Resources()))...)
+}
+
+// waitsForStart: nothing runs in Atlas while the start of a migration waits for an approval.
+func waitsForStart(r durable.Record, now time.Time) bool {
+	return r.Begun == nil && r.Gate(now) == durable.GateStart
+}
 
 // locks are those that a migration has or waits for.
 type locks struct {
@@ -75,13 +132,7 @@ func (m *migration) acquireLock(ctx workflow.Context, name string) {
 	defer cancel()
 	asked := workflow.ExecuteActivity(asking, requestLockActivity, name, m.locks.Asked.Ticket)
 	m.await(ctx, 0, func(selector workflow.Selector) { // Abandon does not wait for a lock that cannot be asked for
-		selector.AddFuture(asked, func(f workflow.Future) {
-			m.askAt = now.Add(askAgain)
-			if err := f.Get(ctx, nil); err != nil {
-				workflow.GetLogger(ctx).Error("a lock cannot be asked for", "lock", name, "error", err)
-				m.askAt = now.Add(pause)
-			}
-		})
+		selector.AddFuture(asked, func(workflow.Future) { m.askAt = now.Add(askAgain) })
 	})
 }
 
@@ -92,9 +143,7 @@ func (m *migration) release(ctx workflow.Context, back []grant) {
 	for i, g := range back {
 		sent[i] = workflow.SignalExternalWorkflow(ctx, lockID(g.Lock), "", releaseSignal, claim{own, g.Ticket})
 	}
-	for i, future := range sent {
-		if err := future.Get(ctx, nil); err != nil { // the lock no longer exists
-			workflow.GetLogger(ctx).Warn("a lock cannot be given back", "lock", back[i].Lock, "error", err)
-		}
+	for _, future := range sent {
+		_ = future.Get(ctx, nil) // with an error there is no such lock
 	}
 }

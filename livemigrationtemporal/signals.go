@@ -67,7 +67,11 @@ func (m *migration) handleCommands(ctx workflow.Context) error {
 	return workflow.SetUpdateHandler(ctx, commandSignal, func(ctx workflow.Context, c command) error {
 		changed, err := c.apply(m.record, workflow.Now(ctx))
 		if err != nil {
-			return temporal.NewNonRetryableApplicationError(err.Error(), kindOf(err), nil)
+			kind := invalidType
+			if errors.Is(err, durable.ErrConflict) {
+				kind = conflictType
+			}
+			return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil)
 		}
 		m.keep(changed)
 		m.updated.SendAsync(true)
@@ -81,38 +85,18 @@ const (
 	invalidType  = "InvalidRequest"
 )
 
-func kindOf(err error) string {
-	if errors.Is(err, durable.ErrConflict) {
-		return conflictType
-	}
-	return invalidType
-}
-
 // takeSignals applies all signals that have arrived, and a cancellation.
 func (m *migration) takeSignals(ctx workflow.Context) {
 	now := workflow.Now(ctx)
-	for {
-		var g grant
-		if !m.grants.ReceiveAsync(&g) {
-			break
-		}
+	for g := (grant{}); m.grants.ReceiveAsync(&g); {
 		m.locks.granted(g)
 	}
 	for m.updated.ReceiveAsync(nil) {
 		continue
 	}
-	for {
-		var c command
-		received, err := m.receive(&c)
-		if !received {
-			break
-		}
-		changed := m.record
-		if err == nil {
-			changed, err = c.apply(m.record, now)
-		}
+	for raw := (converter.RawValue{}); m.commands.ReceiveAsync(&raw); {
+		changed, err := applyPayload(m.record, raw, now)
 		if err != nil {
-			workflow.GetLogger(ctx).Warn("a command cannot be applied", "record", m.record.Plan.Name, "error", err)
 			changed = ignored(m.record, err, now)
 		}
 		m.keep(changed)
@@ -124,16 +108,13 @@ func (m *migration) takeSignals(ctx workflow.Context) {
 	}
 }
 
-// receive takes the next command. It decodes the payload itself, because the SDK drops a signal that it cannot decode.
-func (m *migration) receive(c *command) (ok bool, err error) {
-	var raw converter.RawValue
-	if !m.commands.ReceiveAsync(&raw) {
-		return false, nil
+// applyPayload decodes a command itself, because the SDK drops a signal that it cannot decode.
+func applyPayload(r durable.Record, raw converter.RawValue, now time.Time) (durable.Record, error) {
+	var c command
+	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), &c); err != nil {
+		return r, errors.New("it cannot be read; " + commandForms)
 	}
-	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), c); err != nil {
-		return true, errors.New("it cannot be read; " + commandForms)
-	}
-	return true, nil
+	return c.apply(r, now)
 }
 
 // ignored notes a command that cannot be applied.

@@ -12,7 +12,7 @@ import (
 const (
 	// pause is the time after which something is tried again that failed on the side of Temporal or of a worker.
 	pause = time.Minute
-	// longestWait bounds every wait.
+	// longestWait bounds every wait. What is due later is due: the time comes from a wrong clock.
 	longestWait = time.Hour
 	// intentLife is how long a worker may take to start an action: an intent is good for a minute.
 	intentLife = time.Minute
@@ -47,10 +47,9 @@ type migration struct {
 
 // runMigration is registered as MigrationWorkflow. A first run has no second argument.
 func runMigration(ctx workflow.Context, plan durable.Plan, from *carried) (durable.Record, error) {
-	info := workflow.GetInfo(ctx)
 	m := &migration{
 		record:      durable.NewRecord(plan, workflow.Now(ctx)),
-		by:          info.WorkflowExecution.RunID,
+		by:          workflow.GetInfo(ctx).WorkflowExecution.RunID,
 		cancellable: ctx,
 		commands:    workflow.GetSignalChannel(ctx, commandSignal),
 		grants:      workflow.GetSignalChannel(ctx, grantSignal),
@@ -78,15 +77,6 @@ func runMigration(ctx workflow.Context, plan durable.Plan, from *carried) (durab
 func (m *migration) keep(changed durable.Record) {
 	changed.Revision = m.record.Revision + 1
 	m.record = changed
-}
-
-// visible is the record as people see it, with what it waits for before it starts.
-func (m *migration) visible(ctx workflow.Context) durable.Record {
-	r := m.record
-	if r.Problem == nil && r.Begun == nil {
-		r.Problem = waits(r, m.locks.Asked.Lock, workflow.Now(ctx))
-	}
-	return r
 }
 
 // run does one thing after the other. Signals are taken between two of them; an update changes the record at once.
@@ -125,8 +115,7 @@ func (m *migration) show(ctx workflow.Context) error {
 	return workflow.UpsertMemo(ctx, now.memo())
 }
 
-// act does the next action of the record, or waits until it is due. What is due in more than an hour is due: the time comes
-// from a wrong clock.
+// act does the next action of the record, or waits until it is due.
 func (m *migration) act(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	action, wait := m.record.Next(now), max(0, m.record.NextCheckAt.Sub(now))
@@ -160,20 +149,12 @@ func (m *migration) change(ctx workflow.Context, action durable.Action) {
 	case err == nil:
 		m.keep(m.record.Apply(result, now))
 	case notSent(err) != "":
-		workflow.GetLogger(ctx).Warn("an action was not sent", "record", begun.Plan.Name, "action", string(action), "error", err)
-		m.keep(m.record.Apply(notDone(begun, notSent(err), now), now))
+		result = notDone(begun, *begun.Begun)
+		result.Failure = &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: "no worker has done this: " + notSent(err), Since: now}
+		result.Wait = pause
+		m.keep(m.record.Apply(result, now))
 	default:
-		workflow.GetLogger(ctx).Warn("the outcome of an action is unknown", "record", begun.Plan.Name, "action", string(action), "error", err)
 		m.keep(m.record.Recover(now))
-	}
-}
-
-// notDone is the result of an action that no worker has sent.
-func notDone(begun durable.Record, why string, now time.Time) durable.Result {
-	return durable.Result{
-		Intent: *begun.Begun, State: begun.State, ValidationID: begun.ValidationID, MigrationID: begun.MigrationID,
-		Outcome: durable.OutcomeNotDone, Wait: pause,
-		Failure: &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: "no worker has done this: " + why, Since: now.UTC()},
 	}
 }
 
@@ -186,19 +167,17 @@ func (m *migration) poll(ctx workflow.Context, action durable.Action, wait time.
 		RetryPolicy: &temporal.RetryPolicy{MaximumInterval: pause},
 	}))
 	defer cancel()
-	var failed error
 	m.await(ctx, 0, func(selector workflow.Selector) {
 		selector.AddFuture(workflow.ExecuteActivity(pollCtx, pollActivity, in), func(f workflow.Future) {
 			var seen durable.Result
-			if failed = f.Get(ctx, &seen); failed == nil {
-				m.keep(m.record.Apply(seen, workflow.Now(ctx)))
+			if err := f.Get(ctx, &seen); err != nil {
+				workflow.GetLogger(ctx).Error("a poll failed", "record", m.record.Plan.Name, "error", err)
+				m.record.NextCheckAt = workflow.Now(ctx).Add(pause)
+				return
 			}
+			m.keep(m.record.Apply(seen, workflow.Now(ctx)))
 		})
 	})
-	if failed != nil {
-		workflow.GetLogger(ctx).Error("a poll failed", "record", m.record.Plan.Name, "error", failed)
-		m.await(ctx, pause, nil)
-	}
 }
 
 // await waits for a signal, a cancellation, the end of a time (0: none), or what else is added.
