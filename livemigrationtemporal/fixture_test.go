@@ -116,8 +116,8 @@ func newEnvironment() *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silence{})
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetTestTimeout(20 * time.Second)
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 20 * time.Second}) // a busy machine is no deadlock
+	env.SetTestTimeout(40 * time.Second)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 40 * time.Second}) // a busy machine is no deadlock
 	return env
 }
 

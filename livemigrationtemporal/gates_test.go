@@ -130,7 +130,7 @@ func TestReplaceGivesBackLocks(t *testing.T) {
 	assert.Equal(t, durable.StateComplete, record.State)
 	assert.Equal(t, other.Request.MigrationHosts, record.Plan.Request.MigrationHosts)
 	first := needs(durable.NewRecord(f.plan, f.Now()), f.Now())[:2]
-	assert.Equal(t, first, f.released[:2], "the lock that it had, and the one that it waited for")
+	assert.ElementsMatch(t, first, f.released[:2], "the lock that it had, and the one that it waited for")
 	assert.Subset(t, f.released, f.asked)
 	assert.Equal(t, 1, f.count(livemigrationtest.CreateMigration))
 }

@@ -54,7 +54,9 @@ func crashAndGoOn(t *testing.T, crash estate.Crash) {
 			})
 			l.approve(t, plan.Name)
 		} else {
-			require.NoError(t, livemigrationtemporal.Adopt(t.Context(), l.Client, plan.Name, l.atlas.Migrations()[0].ID))
+			require.NoError(t, command(t, func() error {
+				return livemigrationtemporal.Adopt(t.Context(), l.Client, plan.Name, l.atlas.Migrations()[0].ID)
+			}))
 		}
 	}
 	l.complete(t, plan)

@@ -2,6 +2,7 @@ package temporal
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -142,7 +144,9 @@ func (l *lab) work(t *testing.T, register func(livemigrationtemporal.Registry, *
 	require.NoError(t, err)
 	driver, err := estate.NewDriver(atlas, poll)
 	require.NoError(t, err)
-	w := worker.New(l.Client, livemigrationtemporal.TaskQueue, worker.Options{WorkerStopTimeout: time.Second})
+	w := worker.New(l.Client, livemigrationtemporal.TaskQueue, worker.Options{
+		WorkerStopTimeout: time.Second, DeadlockDetectionTimeout: time.Minute, // a busy machine is no deadlock
+	})
 	if register == nil {
 		register = livemigrationtemporal.Register
 	}
@@ -170,7 +174,20 @@ func (l *lab) signal(t *testing.T, name string, command any) {
 
 func (l *lab) approve(t *testing.T, name string) {
 	t.Helper()
-	require.NoError(t, livemigrationtemporal.Approve(t.Context(), l.Client, name, durable.GateCutover, "ann", time.Time{}))
+	require.NoError(t, command(t, func() error {
+		return livemigrationtemporal.Approve(t.Context(), l.Client, name, durable.GateCutover, "ann", time.Time{})
+	}))
+}
+
+// command sends a command until a worker has answered. On a busy machine none may be fast enough for Temporal.
+func command(t *testing.T, send func() error) (err error) {
+	t.Helper()
+	eventually(t, func() bool {
+		err = send()
+		var notReady *serviceerror.WorkflowNotReady
+		return !errors.As(err, &notReady)
+	})
+	return err
 }
 
 // waitFor waits until a migration is in one of the states.
@@ -194,7 +211,7 @@ func (l *lab) waitFor(t *testing.T, name string, states ...durable.State) (recor
 
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !condition(); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(patience); !condition(); time.Sleep(poll) {
 		require.Less(t, time.Now(), end, "this takes too long")
 	}
 }

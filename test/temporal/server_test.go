@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -60,11 +61,11 @@ func TestContinueAsNew(t *testing.T) {
 	l.start(t, plan, large)
 	for range rounds {
 		l.waitFor(t, plan.Name, durable.StateFailed)
-		require.NoError(t, livemigrationtemporal.Restart(t.Context(), l.Client, plan.Name))
+		require.NoError(t, command(t, func() error { return livemigrationtemporal.Restart(t.Context(), l.Client, plan.Name) }))
 		l.approve(t, plan.Name)
 	}
 	assert.Len(t, l.waitFor(t, large.Name, durable.StateValidated).Plan.Request.Sharding.Entries, 5500)
-	require.NoError(t, livemigrationtemporal.Abandon(t.Context(), l.Client, large.Name))
+	require.NoError(t, command(t, func() error { return livemigrationtemporal.Abandon(t.Context(), l.Client, large.Name) }))
 	l.complete(t, plan)
 	runs := map[string]int{}
 	for _, info := range l.executions(t, rounds) {
@@ -180,39 +181,48 @@ func TestCommandsThatCannotBe(t *testing.T) {
 	record := l.waitFor(t, "billing", durable.StateValidated)
 	require.NotNil(t, record.Problem)
 	assert.Equal(t, durable.ProblemWaitingForApproval, record.Problem.Kind)
-	require.ErrorIs(t, livemigrationtemporal.Approve(ctx, c, "billing", "everything", "", time.Time{}), livemigration.ErrInvalidRequest)
-	require.ErrorIs(t, livemigrationtemporal.Adopt(ctx, c, "billing", "x"), livemigration.ErrInvalidRequest)
+	approve := func(gate durable.Gate) func() error {
+		return func() error {
+			return livemigrationtemporal.Approve(ctx, c, "billing", gate, "ann", time.Now().Add(time.Hour))
+		}
+	}
+	adopt := func(id livemigration.MigrationID) func() error {
+		return func() error { return livemigrationtemporal.Adopt(ctx, c, "billing", id) }
+	}
+	require.ErrorIs(t, command(t, approve("everything")), livemigration.ErrInvalidRequest)
+	require.ErrorIs(t, command(t, adopt("x")), livemigration.ErrInvalidRequest)
 	other := plan
 	other.Parallel = true
-	for what, err := range map[string]error{
-		"adopt":   livemigrationtemporal.Adopt(ctx, c, "billing", "6560f2a49c1b7e03d5dddddd"),
-		"restart": livemigrationtemporal.Restart(ctx, c, "billing"),
-		"replace": livemigrationtemporal.Replace(ctx, c, other),
+	for what, send := range map[string]func() error{
+		"adopt":   adopt("6560f2a49c1b7e03d5dddddd"),
+		"restart": func() error { return livemigrationtemporal.Restart(ctx, c, "billing") },
+		"replace": func() error { return livemigrationtemporal.Replace(ctx, c, other) },
 	} {
+		err := command(t, send)
 		require.ErrorIs(t, err, durable.ErrConflict, what)
 		require.ErrorContains(t, err, "VALIDATED", what)
 	}
 	l.signal(t, "billing", map[string]any{"restart": true})
 	l.signal(t, "billing", []int{1})
-	require.NoError(t, livemigrationtemporal.Approve(ctx, c, "billing", durable.GateStart, "ann", time.Now().Add(time.Hour)))
+	require.NoError(t, command(t, approve(durable.GateStart)))
 	l.waitFor(t, "billing", durable.StateReplicating, durable.StateReady)
-	for what, err := range map[string]error{
-		"approve": livemigrationtemporal.Approve(ctx, c, "billing", durable.GateStart, "ann", time.Time{}),
-		"revoke":  livemigrationtemporal.Revoke(ctx, c, "billing", durable.GateStart, "ann"),
+	for what, send := range map[string]func() error{
+		"approve": approve(durable.GateStart),
+		"revoke":  func() error { return livemigrationtemporal.Revoke(ctx, c, "billing", durable.GateStart, "ann") },
 	} {
+		err := command(t, send)
 		require.ErrorIs(t, err, durable.ErrConflict, what)
 		require.ErrorContains(t, err, "RE", what) // REPLICATING or READY
 	}
 
-	require.NoError(t, livemigrationtemporal.Abandon(ctx, c, "billing"))
+	require.NoError(t, command(t, func() error { return livemigrationtemporal.Abandon(ctx, c, "billing") }))
 	record = l.waitFor(t, "billing", durable.StateAbandoned)
 	events := fmt.Sprint(record.Events)
 	assert.Contains(t, events, `a command was ignored: durable: restart "Billing": it is VALIDATED`)
 	assert.Contains(t, events, "a command was ignored: it cannot be read")
 	eventually(t, func() bool { // its workflow has ended
 		err = livemigrationtemporal.Abandon(ctx, c, "billing")
-		return err != nil
+		return errors.Is(err, durable.ErrNotFound)
 	})
-	require.ErrorIs(t, err, durable.ErrNotFound)
 	require.ErrorContains(t, err, "it is ABANDONED")
 }
