@@ -3,8 +3,8 @@ package livemigrationtemporal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -15,15 +15,16 @@ import (
 )
 
 const (
-	// changeTimeout is the StartToClose timeout of an action that changes something: the life of its intent, and 30 seconds
-	// for its request and for a creation in flight each. A worker that dies during it is noticed after this time.
-	changeTimeout = 3 * time.Minute
-	// pollFor is for how long one activity polls, and pollTimeout leaves it time to end.
+	// changeTimeout is the StartToClose timeout of an action that changes something: its requests have ended 90 seconds after
+	// it began. A worker that dies during it is noticed after this time.
+	changeTimeout = 2 * time.Minute
+	// pollFor is for how long one activity polls a job, or watches the holder of a lock. pollTimeout leaves it time to end.
 	pollFor     = time.Hour
 	pollTimeout = pollFor + 10*time.Minute
-	// heartbeatTimeout is after which time Temporal gives the poll of a dead worker to another one.
+	// heartbeatTimeout is after which time Temporal gives the poll of a dead worker to another one. A request and a function
+	// take up to 45 seconds.
 	heartbeatTimeout  = time.Minute
-	heartbeatInterval = 20 * time.Second
+	heartbeatInterval = 10 * time.Second
 )
 
 // activities do the actions of records on a worker.
@@ -31,25 +32,43 @@ type activities struct{ driver *durable.Driver }
 
 // change does an action that changes something. The record is as begun, and the result is applied by the workflow.
 func (a *activities) change(ctx context.Context, begun durable.Record) (durable.Result, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := untilStop(ctx)
 	defer cancel()
-	defer cancelAtStop(ctx, cancel)()
-	return a.driver.Do(ctx, begun), nil
+	clock := temporalClock(ctx, begun.Begun.At)
+	result := a.driver.Do(ctx, begun)
+	if clock.wrong() {
+		result.Wait = max(result.Wait, pause)
+	}
+	return result, nil
 }
 
-// cancelAtStop ends a context when the worker stops. The function that it returns ends the waiting.
-func cancelAtStop(ctx context.Context, cancel context.CancelFunc) (end func()) {
-	stopping, ended := activity.GetWorkerStopChannel(ctx), make(chan struct{})
-	done := make(chan struct{})
+// clock is the time of Temporal on a worker whose own clock may be wrong.
+type clock struct{ temporal, own time.Time }
+
+// temporalClock is the clock at the start of an activity. scheduled is when the workflow scheduled it.
+func temporalClock(ctx context.Context, scheduled time.Time) clock {
+	info := activity.GetInfo(ctx)
+	return clock{scheduled.Add(info.StartedTime.Sub(info.ScheduledTime)), time.Now()}
+}
+
+func (c clock) now() time.Time { return c.temporal.Add(time.Since(c.own)) }
+
+func (c clock) off() time.Duration { return c.own.Round(0).Sub(c.temporal).Round(time.Second) }
+
+func (c clock) wrong() bool { return c.off().Abs() >= intentLife }
+
+// untilStop returns a context that ends when the worker stops, too.
+func untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	stopping := activity.GetWorkerStopChannel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
-		defer close(done)
 		select {
 		case <-stopping:
 			cancel()
-		case <-ended:
+		case <-ctx.Done():
 		}
 	}()
-	return func() { close(ended); <-done }
+	return ctx, cancel
 }
 
 // pollInput is what a poll needs.
@@ -57,108 +76,81 @@ type pollInput struct {
 	Record durable.Record `json:"record"`
 	Action durable.Action `json:"action"`
 	By     string         `json:"by"`
-	Wait   time.Duration  `json:"wait"` // until the first poll: the clock of Temporal may differ from the one of the worker
+	Now    time.Time      `json:"now"`  // by the clock of Temporal
+	Wait   time.Duration  `json:"wait"` // until the first poll
 }
 
 // poll polls until a result is news for the record that it was given. It returns the last result, even when the worker
-// stops.
+// stops. Its time is Temporal's: the clock of the worker may be wrong.
 func (a *activities) poll(ctx context.Context, in pollInput) (durable.Result, error) {
-	beats := startHeartbeats(ctx)
-	defer beats.end()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := untilStop(ctx)
 	defer cancel()
-	defer cancelAtStop(ctx, cancel)()
-
+	clock := temporalClock(ctx, in.Now)
 	before, wait := in.Record, in.Wait
-	last := durable.Result{
-		Intent: durable.Intent{Action: in.Action}, State: before.State, ValidationID: before.ValidationID, MigrationID: before.MigrationID,
-		Outcome: durable.OutcomeNotDone,
-	}
-	for end := time.Now().Add(pollFor); ; {
-		beats.show(summarize(before, ""))
-		if !sleep(ctx, min(wait, time.Until(end))) || !time.Now().Before(end) {
+	last := notDone(before, durable.Intent{Action: in.Action})
+	for {
+		left := pollFor - time.Since(clock.own)
+		if !rest(ctx, min(wait, left), summarize(before)) || wait >= left {
 			return last, nil
 		}
-		last = a.driver.Do(ctx, before.Begin(in.Action, in.By, time.Now()))
-		seen := before.Apply(last, time.Now())
-		if ctx.Err() != nil || seen.News(before) || seen.Next(time.Now()) != in.Action {
+		last = a.driver.Do(ctx, before.Begin(in.Action, in.By, clock.now()))
+		if before.State == durable.StateReady && clock.wrong() {
+			return mistrust(last, clock.off()), nil
+		}
+		seen := before.Apply(last, clock.now())
+		if ctx.Err() != nil || seen.News(before) || seen.Next(clock.now()) != in.Action {
 			return last, nil
 		}
 		before, wait = seen, last.Wait
 	}
 }
 
-// sleep is false when the context has ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
+// notDone is the result of an action of which nothing was sent.
+func notDone(r durable.Record, intent durable.Intent) durable.Result {
+	return durable.Result{
+		Intent: intent, State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: durable.OutcomeNotDone,
 	}
 }
 
-// heartbeats tell Temporal that an activity is alive, even while a request takes long.
-type heartbeats struct {
-	shown      atomic.Pointer[summary]
-	stop, done chan struct{}
+// mistrust takes out of the poll of a READY record what a worker with a wrong clock thinks of approvals and windows.
+func mistrust(seen durable.Result, off time.Duration) durable.Result {
+	seen.Hold, seen.ApprovedUntil, seen.Wait = nil, time.Time{}, pause
+	if seen.Failure == nil {
+		seen.Failure = &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: fmt.Sprintf(
+			"the clock of a worker differs by %s from the clock of Temporal, so it sends no cutover; the history names the worker", off)}
+	}
+	return seen
 }
 
-func startHeartbeats(ctx context.Context) *heartbeats {
-	h := &heartbeats{stop: make(chan struct{}), done: make(chan struct{})}
-	go func() {
-		defer close(h.done)
-		ticker := time.NewTicker(heartbeatInterval)
-		defer ticker.Stop()
-		for {
-			if shown := h.shown.Load(); shown != nil {
-				activity.RecordHeartbeat(ctx, *shown)
-			} else {
-				activity.RecordHeartbeat(ctx)
-			}
-			select {
-			case <-ticker.C:
-			case <-h.stop:
-				return
-			}
+// rest sleeps and tells Temporal meanwhile that the activity is alive. It is false when the context has ended.
+func rest(ctx context.Context, d time.Duration, shown any) bool {
+	for end := time.Now().Add(d); ; {
+		activity.RecordHeartbeat(ctx, shown)
+		left := time.Until(end)
+		if ctx.Err() != nil || left <= 0 {
+			return ctx.Err() == nil
 		}
-	}()
-	return h
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(left, heartbeatInterval)):
+		}
+	}
 }
 
-func (h *heartbeats) show(s summary) { h.shown.Store(&s) }
-
-func (h *heartbeats) end() { close(h.stop); <-h.done }
-
-// certainlyNotSent reports whether the error of a change says that no worker has sent anything: none has started it in
-// time, the worker does not have the activity, or it could not decode the input.
-func certainlyNotSent(err error) bool {
+// notSent says why certainly no worker has sent a change that failed with err: none has started it in time, the worker does not
+// have the activity, or it could not decode the input. It is empty when that is not certain.
+func notSent(err error) (why string) {
 	var timeout *temporal.TimeoutError
-	if errors.As(err, &timeout) {
-		return timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
-	}
 	var application *temporal.ApplicationError
-	if !errors.As(err, &application) {
-		return false
-	}
-	return application.Type() == "ActivityNotRegisteredError" || strings.HasPrefix(application.Message(), "unable to decode the activity function input")
-}
-
-// cause is the message of an activity's error without what Temporal puts around it.
-func cause(err error) string {
-	var application *temporal.ApplicationError
-	var timeout *temporal.TimeoutError
+	const undecoded = "unable to decode the activity function input" // as the SDK says it
 	switch {
-	case errors.As(err, &application):
-		return application.Message()
-	case errors.As(err, &timeout):
+	case errors.As(err, &timeout) && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START:
 		return "none has started it within a minute"
+	case !errors.As(err, &application):
+		return ""
+	case application.Type() == "ActivityNotRegisteredError" || strings.HasPrefix(application.Message(), undecoded):
+		return application.Message()
 	default:
-		return err.Error()
+		return ""
 	}
 }

@@ -40,6 +40,10 @@ type fixture struct {
 	released []string
 	payloads []string // all that activities got and returned
 	memos    []map[string]any
+	times    []time.Time // when activities of actions started, by the clock of Temporal
+	// onStart is called at the start of such an activity, with how many there were of its kind.
+	onStart func(activity string, count int)
+	counts  map[string]int
 }
 
 type silence struct{}
@@ -62,11 +66,11 @@ func newFixture(t *testing.T, opts ...durable.Option) *fixture {
 
 func newFixtureWith(t *testing.T, atlas *livemigrationtest.Server, opts ...durable.Option) *fixture {
 	t.Helper()
-	f := &fixture{TestWorkflowEnvironment: newEnvironment(), atlas: atlas, plan: planOf(atlas, "billing")}
+	f := &fixture{TestWorkflowEnvironment: newEnvironment(), atlas: atlas, plan: planOf(atlas, "billing"), counts: make(map[string]int)}
 	Register(f, newDriver(t, atlas, opts...))
 	f.SetOnActivityStartedListener(f.started)
 	f.SetOnActivityCompletedListener(f.completed)
-	f.OnActivity(requestLockActivity, mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, name string, ticket int) error {
+	request := func(_ context.Context, name string, ticket int64) error {
 		if f.noLocks {
 			return errors.New("the server is unreachable")
 		}
@@ -79,7 +83,8 @@ func newFixtureWith(t *testing.T, atlas *livemigrationtest.Server, opts ...durab
 			f.SignalWorkflow(grantSignal, grant{name, ticket})
 		}
 		return nil
-	})
+	}
+	f.OnActivity(requestLockActivity, mock.Anything, mock.Anything, mock.Anything).Return(request)
 	f.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", releaseSignal, mock.Anything).Return(
 		func(_, id, _, _ string, _ any) error {
 			f.mu.Lock()
@@ -111,8 +116,8 @@ func newEnvironment() *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silence{})
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetTestTimeout(20 * time.Second)
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 20 * time.Second}) // a busy machine is no deadlock
+	env.SetTestTimeout(40 * time.Second)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 40 * time.Second}) // a busy machine is no deadlock
 	return env
 }
 
@@ -135,6 +140,37 @@ func (f *fixture) started(info *activity.Info, _ context.Context, args converter
 		f.begun = append(f.begun, record.Begun.Action)
 	}
 	f.keep(record)
+	f.times = append(f.times, f.Now())
+	f.counts[info.ActivityType.Name]++
+	if f.onStart != nil {
+		go f.onStart(info.ActivityType.Name, f.counts[info.ActivityType.Name])
+	}
+}
+
+// timeLapse lets the clock of the worker agree with the one of the test environment, which skips hours. A poll takes an hour.
+func (f *fixture) timeLapse(t *testing.T, opts ...durable.Option) {
+	t.Helper()
+	driver := newDriver(t, f.atlas, opts...)
+	f.OnActivity(changeActivity, mock.Anything, mock.Anything).Return(func(ctx context.Context, begun durable.Record) (durable.Result, error) {
+		intent := *begun.Begun
+		begun.Begun.At = time.Now()
+		result := driver.Do(ctx, begun)
+		result.Intent = intent
+		return result, nil
+	})
+	poll := func(ctx context.Context, in pollInput) (durable.Result, error) {
+		return driver.Do(ctx, in.Record.Begin(in.Action, in.By, in.Now)), nil
+	}
+	f.OnActivity(pollActivity, mock.Anything, mock.Anything).After(time.Hour).Return(poll)
+}
+
+// abandonAfter abandons the record at the start of an activity.
+func (f *fixture) abandonAfter(activity string, count int) {
+	f.onStart = func(started string, n int) {
+		if started == activity && n == count {
+			f.SignalWorkflow(commandSignal, command{Abandon: true})
+		}
+	}
 }
 
 // recordIn is the record that an activity gets.

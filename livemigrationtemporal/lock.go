@@ -1,9 +1,17 @@
 package livemigrationtemporal
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -14,16 +22,19 @@ const (
 	grantSignal   = "grant"   // a lock tells a migration that it has the lock
 )
 
+// watchInterval is the time between two polls of the holder of a lock.
+const watchInterval = 30 * time.Second
+
 // claim is a migration that has a lock, or waits for it.
 type claim struct {
-	Workflow string `json:"workflow"` // its workflow id
-	Ticket   int    `json:"ticket"`   // grows with each request of a migration
+	Workflow string `json:"workflow"` // its workflow ID
+	Ticket   int64  `json:"ticket"`   // grows with each request of a migration
 }
 
 // grant says that a migration has a lock.
 type grant struct {
 	Lock   string `json:"lock"`
-	Ticket int    `json:"ticket"` // of the claim
+	Ticket int64  `json:"ticket"` // of the claim
 }
 
 // lock is the state of a lock.
@@ -38,19 +49,12 @@ type lockRun struct {
 	lock
 	requests, releases workflow.ReceiveChannel
 	untold             bool // the holder does not know yet that it has the lock
-	watch              *watch
-}
-
-// watch is the activity that watches a holder while others wait.
-type watch struct {
-	holder claim
-	ended  workflow.Future
-	cancel workflow.CancelFunc
 }
 
 // runLock is the workflow of a lock. It ends when nobody has or wants the lock. Between the last take and the end it does
 // not wait for anything: a signal that arrives later makes Temporal run this step again, so no signal is lost.
 func runLock(ctx workflow.Context, state lock) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // who cancels a lock takes it from nobody
 	l := &lockRun{
 		lock:     state,
 		requests: workflow.GetSignalChannel(ctx, requestSignal), releases: workflow.GetSignalChannel(ctx, releaseSignal),
@@ -64,7 +68,6 @@ func runLock(ctx workflow.Context, state lock) error {
 			l.tellHolder(ctx)
 			continue
 		}
-		l.watchHolder(ctx)
 		if l.Holder.Workflow == "" {
 			return nil
 		}
@@ -128,41 +131,60 @@ func (l *lockRun) tellHolder(ctx workflow.Context) {
 	l.untold = false
 	err := workflow.SignalExternalWorkflow(ctx, told.Workflow, "", grantSignal, grant{l.Name, told.Ticket}).Get(ctx, nil)
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("the holder of a lock cannot be told", "lock", l.Name, "holder", told.Workflow, "error", err)
 		l.release(told)
 	}
 }
 
-// watchHolder watches the holder while others wait.
-func (l *lockRun) watchHolder(ctx workflow.Context) {
-	wanted := l.Holder.Workflow != "" && len(l.Queue) > 0
-	if l.watch != nil && (!wanted || l.watch.holder != l.Holder) {
-		l.watch.cancel()
-		l.watch = nil
-	}
-	if l.watch != nil || !wanted {
-		return
-	}
-	watching, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: watchTimeout, HeartbeatTimeout: heartbeatTimeout,
-		Summary: strings.TrimPrefix(l.Holder.Workflow, workflowIDPrefix),
-	}))
-	l.watch = &watch{l.Holder, workflow.ExecuteActivity(watching, watchHolderActivity, l.Holder.Workflow), cancel}
-}
-
-// wait waits for the next signal, or for the end of the holder.
+// wait waits for the next signal, or while others wait for the end of the holder.
 func (l *lockRun) wait(ctx workflow.Context) {
 	selector := workflow.NewSelector(ctx)
 	selector.AddReceive(l.requests, func(workflow.ReceiveChannel, bool) {}) // take takes it
 	selector.AddReceive(l.releases, func(workflow.ReceiveChannel, bool) {})
-	if l.watch != nil {
-		selector.AddFuture(l.watch.ended, func(f workflow.Future) {
+	if holder := l.Holder; len(l.Queue) > 0 {
+		watching, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			StartToCloseTimeout: pollTimeout, HeartbeatTimeout: heartbeatTimeout,
+			Summary: strings.TrimPrefix(holder.Workflow, workflowIDPrefix),
+		}))
+		defer cancel()
+		selector.AddFuture(workflow.ExecuteActivity(watching, watchHolderActivity, holder.Workflow), func(f workflow.Future) {
 			var ended bool
 			if err := f.Get(ctx, &ended); err == nil && ended {
-				l.release(l.watch.holder)
+				l.release(holder)
 			}
-			l.watch = nil
 		})
 	}
 	selector.Select(ctx)
+}
+
+// requestLock asks for a lock in the name of the migration whose activity this is. It starts the lock's workflow
+// when there is none.
+func requestLock(ctx context.Context, name string, ticket int64) error {
+	info := activity.GetInfo(ctx)
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, lockID(name),
+		requestSignal, claim{Workflow: info.WorkflowExecution.ID, Ticket: ticket},
+		client.StartWorkflowOptions{TaskQueue: info.TaskQueue, StaticSummary: "lock: " + name},
+		lockWorkflow, lock{Name: name})
+	if err != nil {
+		return fmt.Errorf("ask for the lock of the %s: %w", name, err)
+	}
+	return nil
+}
+
+// watchHolder waits for the end of a workflow. It is false when the workflow runs on after an hour.
+func watchHolder(ctx context.Context, workflowID string) (ended bool, err error) {
+	c := activity.GetClient(ctx)
+	ctx, cancel := untilStop(ctx)
+	defer cancel()
+	for end := time.Now().Add(pollFor); time.Now().Before(end); {
+		described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
+		var missing *serviceerror.NotFound
+		gone := errors.As(err, &missing)
+		if gone || err == nil && described.GetWorkflowExecutionInfo().GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			return true, nil
+		}
+		if !rest(ctx, watchInterval, nil) {
+			break
+		}
+	}
+	return false, nil
 }

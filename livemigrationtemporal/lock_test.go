@@ -105,6 +105,15 @@ func TestLock(t *testing.T) {
 			}, 2*time.Minute)
 			f.release(5*time.Hour, b1)
 		}, []claim{a1, b1}},
+		"a lock that somebody cancels": {func(f *lockFixture) {
+			f.request(0, a1)
+			f.request(1*time.Minute, b1)
+			f.RegisterDelayedCallback(f.CancelWorkflow, 2*time.Minute)
+			f.release(3*time.Minute, b1)
+			f.request(4*time.Minute, c1)
+			f.release(5*time.Minute, a1)
+			f.release(6*time.Minute, c1)
+		}, []claim{a1, c1}},
 		"one in line that was terminated": {func(f *lockFixture) {
 			f.ended["b"] = true
 			f.request(0, a1)

@@ -53,6 +53,9 @@ func (c command) apply(r durable.Record, now time.Time) (durable.Record, error) 
 	case c.Restart:
 		return r.Restart(now)
 	case c.Replace != nil:
+		if err := checkPlan(*c.Replace); err != nil {
+			return r, err
+		}
 		return r.Replace(*c.Replace, now)
 	default:
 		return r.Abandon(now)
@@ -65,7 +68,11 @@ func (m *migration) handleCommands(ctx workflow.Context) error {
 	return workflow.SetUpdateHandler(ctx, commandSignal, func(ctx workflow.Context, c command) error {
 		changed, err := c.apply(m.record, workflow.Now(ctx))
 		if err != nil {
-			return temporal.NewNonRetryableApplicationError(err.Error(), kindOf(err), nil)
+			kind := invalidType
+			if errors.Is(err, durable.ErrConflict) {
+				kind = conflictType
+			}
+			return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil)
 		}
 		m.keep(changed)
 		m.updated.SendAsync(true)
@@ -79,67 +86,44 @@ const (
 	invalidType  = "InvalidRequest"
 )
 
-func kindOf(err error) string {
-	if errors.Is(err, durable.ErrConflict) {
-		return conflictType
-	}
-	return invalidType
-}
-
 // takeSignals applies all signals that have arrived, and a cancellation.
 func (m *migration) takeSignals(ctx workflow.Context) {
 	now := workflow.Now(ctx)
-	for {
-		var g grant
-		if !m.grants.ReceiveAsync(&g) {
-			break
-		}
+	for g := (grant{}); m.grants.ReceiveAsync(&g); {
 		m.locks.granted(g)
 	}
 	for m.updated.ReceiveAsync(nil) {
 		continue
 	}
-	for {
-		var c command
-		received, err := m.receive(&c)
+	for raw := (converter.RawValue{}); m.commands.ReceiveAsync(&raw); {
+		changed, err := applyPayload(m.record, raw, now)
 		if err != nil {
-			m.ignore(ctx, err, now)
-			continue
-		}
-		if !received {
-			break
-		}
-		c.By = cmp.Or(c.By, "a signal") // the command line can leave it out
-		changed, err := c.apply(m.record, now)
-		if err != nil {
-			m.ignore(ctx, err, now)
-			continue
+			changed = ignored(m.record, err, now)
 		}
 		m.keep(changed)
 	}
-	if m.cancellable.Err() != nil && !m.record.State.Final() {
+	if m.cancellable.Err() != nil && m.record.State != durable.StateComplete {
 		if changed, err := m.record.Abandon(now); err == nil {
 			m.keep(changed)
 		}
 	}
 }
 
-// receive takes the next command. It decodes the payload itself, because the SDK drops a signal that it cannot decode.
-func (m *migration) receive(c *command) (ok bool, err error) {
-	var raw converter.RawValue
-	if !m.commands.ReceiveAsync(&raw) {
-		return false, nil
+// applyPayload decodes a command itself, because the SDK drops a signal that it cannot decode.
+func applyPayload(r durable.Record, raw converter.RawValue, now time.Time) (durable.Record, error) {
+	var c command
+	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), &c); err != nil {
+		return r, errors.New("it cannot be read; " + commandForms)
 	}
-	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), c); err != nil {
-		return true, errors.New("it cannot be read; " + commandForms)
-	}
-	return true, nil
+	c.By = cmp.Or(c.By, "a signal") // the command line can leave it out
+	return c.apply(r, now)
 }
 
-// ignore notes a command that cannot be applied.
-func (m *migration) ignore(ctx workflow.Context, err error, now time.Time) {
-	workflow.GetLogger(ctx).Warn("a command cannot be applied", "record", m.record.Plan.Name, "error", err)
+// ignored notes a command that cannot be applied.
+func ignored(r durable.Record, err error, now time.Time) durable.Record {
 	text := fmt.Sprintf("a command was ignored: %v", err)
-	events := append(slices.Clone(m.record.Events), durable.Event{Time: now.UTC(), Text: text})
-	m.record.Events = events[max(0, len(events)-maxEvents):]
+	r.Events = append(slices.Clone(r.Events), durable.Event{Time: now.UTC(), Text: text})
+	r.Events = r.Events[max(0, len(r.Events)-maxEvents):]
+	r.UpdatedAt = now.UTC()
+	return r
 }

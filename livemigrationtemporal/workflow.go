@@ -1,7 +1,6 @@
 package livemigrationtemporal
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -13,7 +12,7 @@ import (
 const (
 	// pause is the time after which something is tried again that failed on the side of Temporal or of a worker.
 	pause = time.Minute
-	// longestWait bounds every wait.
+	// longestWait bounds every wait. What is due later is due: the time comes from a wrong clock.
 	longestWait = time.Hour
 	// intentLife is how long a worker may take to start an action: an intent is good for a minute.
 	intentLife = time.Minute
@@ -43,15 +42,14 @@ type migration struct {
 	commands    workflow.ReceiveChannel
 	grants      workflow.ReceiveChannel
 	updated     workflow.Channel // an update has changed the record
-	askedAt     time.Time        // when the lock that is waited for was asked for
+	askAt       time.Time        // when the lock that is waited for is asked for again
 }
 
 // runMigration is registered as MigrationWorkflow. A first run has no second argument.
 func runMigration(ctx workflow.Context, plan durable.Plan, from *carried) (durable.Record, error) {
-	info := workflow.GetInfo(ctx)
 	m := &migration{
 		record:      durable.NewRecord(plan, workflow.Now(ctx)),
-		by:          info.WorkflowExecution.RunID,
+		by:          workflow.GetInfo(ctx).WorkflowExecution.RunID,
 		cancellable: ctx,
 		commands:    workflow.GetSignalChannel(ctx, commandSignal),
 		grants:      workflow.GetSignalChannel(ctx, grantSignal),
@@ -59,10 +57,12 @@ func runMigration(ctx workflow.Context, plan durable.Plan, from *carried) (durab
 	}
 	if from != nil {
 		m.record, m.locks = from.Record.Recover(workflow.Now(ctx)), from.Locks
-	} else if err := validate(plan); err != nil {
+	} else if err := checkPlan(plan); err != nil {
 		return m.record, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidPlan", nil)
 	}
-	if err := workflow.SetQueryHandler(ctx, recordQuery, func() (durable.Record, error) { return m.record, nil }); err != nil {
+	// Tickets begin with the time: a workflow that was started again has higher ones than the one that was terminated.
+	m.locks.Tickets = max(m.locks.Tickets, workflow.Now(ctx).UnixMilli())
+	if err := workflow.SetQueryHandler(ctx, recordQuery, func() (durable.Record, error) { return m.visible(ctx), nil }); err != nil {
 		return m.record, err
 	}
 	if err := m.handleCommands(ctx); err != nil {
@@ -87,15 +87,16 @@ func (m *migration) run(ctx workflow.Context) (durable.Record, error) {
 			return m.record, err
 		}
 		needed := needs(m.record, workflow.Now(ctx))
-		missing := m.locks.missing(needed)
+		missing, back := m.locks.missing(needed), m.locks.takeBack(needed)
 		switch {
-		case len(needed) == 0 && !m.locks.none() || len(m.locks.Unwanted) > 0:
-			m.releaseLocks(ctx, len(needed) == 0)
+		case len(back) > 0:
+			m.release(ctx, back)
 		case m.record.State == durable.StateComplete || m.record.State == durable.StateAbandoned:
 			return m.record, nil
 		case workflow.GetInfo(ctx).GetContinueAsNewSuggested():
-			// Signals that arrive from here on make Temporal run this step again, so none is lost.
-			return m.record, workflow.NewContinueAsNewError(ctx, migrationWorkflow, m.record.Plan, carried{m.record, m.locks})
+			// Signals that arrive from here on make Temporal run this step again, so none is lost. The record has the plan.
+			named := durable.Plan{Name: m.record.Plan.Name}
+			return m.record, workflow.NewContinueAsNewError(ctx, migrationWorkflow, named, carried{m.record, m.locks})
 		case missing != "":
 			m.acquireLock(ctx, missing)
 		default:
@@ -106,7 +107,7 @@ func (m *migration) run(ctx workflow.Context) (durable.Record, error) {
 
 // show brings the memo up to date.
 func (m *migration) show(ctx workflow.Context) error {
-	now := summarize(m.record, m.locks.Asked.Lock)
+	now := summarize(m.visible(ctx))
 	if now == m.shown {
 		return nil
 	}
@@ -114,18 +115,18 @@ func (m *migration) show(ctx workflow.Context) error {
 	return workflow.UpsertMemo(ctx, now.memo())
 }
 
-// act does the next action of the record, or waits until it is due. No wait is longer than an hour, so that a wrong clock
-// delays nothing by more.
+// act does the next action of the record, or waits until it is due.
 func (m *migration) act(ctx workflow.Context) {
 	now := workflow.Now(ctx)
-	action, wait := m.record.Next(now), min(m.record.NextCheckAt.Sub(now), longestWait)
+	action, wait := m.record.Next(now), max(0, m.record.NextCheckAt.Sub(now))
+	if wait > longestWait {
+		wait = 0
+	}
 	switch {
-	case action == durable.ActionNone && m.record.State == durable.StateValidated:
-		m.await(ctx, longestWait, nil)
 	case action == durable.ActionNone:
 		m.await(ctx, 0, nil)
 	case !action.Changes():
-		m.poll(ctx, action, max(0, wait))
+		m.poll(ctx, action, wait)
 	case wait > 0:
 		m.await(ctx, wait, nil)
 	default:
@@ -147,28 +148,20 @@ func (m *migration) change(ctx workflow.Context, action durable.Action) {
 	switch {
 	case err == nil:
 		m.keep(m.record.Apply(result, now))
-	case certainlyNotSent(err):
-		workflow.GetLogger(ctx).Warn("an action was not sent", "record", begun.Plan.Name, "action", string(action), "error", err)
-		m.keep(m.record.Apply(notSent(begun, err, now), now))
+	case notSent(err) != "":
+		result = notDone(begun, *begun.Begun)
+		result.Failure = &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: "no worker has done this: " + notSent(err), Since: now}
+		result.Wait = pause
+		m.keep(m.record.Apply(result, now))
 	default:
-		workflow.GetLogger(ctx).Warn("the outcome of an action is unknown", "record", begun.Plan.Name, "action", string(action), "error", err)
 		m.keep(m.record.Recover(now))
-	}
-}
-
-// notSent is the result of an action that no worker has sent.
-func notSent(begun durable.Record, err error, now time.Time) durable.Result {
-	return durable.Result{
-		Intent: *begun.Begun, State: begun.State, ValidationID: begun.ValidationID, MigrationID: begun.MigrationID,
-		Outcome: durable.OutcomeNotDone, Wait: pause,
-		Failure: &durable.Problem{Kind: durable.ProblemNeedsAttention, Text: "no worker has done this: " + cause(err), Since: now.UTC()},
 	}
 }
 
 // poll has a worker poll until there is news. When a signal or an update arrives first, the poll is cancelled: it changes
 // nothing, and the next one sees the same.
 func (m *migration) poll(ctx workflow.Context, action durable.Action, wait time.Duration) {
-	in := pollInput{Record: m.record, Action: action, By: m.by, Wait: wait}
+	in := pollInput{Record: m.record, Action: action, By: m.by, Now: workflow.Now(ctx), Wait: wait}
 	pollCtx, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: pollTimeout, HeartbeatTimeout: heartbeatTimeout, Summary: string(action),
 		RetryPolicy: &temporal.RetryPolicy{MaximumInterval: pause},
@@ -179,7 +172,7 @@ func (m *migration) poll(ctx workflow.Context, action durable.Action, wait time.
 			var seen durable.Result
 			if err := f.Get(ctx, &seen); err != nil {
 				workflow.GetLogger(ctx).Error("a poll failed", "record", m.record.Plan.Name, "error", err)
-				_ = workflow.Sleep(ctx, pause)
+				m.record.NextCheckAt = workflow.Now(ctx).Add(pause)
 				return
 			}
 			m.keep(m.record.Apply(seen, workflow.Now(ctx)))
@@ -207,13 +200,4 @@ func (m *migration) await(ctx workflow.Context, d time.Duration, add func(workfl
 		selector.AddFuture(workflow.NewTimer(timerCtx, d), func(workflow.Future) {})
 	}
 	selector.Select(ctx)
-}
-
-// missing is the first of the locks that are needed and not held; empty when there is none.
-func (l *locks) missing(needed []string) string {
-	at := slices.IndexFunc(needed, func(name string) bool { return !l.holds(name) })
-	if at < 0 {
-		return ""
-	}
-	return needed[at]
 }

@@ -2,7 +2,9 @@ package livemigrationtemporal
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -32,13 +34,15 @@ func TestMigrationComplete(t *testing.T) {
 	assert.Equal(t, allChanges, f.changes())
 	assert.Equal(t, 1, f.count(livemigrationtest.CreateMigration))
 	assert.Equal(t, 1, f.count(livemigrationtest.Cutover))
-	assert.Equal(t, resources(f.plan), f.asked, "each lock once, in order")
+	machines := needs(durable.Record{Plan: f.plan, State: durable.StatePlanned}, time.Now())
+	assert.Equal(t, machines, f.asked[:len(machines)], "in order")
+	assert.ElementsMatch(t, f.plan.Resources(), f.asked, "each lock once")
 	assert.ElementsMatch(t, f.asked, f.released)
 	require.NotEmpty(t, f.memos)
 	last := f.memos[len(f.memos)-1]
-	assert.Equal(t, "COMPLETE", last[memoState])
-	assert.Equal(t, string(record.MigrationID), last[memoMigration])
-	assert.Empty(t, last[memoWaitsFor])
+	assert.Equal(t, "COMPLETE", last["state"])
+	assert.Equal(t, string(record.MigrationID), last["migrationId"])
+	assert.Empty(t, last["waitsFor"])
 	for _, payload := range f.payloads {
 		assert.NotContains(t, payload, password)
 	}
@@ -46,17 +50,18 @@ func TestMigrationComplete(t *testing.T) {
 
 func TestApprovals(t *testing.T) {
 	t.Parallel()
+	cutover := command{Approve: durable.GateCutover}
 	for name, tt := range map[string]struct {
 		drop     bool
 		commands []command
 		opts     []durable.Option
 	}{
-		"cutover by a signal":           {false, []command{{Approve: durable.GateCutover}}, nil},
+		"cutover by a signal":           {false, []command{cutover}, nil},
 		"cutover by the function":       {false, nil, []durable.Option{durable.WithCutoverApproval(yes)}},
-		"start and cutover by signals":  {true, []command{{Approve: durable.GateStart}, {Approve: durable.GateCutover}}, nil},
+		"start and cutover by signals":  {true, []command{{Approve: durable.GateStart}, cutover}, nil},
 		"start by a signal":             {true, []command{{Approve: durable.GateStart}}, []durable.Option{durable.WithCutoverApproval(yes)}},
-		"approved, revoked, and again":  {false, []command{{Approve: durable.GateCutover}, {Revoke: durable.GateCutover}, {Approve: durable.GateCutover}}, nil},
-		"a command that nothing allows": {false, []command{{Restart: true}, {}, {Approve: durable.GateCutover}}, nil},
+		"approved, revoked, and again":  {false, []command{cutover, {Revoke: durable.GateCutover}, cutover}, nil},
+		"a command that nothing allows": {false, []command{{Restart: true}, {}, cutover}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,23 +206,67 @@ func TestAnActionThatNoWorkerHasSent(t *testing.T) {
 	}
 }
 
-// Abandon and a cancellation end a migration that waits for a lock that cannot be asked.
-func TestAbandonDoesNotWaitForALock(t *testing.T) {
+// Abandon and a cancellation end a migration that waits: for a lock that cannot be asked for, for a person, for an approval.
+func TestAbandonAndCancelEnd(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*fixture){
+	ends := map[string]func(*fixture){
 		"abandon": func(f *fixture) { f.SignalWorkflow(commandSignal, command{Abandon: true}) },
 		"cancel":  func(f *fixture) { f.CancelWorkflow() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := newFixture(t)
-			f.noLocks = true
-			f.at(time.Minute, func() { end(f) })
-			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-			assert.Equal(t, durable.StateAbandoned, f.result(t).State)
-			assert.Empty(t, f.changes())
-		})
 	}
+	for name, prepare := range map[string]func(*fixture) durable.State{
+		"a lock":  func(f *fixture) durable.State { f.noLocks = true; return durable.StatePlanned },
+		"a start": func(f *fixture) durable.State { f.plan.HoldStart = true; return durable.StateValidated },
+		"failed":  func(f *fixture) durable.State { f.atlas.FailNextValidation("no"); return durable.StateFailed },
+		"unclear": func(f *fixture) durable.State {
+			f.atlas.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
+			return durable.StateUnclear
+		},
+	} {
+		for verb, end := range ends {
+			t.Run(name+"/"+verb, func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t)
+				want, seen := prepare(f), durable.State("")
+				f.at(time.Minute, func() {
+					seen = f.now(t).State
+					end(f)
+				})
+				f.ExecuteWorkflow(MigrationWorkflow, f.plan)
+				assert.Equal(t, want, seen)
+				assert.Equal(t, durable.StateAbandoned, f.result(t).State)
+				assert.Subset(t, f.released, f.asked)
+			})
+		}
+	}
+}
+
+func shardEntry(i int) livemigration.ShardEntry {
+	return livemigration.ShardEntry{
+		Database: "db", Collection: fmt.Sprintf("%s%d", strings.Repeat("c", 100), i),
+		ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{{Field: "f", Order: livemigration.Hashed}}},
+	}
+}
+
+// largest fills a plan with sharding entries until one more would be too large.
+func largest(t *testing.T, plan durable.Plan) durable.Plan {
+	t.Helper()
+	size := func() int {
+		text, err := json.Marshal(plan)
+		require.NoError(t, err)
+		return len(text)
+	}
+	plan.Request.Sharding = &livemigration.Sharding{}
+	entries := &plan.Request.Sharding.Entries
+	for i := range 2 {
+		*entries = append(*entries, shardEntry(10_000+i))
+	}
+	two := size()
+	*entries = append(*entries, shardEntry(10_002))
+	for i, n := 3, 2+(maxPlan-two)/(size()-two); i < n; i++ {
+		*entries = append(*entries, shardEntry(10_000+i))
+	}
+	require.LessOrEqual(t, size(), maxPlan)
+	return plan
 }
 
 func TestPlansThatStartRejects(t *testing.T) {
@@ -227,17 +276,12 @@ func TestPlansThatStartRejects(t *testing.T) {
 	plan.Request.MigrationHosts = nil
 	_, err := Start(t.Context(), nil, plan)
 	require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
-	plan = f.plan
-	plan.Request.Sharding = &livemigration.Sharding{}
-	for i := range 12_000 {
-		plan.Request.Sharding.Entries = append(plan.Request.Sharding.Entries, livemigration.ShardEntry{
-			Database: "db", Collection: strings.Repeat("c", 60) + string(rune('a'+i%26)) + strings.Repeat("d", i/26%50),
-			ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{{Field: "f" + strings.Repeat("x", i/1300), Order: livemigration.Hashed}}},
-		})
-	}
+	plan = largest(t, f.plan)
+	entries := &plan.Request.Sharding.Entries
+	*entries = append(*entries, shardEntry(10_000+len(*entries)))
 	_, err = Start(t.Context(), nil, plan)
 	require.ErrorIs(t, err, livemigration.ErrInvalidRequest)
-	require.ErrorContains(t, err, "bytes of JSON, Temporal takes 1048576")
+	require.ErrorContains(t, err, "bytes of JSON, and at most 1048576 are possible")
 }
 
 // A workflow that was terminated continues from its last record.

@@ -1,14 +1,15 @@
 package temporal
 
 import (
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,21 +22,17 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/livemigration/livemigration-go/livemigrationtemporal"
-	"github.com/livemigration/livemigration-go/livemigrationtest"
 	"github.com/livemigration/livemigration-go/test/temporal/internal/estate"
 )
 
-// executions are all runs of workflows in the namespace of a client, once at least n are visible.
-func executions(t *testing.T, c client.Client, n int) (all []*workflow.WorkflowExecutionInfo) {
+// executions are all runs of workflows in the namespace, once at least n are visible.
+func (l *lab) executions(t *testing.T, n int) (all []*workflow.WorkflowExecutionInfo) {
 	t.Helper()
-	require.Eventually(t, func() bool {
-		response, err := c.ListWorkflow(context.Background(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1000})
-		if err != nil {
-			return false
-		}
+	eventually(t, func() bool {
+		response, err := l.ListWorkflow(context.Background(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1000})
 		all = response.GetExecutions()
-		return len(all) >= n
-	}, 30*time.Second, 200*time.Millisecond)
+		return err == nil && len(all) >= n
+	})
 	return all
 }
 
@@ -51,16 +48,17 @@ func historyOf(t *testing.T, c client.Client, workflowID, runID string) *history
 	return all
 }
 
-// assertNoSecrets reads the whole histories and memos of a namespace, also those of locks, and replays each history.
-func assertNoSecrets(t *testing.T, c client.Client, atlas *livemigrationtest.Server) {
+// assertHistories reads the whole histories and memos of a namespace, those of locks too. It replays each one, and finds no
+// secret.
+func (l *lab) assertHistories(t *testing.T) {
 	t.Helper()
-	_, private := atlas.APIKey()
+	_, private := l.atlas.APIKey()
 	secrets := []string{estate.Password, private.Reveal()}
 	replayer := worker.NewWorkflowReplayer()
 	livemigrationtemporal.RegisterWorkflows(replayer)
-	for _, info := range executions(t, c, 2) {
+	for _, info := range l.executions(t, 2) {
 		id := info.GetExecution()
-		all := historyOf(t, c, id.GetWorkflowId(), id.GetRunId())
+		all := historyOf(t, l.Client, id.GetWorkflowId(), id.GetRunId())
 		require.Greater(t, len(all.Events), 2)
 		for _, secret := range secrets {
 			for _, event := range all.Events {
@@ -78,23 +76,26 @@ func assertNoSecrets(t *testing.T, c client.Client, atlas *livemigrationtest.Ser
 // hostName finds the name of the machine in the names of task queues and workers.
 var hostName = regexp.MustCompile(`"(\d+@)?[\w.-]+(:[0-9a-f]{8}-[0-9a-f-]{27}|@[\w@.-]*)"`)
 
-// record writes a history into the folder that RECORD_HISTORIES names: for the tests of livemigrationtemporal, which
-// replay what earlier versions have written. A release adds what it writes.
+// record writes a history into the directory that RECORD_HISTORIES names: for the test of livemigrationtemporal that
+// replays what earlier versions have written.
 func record(t *testing.T, workflowType string, all *history.History) {
 	t.Helper()
-	folder := os.Getenv("RECORD_HISTORIES")
-	if folder == "" {
+	directory := os.Getenv("RECORD_HISTORIES")
+	if directory == "" || all.Size() > 1<<20 {
 		return
 	}
-	text, err := protojson.MarshalOptions{Indent: " "}.Marshal(all)
+	text, err := protojson.Marshal(all)
 	require.NoError(t, err)
 	text = hostName.ReplaceAll(text, []byte(`"worker"`))
-	name := strings.NewReplacer("/", "-", "|", "-", "#", "", " ", "-").Replace(t.Name())
-	file := filepath.Join(folder, fmt.Sprintf("%s-%s-%d.json", name, workflowType, len(all.Events)))
-	require.NoError(t, os.WriteFile(file, text, 0o600))
+	name := strings.NewReplacer("/", "-", "|", "-", " ", "-").Replace(t.Name())
+	file, err := os.Create(filepath.Join(directory, fmt.Sprintf("%s-%s-%d.json.gz", name, workflowType, len(all.Events))))
+	require.NoError(t, err)
+	zipped := gzip.NewWriter(file)
+	_, err = zipped.Write(text)
+	require.NoError(t, errors.Join(err, zipped.Close(), file.Close()))
 }
 
-// assertNoSecret looks into an event as it is on the wire: payloads there are plain JSON.
+// assertNoSecret reads an event as it is stored: payloads there are plain JSON.
 func assertNoSecret(t *testing.T, event *history.HistoryEvent, secret string) {
 	t.Helper()
 	wire, err := event.Marshal()

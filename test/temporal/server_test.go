@@ -4,202 +4,225 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
 
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtemporal"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
+	"github.com/livemigration/livemigration-go/test/temporal/internal/estate"
 	"github.com/livemigration/livemigration-go/test/temporal/internal/temporalserver"
 )
 
-const namespace = "test"
-
-func startAll(t *testing.T, c client.Client, plans []durable.Plan) {
-	t.Helper()
-	for _, plan := range plans {
-		_, err := livemigrationtemporal.Start(t.Context(), c, plan)
-		require.NoError(t, err)
-		signal(t, c, plan.Name, map[string]any{"approve": "cutover"})
-	}
-}
-
-// plansOn are plans with clusters of their own on as many migration hosts.
-func plansOn(atlas *livemigrationtest.Server, n, hosts int) (plans []durable.Plan) {
-	for i := range n {
-		plan := planOf(atlas, fmt.Sprintf("m-%03d", i))
-		plan.Request.Source.ClusterName = fmt.Sprintf("from-%d", i)
-		plan.Request.Destination.ClusterName = fmt.Sprintf("to-%d", i)
-		plan.Request.MigrationHosts = []string{fmt.Sprintf("vm-%d.example.com", i%hosts)}
-		plans = append(plans, plan)
-	}
-	return plans
-}
-
-// The server stops while a look is under way and a migration waits for a lock, and comes back with what it had stored.
+// The server stops during a poll and while a migration waits for a lock, and comes back with what it had stored.
 func TestServerRestart(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}, File: filepath.Join(t.TempDir(), "temporal.db")})
-	atlas, c := newAtlas(t), dial(t, server, namespace)
-	plans := plansOn(atlas, 2, 1)
-	startWorker(t, server, namespace, atlas, nil)
+	l := newLabOn(t, temporalserver.Options{File: filepath.Join(t.TempDir(), "temporal.db")})
+	plans := estate.Plans(l.atlas, 2, 1)
+	l.process(t, nil)
+	l.start(t, plans...)
+	eventually(t, func() bool {
+		states, err := estate.States(t.Context(), l.Client, plans)
+		return err == nil && states[durable.StateReady] == 1 && states[durable.StatePlanned] == 1
+	})
+	require.NoError(t, l.server.Stop())
+	require.NoError(t, l.server.Restart())
+	l.dial(t)
 	for _, plan := range plans {
-		_, err := livemigrationtemporal.Start(t.Context(), c, plan)
-		require.NoError(t, err)
+		l.approve(t, plan.Name)
 	}
-	ready := func() int {
-		for i, plan := range plans {
-			if record, err := livemigrationtemporal.Record(t.Context(), c, plan.Name); err == nil && record.State == durable.StateReady {
-				return i
-			}
-		}
-		return -1
-	}
-	require.Eventually(t, func() bool { return ready() >= 0 }, time.Minute, 200*time.Millisecond)
-	require.NoError(t, server.Stop())
-	require.NoError(t, server.Restart())
-	again := dial(t, server, namespace)
-	for _, plan := range plans {
-		approve(t, again, plan.Name)
-	}
-	for _, plan := range plans {
-		waitFor(t, again, plan.Name, 3*time.Minute, durable.StateComplete)
-	}
-	assert.Equal(t, len(plans), atlas.RequestCount(livemigrationtest.CreateMigration))
-	assertNoSecrets(t, again, atlas)
+	l.complete(t, plans...)
 }
 
-// Commands arrive while a workflow continues as new again and again. None is lost.
-func TestSignalsDuringContinueAsNew(t *testing.T) {
+// Commands arrive while a workflow continues as new again and again. None is lost. The largest plan continues, too.
+func TestContinueAsNew(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}, ContinueAsNewAfter: 20})
-	atlas, c := newAtlas(t), dial(t, server, namespace)
-	startWorker(t, server, namespace, atlas, nil)
-	const rounds = 8
+	l := newLabOn(t, temporalserver.Options{ContinueAsNewAfter: 20})
+	l.work(t, nil)
+	const rounds = 4
+	plans := estate.Plans(l.atlas, 2, 2)
+	plan, large := plans[0], plans[1]
 	for range rounds {
-		atlas.FailNextValidation("no")
+		l.atlas.ForCluster(plan.Request.Source.ClusterName).FailNextValidation("no")
 	}
-	_, err := livemigrationtemporal.Start(t.Context(), c, planOf(atlas, "billing"))
-	require.NoError(t, err)
+	large.HoldStart, large.Request.Sharding = true, &livemigration.Sharding{}
+	for i := range 5500 {
+		large.Request.Sharding.Entries = append(large.Request.Sharding.Entries, livemigration.ShardEntry{
+			Database: "db", Collection: fmt.Sprintf("%s%d", strings.Repeat("c", 100), i),
+			ShardCollection: livemigration.ShardKeys{Key: []livemigration.ShardKeyField{{Field: "f", Order: livemigration.Hashed}}},
+		})
+	}
+	l.start(t, plan, large)
 	for range rounds {
-		waitFor(t, c, "billing", time.Minute, durable.StateFailed)
-		require.NoError(t, livemigrationtemporal.Restart(t.Context(), c, "billing"))
-		approve(t, c, "billing")
-		require.Eventually(t, func() bool {
-			record, err := livemigrationtemporal.Record(t.Context(), c, "billing")
-			return err == nil && record.State != durable.StateFailed
-		}, time.Minute, 10*time.Millisecond)
+		l.waitFor(t, plan.Name, durable.StateFailed)
+		require.NoError(t, command(t, func() error { return livemigrationtemporal.Restart(t.Context(), l.Client, plan.Name) }))
+		l.approve(t, plan.Name)
 	}
-	waitFor(t, c, "billing", time.Minute, durable.StateComplete)
-	runs := 0
-	for _, info := range executions(t, c, rounds) {
-		if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW && info.GetType().GetName() == "MigrationWorkflow" {
-			runs++
+	assert.Len(t, l.waitFor(t, large.Name, durable.StateValidated).Plan.Request.Sharding.Entries, 5500)
+	require.NoError(t, command(t, func() error { return livemigrationtemporal.Abandon(t.Context(), l.Client, large.Name) }))
+	l.complete(t, plan)
+	runs := map[string]int{}
+	for _, info := range l.executions(t, rounds) {
+		if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
+			runs[info.GetExecution().GetWorkflowId()]++
 		}
 	}
-	assert.GreaterOrEqual(t, runs, rounds/2)
-	assert.Equal(t, 1, atlas.RequestCount(livemigrationtest.CreateMigration))
-	assertNoSecrets(t, c, atlas)
+	assert.GreaterOrEqual(t, runs[livemigrationtemporal.WorkflowID(plan.Name)], rounds/2)
+	assert.Positive(t, runs[livemigrationtemporal.WorkflowID(large.Name)])
 }
 
 // Two workers with clients of their own share the rate limit of a project, and both learn from Atlas how much is left.
 func TestWithinRateLimit(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}})
-	atlas := newAtlas(t, livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: 40, Per: 30 * time.Second}))
-	c := dial(t, server, namespace)
+	l := newLab(t, livemigrationtest.WithRateLimit(livemigrationtest.Bucket{Capacity: 40, Per: 30 * time.Second}))
 	for range 2 {
-		startWorker(t, server, namespace, atlas, nil)
+		l.work(t, nil)
 	}
-	const migrations = 6 // they would look 30 times a second
-	completeAll(t, c, atlas, plansOn(atlas, migrations, migrations))
+	plans := estate.Plans(l.atlas, 6, 6)
+	l.start(t, plans...)
+	for _, plan := range plans {
+		l.approve(t, plan.Name)
+	}
+	l.complete(t, plans...)
 	limited := 0
-	for _, request := range atlas.Recorded() {
+	for _, request := range l.atlas.Recorded() {
 		if request.StatusCode == 429 {
 			limited++
 		}
 	}
-	t.Logf("%d requests, %d of them were over the rate limit", len(atlas.Recorded()), limited)
-	assert.Less(t, limited, len(atlas.Recorded())/5)
+	t.Logf("%d requests, %d of them were over the rate limit", len(l.atlas.Recorded()), limited)
+	assert.Less(t, limited, len(l.atlas.Recorded())/5)
 }
 
 // Atlas rejects what two migrations would do at once on a host or in a source organization. Two workers never ask for it.
 func TestOneAtATime(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}})
-	atlas, c := newAtlas(t, livemigrationtest.WithOneAtATime()), dial(t, server, namespace)
+	l := newLab(t, livemigrationtest.WithOneAtATime())
 	for range 2 {
-		startWorker(t, server, namespace, atlas, nil)
+		l.work(t, nil)
 	}
-	plans := plansOn(atlas, 6, 2)
+	plans := estate.Plans(l.atlas, 4, 2)
 	for i := range plans {
 		plans[i].Exclusive = []string{[]string{"Source organization", "source ORGANIZATION "}[i%2]}
 	}
-	completeAll(t, c, atlas, plans)
-}
-
-// completeAll starts migrations, and checks that each one completes and was created once.
-func completeAll(t *testing.T, c client.Client, atlas *livemigrationtest.Server, plans []durable.Plan) {
-	t.Helper()
-	startAll(t, c, plans)
+	l.start(t, plans...)
 	for _, plan := range plans {
-		record := waitFor(t, c, plan.Name, 5*time.Minute, durable.StateComplete, durable.StateFailed, durable.StateUnclear)
-		assert.Equal(t, durable.StateComplete, record.State, record.Problem)
+		l.approve(t, plan.Name)
 	}
-	assert.Len(t, atlas.Migrations(), len(plans))
-	cutovers := 0
-	for _, request := range atlas.Recorded(livemigrationtest.Cutover) {
-		if request.StatusCode != 429 { // which Atlas has not carried out
-			cutovers++
-		}
+	l.complete(t, plans...)
+	for _, request := range l.atlas.Recorded(livemigrationtest.CreateMigration) {
+		assert.NotEqual(t, 409, request.StatusCode)
 	}
-	assert.Equal(t, len(plans), cutovers)
-	assertNoSecrets(t, c, atlas)
 }
 
-// A lock whose holder was terminated goes to the next in line.
+// A lock whose holder was terminated goes to the next in line. The workflow that was terminated is started again from its
+// record, gets the lock back when that is free, and goes on with the job that it had.
 func TestTerminatedHolder(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}})
-	atlas, c := newAtlas(t), dial(t, server, namespace)
-	startWorker(t, server, namespace, atlas, nil)
-	plans := plansOn(atlas, 2, 1)
-	startAll(t, c, plans[:1])
-	waitFor(t, c, plans[0].Name, time.Minute, durable.StateValidating, durable.StateReplicating)
-	startAll(t, c, plans[1:])
-	require.NoError(t, c.TerminateWorkflow(t.Context(), livemigrationtemporal.WorkflowID(plans[0].Name), "", "a test"))
-	waitFor(t, c, plans[1].Name, 3*time.Minute, durable.StateComplete)
+	l := newLab(t)
+	l.work(t, nil)
+	plans := estate.Plans(l.atlas, 2, 1)
+	l.start(t, plans[0])
+	l.waitFor(t, plans[0].Name, durable.StateReady)
+	l.start(t, plans[1])
+	require.NoError(t, l.TerminateWorkflow(t.Context(), livemigrationtemporal.WorkflowID(plans[0].Name), "", "a test"))
+	err := livemigrationtemporal.Approve(t.Context(), l.Client, plans[0].Name, durable.GateCutover, "ann", time.Time{})
+	require.ErrorContains(t, err, "it is READY, and its workflow has ended (terminated)")
+	l.approve(t, plans[1].Name)
+	l.waitFor(t, plans[1].Name, durable.StateReplicating, durable.StateReady, durable.StateFinishing, durable.StateComplete)
+
+	record, err := livemigrationtemporal.Record(t.Context(), l.Client, plans[0].Name)
+	require.NoError(t, err)
+	_, err = livemigrationtemporal.StartAgain(t.Context(), l.Client, record)
+	require.NoError(t, err)
+	_, err = livemigrationtemporal.StartAgain(t.Context(), l.Client, record)
+	require.ErrorIs(t, err, durable.ErrConflict, "it runs")
+	l.approve(t, plans[0].Name)
+	l.complete(t, plans...)
 }
 
+// A workflow that was terminated, with nobody waiting for its locks, is started again: the locks still name it.
+func TestStartAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.work(t, nil)
+	plan := estate.Plan(l.atlas, "billing")
+	l.start(t, plan)
+	l.waitFor(t, plan.Name, durable.StateReplicating, durable.StateReady)
+	require.NoError(t, l.TerminateWorkflow(t.Context(), livemigrationtemporal.WorkflowID(plan.Name), "", "a test"))
+	record, err := livemigrationtemporal.Record(t.Context(), l.Client, plan.Name)
+	require.NoError(t, err)
+	_, err = livemigrationtemporal.StartAgain(t.Context(), l.Client, record)
+	require.NoError(t, err)
+	l.approve(t, plan.Name)
+	l.complete(t, plan)
+}
+
+// A command that the state does not allow returns an error that names the state; as a signal it becomes an event.
 func TestCommandsThatCannotBe(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, temporalserver.Options{Namespaces: []string{namespace}})
-	atlas, c := newAtlas(t), dial(t, server, namespace)
-	ctx, plan := t.Context(), planOf(atlas, "Billing")
-	startWorker(t, server, namespace, atlas, nil)
+	l := newLab(t)
+	l.work(t, nil)
+	ctx, c, plan := t.Context(), l.Client, estate.Plan(l.atlas, "Billing")
+	plan.HoldStart = true
 	require.ErrorIs(t, livemigrationtemporal.Approve(ctx, c, "Billing", durable.GateStart, "", time.Time{}), durable.ErrNotFound)
 	_, err := livemigrationtemporal.Record(ctx, c, "Billing")
 	require.ErrorIs(t, err, durable.ErrNotFound)
 
-	_, err = livemigrationtemporal.Start(ctx, c, plan)
-	require.NoError(t, err)
+	l.start(t, plan)
 	_, err = livemigrationtemporal.Start(ctx, c, plan)
 	require.ErrorIs(t, err, durable.ErrConflict)
-	require.ErrorIs(t, livemigrationtemporal.Approve(ctx, c, "billing", "everything", "", time.Time{}), livemigration.ErrInvalidRequest)
-	require.ErrorIs(t, livemigrationtemporal.Adopt(ctx, c, "billing", "x"), livemigration.ErrInvalidRequest)
-	require.ErrorIs(t, livemigrationtemporal.Adopt(ctx, c, "billing", "6560f2a49c1b7e03d5dddddd"), durable.ErrConflict)
-	err = livemigrationtemporal.Restart(ctx, c, "billing")
-	require.ErrorIs(t, err, durable.ErrConflict)
+	record := l.waitFor(t, "billing", durable.StateValidated)
+	require.NotNil(t, record.Problem)
+	assert.Equal(t, durable.ProblemWaitingForApproval, record.Problem.Kind)
+	approve := func(gate durable.Gate) func() error {
+		return func() error {
+			return livemigrationtemporal.Approve(ctx, c, "billing", gate, "ann", time.Now().Add(time.Hour))
+		}
+	}
+	adopt := func(id livemigration.MigrationID) func() error {
+		return func() error { return livemigrationtemporal.Adopt(ctx, c, "billing", id) }
+	}
+	require.ErrorIs(t, command(t, approve("everything")), livemigration.ErrInvalidRequest)
+	require.ErrorIs(t, command(t, adopt("x")), livemigration.ErrInvalidRequest)
+	other := plan
+	other.Parallel = true
+	for what, send := range map[string]func() error{
+		"adopt":   adopt("6560f2a49c1b7e03d5dddddd"),
+		"restart": func() error { return livemigrationtemporal.Restart(ctx, c, "billing") },
+		"replace": func() error { return livemigrationtemporal.Replace(ctx, c, other) },
+	} {
+		err := command(t, send)
+		require.ErrorIs(t, err, durable.ErrConflict, what)
+		require.ErrorContains(t, err, "VALIDATED", what)
+	}
+	l.signal(t, "billing", map[string]any{"restart": true})
+	l.signal(t, "billing", []int{1})
+	require.NoError(t, command(t, approve(durable.GateStart)))
+	l.waitFor(t, "billing", durable.StateReplicating, durable.StateReady)
+	for what, send := range map[string]func() error{
+		"approve": approve(durable.GateStart),
+		"revoke":  func() error { return livemigrationtemporal.Revoke(ctx, c, "billing", durable.GateStart, "ann") },
+	} {
+		err := command(t, send)
+		require.ErrorIs(t, err, durable.ErrConflict, what)
+		require.ErrorContains(t, err, "RE", what) // REPLICATING or READY
+	}
 
-	require.NoError(t, livemigrationtemporal.Abandon(ctx, c, "billing"))
-	waitFor(t, c, "billing", time.Minute, durable.StateAbandoned)
-	require.Eventually(t, func() bool {
-		return errors.Is(livemigrationtemporal.Abandon(ctx, c, "billing"), durable.ErrNotFound)
-	}, time.Minute, 100*time.Millisecond, "its workflow has ended")
+	require.NoError(t, command(t, func() error { return livemigrationtemporal.Abandon(ctx, c, "billing") }))
+	record = l.waitFor(t, "billing", durable.StateAbandoned)
+	events := fmt.Sprint(record.Events)
+	assert.Contains(t, events, `a command was ignored: durable: restart "Billing": it is VALIDATED`)
+	assert.Contains(t, events, "a command was ignored: it cannot be read")
+	eventually(t, func() bool { // its workflow has ended
+		err = livemigrationtemporal.Abandon(ctx, c, "billing")
+		return errors.Is(err, durable.ErrNotFound)
+	})
+	require.ErrorContains(t, err, "it is ABANDONED")
 }

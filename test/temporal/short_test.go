@@ -46,9 +46,9 @@ func TestChildWorkflow(t *testing.T) {
 	require.NoError(t, err)
 	livemigrationtemporal.Register(env, driver)
 	env.RegisterWorkflow(moveHouse)
-	plan := planOf(atlas, "billing")
+	plan := estate.Plan(atlas, "billing")
 	// The activity that asks for a lock needs a server. Here each lock is free.
-	env.OnActivity("request lock", mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, name string, ticket int) error {
+	env.OnActivity("request lock", mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, name string, ticket int64) error {
 		return env.SignalWorkflowByID(livemigrationtemporal.WorkflowID(plan.Name), "grant", map[string]any{"lock": name, "ticket": ticket})
 	})
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", "release", mock.Anything).Return(nil)

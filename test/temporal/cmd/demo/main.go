@@ -1,4 +1,4 @@
-// Command demo moves forty clusters with Temporal: a server in this process, an in-memory Atlas and three workers as
+// Command demo moves forty clusters with Temporal: a server and an in-memory Atlas in this process, and three workers as
 // processes of their own. One worker is killed in the middle. The last line says that all are COMPLETE.
 package main
 
@@ -15,12 +15,11 @@ import (
 
 	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtemporal"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
 	"github.com/livemigration/livemigration-go/test/temporal/internal/estate"
-	"github.com/livemigration/livemigration-go/test/temporal/internal/temporalserver"
 )
 
 const (
-	namespace  = "demo"
 	clusters   = 40
 	workers    = 3
 	speed      = 400 // an hour of the initial sync takes nine seconds
@@ -41,81 +40,36 @@ func main() {
 	}
 }
 
-func demo() error {
+func demo() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, timeToLive)
 	defer cancel()
+	atlas := livemigrationtest.NewServer(livemigrationtest.WithSpeed(speed))
+	defer atlas.Close()
+	lab, err := estate.NewLab(ctx, atlas, workers, poll)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lab.Close()) }()
+	fmt.Printf("Temporal listens on %s, with %d workers\n", lab.Server.Address(), workers)
 
-	folder, err := os.MkdirTemp("", "demo")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
-	atlas, err := estate.StartAtlas(ctx, folder, clusters, speed)
-	if err != nil {
-		return err
-	}
-	defer atlas.Stop()
-	server, err := temporalserver.Start(temporalserver.Options{Namespaces: []string{namespace}})
-	if err != nil {
-		return err
-	}
-	defer server.Stop()
-	c, err := server.Dial(ctx, client.Options{Namespace: namespace, Logger: estate.Silence{}})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	fmt.Println("Temporal listens on", server.Address())
-
-	plans, err := atlas.Plans(ctx, true)
-	if err != nil {
-		return err
-	}
+	plans := estate.Plans(atlas, clusters, clusters/2)
 	for _, plan := range plans {
-		if err := start(ctx, c, plan); err != nil {
+		if _, err := livemigrationtemporal.Start(ctx, lab.Client, plan); err != nil {
+			return err
+		}
+		// In advance: nobody writes to these sources.
+		if err := livemigrationtemporal.Approve(ctx, lab.Client, plan.Name, durable.GateCutover, "demo", time.Time{}); err != nil {
 			return err
 		}
 	}
 	fmt.Printf("started %d migrations, two on each migration host\n", len(plans))
-	running, err := startWorkers(server, atlas)
-	defer func() {
-		for _, worker := range running {
-			_ = worker.Process.Kill()
-			_ = worker.Wait()
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	return watch(ctx, c, plans, running[0])
-}
-
-// start starts a migration and approves its cutover in advance: nobody writes to its source.
-func start(ctx context.Context, c client.Client, plan durable.Plan) error {
-	if _, err := livemigrationtemporal.Start(ctx, c, plan); err != nil {
-		return err
-	}
-	return livemigrationtemporal.Approve(ctx, c, plan.Name, durable.GateCutover, "demo", time.Time{})
-}
-
-func startWorkers(server *temporalserver.Server, atlas *estate.Atlas) (started []*exec.Cmd, err error) {
-	for range workers {
-		worker, err := estate.StartWorker(estate.WorkerOptions{
-			Address: server.Address(), Namespace: namespace, Atlas: atlas.Variables, Poll: poll,
-		})
-		if err != nil {
-			return started, err
-		}
-		fmt.Println("started worker", worker.Process.Pid)
-		started = append(started, worker)
-	}
-	return started, nil
+	return watch(ctx, lab.Client, plans, lab.Workers[0])
 }
 
 // watch prints the states until all are COMPLETE. On the way it kills a worker, while the second half replicates: one that
-// was killed during a creation would leave an UNCLEAR migration, and a person would have to look.
+// was killed during a create request would leave an UNCLEAR migration, and a person would have to look in Atlas.
 func watch(ctx context.Context, c client.Client, plans []durable.Plan, victim *exec.Cmd) error {
 	killed := false
 	for {
@@ -130,7 +84,7 @@ func watch(ctx context.Context, c client.Client, plans []durable.Plan, victim *e
 			return nil
 		}
 		if stuck := states[durable.StateUnclear] + states[durable.StateFailed] + states[durable.StateExpired]; stuck > 0 && stuck+done == len(plans) {
-			return fmt.Errorf("%d migrations wait for a person to look: %s", stuck, estate.Line(states))
+			return fmt.Errorf("%d migrations wait for a person: %s", stuck, estate.Line(states))
 		}
 		if quiet := done >= clusters/2 && done+states[durable.StateReplicating] == len(plans); !killed && (quiet || done >= killAtLast) {
 			killed = true

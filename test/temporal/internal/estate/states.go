@@ -12,18 +12,23 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtemporal"
 )
 
-// States counts the states of migrations, as the memos of their workflows show them.
+// State is the state of a migration, as the memo of its workflow shows it.
+func State(ctx context.Context, c client.Client, name string) (state durable.State, err error) {
+	described, err := c.DescribeWorkflowExecution(ctx, livemigrationtemporal.WorkflowID(name), "")
+	if err != nil {
+		return "", err
+	}
+	memo := described.GetWorkflowExecutionInfo().GetMemo().GetFields()["state"]
+	return state, converter.GetDefaultDataConverter().FromPayload(memo, &state)
+}
+
+// States counts the states of migrations.
 func States(ctx context.Context, c client.Client, plans []durable.Plan) (map[durable.State]int, error) {
 	states := make(map[durable.State]int)
 	for _, plan := range plans {
-		described, err := c.DescribeWorkflowExecution(ctx, livemigrationtemporal.WorkflowID(plan.Name), "")
+		state, err := State(ctx, c, plan.Name)
 		if err != nil {
-			return states, err
-		}
-		var state durable.State
-		memo := described.GetWorkflowExecutionInfo().GetMemo().GetFields()["state"]
-		if err := converter.GetDefaultDataConverter().FromPayload(memo, &state); err != nil {
-			return states, fmt.Errorf("read the memo of %s: %w", plan.Name, err)
+			return states, fmt.Errorf("read the state of %s: %w", plan.Name, err)
 		}
 		states[state]++
 	}

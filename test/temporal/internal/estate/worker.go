@@ -1,5 +1,4 @@
-// Package estate has what the tests, the demonstration and the measurement share: plans, an in-memory Atlas as a process,
-// and workers as processes.
+// Package estate has what the tests, the demonstration and the measurement share: plans, states, and workers as processes.
 package estate
 
 import (
@@ -20,35 +19,35 @@ import (
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/durable"
 	"github.com/livemigration/livemigration-go/livemigrationtemporal"
+	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
 // Environment variables of a worker process, besides those of Atlas.
 const (
-	roleVariable      = "ESTATE_ROLE"
-	addressVariable   = "TEMPORAL_ADDRESS"
-	namespaceVariable = "TEMPORAL_NAMESPACE"
-	crashVariable     = "ESTATE_CRASH" // a Crash
+	addressVariable   = "ESTATE_TEMPORAL"
+	namespaceVariable = "ESTATE_NAMESPACE"
 	pollVariable      = "ESTATE_POLL"  // the longest poll interval
+	crashVariable     = "ESTATE_CRASH" // a Crash
 )
 
-// Password is that of the source user. It must be in no history.
+// Password is the password of the source users. It must be in no history.
 const Password = "pa55-of-the-source"
 
 // Crash says where a worker process kills itself.
 type Crash struct {
-	Activity string // "change", "look", "request lock"
+	Activity string // "change", "poll", "request lock"
 	Action   durable.Action
 	After    bool // after the activity, before its result is reported; else before it
 }
 
 func (c Crash) String() string { return fmt.Sprintf("%s|%s|%t", c.Activity, c.Action, c.After) }
 
-// WorkerOptions are those of a worker process.
+// WorkerOptions are the options of a worker process.
 type WorkerOptions struct {
 	Address, Namespace string
-	Atlas              []string // its environment variables
-	Crash              *Crash
+	Atlas              *livemigrationtest.Server
 	Poll               time.Duration
+	Crash              *Crash
 }
 
 // StartWorker starts a worker process: this program with the environment of a worker.
@@ -57,9 +56,12 @@ func StartWorker(o WorkerOptions) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
+	public, private := o.Atlas.APIKey()
 	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), o.Atlas...)
-	cmd.Env = append(cmd.Env, roleVariable+"=worker", addressVariable+"="+o.Address, namespaceVariable+"="+o.Namespace, pollVariable+"="+o.Poll.String())
+	cmd.Env = append(os.Environ(),
+		"MONGODB_ATLAS_BASE_URL="+o.Atlas.URL(),
+		"MONGODB_ATLAS_PUBLIC_API_KEY="+public, "MONGODB_ATLAS_PRIVATE_API_KEY="+private.Reveal(),
+		addressVariable+"="+o.Address, namespaceVariable+"="+o.Namespace, pollVariable+"="+o.Poll.String())
 	if o.Crash != nil {
 		cmd.Env = append(cmd.Env, crashVariable+"="+o.Crash.String())
 	}
@@ -71,7 +73,7 @@ func StartWorker(o WorkerOptions) (*exec.Cmd, error) {
 }
 
 // IsWorker reports whether this process is to be a worker. Then the program calls RunWorker and nothing else.
-func IsWorker() bool { return os.Getenv(roleVariable) == "worker" }
+func IsWorker() bool { return os.Getenv(addressVariable) != "" }
 
 // RunWorker works until a signal.
 func RunWorker() error {
@@ -90,7 +92,9 @@ func RunWorker() error {
 		return err
 	}
 	defer c.Close()
-	options := worker.Options{WorkerStopTimeout: 10 * time.Second}
+	options := worker.Options{
+		WorkerStopTimeout: 10 * time.Second, DeadlockDetectionTimeout: time.Minute, // a busy machine is no deadlock
+	}
 	if where := os.Getenv(crashVariable); where != "" {
 		options.Interceptors = append(options.Interceptors, &crasher{where: where})
 	}
@@ -105,9 +109,11 @@ func RunWorker() error {
 
 // NewDriver is the driver of a worker.
 func NewDriver(atlas *livemigration.Client, poll time.Duration) (*durable.Driver, error) {
-	return durable.NewDriver(atlas, durable.WithPollInterval(min(poll, 100*time.Millisecond), poll),
-		durable.WithPassword(func(context.Context, durable.Plan) (livemigration.Secret, error) { return Password, nil }))
+	return durable.NewDriver(atlas, durable.WithPollInterval(min(poll, 100*time.Millisecond), poll), durable.WithPassword(ReadPassword))
 }
+
+// ReadPassword is for durable.WithPassword.
+func ReadPassword(context.Context, durable.Plan) (livemigration.Secret, error) { return Password, nil }
 
 // crasher kills its process at an activity.
 type crasher struct {
@@ -139,14 +145,11 @@ func (c *crashingActivity) die(here Crash) {
 	}
 }
 
-// actionOf is the action of the record that an activity gets; none for those of locks.
+// actionOf is the action of the record that an activity gets; none for the activities of locks.
 func actionOf(args []any) durable.Action {
 	var in struct {
 		Begun  struct{ Action durable.Action } // of a change
 		Action durable.Action                  // of a poll
-	}
-	if len(args) == 0 {
-		return durable.ActionNone
 	}
 	text, err := json.Marshal(args[0])
 	if err != nil || json.Unmarshal(text, &in) != nil {

@@ -71,7 +71,7 @@ func (s *Server) Restart() error {
 	}
 	running, err := temporal.NewServer(
 		temporal.WithConfig(cfg),
-		temporal.ForServices(temporal.DefaultServices),
+		temporal.ForServices([]string{"frontend", "history", "matching"}),
 		temporal.WithLogger(log.NewNoopLogger()),
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),
