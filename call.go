@@ -290,9 +290,9 @@ type checked interface {
 	check(asked string) (id string, err error)
 }
 
-// decodeNothing reads a success without a result. It may be too large, or break off where it cannot be Atlas's error.
+// decodeNothing reads a success without a result. It may break off where it cannot be Atlas's error.
 func decodeNothing(r *response.Received, red *redact.Redactor) (string, error) {
-	if errors.Is(r.Err, response.ErrTooLarge) || r.Truncated && (len(r.Body) == 0 || response.StringMember(r.Body, "_id") != "") {
+	if r.Truncated && (len(r.Body) == 0 || response.StringMember(r.Body, "_id") != "") {
 		return "", nil
 	}
 	return "", r.Decode(nil, red)
