@@ -111,14 +111,18 @@ func (r *run) setReadErr(err error) {
 	}
 }
 
-// take takes a record as it is stored. Of a record with an action in progress the result will do so.
+// take takes a record as it is stored; while an action is in progress, when it has ended.
 func (r *run) take(record Record) {
 	e := r.entries[key(record.Plan.Name)]
 	if e == nil {
 		r.add(record)
 		return
 	}
-	if e.busy || e.owed != nil || record.Revision <= e.record.Revision && !e.lost {
+	if record.Revision <= e.record.Revision && !e.lost {
+		return
+	}
+	if e.busy || e.owed != nil {
+		e.later = &record
 		return
 	}
 	now := time.Now()

@@ -67,6 +67,7 @@ type entry struct {
 	doing   Action
 	savedAt time.Time // when it was last read or saved
 	owed    *owed
+	later   *Record   // as stored meanwhile by another process
 	retryAt time.Time // nothing is done before, because the store failed
 
 	err     error // why it cannot be read or stored
