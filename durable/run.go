@@ -269,16 +269,13 @@ func (r *run) verdict() error {
 	left := slices.DeleteFunc(records, func(record Record) bool {
 		return record.State == StateComplete || record.State == StateAbandoned
 	})
-	switch {
-	case len(left) == 0 && err == nil:
-		return nil
-	case len(left) == 0:
-		return fmt.Errorf("durable: run: %w", err)
-	case err == nil:
-		return &IncompleteError{left}
-	default:
-		return errors.Join(&IncompleteError{left}, err)
+	if len(left) > 0 {
+		return joined([]error{&IncompleteError{left}, err})
 	}
+	if err != nil {
+		return fmt.Errorf("durable: run: %w", err)
+	}
+	return nil
 }
 
 // snapshot copies the records, by name. The error names those that cannot be read or stored.
