@@ -10,14 +10,14 @@ import (
 
 // news is what others have stored.
 type news struct {
-	listed     bool // all records were listed
-	changed    []Record
-	gone       []string
-	unreadable map[string]error
-	err        error
+	listed  bool // all records were listed
+	changed []Record
+	missing map[string]error // why a known record could not be read: ErrNotFound when it is gone
+	err     error
 }
 
-// ask asks what others have stored, where that is cheap or some time has passed.
+// ask asks what others have stored: each time if the store is a Changer, and else every 30 seconds, or after a change of this
+// fleet. When Changed fails, a list shows which records can be read.
 func (r *run) ask(ctx context.Context) {
 	changer, cheap := r.store.(Changer)
 	list := (!cheap || r.askFails) && (r.askAgain || time.Since(r.listedAt) >= listInterval)
@@ -38,65 +38,63 @@ func (r *run) ask(ctx context.Context) {
 			return
 		}
 		changed, gone, err := changer.Changed(ctx, known)
-		r.news <- news{changed: changed, gone: gone, err: err}
+		found := news{changed: changed, missing: make(map[string]error, len(gone)), err: err}
+		for _, name := range gone {
+			found.missing[name] = ErrNotFound
+		}
+		r.news <- found
 	}()
 }
 
-// list lists all records, and finds out about each known one that is missing.
+// list lists all records, and loads each known one that the list lacks.
 func (r *run) list(ctx context.Context, known map[string]int64) news {
 	records, err := r.store.List(ctx)
-	a := news{listed: true, changed: records, err: err, unreadable: make(map[string]error)}
+	found := news{listed: true, changed: records, err: err, missing: make(map[string]error)}
 	if err != nil && len(records) == 0 {
-		return a
+		return found
 	}
 	for _, record := range records {
 		delete(known, record.Plan.Name)
 	}
 	for name := range known {
 		record, err := r.store.Load(ctx, name)
-		switch {
-		case err == nil:
-			a.changed = append(a.changed, record)
-		case errors.Is(err, ErrNotFound):
-			a.gone = append(a.gone, name)
-		default:
-			a.unreadable[name] = err
+		if err != nil {
+			found.missing[name] = err
+			continue
 		}
+		found.changed = append(found.changed, record)
 	}
-	return a
+	return found
 }
 
-// takeNews takes what others have stored. The error is that of a store that could not be listed for a minute, unless it
-// must still learn the ID of a migration.
-func (r *run) takeNews(a news) error {
+// takeNews takes what others have stored. It returns the error of a store that could not be listed for a minute, unless the
+// store still has to learn the ID of a migration.
+func (r *run) takeNews(found news) error {
 	r.asking = false
 	now := time.Now()
-	for _, record := range a.changed {
+	for _, record := range found.changed {
 		r.take(record)
 	}
-	for _, name := range a.gone {
-		r.takeGone(name, now)
-	}
-	for name, err := range a.unreadable {
-		r.lose(r.entries[key(name)], err, now)
+	for name, err := range found.missing {
+		r.miss(name, err, now)
 	}
 	switch {
-	case a.err == nil:
+	case found.err == nil:
 		r.failing, r.askFails = time.Time{}, false
-	case !a.listed:
+	case !found.listed:
 		r.askFails = true
 		return nil
-	case len(a.changed) > 0:
+	case len(found.changed) > 0:
 		r.failing = time.Time{}
 	case r.failing.IsZero():
 		r.failing = now
 	case now.Sub(r.failing) >= storePatience && len(r.unsaved()) == 0:
-		return fmt.Errorf("durable: run: %w", a.err)
+		return fmt.Errorf("durable: run: %w", found.err)
 	}
-	if a.listed {
-		r.askFails, r.listedAt = a.err != nil, now
+	if found.listed {
+		r.askFails, r.listedAt = found.err != nil, now
 	}
-	r.setReadErr(a.err)
+	r.setReadErr(found.err)
 	return nil
 }
 
@@ -111,14 +109,18 @@ func (r *run) setReadErr(err error) {
 	}
 }
 
-// take takes a record as it is stored. Of a record with an action in progress the result will do so.
+// take takes a record as it is stored; while an action is in progress, when it has ended.
 func (r *run) take(record Record) {
 	e := r.entries[key(record.Plan.Name)]
 	if e == nil {
 		r.add(record)
 		return
 	}
-	if e.busy || e.owed != nil || record.Revision <= e.record.Revision && !e.lost {
+	if record.Revision <= e.record.Revision && !e.lost {
+		return
+	}
+	if e.busy || e.owed != nil {
+		e.later = &record
 		return
 	}
 	now := time.Now()
@@ -133,25 +135,20 @@ func (r *run) take(record Record) {
 	r.tell(e, now)
 }
 
-// takeGone drops an entry whose record is gone. One that Remove would not take stays, and stops.
-func (r *run) takeGone(name string, now time.Time) {
+var errGone = errors.New("its record is gone from the store, although it may have a migration in Atlas: restore it from a backup")
+
+// miss takes out an entry whose record was removed. One that Remove would not take, or that cannot be read, stops.
+func (r *run) miss(name string, err error, now time.Time) {
 	e := r.entries[key(name)]
 	if e == nil || e.busy {
 		return
 	}
-	if e.owed == nil && e.record.checkRemove(now) == nil {
-		r.remove(e)
-		return
-	}
-	r.lose(e, errGone, now)
-}
-
-var errGone = errors.New("its record is gone from the store, although it may have a migration in Atlas: restore it from a backup")
-
-// lose stops an entry whose record cannot be read, or is gone.
-func (r *run) lose(e *entry, err error, now time.Time) {
-	if e == nil || e.busy {
-		return
+	if errors.Is(err, ErrNotFound) {
+		if e.owed == nil && e.record.checkRemove(now) == nil {
+			r.remove(e)
+			return
+		}
+		err = errGone
 	}
 	r.mu.Lock()
 	e.lost = true
@@ -167,21 +164,20 @@ func (r *run) tell(e *entry, now time.Time) {
 		problem = *record.Problem
 	}
 	outage := now.Sub(problem.Since)
-	stopped := problem.Kind == ProblemRetrying || problem.Kind == ProblemNeedsAttention
 	same := record.State == e.toldState && problem.Kind == e.toldProblem.Kind && problem.Text == e.toldProblem.Text
-	if same && !(stopped && outage >= e.warnAfter) {
+	if same && !(problem.failing() && outage >= e.warnAfter) {
 		return
 	}
+	level, message := slog.LevelInfo, "state"
 	switch {
 	case problem.Kind == ProblemRetrying:
-		r.log(slog.LevelWarn, "retrying", &record, slog.Duration("outage", outage.Round(time.Second)))
+		level, message = slog.LevelWarn, "retrying"
 	case problem.Kind == ProblemNeedsAttention:
-		r.log(slog.LevelError, "needs attention", &record, slog.Duration("outage", outage.Round(time.Second)))
+		level, message = slog.LevelError, "needs attention"
 	case problem.Kind != "":
-		r.log(slog.LevelInfo, "waiting", &record)
-	default:
-		r.log(slog.LevelInfo, "state", &record)
+		message = "waiting"
 	}
+	r.log(level, message, &record, outage)
 	e.warnAfter = max(time.Minute, 2*outage)
 	e.toldState, e.toldProblem = record.State, problem
 	if !same {
@@ -189,26 +185,30 @@ func (r *run) tell(e *entry, now time.Time) {
 	}
 }
 
-// log writes a log record with the keys of the client.
-func (r *run) log(level slog.Level, message string, record *Record, attrs ...slog.Attr) {
-	all := []slog.Attr{
-		slog.String("record", record.Plan.Name), slog.String("state", string(record.State)),
-		slog.String("project_id", string(record.Plan.ProjectID)),
+// log writes a log entry with the keys of the client.
+func (r *run) log(level slog.Level, message string, record *Record, outage time.Duration) {
+	var attrs []slog.Attr
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
 	}
-	if record.ValidationID != "" {
-		all = append(all, slog.String("validation_id", string(record.ValidationID)))
-	}
-	if record.MigrationID != "" {
-		all = append(all, slog.String("migration_id", string(record.MigrationID)))
-	}
+	text("record", record.Plan.Name)
+	text("state", string(record.State))
+	text("project_id", string(record.Plan.ProjectID))
+	text("validation_id", string(record.ValidationID))
+	text("migration_id", string(record.MigrationID))
 	if p := record.Problem; p != nil {
-		all = append(all, slog.String("problem", string(p.Kind)), slog.String("error", p.Text))
-		if p.Operation != "" {
-			all = append(all, slog.String("operation", p.Operation))
-		}
+		text("problem", string(p.Kind))
+		text("error", p.Text)
+		text("operation", p.Operation)
 		if p.Status != 0 {
-			all = append(all, slog.Int("status", p.Status), slog.String("code", p.Code))
+			attrs = append(attrs, slog.Int("status", p.Status))
+		}
+		text("code", p.Code)
+		if p.failing() {
+			attrs = append(attrs, slog.Duration("outage", outage.Round(time.Second)))
 		}
 	}
-	r.settings.logger.LogAttrs(r.ctx, level, message, append(all, attrs...)...)
+	r.settings.logger.LogAttrs(r.ctx, level, message, attrs...)
 }

@@ -129,9 +129,10 @@ func TestChangesWhileAFleetRuns(t *testing.T) {
 	for _, kind := range []string{"the same fleet", "another process", "another process, a store that only lists"} {
 		t.Run(kind, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				store, noticed := Store(w.store), 3*time.Second // a scan a second, and the requests after it
+				// A scan a second notices it. A record that is being polled at that instant is picked a second later.
+				store, noticed := Store(w.store), 3*time.Second
 				if kind == "another process, a store that only lists" {
-					store, noticed = struct{ Store }{w.store}, 31*time.Second
+					store, noticed = struct{ Store }{w.store}, 33*time.Second
 				}
 				fleet := fleetOn(t, store)
 				other := fleetOn(t, w.store.Memory)
@@ -236,4 +237,22 @@ func TestChangeWhileAnActionBegins(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is read while an action is in progress counts when the action has ended, not at the next listing.
+func TestAChangeThatIsReadDuringAPoll(t *testing.T) {
+	fleet := fleetOn(t, NewMemory())
+	r := newRun(t.Context(), fleet, nil, true)
+	defer r.notifier.close()
+	polled := recordIn(StateReady)
+	r.take(polled)
+	e := r.entries["a"]
+	e.busy, e.doing = true, ActionCheck
+	r.busy, r.polling = 1, 1
+	approved := approvedCutover().with(func(r *Record) { r.Revision++ })
+	r.take(approved)
+	assert.Equal(t, polled, e.record, "the result of the poll comes first")
+	r.settle(result{entry: e, record: polled})
+	assert.Equal(t, approved, e.record)
+	assert.Nil(t, e.later)
 }

@@ -69,12 +69,12 @@ func TestFleetOutlivesAnHourOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				const n = 8
+				const n = 5
 				w.add(t, w.plans(n)...)
-				fleet := w.fleet(t, yes(), WithLimit(3))
+				fleet := w.fleet(t, yes(), WithLimit(2))
 				_, ended := inBackground(t, fleet, w.client)
 				seen := 0
-				for range 4 { // migrations are in all states when it begins
+				for range 3 { // migrations are in all states when it starts
 					time.Sleep(19 * time.Minute)
 					w.onRequest(c.fail)
 					time.Sleep(time.Hour)
@@ -91,7 +91,7 @@ func TestFleetOutlivesAnHourOf(t *testing.T) {
 				require.NoError(t, <-ended)
 				assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
 				assert.Len(t, w.Migrations(), n)
-				assert.GreaterOrEqual(t, seen, 4)
+				assert.GreaterOrEqual(t, seen, 3)
 			}, livemigrationtest.Timings{InitialSync: 30 * time.Minute})
 		})
 	}
@@ -100,15 +100,15 @@ func TestFleetOutlivesAnHourOf(t *testing.T) {
 // After a corrected key and a restart everything with a Problem is tried at once.
 func TestProblemsAreTriedAtOnceByANewRun(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.add(t, w.plans(30)...)
-		stop, _ := inBackground(t, w.fleet(t, WithLimit(30)), w.client)
+		w.add(t, w.plans(10)...)
+		stop, _ := inBackground(t, w.fleet(t, WithLimit(10)), w.client)
 		time.Sleep(10 * time.Minute)
-		require.Equal(t, map[State]int{StateReplicating: 30}, w.states(t))
+		require.Equal(t, map[State]int{StateReplicating: 10}, w.states(t))
 		w.onRequest(responding(401, "UNEXPECTED_ERROR"))
-		time.Sleep(2 * time.Hour)
+		time.Sleep(time.Hour)
 		require.ErrorIs(t, stop(), context.Canceled)
 		w.onRequest(nil)
-		fleet := w.fleet(t, WithLimit(30))
+		fleet := w.fleet(t, WithLimit(10))
 		stop, _ = inBackground(t, fleet, w.client)
 		time.Sleep(2 * time.Second)
 		records, err := fleet.Records(t.Context())

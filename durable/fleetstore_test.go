@@ -21,7 +21,7 @@ import (
 // Two runs work on one store at the same time, because its lock was lost and neither knows: no cluster is migrated twice.
 func TestTwoRunsCreateOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		const n = 200
+		const n = 80
 		w.store.free = true
 		w.store.onCall(func(op string, _ Record) error {
 			if op == "save" {
@@ -68,7 +68,7 @@ func noIDIsLost(t *testing.T, w *world) {
 // A run that loses its lock ends. What it has sent is stored, although another one has begun.
 func TestALostLockEndsTheRun(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		const n = 200
+		const n = 100
 		for _, plan := range w.plans(n) {
 			w.put(t, plan, func(r *Record) { r.State = StateValidated })
 		}
@@ -106,7 +106,7 @@ func TestACutoverStaysInItsWindow(t *testing.T) {
 		stop, _ := inBackground(t, w.fleet(t, WithCutoverWindow(window), WithCutoverApproval(func(_ context.Context, r Record) (bool, error) {
 			return time.Now().Before(until), nil
 		})), w.client)
-		time.Sleep(20 * time.Hour)
+		time.Sleep(5 * time.Hour)
 		require.ErrorIs(t, stop(), context.Canceled)
 		assert.Equal(t, StateReady, w.get(t, "a").State)
 		p := w.get(t, "a").Problem
@@ -238,17 +238,17 @@ func TestARemovedLockFileEndsTheRun(t *testing.T) {
 	})
 }
 
-// A disk that takes 100 ms for each save, one after the other, and 200 records that start at once: no save fails.
+// A disk that takes 200 ms for each save, one after the other, and 80 records that start at once: no save fails.
 func TestASlowDisk(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		const n = 200
+		const n = 80
 		w.add(t, w.plans(n)...)
 		disk := make(chan struct{}, 1)
 		w.store.onCall(func(op string, _ Record) error {
 			if op == "save" {
 				disk <- struct{}{}
 				defer func() { <-disk }()
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(200 * time.Millisecond)
 			}
 			return nil
 		})
@@ -289,7 +289,7 @@ func TestAnOlderRecordReplacesNothing(t *testing.T) {
 // Approvals that people store beside the writes of a run are never lost.
 func TestApprovalsAreNeverLost(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		const n = 40
+		const n = 20
 		w.add(t, w.plans(n)...)
 		_, ended := inBackground(t, w.fleet(t, WithLimit(n)), w.client)
 		var people sync.WaitGroup

@@ -88,28 +88,21 @@ func (r Record) Begin(a Action, by string, now time.Time) Record {
 	return r
 }
 
-// Recover returns what becomes of a record with an action in progress when its result will not come, because the program was
+// Recover returns the record without its action in progress, for when the result will not come because the program was
 // killed:
 //
 //   - A check or a validation is due again.
-//   - A cutover may have taken effect. The record becomes FINISHING, and the next check tells.
-//   - A creation may have taken effect. The record becomes UNCLEAR, because a second one would start a second job.
+//   - A cutover may have taken effect. The record becomes FINISHING, and the next check shows whether it has.
+//   - A create request may have taken effect. The record becomes UNCLEAR, because a second request would start a second job.
 //
 // A result that arrives later still counts, see [Record.Apply]. A record with nothing in progress stays as it is.
 func (r Record) Recover(now time.Time) Record {
-	r, now = r.clone(), stamp(now)
-	if r.Begun == nil {
+	if r.Begun == nil || !r.Begun.Action.Changes() {
+		r = r.clone()
+		r.Begun = nil
 		return r
 	}
-	intent := *r.Begun
-	r.Begun = nil
-	if !intent.Action.Changes() {
-		return r
-	}
-	r.NextCheckAt, r.UpdatedAt = now, now
-	if r.State.Final() {
-		r.NextCheckAt = time.Time{}
-	}
-	r.outcomeUnknown(intent, nil, now)
-	return r
+	res := notDone(&r)
+	res.Outcome = OutcomeUnknown
+	return r.Apply(res, now)
 }

@@ -2,7 +2,6 @@ package durable
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
@@ -14,11 +13,7 @@ type notifier struct {
 	onChange func(context.Context, Record)
 	ctx      context.Context
 	cancel   context.CancelFunc
-
-	mu      sync.Mutex
-	queue   []Record
-	calling bool
-	idle    chan struct{} // closed when the last call has ended
+	last     <-chan struct{} // closed when the last call has ended
 }
 
 func newNotifier(ctx context.Context, onChange func(context.Context, Record)) *notifier {
@@ -27,63 +22,49 @@ func newNotifier(ctx context.Context, onChange func(context.Context, Record)) *n
 	return n
 }
 
+// notify is called by one goroutine.
 func (n *notifier) notify(r Record) {
 	if n.onChange == nil {
 		return
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.queue = append(n.queue, r)
-	if !n.calling {
-		n.calling, n.idle = true, make(chan struct{})
-		go n.work(n.idle)
-	}
-}
-
-// work ends when nothing is left to tell.
-func (n *notifier) work(idle chan struct{}) {
-	defer close(idle)
-	for {
-		n.mu.Lock()
-		if len(n.queue) == 0 || n.ctx.Err() != nil {
-			n.calling = false
-			n.mu.Unlock()
-			return
+	before, done := n.last, make(chan struct{})
+	n.last = done
+	go func() {
+		defer close(done)
+		if before != nil {
+			<-before
 		}
-		r := n.queue[0]
-		n.queue = n.queue[1:]
-		n.mu.Unlock()
-		n.call(r)
-	}
+		if n.ctx.Err() == nil {
+			n.call(r)
+		}
+	}()
 }
 
-// call returns when the function does, and leaves it alone after 30 seconds.
+// call leaves the function alone after 30 seconds.
 func (n *notifier) call(r Record) {
 	ctx, cancel := context.WithTimeout(n.ctx, notifyPatience)
 	defer cancel()
-	done := make(chan struct{})
+	returned := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(returned)
 		n.onChange(ctx, r)
 	}()
 	select {
-	case <-done:
+	case <-returned:
 	case <-ctx.Done():
 	}
 }
 
 // close returns after the last call, or after 30 seconds.
 func (n *notifier) close() {
-	n.mu.Lock()
-	idle := n.idle
-	n.mu.Unlock()
-	if idle != nil {
-		timer := time.NewTimer(notifyPatience)
-		defer timer.Stop()
-		select {
-		case <-idle:
-		case <-timer.C:
-		}
+	defer n.cancel()
+	if n.last == nil {
+		return
 	}
-	n.cancel()
+	timer := time.NewTimer(notifyPatience)
+	defer timer.Stop()
+	select {
+	case <-n.last:
+	case <-timer.C:
+	}
 }

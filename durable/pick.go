@@ -199,6 +199,10 @@ func (r *run) settle(done result) {
 		e.retryAt = now.Add(storeRetry)
 	}
 	r.tell(e, now)
+	if later := e.later; later != nil && e.owed == nil {
+		e.later = nil
+		r.take(*later)
+	}
 }
 
 // noteStore notes that the store failed for an entry, or no longer does.

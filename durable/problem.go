@@ -74,7 +74,7 @@ const worthAnEvent = time.Minute
 
 const timeFormat = "2006-01-02 15:04 MST"
 
-func (p *Problem) failing() bool { return p != nil && !p.Kind.Waiting() }
+func (p *Problem) failing() bool { return p != nil && p.Kind != "" && !p.Kind.Waiting() }
 
 func (p *Problem) sameFailure(q Problem) bool {
 	return p.failing() && p.Kind == q.Kind && p.Operation == q.Operation && p.Status == q.Status && p.Code == q.Code

@@ -67,6 +67,7 @@ type entry struct {
 	doing   Action
 	savedAt time.Time // when it was last read or saved
 	owed    *owed
+	later   *Record   // as stored meanwhile by another process
 	retryAt time.Time // nothing is done before, because the store failed
 
 	err     error // why it cannot be read or stored
@@ -268,16 +269,13 @@ func (r *run) verdict() error {
 	left := slices.DeleteFunc(records, func(record Record) bool {
 		return record.State == StateComplete || record.State == StateAbandoned
 	})
-	switch {
-	case len(left) == 0 && err == nil:
-		return nil
-	case len(left) == 0:
-		return fmt.Errorf("durable: run: %w", err)
-	case err == nil:
-		return &IncompleteError{left}
-	default:
-		return errors.Join(&IncompleteError{left}, err)
+	if len(left) > 0 {
+		return joined([]error{&IncompleteError{left}, err})
 	}
+	if err != nil {
+		return fmt.Errorf("durable: run: %w", err)
+	}
+	return nil
 }
 
 // snapshot copies the records, by name. The error names those that cannot be read or stored.

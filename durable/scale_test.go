@@ -73,7 +73,7 @@ func (s *counting) Save(ctx context.Context, r Record) (Record, error) {
 // Add reads the store once and writes each record once. A run reads it once, and polls without a write.
 func TestAFleetCostsTheStoreLittle(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		const n = 2000
+		const n = 500
 		store := &counting{NewMemory(), sync.Mutex{}, make(map[string]int)}
 		require.NoError(t, fleetOn(t, store).Add(t.Context(), estate(n)...))
 		assert.Equal(t, map[string]int{"list": 1, "save": n}, store.calls)

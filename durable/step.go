@@ -93,25 +93,16 @@ func newLag(a, b Record) bool {
 	return b.Migration == nil || b.Migration.LagTimeSeconds == nil || *a.Migration.LagTimeSeconds != *b.Migration.LagTimeSeconds
 }
 
-// conclude stores what becomes of a record whose action had begun and is not in progress in this run. It was begun by another
-// run, or its intent was stored by a save that seemed to fail: then it was not sent.
+// conclude stores what becomes of a record with an action that is not in progress in this run. Another run started it, or a
+// save of this run stored its intent although it seemed to fail: then nothing was sent.
 func (r *run) conclude(record Record) result {
-	after := record.Recover(time.Now())
-	if intent := *record.Begun; intent.By == r.by {
-		after = record.Apply(Result{
-			Intent: intent, State: record.State, ValidationID: record.ValidationID, MigrationID: record.MigrationID,
-			Outcome: OutcomeNotDone,
-		}, time.Now())
+	res := notDone(&record)
+	if record.Begun.By != r.by {
+		res.Outcome = OutcomeUnknown
 	}
-	saved, err := r.store.Save(r.saving, after)
-	if err == nil {
-		return result{record: saved, stored: true, saved: true}
+	done := r.keep(record, res, false)
+	if done.err != nil {
+		return result{record: record, err: done.err}
 	}
-	if errors.Is(err, ErrStale) {
-		var loaded Record
-		if loaded, err = r.store.Load(r.saving, record.Plan.Name); err == nil {
-			return result{record: loaded, stored: true}
-		}
-	}
-	return result{record: record, err: err}
+	return done
 }

@@ -33,6 +33,7 @@ var quick = livemigrationtest.Timings{InitialSync: 5 * time.Minute}
 // inWorld runs a test in a bubble. Jobs take about an hour.
 func inWorld(t *testing.T, test func(*testing.T, *world), timings ...livemigrationtest.Timings) {
 	t.Helper()
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		opts := []livemigrationtest.Option{livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1)}
 		for _, timing := range timings {
