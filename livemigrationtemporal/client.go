@@ -38,10 +38,9 @@ func Start(ctx context.Context, c client.Client, plan durable.Plan) (client.Work
 	return start(ctx, c, planned, enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, plan)
 }
 
-// StartAgain starts a migration again from its last record, after its workflow was terminated; see [Record]. An action in progress
-// counts as one with an unknown outcome: a creation becomes UNCLEAR. Give it the last record and no older one, and only when no
-// worker still does an activity of the terminated workflow: else a migration may be created twice. Temporal's web page shows
-// both. The error is [durable.ErrConflict] while a workflow with this name runs.
+// StartAgain starts a migration again from its last record, after its workflow was terminated. Take the record from [Record]: one
+// that is older than the creation of the migration would create it again. An action in progress counts as one with an unknown
+// outcome, so a creation becomes UNCLEAR. The error is [durable.ErrConflict] while a workflow with this name runs.
 func StartAgain(ctx context.Context, c client.Client, record durable.Record) (client.WorkflowRun, error) {
 	named := durable.Plan{Name: record.Plan.Name}
 	return start(ctx, c, record, enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, named, carried{Record: record})

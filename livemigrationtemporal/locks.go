@@ -114,16 +114,15 @@ func (l *locks) granted(g grant) {
 	}
 }
 
-// acquireLock asks for a lock, or waits for one that it has asked for, or for another signal.
-func (m *migration) acquireLock(ctx workflow.Context, name string) {
+// askFor asks for a lock, or waits for another signal meanwhile. It is false when it has asked, and is not to ask again yet.
+func (m *migration) askFor(ctx workflow.Context, name string) bool {
 	now := workflow.Now(ctx)
 	if m.locks.Asked.Lock != name {
 		m.locks.Tickets++
 		m.locks.Asked, m.askAt = grant{name, m.locks.Tickets}, now
 	}
 	if now.Before(m.askAt) {
-		m.await(ctx, m.askAt.Sub(now), nil)
-		return
+		return false
 	}
 	asking, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: requestTimeout, Summary: name,
@@ -134,6 +133,7 @@ func (m *migration) acquireLock(ctx workflow.Context, name string) {
 	m.await(ctx, 0, func(selector workflow.Selector) { // Abandon does not wait for a lock that cannot be asked for
 		selector.AddFuture(asked, func(workflow.Future) { m.askAt = now.Add(askAgain) })
 	})
+	return true
 }
 
 // release gives locks back.

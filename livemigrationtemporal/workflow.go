@@ -97,8 +97,9 @@ func (m *migration) run(ctx workflow.Context) (durable.Record, error) {
 			// Signals that arrive from here on make Temporal run this step again, so none is lost. The record has the plan.
 			named := durable.Plan{Name: m.record.Plan.Name}
 			return m.record, workflow.NewContinueAsNewError(ctx, migrationWorkflow, named, carried{m.record, m.locks})
-		case missing != "":
-			m.acquireLock(ctx, missing)
+		case missing != "" && m.askFor(ctx, missing):
+		case missing != "" && m.record.MigrationID == "": // what runs in Atlas waits for no lock that a terminated workflow lost
+			m.await(ctx, m.askAt.Sub(workflow.Now(ctx)), nil)
 		default:
 			m.act(ctx)
 		}

@@ -7,6 +7,7 @@
 //	starter adopt NAME MIGRATION-ID   for one that is UNCLEAR
 //	starter restart NAME
 //	starter abandon NAME
+//	starter start-again NAME          if its workflow was terminated
 package main
 
 import (
@@ -26,7 +27,7 @@ import (
 )
 
 var errUsage = errors.New("usage: starter start FILE | show NAME | approve NAME start|cutover | revoke NAME start|cutover |\n" +
-	"       adopt NAME MIGRATION-ID | restart NAME | abandon NAME")
+	"       adopt NAME MIGRATION-ID | restart NAME | abandon NAME | start-again NAME")
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -66,6 +67,12 @@ func run(args []string) error {
 		return livemigrationtemporal.Restart(ctx, c, name)
 	case verb == "abandon" && len(more) == 0:
 		return livemigrationtemporal.Abandon(ctx, c, name)
+	case verb == "start-again" && len(more) == 0:
+		record, err := livemigrationtemporal.Record(ctx, c, name)
+		if err == nil {
+			_, err = livemigrationtemporal.StartAgain(ctx, c, record)
+		}
+		return err
 	default:
 		return errUsage
 	}

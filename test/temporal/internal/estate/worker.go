@@ -26,7 +26,7 @@ import (
 const (
 	addressVariable   = "ESTATE_TEMPORAL"
 	namespaceVariable = "ESTATE_NAMESPACE"
-	pollVariable      = "ESTATE_POLL"  // the longest poll interval
+	pollVariable      = "ESTATE_POLL"  // the longest poll interval; 0: durable's default
 	crashVariable     = "ESTATE_CRASH" // a Crash
 )
 
@@ -107,9 +107,13 @@ func RunWorker() error {
 	return w.Run(worker.InterruptCh())
 }
 
-// NewDriver is the driver of a worker.
+// NewDriver is the driver of a worker. Its poll intervals are durable's when poll is 0.
 func NewDriver(atlas *livemigration.Client, poll time.Duration) (*durable.Driver, error) {
-	return durable.NewDriver(atlas, durable.WithPollInterval(min(poll, 100*time.Millisecond), poll), durable.WithPassword(ReadPassword))
+	opts := []durable.Option{durable.WithPassword(ReadPassword)}
+	if poll > 0 {
+		opts = append(opts, durable.WithPollInterval(min(poll, 100*time.Millisecond), poll))
+	}
+	return durable.NewDriver(atlas, opts...)
 }
 
 // ReadPassword is for durable.WithPassword.
