@@ -43,7 +43,7 @@ var rows = []row{
 }
 
 const (
-	sectionBegin = "<!-- crashes: begin. Written by \"go run -C test/crash ./cmd/crash -write ../../docs/reliability.md\". Do not edit. -->\n"
+	sectionBegin = "<!-- crashes: begin. Written by \"go run -C test/crash ./cmd/crash -write ../../docs/internals/reliability.md\". Do not edit. -->\n"
 	sectionEnd   = "<!-- crashes: end -->\n"
 )
 
@@ -71,8 +71,8 @@ SIGKILL ends a program, not its machine: the tests do not cut the power. ` + "`d
 
 ` + "```console" + `
 go test -C test/crash ./...                                                   # runs all of this
-go run -C test/crash ./cmd/crash -write ../../docs/reliability.md             # writes this section
-go run -C test/crash ./cmd/crash -check ../../docs/reliability.md             # fails if it is not current
+go run -C test/crash ./cmd/crash -write ../../docs/internals/reliability.md             # writes this section
+go run -C test/crash ./cmd/crash -check ../../docs/internals/reliability.md             # fails if it is not current
 go test -run TestFleetOutlivesAnHourOf ./durable                              # an hour each of 401, 403, 503 and resets: all COMPLETE
 ` + "```" + `
 `

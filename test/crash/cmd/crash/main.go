@@ -1,8 +1,8 @@
 // Command crash runs the tests of this module and prints the section about crashes with their figures, writes it into a
 // document, or checks that a document holds it. It takes about a minute.
 //
-//	go run -C test/crash ./cmd/crash -write ../../docs/reliability.md
-//	go run -C test/crash ./cmd/crash -check ../../docs/reliability.md
+//	go run -C test/crash ./cmd/crash -write ../../docs/internals/reliability.md
+//	go run -C test/crash ./cmd/crash -check ../../docs/internals/reliability.md
 package main
 
 import (
