@@ -16,7 +16,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// The engine of docs/durable.md moves records to their end, although it is stopped again and again, and people change the
+// The engine of docs/engines.md moves records to their end, although it is stopped again and again, and people change the
 // records meanwhile.
 func TestTheEngineOfTheDocumentation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestTheEngineOfTheDocumentation(t *testing.T) {
 func TestTheEngineIsDocumented(t *testing.T) {
 	code, err := os.ReadFile("example_test.go")
 	require.NoError(t, err)
-	page, err := os.ReadFile("../docs/durable.md")
+	page, err := os.ReadFile("../docs/engines.md")
 	require.NoError(t, err)
 	_, engine, found := strings.Cut(string(code), "\n// Move is")
 	require.True(t, found)

@@ -18,7 +18,7 @@ import (
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-var wholeFleet = flag.Bool("fleet", false, "run the fleets that docs/scale.md shows, not small ones")
+var wholeFleet = flag.Bool("fleet", false, "run the fleets that docs/internals/scale.md shows, not small ones")
 
 const (
 	// publishedRefill is how many requests come back in a minute in each project by the published limits.

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Tables renders a report for docs/performance.md, by the names of its sections.
+// Tables renders a report for docs/internals/performance.md, by the names of its sections.
 func Tables(r Report) map[string]string {
 	return map[string]string{
 		"machine": machine(), "budgets": budgetTable(r), "calls": callTable(r.Calls), "sizes": sizeTable(r.Sizes),

@@ -21,7 +21,7 @@ var (
 	rows = []string{rowEveryPoint, rowEveryPointDir, rowPairs, rowKill, rowNaive, rowNaiveKill, rowLateIntent}
 )
 
-const document = "../../docs/reliability.md"
+const document = "../../docs/internals/reliability.md"
 
 const (
 	sectionBegin = "<!-- crashes: begin. Written by \"go test -C test/crash . -write\". Do not edit. -->\n"

@@ -12,7 +12,7 @@ var quoted = regexp.MustCompile(`'[^']*'`)
 
 const modulePath = "github.com/livemigration/livemigration-go"
 
-// checkCommands reports commands that name a folder or a file which does not exist: those in blocks for a shell, and those
+// checkCommands reports commands that name a directory or a file which does not exist: the ones in blocks for a shell and
 // between backticks.
 func checkCommands(root string, d *document, report func(int, string, ...any)) {
 	for _, code := range d.code {
@@ -60,29 +60,29 @@ func checkWords(root string, words []string, report func(string, ...any)) {
 
 // checkGo checks the packages and files that the arguments of a go command name.
 func checkGo(root string, args []string, report func(string, ...any)) {
-	folder := "."
+	directory := "."
 	if len(args) > 1 && args[0] == "-C" {
-		folder, args = args[1], args[2:]
-		if _, err := os.Stat(filepath.Join(root, folder, "go.mod")); err != nil {
-			report("there is no module in %s", folder)
+		directory, args = args[1], args[2:]
+		if _, err := os.Stat(filepath.Join(root, directory, "go.mod")); err != nil {
+			report("there is no module in %s", directory)
 			return
 		}
 	}
 	for _, arg := range args {
 		switch {
-		case arg == "go": // a command that the program runs, in a folder of its own
+		case arg == "go": // a command that the program runs, in its own directory
 			return
 		case strings.HasPrefix(arg, modulePath+"/"):
 			checkPath(root, ".", strings.TrimPrefix(arg, modulePath+"/"), report)
 		case strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "../"):
-			checkPath(root, folder, arg, report)
+			checkPath(root, directory, arg, report)
 		}
 	}
 }
 
-func checkPath(root, folder, path string, report func(string, ...any)) {
+func checkPath(root, directory, path string, report func(string, ...any)) {
 	path, _, _ = strings.Cut(path, "...")
-	if _, err := os.Stat(filepath.Join(root, folder, path)); err != nil {
-		report("there is no %s in %s", path, folder)
+	if _, err := os.Stat(filepath.Join(root, directory, path)); err != nil {
+		report("there is no %s in %s", path, directory)
 	}
 }

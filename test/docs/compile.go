@@ -28,7 +28,7 @@ type compiler struct {
 
 const scopeFile = "scope/scope.go"
 
-// newCompiler builds the packages that scope imports. It must run in the folder of this module.
+// newCompiler builds the packages that scope imports. It must run in the directory of this module.
 func newCompiler() (*compiler, error) {
 	c := &compiler{files: token.NewFileSet(), packages: make(map[string]string)}
 	var err error

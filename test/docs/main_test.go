@@ -19,16 +19,16 @@ func TestCheck(t *testing.T) {
 		want []string
 	}{
 		"nothing to check":           {"plain text\n", nil},
-		"link to a file":             {"[a](other.md) [b](folder) [c](https://example.com/x)\n", nil},
+		"link to a file":             {"[a](other.md) [b](directory) [c](https://example.com/x)\n", nil},
 		"link to nothing":            {"text\n[a](missing.md)\n", []string{"doc.md:2: the link missing.md leads nowhere: there is no missing.md"}},
 		"link to a heading":          {"[a](other.md#two-words) [b](#here) [c](other.md#same-1)\n\n# Here\n", nil},
 		"link to a missing heading":  {"[a](other.md#three)\n", []string{"doc.md:1: the link other.md#three leads nowhere: other.md has no such heading"}},
 		"link in code":               {"`[a](missing.md)`\n" + fence + "\n[a](missing.md)\n" + fence + "\n", nil},
 		"command":                    {fence + "console\ngo run -C module ./program -x && go test ./... # ./missing\n" + fence + "\n", nil},
 		"missing program":            {fence + "sh\ntrue\ngo run -C module ./missing\n" + fence + "\n", []string{"doc.md:3: there is no ./missing in module"}},
-		"missing module":             {"`go run -C folder .`\n", []string{"doc.md:1: there is no module in folder"}},
+		"missing module":             {"`go run -C directory .`\n", []string{"doc.md:1: there is no module in directory"}},
 		"missing package":            {"`go run github.com/livemigration/livemigration-go/missing`\n", []string{"doc.md:1: there is no missing in ."}},
-		"second command":             {"`true && bash folder/missing`\n", []string{"doc.md:1: there is no folder/missing in ."}},
+		"second command":             {"`true && bash directory/missing`\n", []string{"doc.md:1: there is no directory/missing in ."}},
 		"arguments of a program":     {"`go run -C module ./program -title './missing' go run ./missing`\n", nil},
 		"other code":                 {fence + "json\n{]\n" + fence + "\n", nil},
 		"statements":                 {fence + "go\nm, err := client.Migrations.Get(ctx, projectID, migrationID)\n" + fence + "\n", nil},
@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 			root := t.TempDir()
 			for path, text := range map[string]string{
 				"doc.md": tt.text, "other.md": "# Two words!\n## Same\n## Same\n",
-				"folder/file": "", "module/go.mod": "", "module/program/main.go": "", ".hidden/x.md": "[a](missing)",
+				"directory/file": "", "module/go.mod": "", "module/program/main.go": "", ".hidden/x.md": "[a](missing)",
 			} {
 				path = filepath.Join(root, path)
 				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))

@@ -9,7 +9,7 @@ import (
 // documentHead is what a reader has to know before the tables.
 const documentHead = `# The fault matrix
 
-<!-- Written by "go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/fault-matrix.md". Do not edit. -->
+<!-- Written by "go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/internals/fault-matrix.md". Do not edit. -->
 
 What each call of the library returns when something goes wrong: every operation × every fault × the attempts that the
 fault strikes. The tests of ` + "`test/faultmatrix`" + ` run each cell over real connections. What needs no connection they also run in
@@ -20,8 +20,8 @@ does.
 
 ` + "```console" + `
 go test -C test/faultmatrix ./...                                                        # runs the matrix
-go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/fault-matrix.md           # writes this file
-go run -C test/faultmatrix ./cmd/faultmatrix -check ../../docs/fault-matrix.md           # fails if it is not current
+go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/internals/fault-matrix.md           # writes this file
+go run -C test/faultmatrix ./cmd/faultmatrix -check ../../docs/internals/fault-matrix.md           # fails if it is not current
 ` + "```" + `
 
 ## How to read it

@@ -219,9 +219,9 @@ func TestMatrixIsWhole(t *testing.T) {
 
 func TestMatrixDocumentIsCurrent(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("../../docs/fault-matrix.md")
+	data, err := os.ReadFile("../../docs/internals/fault-matrix.md")
 	require.NoError(t, err)
-	assert.True(t, string(data) == Document(), "docs/fault-matrix.md is not current: the command in its second line writes it")
+	assert.True(t, string(data) == Document(), "docs/internals/fault-matrix.md is not current: the command in its second line writes it")
 	assert.Equal(t, Document(), Document(), "the same each time")
 	assert.False(t, strings.Contains(Document(), "127.0.0.1"))
 }

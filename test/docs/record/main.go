@@ -80,7 +80,7 @@ func read(from io.Reader, now func() time.Time) (lines []line, err error) {
 	return lines, scanner.Err()
 }
 
-// Sizes in pixels, but for the rows of the screen.
+// Sizes in pixels; rows are lines of the screen.
 const (
 	fontSize   = 14
 	charWidth  = 8.43

@@ -16,6 +16,7 @@ import (
 	_ "log"
 	"log/slog"
 	"net/http"
+	_ "net/url"
 	_ "os"
 	_ "os/signal"
 	_ "syscall"

@@ -1,5 +1,5 @@
-// Command benchmarks measures the library beside its peers, and rewrites the tables of docs/performance.md and
-// docs/scale.md. It takes some minutes. Run it from anywhere in the repository with
+// Command benchmarks measures the library beside its peers, and rewrites the tables of docs/internals/performance.md and
+// docs/internals/scale.md. It takes some minutes. Run it from anywhere in the repository with
 //
 //	go run -C test/benchmarks ./cmd/benchmarks
 //
@@ -23,7 +23,7 @@ func main() {
 	rounds := flag.Int("rounds", 12, "interleaved rounds of every measurement")
 	check := flag.Bool("check", false, "only check the budgets")
 	functions := flag.Bool("functions", false, "only print the functions that a first Migrations.Create enters")
-	docs := flag.String("docs", "../../docs", "the directory of performance.md and scale.md")
+	docs := flag.String("docs", "../../docs/internals", "the directory of performance.md and scale.md")
 	flag.Parse()
 	var err error
 	switch {

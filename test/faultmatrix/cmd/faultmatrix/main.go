@@ -1,7 +1,7 @@
 // Command faultmatrix prints the fault matrix, writes it to a file, or checks that a file holds it.
 //
-//	go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/fault-matrix.md
-//	go run -C test/faultmatrix ./cmd/faultmatrix -check ../../docs/fault-matrix.md
+//	go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/internals/fault-matrix.md
+//	go run -C test/faultmatrix ./cmd/faultmatrix -check ../../docs/internals/fault-matrix.md
 package main
 
 import (
