@@ -21,18 +21,15 @@ import (
 
 // Attempt is one HTTP request of a call.
 type Attempt struct {
-	// Operation is the method that makes the call, such as "Migrations.Get", even in a wait.
-	Operation string
-	// Scope is the ID of the organization or project.
-	Scope string
-	// Number counts from 1.
-	Number int
+	Operation string // such as "Migrations.Get", even in a wait
+	Scope     string // the ID of the organization or project
+	Number    int    // from 1
 }
 
 type attemptKey struct{}
 
-// AttemptFromContext returns the attempt to which the context of a request belongs, for transports given to
-// [WithTransportWrapper] or [WithHTTPClient].
+// AttemptFromContext returns the attempt that a request belongs to, for transports given to [WithTransportWrapper] or
+// [WithHTTPClient].
 func AttemptFromContext(ctx context.Context) (Attempt, bool) {
 	a, ok := ctx.Value(attemptKey{}).(*Attempt)
 	if !ok {
@@ -52,8 +49,8 @@ type failure struct {
 	own     bool // the response is Atlas's own JSON
 }
 
-// RoundTrip makes one attempt for go-retryablehttp. It reads the response whole, so that one that breaks off is an attempt
-// that failed. It returns a placeholder in place of the response: http.Client must not follow a redirect.
+// RoundTrip makes one attempt for go-retryablehttp. It reads the response whole, so that one that breaks off is an
+// attempt that failed. It returns a placeholder in place of the response: http.Client must not follow a redirect.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.waiting = false
 	c.received = nil
@@ -136,8 +133,8 @@ func (c *call) pacingError(err error) error {
 		Wait: late.Wait, Duration: time.Since(c.began), Err: c.before, deadline: late.Deadline}
 }
 
-// bound returns the context of an attempt. It ends with the attempt's time, and with the caller's context. With a grace a
-// request that a connection was handed outlives that context.
+// bound returns the context of an attempt. It ends with the attempt's time, and with the caller's context. With a grace
+// a request that a connection was handed outlives that context.
 func (c *call) bound(s *delivery.State) (context.Context, context.CancelCauseFunc) {
 	grace := c.settings.grace
 	if c.endpoint.creates && !c.settings.graceSet {

@@ -16,18 +16,13 @@ import (
 	"github.com/livemigration/livemigration-go/internal/auth/digest"
 )
 
-// Credentials authenticate requests. [APIKey], [ServiceAccount], [TokenSource] and [CredentialsFromEnv] return the usual
-// ones.
 type Credentials interface {
-	// Transport returns a transport that authenticates requests to origin and sends them through base. [NewClient]
-	// calls it once.
-	//
-	// The transport must be safe for concurrent use, and must not show its credentials to another origin. It must send
-	// each request through base: a request that base has not seen counts as one that may have been sent.
+	// Transport returns a transport that authenticates requests to origin, shows its credentials to no other origin,
+	// sends every request through base, and is safe for concurrent use.
 	Transport(origin *url.URL, base http.RoundTripper) (http.RoundTripper, error)
 }
 
-// APIKey returns the credentials of a programmatic API key. They authenticate with HTTP Digest (RFC 7616).
+// APIKey authenticates with a programmatic API key, over HTTP Digest.
 func APIKey(publicKey string, privateKey Secret) Credentials {
 	key := string(privateKey)
 	problems := append(checkKey("public key", publicKey), checkKey("private key", key)...)
@@ -62,16 +57,12 @@ func (b *builtIn) Transport(origin *url.URL, base http.RoundTripper) (http.Round
 	return b.transport(origin, base), nil
 }
 
-// Format writes the name of the function that made the credentials, for every verb.
 func (b *builtIn) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "livemigration."+b.name+"("+redacted+")")
 }
 
-// ServiceAccount returns the credentials of a service account. The client fetches an access token (OAuth 2.0 client
-// credentials) when a call needs one, shares it between calls and renews it. [Client.RevokeToken] revokes it.
-//
-// A call that gets no token has not been sent. Its error is an [*APIError] whose Path is /api/oauth/token, or a
-// [*CallError].
+// ServiceAccount authenticates as a service account. Calls share an access token, which is fetched when needed and
+// renewed; [Client.RevokeToken] revokes it. If Atlas issues none, the [*APIError] has the Path /api/oauth/token.
 //
 // https://www.mongodb.com/docs/atlas/api/service-accounts-overview/
 func ServiceAccount(clientID string, clientSecret Secret) Credentials {
@@ -82,10 +73,9 @@ func ServiceAccount(clientID string, clientSecret Secret) Credentials {
 	}}
 }
 
-// TokenSource returns credentials with the access tokens of source, which must be safe for concurrent use. A token is
-// used until shortly before its Expiry, or without one until Atlas rejects it. Then source is called again, once for each
-// rejected token. A source that caches, such as [oauth2.ReuseTokenSource], returns the rejected token again until it
-// expires: calls fail with Atlas's 401 until then. [Client.RevokeToken] does nothing.
+// TokenSource authenticates with the access tokens of source, which must be safe for concurrent use. It is called again
+// shortly before a token's Expiry, and once after Atlas rejects a token; a cache such as [oauth2.ReuseTokenSource] may
+// then return the rejected token.
 func TokenSource(source oauth2.TokenSource) Credentials {
 	var problems []string
 	if source == nil {
@@ -96,10 +86,9 @@ func TokenSource(source oauth2.TokenSource) Credentials {
 	}}
 }
 
-// NewClientFromEnv is [NewClient] with the credentials of [CredentialsFromEnv] and the base URL of the environment:
-// MONGODB_ATLAS_BASE_URL or MONGODB_ATLAS_OPS_MANAGER_URL, which must not differ, else the URL of MONGODB_ATLAS_SERVICE
-// ("cloud", or "cloudgov" for Atlas for Government). [WithBaseURL] takes precedence. Malformed or contradictory variables
-// are an error, so that a secret of Atlas for Government never reaches the public Atlas.
+// NewClientFromEnv is [NewClient] with the credentials of [CredentialsFromEnv] and the base URL from
+// MONGODB_ATLAS_BASE_URL or MONGODB_ATLAS_OPS_MANAGER_URL, else from MONGODB_ATLAS_SERVICE ("cloud" or "cloudgov",
+// Atlas for Government). [WithBaseURL] takes precedence. Malformed or contradictory variables are an error.
 func NewClientFromEnv(opts ...Option) (*Client, error) {
 	cfg := newConfig("NewClientFromEnv", opts)
 	credentials, missing := credentialsFromEnv()
@@ -113,7 +102,6 @@ func NewClientFromEnv(opts ...Option) (*Client, error) {
 	return newClient(cfg, credentials)
 }
 
-// baseURLFromEnv reads the base URL from the environment.
 func (c *config) baseURLFromEnv() {
 	for _, name := range []string{"MONGODB_ATLAS_BASE_URL", "MONGODB_ATLAS_OPS_MANAGER_URL"} {
 		text := os.Getenv(name)
@@ -140,15 +128,15 @@ func (c *config) baseURLFromEnv() {
 	}
 }
 
-// CredentialsFromEnv returns the first of these credentials that the environment contains:
+// CredentialsFromEnv returns the first of these that is set:
 //
-//   - MONGODB_ATLAS_ACCESS_TOKEN, as a [TokenSource];
-//   - MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, as a [ServiceAccount];
+//   - MONGODB_ATLAS_ACCESS_TOKEN, a [TokenSource];
+//   - MONGODB_ATLAS_CLIENT_ID and MONGODB_ATLAS_CLIENT_SECRET, a [ServiceAccount];
 //   - MONGODB_ATLAS_PUBLIC_API_KEY or MONGODB_ATLAS_PUBLIC_KEY, and MONGODB_ATLAS_PRIVATE_API_KEY or
-//     MONGODB_ATLAS_PRIVATE_KEY, as an [APIKey].
+//     MONGODB_ATLAS_PRIVATE_KEY, an [APIKey].
 //
-// Whitespace around a value is dropped. One half of a service account is an error, even if there is a complete key. The
-// error is [ErrInvalidConfig]. It names the variables that are missing, never a value.
+// Half a service account is an error, even if there is a key. The error is [ErrInvalidConfig], and names the variables
+// that are missing.
 func CredentialsFromEnv() (Credentials, error) {
 	credentials, missing := credentialsFromEnv()
 	if missing != nil {
@@ -157,7 +145,6 @@ func CredentialsFromEnv() (Credentials, error) {
 	return credentials, nil
 }
 
-// credentialsFromEnv fails with what is not set.
 func credentialsFromEnv() (Credentials, error) {
 	if token := firstVariable("MONGODB_ATLAS_ACCESS_TOKEN"); token != "" {
 		static := TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})).(*builtIn)
@@ -193,7 +180,6 @@ func pairFromEnv(first, second []string) (pair [2]string, missing []string) {
 	return pair, missing
 }
 
-// firstVariable returns the first value that is set.
 func firstVariable(names ...string) string {
 	for _, name := range names {
 		if value := strings.TrimSpace(os.Getenv(name)); value != "" {

@@ -11,39 +11,32 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// AvailableProjectsService lists what can be migrated.
 type AvailableProjectsService core
 
-// AvailableProject is a project of a connected Cloud Manager or Ops Manager organization.
+// AvailableProject is a project of a connected source organization.
 type AvailableProject struct {
-	Name string `json:"name"`
-	// ProjectID is for [Source.ProjectID].
-	ProjectID ProjectID `json:"projectId"`
-	// MigrationHosts are the hosts that run the MongoDB Agent. A [MigrationRequest] takes one of them.
-	MigrationHosts []string     `json:"migrationHosts"`
+	Name           string       `json:"name"`
+	ProjectID      ProjectID    `json:"projectId"`
+	MigrationHosts []string     `json:"migrationHosts"` // a [MigrationRequest] takes one of them
 	Deployments    []Deployment `json:"deployments"`
 }
 
-// Deployment is a cluster of an [AvailableProject].
 type Deployment struct {
-	ClusterID string `json:"clusterId"`
-	// Name is for [Source.ClusterName].
+	ClusterID                   string `json:"clusterId"`
 	Name                        string `json:"name"`
 	MongoDBVersion              string `json:"mongoDBVersion"`
 	FeatureCompatibilityVersion string `json:"featureCompatibilityVersion"`
 	AgentVersion                string `json:"agentVersion"`
-	// Managed: the cluster is managed by Automation.
-	Managed     bool  `json:"managed"`
-	Sharded     bool  `json:"sharded"`
-	ShardsSize  int   `json:"shardsSize"` // number of shards
-	TLSEnabled  bool  `json:"tlsEnabled"`
-	DBSizeBytes int64 `json:"dbSizeBytes"`
-	OplogSizeMB int   `json:"oplogSizeMB"`
+	Managed                     bool   `json:"managed"` // by Automation
+	Sharded                     bool   `json:"sharded"`
+	ShardsSize                  int    `json:"shardsSize"` // the number of shards
+	TLSEnabled                  bool   `json:"tlsEnabled"`
+	DBSizeBytes                 int64  `json:"dbSizeBytes"`
+	OplogSizeMB                 int    `json:"oplogSizeMB"`
 }
 
-// Source returns the [Source] of a cluster and the migration hosts of the project. Add Username and Password where
-// ManagedAuthentication is false and the source has users. The error is an [*InvalidRequestError] that names the
-// clusters.
+// Source returns the [Source] for a cluster, and the migration hosts. Add Username and Password if the cluster has
+// users and is not managed. The error names the clusters.
 func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 	var names []string
 	for _, d := range p.Deployments {
@@ -57,8 +50,8 @@ func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 		cmp.Or(p.Name, string(p.ProjectID)), clusterName, cmp.Or(strings.Join(names, ", "), "none")))}})
 }
 
-// List lists what can be migrated to an Atlas organization. The list is empty while no source organization is
-// connected. It needs the role Organization Owner.
+// List returns what can be migrated to an Atlas organization: nothing while no source organization is connected. Role:
+// Organization Owner.
 //
 // GET /orgs/{orgId}/liveMigrations/availableProjects
 //

@@ -68,7 +68,8 @@ func send[T any](ctx context.Context, c *core, e *endpoint, ids []string, body p
 	return result, nil
 }
 
-// do checks everything about a call, makes it, and returns its error. A nil decode stands for a response without content.
+// do checks everything about a call, makes it, and returns its error. A nil decode stands for a response without
+// content.
 func (c *core) do(ctx context.Context, e *endpoint, ids []string, body payload, opts []CallOption, decode decoder) error {
 	if decode == nil {
 		decode = decodeNothing

@@ -11,7 +11,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// CallOption changes one call of a method.
+// CallOption configures one call.
 type CallOption func(*callSettings)
 
 // callQuery are the parameters that every endpoint takes.
@@ -20,7 +20,6 @@ type callQuery struct {
 	Envelope bool `url:"envelope,omitempty"`
 }
 
-// callSettings are what the options of a call say.
 type callSettings struct {
 	query       callQuery
 	header      http.Header
@@ -44,15 +43,14 @@ func newCallSettings(opts []CallOption) *callSettings {
 	return s
 }
 
-// WithPretty asks for an indented response.
+// WithPretty requests an indented response.
 func WithPretty() CallOption { return func(s *callSettings) { s.query.Pretty = true } }
 
-// WithEnvelope asks for the status inside the response's body, for a proxy that changes statuses.
+// WithEnvelope requests the status inside the response's body, for proxies that change statuses.
 func WithEnvelope() CallOption { return func(s *callSettings) { s.query.Envelope = true } }
 
-// WithHeader sets a request header. The error is an [*InvalidRequestError] for headers that the client or the transport
-// sets: Accept, Accept-Encoding, Authorization, Connection, Content-Encoding, Content-Length, Content-Type, Expect, Host,
-// Proxy-Authorization, TE, Trailer, Transfer-Encoding, Upgrade; and for Idempotency-Key, which Atlas ignores.
+// WithHeader sets a request header. Rejected are headers that the client or the transport sets, such as Accept,
+// Authorization, Content-Type and Host, and Idempotency-Key, which Atlas ignores.
 func WithHeader(key, value string) CallOption {
 	return func(s *callSettings) {
 		canonical := textproto.CanonicalMIMEHeaderKey(key)
@@ -67,10 +65,9 @@ func WithHeader(key, value string) CallOption {
 	}
 }
 
-// WithGrace lets a request in flight outlive the context by up to d, so that a program that is told to stop does not lose
-// the ID of a new job. If the response arrives in that time, the call succeeds. A request that has not been sent yet ends
-// with the context. Default: 30 seconds for [MigrationsService.Create], [LinkTokensService.Create] and
-// [MigrationLinkService.Create], 0 for all other calls.
+// WithGrace lets a request in flight outlive the context by up to d, so that the ID of a new migration is not lost.
+// Default: 30 seconds for [MigrationsService.Create], [LinkTokensService.Create] and [MigrationLinkService.Create],
+// else 0.
 func WithGrace(d time.Duration) CallOption {
 	return func(s *callSettings) {
 		s.grace, s.graceSet = d, true
@@ -82,7 +79,7 @@ func WithGrace(d time.Duration) CallOption {
 
 const defaultGrace = 30 * time.Second
 
-// WithMaxAttempts sets the most attempts of one call in place of [RetryPolicy].MaxAttempts. With 1 nothing is retried.
+// WithMaxAttempts replaces [RetryPolicy].MaxAttempts for one call. With 1 nothing is sent again.
 func WithMaxAttempts(n int) CallOption {
 	return func(s *callSettings) {
 		s.maxAttempts = n
@@ -92,7 +89,7 @@ func WithMaxAttempts(n int) CallOption {
 	}
 }
 
-// CaptureResponse fills r when the call returns, even if it returns an error.
+// CaptureResponse fills r with the last response of the call, even if the call returns an error.
 func CaptureResponse(r *Response) CallOption {
 	return func(s *callSettings) {
 		if r != nil {
@@ -101,27 +98,19 @@ func CaptureResponse(r *Response) CallOption {
 	}
 }
 
-// Response is the HTTP response of a call, see [CaptureResponse].
 type Response struct {
-	// StatusCode is the one inside the envelope with [WithEnvelope]; 0 without a response.
-	StatusCode int
-	// Header lacks the fields that belong to authentication.
-	Header http.Header
-	// Attempts is how many times the request was made.
-	Attempts int
-	// RateLimit is what the response said about the rate limit.
-	RateLimit RateLimit
+	StatusCode int         // with [WithEnvelope] the one inside the envelope; 0 without a response
+	Header     http.Header // without the fields of authentication
+	Attempts   int
+	RateLimit  RateLimit
 }
 
-// RateLimit is a token bucket of Atlas. Each request takes one token.
+// RateLimit is a bucket in which Atlas counts requests. -1 stands for unknown.
 type RateLimit struct {
-	// Limit is the most tokens that the bucket contains; -1 if unknown.
-	Limit int
-	// Remaining is the number of tokens left; -1 if unknown.
+	Limit     int // the requests that a full bucket allows at once
 	Remaining int
 }
 
-// capture fills the responses of [CaptureResponse] with the last response of a call.
 func (s *callSettings) capture(c *call) {
 	for _, into := range s.captures {
 		*into = Response{Attempts: c.attempts, RateLimit: RateLimit{Limit: -1, Remaining: -1}}

@@ -21,7 +21,7 @@ import (
 
 const version = "0.1.0"
 
-// Client calls the push live migration endpoints of Atlas. It is safe for concurrent use: create one and share it.
+// Client calls Atlas. It is safe for concurrent use: create one and share it.
 type Client struct {
 	LinkTokens        *LinkTokensService
 	AvailableProjects *AvailableProjectsService
@@ -31,7 +31,7 @@ type Client struct {
 	core *core
 }
 
-// NewClient returns a client. It does no I/O. The error is [ErrInvalidConfig] and names everything that can never work.
+// NewClient creates a client, without I/O. The error is [ErrInvalidConfig] and names everything that can never work.
 func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 	return newClient(newConfig("NewClient", opts), credentials)
 }
@@ -47,19 +47,17 @@ func newClient(cfg *config, credentials Credentials) (*Client, error) {
 	}, nil
 }
 
-// Format writes the URL to which the requests go, for every verb.
+// Format prints the base URL, for every verb.
 func (c *Client) Format(f fmt.State, _ rune) { c.core.format(f, "Client") }
 
-// CloseIdleConnections closes connections that no call uses, for programs that create many clients. If you share the
-// transport, it also closes idle connections of its other users.
+// CloseIdleConnections also closes idle connections of other users of a shared transport.
 func (c *Client) CloseIdleConnections() { c.core.closeIdle() }
 
-// RevokeToken revokes the access token of a [ServiceAccount] (POST /api/oauth/revoke). With other credentials it does
-// nothing. Call it when no call is in progress. The client remains usable: the next call fetches a new token. The error
-// is an [*APIError] or a [*CallError].
+// RevokeToken revokes the access token of a [ServiceAccount] (POST /api/oauth/revoke), and does nothing with other
+// credentials. Call it when no call is in progress. The next call fetches a new token.
 func (c *Client) RevokeToken(ctx context.Context) error { return c.core.revokeToken(ctx) }
 
-// core is what both clients consist of: it makes their calls.
+// core makes the calls of both clients.
 type core struct {
 	version       APIVersion
 	base          string // of all URLs: origin and prefix
@@ -77,20 +75,15 @@ type core struct {
 	deprecated    sync.Map // the endpoints whose deprecation has been logged
 }
 
-// authenticator is the transport of the credentials of this package.
-type authenticator interface {
-	// Secrets are what no message may show.
-	Secrets() []string
-}
+// authenticator is the transport of this package's credentials. No message may show its secrets.
+type authenticator interface{ Secrets() []string }
 
-// newCore builds the chain that a request goes through, from the outside to the connection:
+// newCore builds the chain that each attempt (attempt.go) of a call (call.go) goes through:
 //
-//  1. A call makes attempts with go-retryablehttp (call.go). Each waits for its turn within the rate limit, is bounded
-//     in time, and reads its response whole (attempt.go).
-//  2. The wrappers of WithTransportWrapper. They are outside the credentials, so that they see none.
-//  3. The transport of the credentials.
-//  4. The delivery transport. It is inside the credentials, because only a request with credentials can take effect.
-//  5. The user's transport, or a copy of the default one.
+//  1. The wrappers of WithTransportWrapper. They are outside the credentials, so that they see none.
+//  2. The transport of the credentials.
+//  3. The delivery transport. It is inside the credentials, because only a request with credentials can take effect.
+//  4. The user's transport, or a copy of the default one.
 func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, error) {
 	origin := cfg.origin()
 	delivered := cfg.delivery()
@@ -133,7 +126,6 @@ func userAgent(product string) string {
 	return strings.TrimSpace(product + " " + own)
 }
 
-// revokeToken is the method of both clients.
 func (c *core) revokeToken(ctx context.Context) error {
 	e := &endpoint{operation: "RevokeToken", method: http.MethodPost, path: bearer.RevokePath}
 	if _, found := c.check(ctx, e, nil); len(found) > 0 {

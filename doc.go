@@ -1,41 +1,37 @@
-// Package livemigration is a client of the MongoDB Atlas push live migration API. It copies a running MongoDB cluster
-// from Cloud Manager or Ops Manager into Atlas, keeps it in sync, and cuts over.
+// Package livemigration drives MongoDB Atlas push live migrations: Atlas copies a running MongoDB cluster that Cloud
+// Manager or Ops Manager manages, keeps the copy in sync, and cuts over to it. It is for programs that migrate such
+// clusters, one or thousands. It is not a product of MongoDB.
 //
 // # Start
 //
-// [NewClientFromEnv] makes a client from the environment variables of Atlas's own tools, [NewClient] from credentials
-// in code. Then call, in this order:
+// [NewClientFromEnv] creates a client from environment variables, [NewClient] from credentials in code. Then call:
 //
-//  1. [LinkTokensService.Create], and with that token [MigrationLinkService.Create] of a [SourceClient]. Once for each
-//     source organization.
+//  1. Once for each source organization: [LinkTokensService.Create], and with that token [MigrationLinkService.Create]
+//     of a [SourceClient].
 //  2. [AvailableProjectsService.List] to see what can be migrated.
-//  3. [ValidationsService.Create] and [ValidationsService.Wait]. They change nothing.
-//  4. [MigrationsService.Create]. Keep the id: no endpoint lists migrations.
-//  5. [MigrationsService.WaitReadyForCutover]. Stop writes to the source. [MigrationsService.Cutover],
-//     [MigrationsService.WaitComplete].
+//  3. [ValidationsService.Run] to check a request. It changes nothing.
+//  4. [MigrationsService.Create]. Keep the ID: Atlas lists no migrations.
+//  5. [MigrationsService.WaitReadyForCutover]. Then stop all writes to the source.
+//  6. [MigrationsService.Cutover], and [MigrationsService.WaitComplete].
 //
-// Package durable does steps 3 to 5 in a way that survives a restart.
+// Package durable does steps 3 to 6 in programs that may be killed at any moment. Package livemigrationtest is an
+// in-memory Atlas for tests.
 //
 // # Errors
 //
-// Ask [MayHaveCreated] first: it reports whether something may exist in Atlas.
+// Check [MayHaveCreated] first: if it is true, check the Atlas UI before you call again; the message says for what.
+// Then [Retryable]: if it is true, try again later. Otherwise change the request, the credentials or the configuration.
 //
-//   - [*InvalidRequestError]: rejected before anything was sent.
-//   - [*OutcomeUnknownError]: the request may have been carried out, and sending it again is not safe.
-//   - [*APIError]: Atlas or a gateway responded with a failure. Sentinels such as [ErrNotFound] tell them apart.
-//   - [*CallError]: the network, a timeout or the context.
-//   - [*PacingError]: not sent, its turn within the rate limit would have come too late.
-//   - [*WaitError]: a wait that ended before its job.
-//   - [*ValidationFailedError], [*MigrationFailedError]: a job that did not succeed.
-//
-// Each marshals to JSON. None shows a key, a password, a token or a request body.
+// A call returns an [*InvalidRequestError], [*APIError], [*OutcomeUnknownError], [*CallError] or [*PacingError]. A wait
+// also returns a [*WaitError] around these, a [*ValidationFailedError] or [*MigrationFailedError], and the last state
+// seen too. Sentinels such as [ErrNotFound] match them. Each marshals to JSON. None shows a key, a password, a token or
+// a request body.
 //
 // # Rules
 //
-// Requests are retried, see [RetryPolicy]; a request that creates something only if it cannot have taken effect.
-// Waits outlive outages, see [WithMaxOutage]. Requests keep within the rate limits of Atlas, see [WithoutPacing].
-// Package livemigrationtest is an in-memory Atlas for tests.
+// A failed request is sent again (see [RetryPolicy]), but one that creates a migration, a link-token or a link only if
+// it cannot have taken effect. Waits outlive outages (see [WithMaxOutage]). Requests keep within the rate limits of
+// Atlas (see [WithoutPacing]). Unknown values of a status are kept.
 //
-// The pages below https://github.com/livemigration/livemigration-go/tree/main/docs have all rules: calls.md,
-// durable.md, troubleshooting.md, security.md, observability.md, api-v1.md.
+// All rules, and what to do about each error: https://github.com/livemigration/livemigration-go/tree/main/docs
 package livemigration

@@ -47,11 +47,12 @@ var (
 // The endpoints of Atlas. Each exists in both versions.
 var (
 	createLinkToken = endpoint{operation: "LinkTokens.Create", method: http.MethodPost,
-		path: "/orgs/{organization ID, bucket: organizationBucket}/liveMigrations/linkTokens", bucket: organizationBucket, mediaType: media20230101, creates: true, secret: true}
+		path: "/orgs/{organization ID}/liveMigrations/linkTokens", bucket: organizationBucket, mediaType: media20230101,
+		creates: true, secret: true}
 	deleteLinkToken = endpoint{operation: "LinkTokens.Delete", method: http.MethodDelete,
-		path: "/orgs/{organization ID, bucket: organizationBucket}/liveMigrations/linkTokens", bucket: organizationBucket, mediaType: media20230101, gone: true}
+		path: "/orgs/{organization ID}/liveMigrations/linkTokens", bucket: organizationBucket, mediaType: media20230101, gone: true}
 	listAvailableProjects = endpoint{operation: "AvailableProjects.List", method: http.MethodGet,
-		path: "/orgs/{organization ID, bucket: organizationBucket}/liveMigrations/availableProjects", bucket: organizationBucket, mediaType: media20230101, limit: maxList}
+		path: "/orgs/{organization ID}/liveMigrations/availableProjects", bucket: organizationBucket, mediaType: media20230101, limit: maxList}
 	createValidation = endpoint{operation: "Validations.Create", method: http.MethodPost,
 		path: "/groups/{project ID}/liveMigrations/validate", bucket: projectBucket, mediaType: media20240530}
 	getValidation = endpoint{operation: "Validations.Get", method: http.MethodGet,
@@ -67,11 +68,11 @@ var (
 // The endpoints of the source side.
 var (
 	createMigrationLink = endpoint{operation: "MigrationLink.Create", method: http.MethodPost,
-		path: "/orgs/{organization ID, bucket: organizationBucket}/liveExport/migrationLink", bucket: organizationBucket, mediaType: mediaJSON, creates: true}
+		path: "/orgs/{organization ID}/liveExport/migrationLink", bucket: organizationBucket, mediaType: mediaJSON, creates: true}
 	getMigrationLink = endpoint{operation: "MigrationLink.Status", method: http.MethodGet,
-		path: "/orgs/{organization ID, bucket: organizationBucket}/liveExport/migrationLink/status", bucket: organizationBucket, mediaType: mediaJSON}
+		path: "/orgs/{organization ID}/liveExport/migrationLink/status", bucket: organizationBucket, mediaType: mediaJSON}
 	deleteMigrationLink = endpoint{operation: "MigrationLink.Delete", method: http.MethodDelete,
-		path: "/orgs/{organization ID, bucket: organizationBucket}/liveExport/migrationLink", bucket: organizationBucket, mediaType: mediaJSON, gone: true}
+		path: "/orgs/{organization ID}/liveExport/migrationLink", bucket: organizationBucket, mediaType: mediaJSON, gone: true}
 )
 
 // sourceAPI is the API of Cloud Manager and Ops Manager.

@@ -9,14 +9,8 @@ import (
 	"github.com/livemigration/livemigration-go/internal/redact"
 )
 
-// ErrorJSON returns the JSON of any error, for tools that print it: an object for one error, an array for errors of
-// [errors.Join], null for nil. It looks through wrapped errors: the message is the whole one, the rest is from the first
-// error inside that marshals itself, as those of this module do.
-//
-// Members: kind (api, call, pacing, outcome_unknown, invalid_request, invalid_config, wait, validation_failed,
-// migration_failed, migration_expired, other) and message; and where they are known operation, status, code, request_id,
-// method, path, id, attempts, duration_seconds, retry_after_seconds, wait_seconds, outage_seconds, may_have_created,
-// retryable, and fields with field and description.
+// ErrorJSON returns the JSON of any error, even a wrapped one: an object, an array for [errors.Join], null for nil. Its
+// members, such as kind, message, status, code and may_have_created, are in docs/observability.md.
 func ErrorJSON(err error) []byte {
 	if err == nil {
 		return []byte("null")

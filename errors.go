@@ -14,54 +14,44 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// Sentinels for [errors.Is] against an [*APIError], by its status.
+// An [*APIError] matches these by its status.
 var (
 	ErrBadRequest   = errors.New("bad request")  // 400
-	ErrUnauthorized = errors.New("unauthorized") // 401: the credentials are wrong, or lack a role
-	ErrForbidden    = errors.New("forbidden")    // 403: the address is not on the IP access list, or a role is missing
+	ErrUnauthorized = errors.New("unauthorized") // 401: wrong credentials, a missing role, or the IP access list
+	ErrForbidden    = errors.New("forbidden")    // 403: a missing role, or the IP access list
 	ErrNotFound     = errors.New("not found")    // 404
-	ErrConflict     = errors.New("conflict")     // 409: the state of the resource does not allow the operation
-	ErrVersionGone  = errors.New("version gone") // 410: Atlas has removed this version of the API; update this package
+	ErrConflict     = errors.New("conflict")     // 409: the state does not allow it
+	ErrVersionGone  = errors.New("version gone") // 410: update this package
 	ErrRateLimited  = errors.New("rate limited") // 429, or a [*PacingError]
-	ErrServer       = errors.New("server error") // 500 and above
+	ErrServer       = errors.New("server error") // 5xx
 )
 
-// Sentinels for [errors.Is] against the other errors of this package.
+// Other errors match these.
 var (
-	ErrInvalidRequest   = errors.New("invalid request")       // any [*InvalidRequestError]
-	ErrOutcomeUnknown   = errors.New("outcome unknown")       // any [*OutcomeUnknownError]
-	ErrValidationFailed = errors.New("validation failed")     // any [*ValidationFailedError]
-	ErrMigrationFailed  = errors.New("migration failed")      // a [*MigrationFailedError] with status [MigrationFailed]
-	ErrMigrationExpired = errors.New("migration expired")     // a [*MigrationFailedError] with status [MigrationExpired]
-	ErrInvalidConfig    = errors.New("invalid configuration") // of the functions that make clients and credentials
+	ErrInvalidRequest   = errors.New("invalid request")       // [*InvalidRequestError]
+	ErrOutcomeUnknown   = errors.New("outcome unknown")       // [*OutcomeUnknownError]
+	ErrValidationFailed = errors.New("validation failed")     // [*ValidationFailedError]
+	ErrMigrationFailed  = errors.New("migration failed")      // [*MigrationFailedError] with [MigrationFailed]
+	ErrMigrationExpired = errors.New("migration expired")     // [*MigrationFailedError] with [MigrationExpired]
+	ErrInvalidConfig    = errors.New("invalid configuration") // a client or credentials that cannot be created
 )
 
 const messagePrefix = "livemigration: "
 
-// APIError is a failure with which Atlas, or a gateway before it, responded.
+// APIError is a failure with which Atlas, or a gateway in front of it, responded.
 type APIError struct {
-	// Operation is the method that was called, such as "Migrations.Create".
-	Operation string
-	// StatusCode is the HTTP status, or the one inside an envelope or a body.
-	StatusCode int
-	// Code is Atlas's error code, such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty from a gateway. Reason is the status in
-	// words, Detail is Atlas's explanation, or an excerpt of another text.
-	Code, Reason, Detail string
-	// Parameters belong to Code: strings, numbers (float64) and nil.
-	Parameters []any
-	// Fields are those of the request that Atlas rejected.
-	Fields []FieldViolation
-	// Path is below the prefix of the API version, such as "/groups/6560f2a49c1b7e03d5000001/liveMigrations", or the path
-	// of a token endpoint.
-	Method, Path string
-	// Attempts is how many times the request was made.
-	Attempts int
-	// RetryAfter is how long Atlas asked to wait; 0 if it did not.
-	RetryAfter time.Duration
-	// RequestID is for Atlas's support; empty if Atlas sent none.
-	RequestID string
-	// Duration is how long the call took, with all attempts and waits.
-	Duration time.Duration
+	Operation    string           // the method that was called, such as "Migrations.Create"
+	StatusCode   int              // of the response, or inside its body
+	Code         string           // Atlas's, such as "IP_ADDRESS_NOT_ON_ACCESS_LIST"; empty from a gateway
+	Reason       string           // the status in words
+	Detail       string           // Atlas's explanation, or an excerpt of the body
+	Parameters   []any            // of Code: strings, numbers (float64) and nil
+	Fields       []FieldViolation // that Atlas rejected
+	Method, Path string           // such as "/groups/6560f2a49c1b7e03d5000001/liveMigrations", or of a token endpoint
+	Attempts     int
+	RetryAfter   time.Duration // how long Atlas asked to wait; 0 if it did not
+	RequestID    string        // for Atlas's support; empty if Atlas sent none
+	Duration     time.Duration // with all attempts and waits
 
 	limit time.Duration // set when Atlas asks for a longer wait than the call makes
 }
@@ -76,7 +66,7 @@ func message(operation, method, path, summary string) string {
 	return messagePrefix + operation + method + " " + path + ": " + summary
 }
 
-// summary is the message without the operation, for messages that name it themselves.
+// summary is the message without the operation, for messages that name it.
 func (e *APIError) summary() string { return e.cause() + afterAttempts(e.Attempts) }
 
 // cause is the message of one attempt.
@@ -118,17 +108,16 @@ func bucketOf(api *APIError) (capacity int, per time.Duration) {
 	return (&response.AtlasError{Code: api.Code, Parameters: api.Parameters}).Bucket()
 }
 
-// OutcomeUnknownError says that a request may have taken effect, and that sending it again is not safe. The message says
-// what to check. After a cutover, [MigrationsService.Get] shows whether it took effect.
+// OutcomeUnknownError is a request that may have taken effect, and is not safe to send again. The message says what to
+// check.
 type OutcomeUnknownError struct {
-	Operation, Method, Path string // as in an [APIError]
-	// Err is how the last attempt ended: an [*APIError], a [*CallError] or a [*PacingError].
-	Err error
-	// ID is the ID of the job that was created, if a part of the response showed it.
-	ID        string
+	Operation, Method, Path string
+
+	Err       error  // how the last attempt ended
+	ID        string // of the job that was created, if a part of the response showed it
 	Attempts  int
 	Duration  time.Duration
-	RequestID string // often empty
+	RequestID string
 
 	check string
 }
@@ -145,7 +134,6 @@ func (e *OutcomeUnknownError) summary() string {
 	return text + ": " + summaryOf(e.Err)
 }
 
-// MigrationID returns ID as the ID of a migration.
 func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.ID) }
 
 func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
@@ -154,8 +142,8 @@ func (e *OutcomeUnknownError) Is(target error) bool {
 	return target == ErrOutcomeUnknown || target == errMayHaveCreated && e.Method != http.MethodPut // a cutover creates nothing
 }
 
-// MayHaveCreated reports whether a migration, a link-token or a migration link may have been created. It is false for a
-// cutover. Check it before anything else: err may also be [ErrServer], [ErrRateLimited] or [context.Canceled].
+// MayHaveCreated reports whether a call may have created a migration, a link-token or a link. Check it first: such an
+// error may also match [ErrServer], [ErrRateLimited] or [context.Canceled].
 func MayHaveCreated(err error) bool {
 	return errors.Is(err, errMayHaveCreated)
 }
@@ -182,13 +170,12 @@ func causeOf(err error) string {
 	return summaryOf(err)
 }
 
-// CallError is a call without a usable response: because of the network, a timeout, or a context that has ended.
+// CallError is a call without a usable response, because of the network, a timeout or the context.
 type CallError struct {
-	Operation, Method, Path string // as in an [APIError]
+	Operation, Method, Path string
 	Attempts                int
 	Duration                time.Duration
-	// Err is what happened last.
-	Err error
+	Err                     error
 
 	text string
 }
@@ -201,17 +188,14 @@ func (e *CallError) summary() string { return e.cause() + afterAttempts(e.Attemp
 
 func (e *CallError) cause() string { return cmp.Or(e.text, summaryOf(e.Err)) }
 
-// PacingError says that a request was not sent, because its turn within the rate limit would have come after the
-// context's deadline, or because Atlas asked for a longer wait than the client makes. It is [ErrRateLimited], and with
-// a deadline [context.DeadlineExceeded]. See [WithoutPacing].
+// PacingError is a request that was not sent, because its turn within the rate limit would have come after the
+// context's deadline (then it also matches [context.DeadlineExceeded]), or later than the client waits.
 type PacingError struct {
-	Operation, Method, Path string // as in an [APIError]
-	Attempts                int    // before
+	Operation, Method, Path string
+	Attempts                int // before this one
 	Duration                time.Duration
-	// Wait is about how long the request would have waited.
-	Wait time.Duration
-	// Err is how the attempt before ended; nil without one.
-	Err error
+	Wait                    time.Duration // about how long until its turn
+	Err                     error         // how the attempt before ended, nil without one
 
 	deadline bool
 }

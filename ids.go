@@ -6,40 +6,31 @@ import (
 	"unicode/utf8"
 )
 
-// OrgID identifies an organization: 24 lowercase hexadecimal digits.
+// OrgID identifies an organization. All IDs are 24 lowercase hexadecimal digits; Validate checks that.
 type OrgID string
 
-// ProjectID identifies a project, which the wire calls a group: 24 lowercase hexadecimal digits.
+// ProjectID identifies a project, which the API calls a group.
 type ProjectID string
 
-// ValidationID identifies a validation: 24 lowercase hexadecimal digits.
 type ValidationID string
 
-// MigrationID identifies a migration: 24 lowercase hexadecimal digits. Keep it: Atlas does not list migrations.
 type MigrationID string
 
-// Validate reports whether id is well-formed. The error is an [*InvalidRequestError].
 func (id OrgID) Validate() error { return invalidRequest(checkID("organization ID", string(id))) }
 
-// Validate reports whether id is well-formed.
 func (id ProjectID) Validate() error { return invalidRequest(checkID("project ID", string(id))) }
 
-// Validate reports whether id is well-formed.
 func (id ValidationID) Validate() error { return invalidRequest(checkID("validation ID", string(id))) }
 
-// Validate reports whether id is well-formed.
 func (id MigrationID) Validate() error { return invalidRequest(checkID("migration ID", string(id))) }
 
-// ParseOrgID reads an ID, without white space around it. The error is an [*InvalidRequestError].
+// ParseOrgID, like the other Parse functions, trims whitespace. Its error is an [*InvalidRequestError].
 func ParseOrgID(text string) (OrgID, error) { return parseID[OrgID](text) }
 
-// ParseProjectID reads an ID as [ParseOrgID] does.
 func ParseProjectID(text string) (ProjectID, error) { return parseID[ProjectID](text) }
 
-// ParseValidationID reads an ID as [ParseOrgID] does.
 func ParseValidationID(text string) (ValidationID, error) { return parseID[ValidationID](text) }
 
-// ParseMigrationID reads an ID as [ParseOrgID] does.
 func ParseMigrationID(text string) (MigrationID, error) { return parseID[MigrationID](text) }
 
 func parseID[T interface {
@@ -76,17 +67,13 @@ func checkID(field, id string) []FieldViolation {
 	return nil
 }
 
-// APIVersion is a version of the Atlas Administration API.
 type APIVersion int
 
 const (
-	// APIv2 is the current API, and the default.
-	APIv2 APIVersion = iota + 1
-	// APIv1 is the legacy API v1.0.
-	APIv1
+	APIv2 APIVersion = iota + 1 // the current API, and the default: "v2"
+	APIv1                       // the legacy API: "v1.0"
 )
 
-// String returns "v2" or "v1.0".
 func (v APIVersion) String() string {
 	switch v {
 	case APIv2:
@@ -98,7 +85,6 @@ func (v APIVersion) String() string {
 	}
 }
 
-// ParseAPIVersion reads what String returns. The error is an [*InvalidRequestError].
 func ParseAPIVersion(text string) (APIVersion, error) {
 	for _, v := range []APIVersion{APIv2, APIv1} {
 		if strings.TrimSpace(text) == v.String() {

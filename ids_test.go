@@ -2,6 +2,8 @@ package livemigration
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +75,21 @@ func TestIDsFromFlagsAndFiles(t *testing.T) {
 	}
 	_, err = ParseAPIVersion("unknown")
 	require.ErrorIs(t, err, ErrInvalidRequest)
+}
+
+func TestEveryEndpointNamesItsMalformedIDs(t *testing.T) {
+	t.Parallel()
+	for _, e := range []*endpoint{
+		&createLinkToken, &deleteLinkToken, &listAvailableProjects, &createValidation, &getValidation, &createMigration,
+		&getMigration, &cutover, &createMigrationLink, &getMigrationLink, &deleteMigrationLink,
+	} {
+		ids := slices.Repeat([]string{"pasted"}, strings.Count(e.path, "{"))
+		_, found := e.expand(ids)
+		require.Len(t, found, len(ids), e.operation)
+		for _, v := range found {
+			assert.Contains(t, []string{"organization ID", "project ID", "validation ID", "migration ID"}, v.Field, e.operation)
+		}
+	}
 }
 
 // A key that was pasted in the place of an ID must not wait for its turn, nor be printed.

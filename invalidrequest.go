@@ -7,11 +7,9 @@ import (
 
 // InvalidRequestError is a request that was rejected before anything was sent.
 type InvalidRequestError struct {
-	// Violations are everything that is wrong.
-	Violations []FieldViolation
+	Violations []FieldViolation // everything that is wrong
 }
 
-// Error names the first twenty violations, in one line.
 func (e *InvalidRequestError) Error() string {
 	return messagePrefix + "invalid request: " + joinViolations(e.Violations)
 }
@@ -41,10 +39,8 @@ func joinViolations(violations []FieldViolation) string {
 
 // FieldViolation is a field that is wrong.
 type FieldViolation struct {
-	// Field is a JSON path such as "source.password", or the name of a parameter such as "migration ID".
-	Field string `json:"field"`
-	// Description says what is right.
-	Description string `json:"description"`
+	Field       string `json:"field"`       // a JSON path such as "source.password", or a parameter such as "migration ID"
+	Description string `json:"description"` // what is right
 }
 
 func (v FieldViolation) String() string { return v.Field + " " + v.Description }

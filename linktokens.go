@@ -10,24 +10,20 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// LinkTokensService creates and deletes link-tokens, which connect source organizations to Atlas.
 type LinkTokensService core
 
-// LinkTokenRequest says who may use a link-token.
 type LinkTokenRequest struct {
-	// AccessListIPs are IP addresses and CIDR blocks, such as "192.0.2.10" or "198.51.100.0/24". [APIv1] requires one.
+	// AccessListIPs are IP addresses and CIDR blocks from which the token may be used. [APIv1] requires one.
 	AccessListIPs []string `json:"accessListIps,omitempty"`
 }
 
-// LinkToken connects a source organization to an Atlas organization.
+// LinkToken is for [MigrationLinkService.Create], or for pasting into Cloud Manager or Ops Manager.
 type LinkToken struct {
-	// Token is for [MigrationLinkService.Create], or to be pasted into Cloud Manager or Ops Manager.
 	Token Secret `json:"linkToken"`
 }
 
-// Create creates a link-token for an Atlas organization, one for each source organization. Atlas does not show it
-// again. It needs the role Organization Owner. If the request may have taken effect, the error is an
-// [*OutcomeUnknownError].
+// Create creates a link-token of an Atlas organization, for one source organization. Atlas does not show it again.
+// Role: Organization Owner.
 //
 // POST /orgs/{orgId}/liveMigrations/linkTokens
 //
@@ -36,8 +32,8 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 	return send[LinkToken](ctx, (*core)(s), &createLinkToken, []string{string(orgID)}, req, opts)
 }
 
-// Delete deletes the organization's link and the API key behind it. It needs the role Organization Owner. While a
-// migration of the organization is active, Atlas rejects it with [ErrConflict]. Without a link it is [ErrNotFound].
+// Delete deletes the organization's link and the API key behind it. The error is [ErrConflict] while a migration of the
+// organization is active, [ErrNotFound] without a link. Role: Organization Owner.
 //
 // DELETE /orgs/{orgId}/liveMigrations/linkTokens
 //
@@ -77,8 +73,7 @@ func isAddressOrBlock(s string) bool {
 	return err == nil
 }
 
-// UnmarshalJSON reads a link-token. The documentation of v1.0 shows the token, or the response, as an array.
-func (t *LinkToken) UnmarshalJSON(data []byte) error {
+func (t *LinkToken) UnmarshalJSON(data []byte) error { // the documentation of v1.0 shows the token, or the response, as an array
 	var list response.Strings
 	if json.Unmarshal(data, &list) != nil || list == nil {
 		var body struct {

@@ -11,68 +11,53 @@ import (
 	"unicode/utf8"
 )
 
-// MigrationRequest describes a migration. Its JSON is the body of [APIv2]; the password is read from it, and written
-// redacted.
+// MigrationRequest describes a migration. Its JSON is the body of [APIv2], but marshaling redacts the password.
 type MigrationRequest struct {
 	Source      Source      `json:"source"`
 	Destination Destination `json:"destination"`
-	// MigrationHosts is exactly one host name, see [AvailableProject.MigrationHosts]. A host serves one migration at a
-	// time.
+	// MigrationHosts is exactly one host name. A host serves one migration at a time.
 	MigrationHosts []string `json:"migrationHosts"`
-	// DropDestinationData destroys the data of the destination cluster first.
+	// DropDestinationData deletes all data in the destination cluster first.
 	DropDestinationData bool `json:"dropDestinationData"`
-	// Sharding is for a replica set that becomes a sharded cluster, on MongoDB 6.0 and later.
+	// Sharding is for migrating a replica set to a sharded cluster, on MongoDB 6.0 and later.
 	Sharding *Sharding `json:"sharding,omitempty"`
 }
 
-// Source is the cluster to be copied.
+// Source is the cluster to migrate.
 type Source struct {
 	ProjectID   ProjectID `json:"groupId"`
 	ClusterName string    `json:"clusterName"`
-	// Username and Password are those of a SCRAM-SHA user. Leave out both with ManagedAuthentication, and for a source
-	// without authentication.
-	Username string `json:"username,omitempty"`
-	Password Secret `json:"password,omitempty"`
-	// ManagedAuthentication: Cloud Manager or Ops Manager manages the users.
-	ManagedAuthentication bool `json:"managedAuthentication"`
-	// SSL: the source takes TLS connections.
-	SSL bool `json:"ssl"`
-	// CACertificatePath is a path on the migration host. Only with SSL.
-	CACertificatePath string `json:"caCertificatePath,omitempty"`
+	// Username and Password belong to a user with the role backup on admin, SCRAM-SHA-1 and SCRAM-SHA-256. Leave them
+	// empty with ManagedAuthentication, and without authentication.
+	Username              string `json:"username,omitempty"`
+	Password              Secret `json:"password,omitempty"`
+	ManagedAuthentication bool   `json:"managedAuthentication"`       // Cloud Manager or Ops Manager manages the users
+	SSL                   bool   `json:"ssl"`                         // the cluster accepts TLS
+	CACertificatePath     string `json:"caCertificatePath,omitempty"` // on the migration host; only with SSL
 }
 
-// Destination is the Atlas cluster to be filled.
+// Destination is the Atlas cluster to migrate to.
 type Destination struct {
-	// ProjectID may be empty, otherwise it must be the project that the method is called with.
-	ProjectID   ProjectID `json:"groupId"`
-	ClusterName string    `json:"clusterName"`
-	// HostnameSchemaType defaults to [HostnamePublic].
-	HostnameSchemaType HostnameSchemaType `json:"hostnameSchemaType,omitempty"`
-	// PrivateLinkID is for [HostnamePrivateLink].
-	PrivateLinkID string `json:"privateLinkId,omitempty"`
+	ProjectID          ProjectID          `json:"groupId"` // empty, or the project that the method is called with
+	ClusterName        string             `json:"clusterName"`
+	HostnameSchemaType HostnameSchemaType `json:"hostnameSchemaType,omitempty"` // default: [HostnamePublic]
+	PrivateLinkID      string             `json:"privateLinkId,omitempty"`      // with [HostnamePrivateLink] only
 }
 
-// HostnameSchemaType is how a migration host reaches the destination cluster.
+// HostnameSchemaType is how the migration host connects to the destination cluster.
 type HostnameSchemaType string
 
 const (
-	// HostnamePublic uses public host names.
-	HostnamePublic HostnameSchemaType = "PUBLIC"
-	// HostnamePrivateLink uses a private endpoint.
+	HostnamePublic      HostnameSchemaType = "PUBLIC"
 	HostnamePrivateLink HostnameSchemaType = "PRIVATE_LINK"
-	// HostnameVPCPeering uses network peering.
-	HostnameVPCPeering HostnameSchemaType = "VPC_PEERING"
+	HostnameVPCPeering  HostnameSchemaType = "VPC_PEERING"
 )
 
-// Sharding says how collections are sharded in the destination.
 type Sharding struct {
-	// CreateSupportingIndexes creates the indexes that the shard keys need.
-	CreateSupportingIndexes bool `json:"createSupportingIndexes"`
-	// Entries may be empty.
-	Entries []ShardEntry `json:"shardingEntries"`
+	CreateSupportingIndexes bool         `json:"createSupportingIndexes"` // that the shard keys need
+	Entries                 []ShardEntry `json:"shardingEntries"`         // may be empty
 }
 
-// ShardEntry is a collection to be sharded.
 type ShardEntry struct {
 	Database        string    `json:"database"`
 	Collection      string    `json:"collection"`
@@ -84,23 +69,19 @@ type ShardKeys struct {
 	Key []ShardKeyField `json:"key"`
 }
 
-// ShardKeyField is a field of a shard key, in JSON such as {"location": 1}.
+// ShardKeyField is in JSON such as {"location": 1}.
 type ShardKeyField struct {
 	Field string
 	Order ShardKeyOrder
 }
 
-// ShardKeyOrder is [Ascending] or [Hashed].
 type ShardKeyOrder int
 
 const (
-	// Ascending is 1 on the wire.
-	Ascending ShardKeyOrder = iota + 1
-	// Hashed is "hashed" on the wire.
-	Hashed
+	Ascending ShardKeyOrder = iota + 1 // 1 in JSON
+	Hashed                             // "hashed" in JSON
 )
 
-// String returns 1 or "hashed".
 func (o ShardKeyOrder) String() string {
 	switch o {
 	case Ascending:
@@ -144,8 +125,7 @@ func (f *ShardKeyField) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Validate reports everything that Atlas would reject. The error is an [*InvalidRequestError] with paths in the body of
-// [APIv2].
+// Validate checks r without Atlas. The error is an [*InvalidRequestError] that names every wrong field.
 func (r MigrationRequest) Validate(version APIVersion) error {
 	return invalidRequest(r.violations(version))
 }

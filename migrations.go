@@ -12,43 +12,32 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// MigrationsService starts, reads and cuts over migrations.
 type MigrationsService core
 
-// Migration is a migration job.
 type Migration struct {
-	ID     MigrationID     `json:"_id"`
-	Status MigrationStatus `json:"status"`
-	// ReadyForCutover: the destination is nearly in sync. The 120-hour timer of the cutover runs.
-	ReadyForCutover bool     `json:"readyForCutover"`
-	MigrationHosts  []string `json:"migrationHosts"`
-	// LagTimeSeconds is how far the destination is behind the source; nil outside active replication. See
-	// [Migration.Lag].
-	LagTimeSeconds *int64 `json:"lagTimeSeconds,omitempty"`
+	ID              MigrationID     `json:"_id"`
+	Status          MigrationStatus `json:"status"`
+	ReadyForCutover bool            `json:"readyForCutover"` // nearly in sync; the 120-hour timer has started
+	MigrationHosts  []string        `json:"migrationHosts"`
+	LagTimeSeconds  *int64          `json:"lagTimeSeconds,omitempty"` // see [Migration.Lag]
 }
 
-// MigrationStatus is the state of a migration. Unknown values are kept.
 type MigrationStatus string
 
 const (
-	// MigrationNew: scheduled.
-	MigrationNew MigrationStatus = "NEW"
-	// MigrationWorking: preparing, replicating, verifying, or finishing after a cutover.
-	MigrationWorking MigrationStatus = "WORKING"
-	// MigrationComplete: cut over and finished. Final.
-	MigrationComplete MigrationStatus = "COMPLETE"
-	// MigrationFailed: failed. Final.
-	MigrationFailed MigrationStatus = "FAILED"
-	// MigrationExpired: not cut over within 120 hours. Final.
-	MigrationExpired MigrationStatus = "EXPIRED"
+	MigrationNew      MigrationStatus = "NEW"      // scheduled
+	MigrationWorking  MigrationStatus = "WORKING"  // in progress, before the cutover and after it
+	MigrationComplete MigrationStatus = "COMPLETE" // cut over and finished
+	MigrationFailed   MigrationStatus = "FAILED"
+	MigrationExpired  MigrationStatus = "EXPIRED" // not cut over within 120 hours
 )
 
-// Final reports whether the job has ended; false for unknown values.
+// Final reports whether s is COMPLETE, FAILED or EXPIRED.
 func (s MigrationStatus) Final() bool {
 	return s == MigrationComplete || s == MigrationFailed || s == MigrationExpired
 }
 
-// Lag returns how far the destination is behind the source; false outside of active replication.
+// Lag returns the lag time, which is known during active replication only.
 func (m *Migration) Lag() (time.Duration, bool) {
 	if m.LagTimeSeconds == nil {
 		return 0, false
@@ -74,7 +63,6 @@ func short(d time.Duration) string {
 	return text
 }
 
-// String is one line: ID, status, lag and hosts, without the userinfo of URIs.
 func (m Migration) String() string {
 	text := "migration " + string(m.ID) + " " + cmp.Or(string(m.Status), "without a status")
 	if m.ReadyForCutover {
@@ -89,7 +77,6 @@ func (m Migration) String() string {
 	return redact.New(nil).Clean(text)
 }
 
-// LogValue is a group of migration_id, state, ready_for_cutover and lag.
 func (m Migration) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("migration_id", string(m.ID)), slog.String("state", redact.New(nil).Clean(string(m.Status))),
@@ -101,15 +88,11 @@ func (m Migration) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Create starts a migration. It needs the role Organization Owner. Validate the request first, with
-// [ValidationsService.Run].
+// Create starts a migration. Keep its ID. Calling Create again starts a second migration, so check [MayHaveCreated]
+// first. Role: Organization Owner.
 //
-// Keep the ID: Atlas cannot list migrations, and creating twice starts two migrations. If the request may have taken
-// effect, the error is an [*OutcomeUnknownError]. Check [MayHaveCreated] first: the error may also be [context.Canceled]
-// or [ErrServer]. When the context ends, a request in flight has 30 more seconds to finish, see [WithGrace].
-//
-// Migrate one cluster of a source organization at a time, and use one migration host for each migration. Cut over within
-// 120 hours after the migration is ready; the button Extend time in the Atlas UI adds 24 hours.
+// Migrate one cluster of a source organization at a time. Cut over within 120 hours after the migration is ready; the
+// button Extend time in the Atlas UI adds 24 hours.
 //
 // POST /groups/{groupId}/liveMigrations
 //
@@ -118,8 +101,7 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 	return send[Migration](ctx, (*core)(s), &createMigration, []string{string(projectID)}, &migrationPayload{projectID, req}, opts)
 }
 
-// Get reads a migration. It needs the role Organization Member. The error is an [*InvalidRequestError], an [*APIError], a
-// [*CallError] or a [*PacingError].
+// Get reads a migration. Role: Organization Member.
 //
 // GET /groups/{groupId}/liveMigrations/{liveMigrationId}
 //
@@ -128,12 +110,8 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 	return send[Migration](ctx, (*core)(s), &getMigration, []string{string(projectID), string(migrationID)}, nil, opts)
 }
 
-// Cutover cuts over a migration that is ready for it. Stop all writes to the source and wait until the lag time is zero
-// before you call it; later writes are not copied. It needs the role Organization Owner. [MigrationsService.WaitComplete]
-// waits for the end.
-//
-// The request is retried. If an attempt may have taken effect and a retry is rejected, the error is an
-// [*OutcomeUnknownError]: call Get to find out.
+// Cutover cuts over a migration that is ready for it. Before you call it, stop all writes to the source and wait until
+// the lag time is zero: later writes are lost. If the outcome is unknown, call Get. Role: Organization Owner.
 //
 // PUT /groups/{groupId}/liveMigrations/{liveMigrationId}/cutover
 //
@@ -142,7 +120,6 @@ func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, mi
 	return (*core)(s).do(ctx, &cutover, []string{string(projectID), string(migrationID)}, nil, opts, nil)
 }
 
-// UnmarshalJSON leaves out values of an unexpected type.
 func (m *Migration) UnmarshalJSON(data []byte) error {
 	type plain Migration
 	var p plain
@@ -164,8 +141,7 @@ func (m *Migration) check(asked string) (id string, err error) {
 
 // MigrationFailedError is a migration that ended in [MigrationFailed] or [MigrationExpired].
 type MigrationFailedError struct {
-	// Migration is the job's last state.
-	Migration *Migration
+	Migration *Migration // its last state
 }
 
 func (e *MigrationFailedError) Error() string {

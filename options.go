@@ -25,7 +25,6 @@ const (
 // Option configures a [Client] or a [SourceClient].
 type Option func(*config)
 
-// config is what the options say. It becomes a client once everything about it has been checked.
 type config struct {
 	maker        string // the function that makes the client
 	baseURL      string
@@ -44,33 +43,27 @@ type config struct {
 	problems     []error
 }
 
-// WithBaseURL sets scheme, host and port. Default: https://cloud.mongodb.com. Atlas for Government is at
+// WithBaseURL sets scheme, host and port. Default: https://cloud.mongodb.com. Atlas for Government:
 // https://cloud.mongodbgov.com. Plain http is for loopback addresses only.
 func WithBaseURL(baseURL string) Option {
 	return func(c *config) { c.baseURL, c.baseURLName = baseURL, "WithBaseURL" }
 }
 
-// WithAPIVersion sets the version of the API. Default: [APIv2].
 func WithAPIVersion(version APIVersion) Option {
 	return func(c *config) { c.version, c.versionSet = version, true }
 }
 
-// WithHTTPClient sends through the Transport and Jar of hc, and without [WithAttemptTimeout] takes its Timeout for one
-// attempt. hc is not changed. Redirects are not followed. With another transport than a [*http.Transport] the client
-// cannot know whether a request was sent, so more failures of create requests have an unknown outcome. Default: a copy of
-// [http.DefaultTransport] with more idle connections and HTTP/2 pings.
-//
-// Over HTTP/2 a connection that other calls use is not left after a timeout. Set [http.HTTP2Config].SendPingTimeout of
-// your own transport, so that net/http closes a dead one.
+// WithHTTPClient uses the Transport, the Jar and, without [WithAttemptTimeout], the Timeout of hc. Default: a copy of
+// [http.DefaultTransport] with more idle connections and HTTP/2 pings. Set [http.HTTP2Config].SendPingTimeout of your
+// own transport, so that net/http closes dead connections. If it is no [*http.Transport], more outcomes are unknown.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) { c.httpClient = hc }
 }
 
-// WithRetryPolicy sets how often and when a request is retried.
 func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
 
-// WithAttemptTimeout limits one attempt, from the dial to the last byte. Default: 30 seconds. The context limits the whole
-// call.
+// WithAttemptTimeout limits one attempt, from the dial to the last byte; the context limits the call. Default: 30
+// seconds.
 func WithAttemptTimeout(timeout time.Duration) Option {
 	return func(c *config) { c.timeout, c.timeoutSet = timeout, true }
 }
@@ -80,36 +73,32 @@ func WithUserAgent(product string) Option {
 	return func(c *config) { c.userAgent = product }
 }
 
-// WithLogger sets the logger. Default: silent. Debug: each attempt. Info: retries, new jobs and tokens the moment their
-// response is read, changes of a job's state, the end of an outage. Warn: the start of an outage and its doublings,
-// deprecations. No log entry contains a secret. The keys are stable, see docs/observability.md.
+// WithLogger sets the logger. Default: silent. Entries (docs/observability.md) contain no secret.
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
 
-// WithTransportWrapper puts a transport around the authenticating one, for tracing and metrics. It sees each attempt
-// without credentials, see [AttemptFromContext]. It sees bodies: the password in a create request, the link-token in a
-// response. Later wrappers go around earlier ones.
+// WithTransportWrapper puts a transport for traces and metrics around the authenticating one. It sees each attempt (see
+// [AttemptFromContext]) without credentials, but with its bodies: do not record passwords and link-tokens. Later
+// wrappers go around earlier ones.
 //
-// The transport must be safe for concurrent use, pass each request on once, and keep the values of its context. If it
-// returns its own error without wrapping the one of the transport inside, the client must assume that the request was
-// sent.
+// The transport must be safe for concurrent use, pass each request on once with the values of its context, and wrap the
+// errors of the transport inside: after its own errors the client assumes that the request was sent.
 func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(c *config) { c.wrappers = append(c.wrappers, wrap) }
 }
 
-// WithRateLimit limits the requests of each organization and project to perMinute in the long run, and burst at once, in
-// addition to the limits of Atlas. Use it to give each of several processes its share.
+// WithRateLimit also limits the requests for each organization and project to perMinute in the long run and burst at
+// once, for example to give each of several processes its share.
 func WithRateLimit(perMinute, burst int) Option {
 	return func(c *config) {
 		c.pacing.Ceiling = &pacing.Bucket{Capacity: burst, Refill: perMinute, Per: time.Minute}
 	}
 }
 
-// WithoutPacing sends each request at once. By default a client keeps within the published rate limits of each
-// organization and project, lowers them to what responses report, leaves polls a smaller share than other calls, and waits
-// after a 429. See docs/calls.md.
+// WithoutPacing sends each request at once. By default a client keeps within the published rate limits, lowered to what
+// responses report. Polls leave a tenth to other calls.
 func WithoutPacing() Option { return func(c *config) { c.pacing.Off = true } }
 
-// WithWaitDefaults sets options of every wait. Options of the wait itself come after them.
+// WithWaitDefaults sets options for all waits. Options of a wait take precedence.
 func WithWaitDefaults(opts ...WaitOption) Option {
 	return func(c *config) { c.waitDefaults = append(c.waitDefaults, opts...) }
 }
@@ -151,7 +140,7 @@ func (c *config) reject(violated bool, problem string) {
 	}
 }
 
-// origin checks the base URL. Its messages do not show the URL, in which a password may stand.
+// origin checks the base URL. Its messages do not show it: it may contain a password.
 func (c *config) origin() *url.URL {
 	option := cmp.Or(c.baseURLName, "WithBaseURL") + ": the base URL "
 	u, err := url.Parse(strings.TrimSuffix(c.baseURL, "/"))
@@ -182,8 +171,8 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// authenticate puts the transport of the credentials around base. Without an origin those of this package still say what
-// is wrong with them.
+// authenticate puts the transport of the credentials around base. Without an origin, credentials of this package still
+// report what is wrong with them.
 func (c *config) authenticate(credentials Credentials, origin *url.URL, base http.RoundTripper) http.RoundTripper {
 	c.reject(credentials == nil, "the credentials must not be nil")
 	if _, own := credentials.(*builtIn); credentials == nil || origin.Host == "" && !own {
@@ -197,7 +186,6 @@ func (c *config) authenticate(credentials Credentials, origin *url.URL, base htt
 	return transport
 }
 
-// wrap puts the user's wrappers around the transport of the credentials.
 func (c *config) wrap(transport http.RoundTripper) http.RoundTripper {
 	if len(c.problems) > 0 {
 		return nil
@@ -211,7 +199,6 @@ func (c *config) wrap(transport http.RoundTripper) http.RoundTripper {
 	return transport
 }
 
-// err gathers the problems.
 func (c *config) err() error {
 	if len(c.problems) == 0 {
 		return nil
@@ -219,7 +206,6 @@ func (c *config) err() error {
 	return &configError{c.maker, c.problems}
 }
 
-// configError is everything that is wrong with a configuration.
 type configError struct {
 	maker    string
 	problems []error
@@ -237,7 +223,6 @@ func (e *configError) Is(target error) bool { return target == ErrInvalidConfig 
 
 func (e *configError) Unwrap() []error { return e.problems }
 
-// delivery returns the transport to the network.
 func (c *config) delivery() *delivery.Transport {
 	if c.httpClient.Transport != nil {
 		return delivery.New(c.httpClient.Transport)

@@ -131,8 +131,8 @@ func (w *wait[T]) poll() (*T, error) {
 	return nil, nil
 }
 
-// turn waits for the turn of the next poll within the rate limit. A poll may wait for long when many jobs are watched, so
-// this time is not a part of an outage.
+// turn waits for the turn of the next poll within the rate limit. A poll may wait for long when many jobs are watched,
+// so this time is not a part of an outage.
 func (w *wait[T]) turn() error {
 	asked := time.Now()
 	defer func() { w.since = w.since.Add(time.Since(asked)) }()
@@ -178,7 +178,8 @@ func (w *wait[T]) read() (*T, error) {
 // errOutage is the cause of the end of a poll that lasted as long as an outage may.
 var errOutage = errors.New("no response in time")
 
-// withoutDeadline replaces the error of a poll that was ended by the end of the outage: it is not the caller's deadline.
+// withoutDeadline replaces the error of a poll that was ended by the end of the outage: it is not the caller's
+// deadline.
 func (w *wait[T]) withoutDeadline(err error) error {
 	if w.ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err

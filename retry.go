@@ -14,18 +14,13 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// RetryPolicy says how often and when a request is retried. Zero fields stand for defaults. What is retried is not
-// configurable, see docs/calls.md.
+// RetryPolicy says how often and when a failed request is sent again. Which failures these are is fixed
+// (docs/calls.md). Zero fields stand for the defaults.
 type RetryPolicy struct {
-	// MaxAttempts is the most attempts of a call, including the first one. Default: 5.
-	MaxAttempts int
-	// BaseBackoff is the upper bound of the first delay, which is random. It doubles with each retry. Default: 1 second.
-	BaseBackoff time.Duration
-	// MaxBackoff is the highest such bound. Default: 30 seconds.
-	MaxBackoff time.Duration
-	// MaxRetryAfter is the longest wait that a call makes because Atlas asks for it. If Atlas asks for a longer one, the
-	// call ends with Atlas's error. Default: 5 minutes.
-	MaxRetryAfter time.Duration
+	MaxAttempts   int           // of a call, including the first one. Default: 5
+	BaseBackoff   time.Duration // bounds the first delay, which is random; doubles with each retry. Default: 1 second
+	MaxBackoff    time.Duration // the highest such bound. Default: 30 seconds
+	MaxRetryAfter time.Duration // if Atlas asks for a longer wait, the call ends. Default: 5 minutes
 }
 
 const (
@@ -59,8 +54,8 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// backoff is drawn anew for each attempt. It comes on top of a wait that Atlas asks for, and is then drawn from the upper
-// half, so that each further rejection is followed by a longer wait.
+// backoff is drawn anew for each attempt. It comes on top of a wait that Atlas asks for, and is then drawn from the
+// upper half, so that each further rejection is followed by a longer wait.
 func (p RetryPolicy) backoff(attempts int, asked time.Duration, isAsked bool) time.Duration {
 	bound := p.MaxBackoff
 	if doublings := min(attempts-1, 62); p.BaseBackoff < p.MaxBackoff>>doublings {
@@ -148,12 +143,8 @@ func plainHTTP(err error) bool {
 	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &header) && string(header.RecordHeader[:]) == "HTTP/"
 }
 
-// Retryable reports whether err says "try later": the call changed nothing, or repeating it is harmless, and the reason
-// may pass without a change of the request, the credentials or the configuration. It is false where [MayHaveCreated] is
-// true.
-//
-// It is true for requests that were not sent, for 429, 503 with Retry-After, 405 while Atlas is being upgraded, and for
-// network errors and statuses from 500 on of calls that create nothing.
+// Retryable reports whether the same call may succeed later, and can do no harm: if nothing was sent, after 429, 503
+// with Retry-After, 405 during an upgrade of Atlas, and after network errors and 5xx of calls that create nothing.
 func Retryable(err error) bool {
 	var (
 		unknown *OutcomeUnknownError

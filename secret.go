@@ -10,14 +10,11 @@ import (
 
 const redacted = redact.Mark
 
-// Secret is a password or a link-token. It prints, formats, logs and marshals as [REDACTED]; [Secret.Reveal] returns
-// the value. JSON is read as it is.
-//
-// It shows in a conversion to string, as a key of a map in encoding/json, in an unexported field that fmt prints, in a
-// dump by reflection, and with the verbs %p and %w.
+// Secret is a password, a key or a token. It prints, logs and marshals as [REDACTED], and unmarshals as it is. The
+// value shows in a conversion to string, as a map key in JSON, in an unexported field that fmt prints, in a dump by
+// reflection, and with the verbs %p and %w.
 type Secret string
 
-// Reveal returns the value.
 func (s Secret) Reveal() string { return string(s) }
 
 func (Secret) String() string { return redacted }

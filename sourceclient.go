@@ -9,21 +9,16 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// SourceClient calls the Cloud Manager or Ops Manager that runs the cluster to be copied. It is safe for concurrent
-// use.
+// SourceClient calls the Cloud Manager or Ops Manager that manages the source clusters. It is safe for concurrent use.
 type SourceClient struct {
 	MigrationLink *MigrationLinkService
 
 	core *core
 }
 
-// NewSourceClient returns a client of the source side, usually with an [APIKey] of the source organization. It takes
-// the options of [NewClient] but [WithAPIVersion]. The default is Cloud Manager; Ops Manager needs [WithBaseURL]. For your
-// own certificate authority:
-//
-//	transport := http.DefaultTransport.(*http.Transport).Clone() // keeps HTTPS_PROXY
-//	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
-//	source, err := NewSourceClient(key, WithBaseURL(url), WithHTTPClient(&http.Client{Transport: transport}))
+// NewSourceClient creates a client, usually with an [APIKey] of the source organization. It takes all options except
+// [WithAPIVersion]. Default: Cloud Manager. For Ops Manager set [WithBaseURL], and for a private certificate authority
+// [WithHTTPClient] (docs/calls.md).
 func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, error) {
 	cfg := newConfig("NewSourceClient", opts)
 	cfg.reject(cfg.versionSet, "WithAPIVersion is not supported by NewSourceClient")
@@ -34,35 +29,30 @@ func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, er
 	return &SourceClient{MigrationLink: (*MigrationLinkService)(c), core: c}, nil
 }
 
-// Format does what [Client.Format] does.
 func (c *SourceClient) Format(f fmt.State, _ rune) { c.core.format(f, "SourceClient") }
 
-// CloseIdleConnections does what [Client.CloseIdleConnections] does.
 func (c *SourceClient) CloseIdleConnections() { c.core.closeIdle() }
 
-// RevokeToken does what [Client.RevokeToken] does.
 func (c *SourceClient) RevokeToken(ctx context.Context) error { return c.core.revokeToken(ctx) }
 
-// MigrationLinkService connects source organizations to Atlas. Each has one link.
+// MigrationLinkService connects source organizations to Atlas. All its methods need the role Organization Owner of the
+// source organization.
 type MigrationLinkService core
 
-// MigrationLink is the connection of a source organization to Atlas.
+// MigrationLink is the one connection of a source organization to Atlas.
 type MigrationLink struct {
 	Status MigrationLinkStatus `json:"status"`
 }
 
-// MigrationLinkStatus is the state of a link. Unknown values are kept.
 type MigrationLinkStatus string
 
 const (
-	// MigrationLinkSynced: the organization is connected.
-	MigrationLinkSynced MigrationLinkStatus = "SYNCED"
-	// MigrationLinkNotSynced: the organization is not connected.
+	MigrationLinkSynced    MigrationLinkStatus = "SYNCED" // connected
 	MigrationLinkNotSynced MigrationLinkStatus = "NOT_SYNCED"
 )
 
-// Create connects a source organization to Atlas with a token of [LinkTokensService.Create]. It needs the role
-// Organization Owner there. After an [*OutcomeUnknownError], Status tells whether it is connected.
+// Create connects a source organization to Atlas with the token of [LinkTokensService.Create]. If the outcome is
+// unknown, call Status.
 //
 // POST /orgs/{orgId}/liveExport/migrationLink
 //
@@ -71,7 +61,7 @@ func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Se
 	return send[MigrationLink](ctx, (*core)(s), &createMigrationLink, []string{string(orgID)}, linkPayload(token), opts)
 }
 
-// Status reads whether a source organization is connected. It needs the role Organization Owner there.
+// Status reads whether a source organization is connected.
 //
 // GET /orgs/{orgId}/liveExport/migrationLink/status
 //
@@ -80,8 +70,7 @@ func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...
 	return send[MigrationLink](ctx, (*core)(s), &getMigrationLink, []string{string(orgID)}, nil, opts)
 }
 
-// Delete disconnects a source organization, and stops its migrations that still run. It needs the role Organization
-// Owner there.
+// Delete disconnects a source organization. It stops migrations that are in progress.
 //
 // DELETE /orgs/{orgId}/liveExport/migrationLink
 //
@@ -102,7 +91,6 @@ func (l *MigrationLink) check(string) (id string, err error) {
 	return "", nil
 }
 
-// linkPayload is the body that connects an organization.
 type linkPayload Secret
 
 func (p linkPayload) violations(APIVersion) []FieldViolation {

@@ -10,36 +10,27 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-// ValidationsService checks migration requests.
 type ValidationsService core
 
-// Validation is a validation job.
 type Validation struct {
-	ID ValidationID `json:"_id"`
-	// ProjectID is the destination project.
-	ProjectID       ProjectID        `json:"groupId"`
+	ID              ValidationID     `json:"_id"`
+	ProjectID       ProjectID        `json:"groupId"` // of the destination
 	SourceProjectID ProjectID        `json:"sourceGroupId"`
 	Status          ValidationStatus `json:"status"`
-	// ErrorMessage says why the validation failed.
-	ErrorMessage string `json:"errorMessage,omitempty"`
+	ErrorMessage    string           `json:"errorMessage,omitempty"` // why it failed
 }
 
-// ValidationStatus is the state of a validation. Unknown values are kept.
 type ValidationStatus string
 
 const (
-	// ValidationPending: in progress.
 	ValidationPending ValidationStatus = "PENDING"
-	// ValidationSuccess: the migration can be started. Final.
 	ValidationSuccess ValidationStatus = "SUCCESS"
-	// ValidationFailed: the migration cannot be started. Final.
-	ValidationFailed ValidationStatus = "FAILED"
+	ValidationFailed  ValidationStatus = "FAILED"
 )
 
-// Final reports whether the job has ended; false for unknown values.
+// Final reports whether s is SUCCESS or FAILED.
 func (s ValidationStatus) Final() bool { return s == ValidationSuccess || s == ValidationFailed }
 
-// String is one line: ID, status and reason, without the userinfo of URIs.
 func (v Validation) String() string {
 	text := "validation " + string(v.ID) + " " + cmp.Or(string(v.Status), "without a status")
 	if v.ErrorMessage != "" {
@@ -48,7 +39,6 @@ func (v Validation) String() string {
 	return redact.New(nil).Clean(text)
 }
 
-// LogValue is a group of validation_id, state and error.
 func (v Validation) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("validation_id", string(v.ID)), slog.String("state", redact.New(nil).Clean(string(v.Status)))}
 	if v.ErrorMessage != "" {
@@ -57,8 +47,7 @@ func (v Validation) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Create starts the validation of a migration request: network, TLS, user, disk space, versions. A validation changes
-// nothing, so the request is retried. It needs the role Organization Owner. [ValidationsService.Run] waits for the result.
+// Create starts the validation of a request: network, TLS, user, disk space, versions. Role: Organization Owner.
 //
 // POST /groups/{groupId}/liveMigrations/validate
 //
@@ -67,7 +56,7 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 	return send[Validation](ctx, (*core)(s), &createValidation, []string{string(projectID)}, &migrationPayload{projectID, req}, opts)
 }
 
-// Get reads a validation. It needs the role Organization Owner.
+// Get reads a validation. Role: Organization Owner.
 //
 // GET /groups/{groupId}/liveMigrations/validate/{validationId}
 //
@@ -80,7 +69,6 @@ func (v *Validation) check(asked string) (id string, err error) {
 	return checkJob(string(v.ID), string(v.Status), asked)
 }
 
-// UnmarshalJSON leaves out values of an unexpected type, and redacts users and passwords in ErrorMessage.
 func (v *Validation) UnmarshalJSON(data []byte) error {
 	type plain Validation
 	*v = Validation{}
@@ -91,8 +79,8 @@ func (v *Validation) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// checkJob rejects a response that cannot be used: one without the ID of the job that was created, one about another job,
-// or one without ID and status. A missing status alone is an unknown status.
+// checkJob rejects a response that cannot be used: one without the ID of the job that was created, one about another
+// job, or one without ID and status. A missing status alone is an unknown status.
 func checkJob(id, status, asked string) (string, error) {
 	switch {
 	case asked == "" && checkID("", id) != nil:
@@ -108,8 +96,7 @@ func checkJob(id, status, asked string) (string, error) {
 
 // ValidationFailedError is a validation that ended in [ValidationFailed].
 type ValidationFailedError struct {
-	// Validation is the last state.
-	Validation *Validation
+	Validation *Validation // its last state
 }
 
 func (e *ValidationFailedError) Error() string {

@@ -21,8 +21,8 @@ type waitSettings struct {
 
 const defaultMaxOutage = 15 * time.Minute
 
-// WithPollInterval sets the time between two polls: it grows from minimum to maximum, and varies by 20%. The options are
-// rejected unless 0 < minimum <= maximum. Default: 2 to 15 seconds for validations, 5 to 60 seconds for migrations.
+// WithPollInterval sets the time between polls, which grows from minimum (more than 0) to maximum and varies by 20%.
+// Default: 2 to 15 seconds for validations, 5 to 60 seconds for migrations.
 func WithPollInterval(minimum, maximum time.Duration) WaitOption {
 	return func(s *waitSettings) {
 		s.minInterval, s.maxInterval = minimum, maximum
@@ -32,9 +32,9 @@ func WithPollInterval(minimum, maximum time.Duration) WaitOption {
 	}
 }
 
-// WithMaxOutage sets for how long polls may fail in a row before a wait ends: failures of the network, 429, 5xx, 408 and
-// similar ones, and 401 once a poll of this wait has succeeded. Default: 15 minutes. With 0 the first failure ends the
-// wait.
+// WithMaxOutage sets for how long polls may fail in a row because of the network, 429, 5xx or similar, or 401 once a
+// poll of this wait has succeeded. Other failures end a wait at once. Default: 15 minutes. With 0 every failure ends
+// it.
 func WithMaxOutage(outage time.Duration) WaitOption {
 	return func(s *waitSettings) {
 		s.maxOutage = outage
@@ -44,8 +44,8 @@ func WithMaxOutage(outage time.Duration) WaitOption {
 	}
 }
 
-// WithMaxLag makes [MigrationsService.WaitReadyForCutover] return only when the lag time is known and at most lag. Other
-// waits do not use it. Default: any lag time, even an unknown one.
+// WithMaxLag makes [MigrationsService.WaitReadyForCutover] wait until the lag time is known and at most lag. Default:
+// any lag time, even an unknown one.
 func WithMaxLag(lag time.Duration) WaitOption {
 	return func(s *waitSettings) {
 		s.maxLag, s.maxLagSet = lag, true
@@ -55,7 +55,7 @@ func WithMaxLag(lag time.Duration) WaitOption {
 	}
 }
 
-// WithCallOptions sets options of the requests of a wait, and of the create request of [ValidationsService.Run].
+// WithCallOptions sets options for the requests of a wait, including the create request of [ValidationsService.Run].
 func WithCallOptions(opts ...CallOption) WaitOption {
 	return func(s *waitSettings) { s.callOptions = append(s.callOptions, opts...) }
 }
@@ -76,8 +76,7 @@ func (s *waitSettings) found() []FieldViolation {
 	return slices.Concat(s.violations, newCallSettings(s.callOptions).violations)
 }
 
-// Run creates a validation and waits until it ends, as [ValidationsService.Create] and [ValidationsService.Wait] do. With
-// an error it returns the last state seen, nil if there is none.
+// Run is Create followed by Wait.
 func (s *ValidationsService) Run(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...WaitOption) (*Validation, error) {
 	settings := s.settings(opts)
 	if err := invalidRequest(settings.found()); err != nil {
@@ -94,15 +93,12 @@ func (s *ValidationsService) Run(ctx context.Context, projectID ProjectID, req M
 	return last, err
 }
 
-// Watch polls a validation and yields each state, the final one last. A final state is not an error. An error ends the
-// sequence; it is yielded with the last state seen: an [*InvalidRequestError], or a [*WaitError] if the context ends, an
-// outage lasts too long, or Atlas rejects the request.
+// Watch polls a validation and yields each state until it is final, even FAILED. An error ends it.
 func (s *ValidationsService) Watch(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) iter.Seq2[*Validation, error] {
 	return s.poller(projectID, validationID, opts).states(ctx)
 }
 
-// Wait polls a validation until it ends. With an error it returns the last state seen too: a [*ValidationFailedError],
-// a [*WaitError] or an [*InvalidRequestError].
+// Wait polls a validation until it is SUCCESS.
 func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) (*Validation, error) {
 	last, err := s.poller(projectID, validationID, opts).until(ctx, func(*Validation) bool { return false })
 	return last, failedValidation(last, err)
@@ -126,16 +122,12 @@ func (s *ValidationsService) poller(projectID ProjectID, validationID Validation
 	}
 }
 
-// Watch polls a migration and yields each state, the final one last. A final state is not an error. An error ends the
-// sequence; it is yielded with the last state seen: an [*InvalidRequestError], or a [*WaitError] if the context ends, an
-// outage lasts too long, or Atlas rejects the request.
+// Watch polls a migration and yields each state until it is final, even FAILED or EXPIRED. An error ends it.
 func (s *MigrationsService) Watch(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) iter.Seq2[*Migration, error] {
 	return s.poller(projectID, migrationID, opts).states(ctx)
 }
 
-// WaitReadyForCutover polls a migration until it is ready for cutover, or complete. With [WithMaxLag] its lag time must
-// also be low enough. With an error it returns the last state seen too: a [*MigrationFailedError], or an error of
-// [MigrationsService.Watch].
+// WaitReadyForCutover polls a migration until it is ready for cutover (see [WithMaxLag]) or COMPLETE.
 func (s *MigrationsService) WaitReadyForCutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
 	p := s.poller(projectID, migrationID, opts)
 	return failedMigration(p.until(ctx, func(m *Migration) bool {
@@ -144,9 +136,8 @@ func (s *MigrationsService) WaitReadyForCutover(ctx context.Context, projectID P
 	}))
 }
 
-// WaitComplete polls a migration until it is complete. It does not cut over: if nothing else does, it returns when the
-// migration expires. With an error it returns the last state seen too: a [*MigrationFailedError], or an error of
-// [MigrationsService.Watch].
+// WaitComplete polls a migration until it is COMPLETE. It does not cut over: if nothing else does, the migration
+// expires.
 func (s *MigrationsService) WaitComplete(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
 	return failedMigration(s.poller(projectID, migrationID, opts).until(ctx, func(*Migration) bool { return false }))
 }
@@ -170,12 +161,9 @@ func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID,
 
 // WaitError is a wait that ended before its job, which continues in Atlas.
 type WaitError struct {
-	// Job is the kind and ID of the job, such as "migration 6560f2a49c1b7e03d5000002".
-	Job string
-	// Outage is for how long polls had failed, if that ended the wait.
-	Outage time.Duration
-	// Err is what ended the wait: an [*APIError], a [*CallError], a [*PacingError], or the error of the context.
-	Err error
+	Job    string        // such as "migration 6560f2a49c1b7e03d5000002"
+	Outage time.Duration // for how long polls had failed, if that ended the wait
+	Err    error         // of the last poll, or of the context
 
 	why, then string
 }
