@@ -31,11 +31,8 @@ type attemptKey struct{}
 // AttemptFromContext returns the attempt that a request belongs to, for transports given to [WithTransportWrapper] or
 // [WithHTTPClient].
 func AttemptFromContext(ctx context.Context) (Attempt, bool) {
-	a, ok := ctx.Value(attemptKey{}).(*Attempt)
-	if !ok {
-		return Attempt{}, false
-	}
-	return *a, true
+	a, ok := ctx.Value(attemptKey{}).(Attempt)
+	return a, ok
 }
 
 // failure is how an attempt ended. Its error is the public one; nil: the attempt succeeded.
@@ -76,7 +73,7 @@ func (c *call) attempt(req *http.Request) failure {
 	defer end(nil)
 	defer state.Close()
 	state.End = end
-	ctx = delivery.WithState(context.WithValue(ctx, attemptKey{}, &Attempt{c.endpoint.operation, c.scope, c.attempts}), state)
+	ctx = delivery.WithState(context.WithValue(ctx, attemptKey{}, Attempt{c.endpoint.operation, c.scope, c.attempts}), state)
 	req = req.WithContext(ctx)
 	if c.jar != nil {
 		c.addCookies(req)
@@ -146,19 +143,16 @@ func (c *call) bound(s *delivery.State) (context.Context, context.CancelCauseFun
 	}
 	ctx, end := context.WithCancelCause(parent)
 	timer := time.AfterFunc(c.timeout, func() { end(errAttemptTime) })
-	if grace <= 0 {
-		return ctx, func(cause error) {
-			timer.Stop()
-			end(cause)
-		}
+	stop := func() bool { return true }
+	if grace > 0 {
+		stop = context.AfterFunc(c.ctx, func() {
+			if s.HandedOver() {
+				time.AfterFunc(grace, func() { end(context.Canceled) })
+			} else {
+				end(c.ctx.Err())
+			}
+		})
 	}
-	stop := context.AfterFunc(c.ctx, func() {
-		if s.HandedOver() {
-			time.AfterFunc(grace, func() { end(context.Canceled) })
-		} else {
-			end(c.ctx.Err())
-		}
-	})
 	return ctx, func(cause error) {
 		stop()
 		timer.Stop()
@@ -319,7 +313,7 @@ func (c *call) report(api *APIError, asked time.Duration) {
 	if api != nil {
 		r.Rejected = api.StatusCode == http.StatusTooManyRequests || api.StatusCode == http.StatusServiceUnavailable && asked > 0
 		r.RetryAfter = asked
-		if capacity, per := bucketOf(api); per > 0 {
+		if capacity, per := (&response.AtlasError{Code: api.Code, Parameters: api.Parameters}).Bucket(); per > 0 {
 			r.Per = per
 			if r.Limit < 0 {
 				r.Limit = capacity

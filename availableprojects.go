@@ -46,8 +46,9 @@ func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 		}
 		names = append(names, d.Name)
 	}
-	return Source{}, nil, invalidRequest([]FieldViolation{{"cluster name", redact.Line(fmt.Sprintf("is unknown: project %s has no cluster %q; it has %s",
-		cmp.Or(p.Name, string(p.ProjectID)), clusterName, cmp.Or(strings.Join(names, ", "), "none")))}})
+	unknown := fmt.Sprintf("is unknown: project %s has no cluster %q; it has %s",
+		cmp.Or(p.Name, string(p.ProjectID)), clusterName, cmp.Or(strings.Join(names, ", "), "none"))
+	return Source{}, nil, invalidRequest([]FieldViolation{{"cluster name", redact.Line(unknown)}})
 }
 
 // List returns what can be migrated to an Atlas organization: nothing while no source organization is connected. Role:

@@ -19,7 +19,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-const version = "0.1.0"
+const release = "0.1.0"
 
 // Client calls Atlas. It is safe for concurrent use: create one and share it.
 type Client struct {
@@ -89,19 +89,21 @@ func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, e
 	delivered := cfg.delivery()
 	authenticated := cfg.authenticate(credentials, origin, delivered)
 	wrapped := cfg.wrap(authenticated)
-	if err := cfg.err(); err != nil {
-		return nil, err
+	if len(cfg.problems) > 0 {
+		return nil, &configError{cfg.maker, cfg.problems}
 	}
 	own, _ := authenticated.(authenticator)
+	product := fmt.Sprintf("%s livemigration-go/%s (%s; %s)", cfg.userAgent, release, runtime.Version(), runtime.GOOS)
 	return &core{
-		version: version, base: origin.String() + version.prefix(), host: origin.Host, userAgent: userAgent(cfg.userAgent), timeout: cfg.timeout,
-		policy: cfg.retry, transport: wrapped, delivery: delivered, authenticator: own, jar: cfg.httpClient.Jar,
-		pacer: pacing.New(cfg.pacing), logger: cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)), defaults: cfg.waitDefaults,
+		version: version, base: origin.String() + version.prefix(), host: origin.Host, userAgent: strings.TrimSpace(product),
+		timeout: cfg.timeout, policy: cfg.retry, transport: wrapped, delivery: delivered, authenticator: own,
+		jar: cfg.httpClient.Jar, pacer: pacing.New(cfg.pacing), logger: cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
+		defaults: cfg.waitDefaults,
 	}, nil
 }
 
 func (c *core) closeIdle() {
-	if c != nil && c.delivery != nil {
+	if c != nil {
 		c.delivery.CloseIdleConnections()
 	}
 }
@@ -119,11 +121,6 @@ func (c *core) format(f fmt.State, name string) {
 		base = c.base
 	}
 	_, _ = io.WriteString(f, "livemigration."+name+"("+base+")")
-}
-
-func userAgent(product string) string {
-	own := fmt.Sprintf("livemigration-go/%s (%s; %s)", version, runtime.Version(), runtime.GOOS)
-	return strings.TrimSpace(product + " " + own)
 }
 
 func (c *core) revokeToken(ctx context.Context) error {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/redact"
-	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // An [*APIError] matches these by its status.
@@ -83,7 +82,8 @@ func (e *APIError) cause() string {
 		b.WriteString(": " + redact.Line(joinViolations(e.Fields)))
 	}
 	if e.limit > 0 {
-		fmt.Fprintf(&b, "; Atlas asked to wait %s, longer than this client's limit of %s (RetryPolicy.MaxRetryAfter)", short(e.RetryAfter), short(e.limit))
+		fmt.Fprintf(&b, "; Atlas asked to wait %s, longer than this client's limit of %s (RetryPolicy.MaxRetryAfter)",
+			short(e.RetryAfter), short(e.limit))
 	} else if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, " (retry after %s)", e.RetryAfter)
 	}
@@ -101,11 +101,6 @@ func (e *APIError) Is(target error) bool {
 	sentinels := [...]error{ErrBadRequest, ErrUnauthorized, ErrForbidden, ErrNotFound, ErrConflict, ErrVersionGone, ErrRateLimited}
 	i := slices.Index([]int{400, 401, 403, 404, 409, 410, 429}, e.StatusCode)
 	return i >= 0 && target == sentinels[i] || e.StatusCode >= http.StatusInternalServerError && target == ErrServer
-}
-
-// bucketOf is the token bucket that the parameters of a 429 describe.
-func bucketOf(api *APIError) (capacity int, per time.Duration) {
-	return (&response.AtlasError{Code: api.Code, Parameters: api.Parameters}).Bucket()
 }
 
 // OutcomeUnknownError is a request that may have taken effect, and is not safe to send again. The message says what to

@@ -44,15 +44,13 @@ func parseID[T interface {
 	return id, nil
 }
 
-const idLength = 24
-
 // checkID never shows the value: a key pasted in place of an ID must not reach a log.
 func checkID(field, id string) []FieldViolation {
-	const want = "must be 24 lowercase hexadecimal digits"
+	const length, want = 24, "must be 24 lowercase hexadecimal digits"
 	switch {
 	case id == "":
 		return []FieldViolation{{Field: field, Description: "is empty; " + want}}
-	case len(id) != idLength:
+	case len(id) != length:
 		n, plural := utf8.RuneCountInString(id), "s"
 		if n == 1 {
 			plural = ""

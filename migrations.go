@@ -42,13 +42,8 @@ func (m *Migration) Lag() (time.Duration, bool) {
 	if m.LagTimeSeconds == nil {
 		return 0, false
 	}
-	return seconds(*m.LagTimeSeconds), true
-}
-
-// seconds stops at the longest duration.
-func seconds(seconds int64) time.Duration {
-	const most = int64(math.MaxInt64 / time.Second)
-	return time.Duration(max(-most, min(seconds, most))) * time.Second
+	const most = int64(math.MaxInt64 / time.Second) // in a duration
+	return time.Duration(max(-most, min(*m.LagTimeSeconds, most))) * time.Second, true
 }
 
 // short writes a duration without zeros at its end: 1h, not 1h0m0s.
@@ -106,8 +101,8 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 // GET /groups/{groupId}/liveMigrations/{liveMigrationId}
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
-func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, (*core)(s), &getMigration, []string{string(projectID), string(migrationID)}, nil, opts)
+func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, id MigrationID, opts ...CallOption) (*Migration, error) {
+	return send[Migration](ctx, (*core)(s), &getMigration, []string{string(projectID), string(id)}, nil, opts)
 }
 
 // Cutover cuts over a migration that is ready for it. Before you call it, stop all writes to the source and wait until
@@ -116,8 +111,8 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrat
 // PUT /groups/{groupId}/liveMigrations/{liveMigrationId}/cutover
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
-func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
-	return (*core)(s).do(ctx, &cutover, []string{string(projectID), string(migrationID)}, nil, opts, nil)
+func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, id MigrationID, opts ...CallOption) error {
+	return (*core)(s).do(ctx, &cutover, []string{string(projectID), string(id)}, nil, opts, nil)
 }
 
 func (m *Migration) UnmarshalJSON(data []byte) error {
@@ -156,15 +151,6 @@ func (e *MigrationFailedError) Error() string {
 }
 
 func (e *MigrationFailedError) Is(target error) bool {
-	if e.Migration == nil {
-		return false
-	}
-	switch e.Migration.Status {
-	case MigrationFailed:
-		return target == ErrMigrationFailed
-	case MigrationExpired:
-		return target == ErrMigrationExpired
-	default:
-		return false
-	}
+	return e.Migration != nil && (target == ErrMigrationFailed && e.Migration.Status == MigrationFailed ||
+		target == ErrMigrationExpired && e.Migration.Status == MigrationExpired)
 }

@@ -155,7 +155,8 @@ func (c *config) origin() *url.URL {
 	}
 	c.reject(!validPort(u), option+"must have a port from 1 to 65535, or none")
 	c.reject(u.User != nil, option+"must not contain a user name or password")
-	c.reject(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "", option+"must end after the host and port: the client adds the path")
+	c.reject(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "",
+		option+"must end after the host and port: the client adds the path")
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
@@ -197,13 +198,6 @@ func (c *config) wrap(transport http.RoundTripper) http.RoundTripper {
 		}
 	}
 	return transport
-}
-
-func (c *config) err() error {
-	if len(c.problems) == 0 {
-		return nil
-	}
-	return &configError{c.maker, c.problems}
 }
 
 type configError struct {

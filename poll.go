@@ -236,7 +236,8 @@ func scaled(d time.Duration, factor float64) time.Duration {
 func (w *wait[T]) see(state *T) {
 	now := w.state(state)
 	if w.last == nil || w.state(w.last) != now {
-		w.log(slog.LevelInfo, "state", slog.String("state", (&call{core: w.core}).redactor().Clean(now.status)), slog.Bool("ready_for_cutover", now.ready))
+		status := (&call{core: w.core}).redactor().Clean(now.status)
+		w.log(slog.LevelInfo, "state", slog.String("state", status), slog.Bool("ready_for_cutover", now.ready))
 	}
 	w.last = state
 }

@@ -1,6 +1,7 @@
 package livemigration
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -23,13 +24,6 @@ type RetryPolicy struct {
 	MaxRetryAfter time.Duration // if Atlas asks for a longer wait, the call ends. Default: 5 minutes
 }
 
-const (
-	defaultMaxAttempts   = 5
-	defaultBaseBackoff   = time.Second
-	defaultMaxBackoff    = 30 * time.Second
-	defaultMaxRetryAfter = 5 * time.Minute
-)
-
 func (p RetryPolicy) valid() bool {
 	return p.MaxAttempts >= 0 && p.BaseBackoff >= 0 && p.MaxBackoff >= 0 && p.MaxRetryAfter >= 0 &&
 		(p.BaseBackoff == 0 || p.MaxBackoff == 0 || p.BaseBackoff <= p.MaxBackoff)
@@ -37,20 +31,10 @@ func (p RetryPolicy) valid() bool {
 
 // withDefaults fills in zero fields. A default gives way to the other bound where the caller set that one.
 func (p RetryPolicy) withDefaults() RetryPolicy {
-	if p.MaxAttempts == 0 {
-		p.MaxAttempts = defaultMaxAttempts
-	}
-	if p.MaxRetryAfter == 0 {
-		p.MaxRetryAfter = defaultMaxRetryAfter
-	}
-	switch {
-	case p.BaseBackoff == 0 && p.MaxBackoff == 0:
-		p.BaseBackoff, p.MaxBackoff = defaultBaseBackoff, defaultMaxBackoff
-	case p.BaseBackoff == 0:
-		p.BaseBackoff = min(defaultBaseBackoff, p.MaxBackoff)
-	case p.MaxBackoff == 0:
-		p.MaxBackoff = max(defaultMaxBackoff, p.BaseBackoff)
-	}
+	p.MaxAttempts = cmp.Or(p.MaxAttempts, 5)
+	p.MaxRetryAfter = cmp.Or(p.MaxRetryAfter, 5*time.Minute)
+	p.BaseBackoff = cmp.Or(p.BaseBackoff, min(time.Second, cmp.Or(p.MaxBackoff, time.Second)))
+	p.MaxBackoff = cmp.Or(p.MaxBackoff, max(30*time.Second, p.BaseBackoff))
 	return p
 }
 

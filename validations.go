@@ -52,7 +52,9 @@ func (v Validation) LogValue() slog.Value {
 // POST /groups/{groupId}/liveMigrations/validate
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
-func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
+func (s *ValidationsService) Create(
+	ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption,
+) (*Validation, error) {
 	return send[Validation](ctx, (*core)(s), &createValidation, []string{string(projectID)}, &migrationPayload{projectID, req}, opts)
 }
 
@@ -61,8 +63,8 @@ func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, re
 // GET /groups/{groupId}/liveMigrations/validate/{validationId}
 //
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
-func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, (*core)(s), &getValidation, []string{string(projectID), string(validationID)}, nil, opts)
+func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, id ValidationID, opts ...CallOption) (*Validation, error) {
+	return send[Validation](ctx, (*core)(s), &getValidation, []string{string(projectID), string(id)}, nil, opts)
 }
 
 func (v *Validation) check(asked string) (id string, err error) {
