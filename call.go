@@ -27,7 +27,8 @@ type call struct {
 	scope    string          // the organization or project
 	job      string          // the ID of the job; of a new one once it is known
 	path     string          // below the prefix
-	secrets  []string        // in the request's body
+	body     payload
+	secrets  []string // in the request's body
 	decode   decoder
 
 	began    time.Time
@@ -75,7 +76,7 @@ func (c *core) do(ctx context.Context, e *endpoint, ids []string, body payload, 
 		decode = decodeNothing
 	}
 	settings := newCallSettings(opts)
-	k := &call{core: c, endpoint: e, settings: settings, ctx: ctx, decode: decode, began: time.Now(), scope: ids[0]}
+	k := &call{core: c, endpoint: e, settings: settings, ctx: ctx, decode: decode, body: body, began: time.Now(), scope: ids[0]}
 	if len(ids) > 1 {
 		k.job = ids[1]
 	}
@@ -97,14 +98,7 @@ func (c *core) do(ctx context.Context, e *endpoint, ids []string, body payload, 
 			return k.callError(err)
 		}
 	}
-	err := k.run(encoded)
-	if unknown, ok := err.(*OutcomeUnknownError); ok {
-		unknown.check = "Atlas may have cut over migration " + k.job + " of project " + k.scope + "; call Migrations.Get to find out"
-		if body != nil {
-			unknown.check = body.unknown(k.scope)
-		}
-	}
-	return err
+	return k.run(encoded)
 }
 
 // check expands the path of a call, and gathers what is wrong with its client, context and IDs.
@@ -199,8 +193,7 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 func (c *call) end() error {
 	f, e := &c.failure, c.endpoint
 	var api *APIError
-	var paced *PacingError
-	isAPI, isPaced := errors.As(f.err, &api), errors.As(f.err, &paced)
+	isAPI, isPaced := errors.As(f.err, &api), errors.As(f.err, new(*PacingError))
 	switch {
 	case c.waiting: // the context ended before the next attempt
 		c.before = f.err
@@ -220,6 +213,10 @@ func (c *call) outcomeUnknown() error {
 	e := &OutcomeUnknownError{
 		Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Err: c.failure.err, ID: c.failure.id,
 		Attempts: c.attempts, Duration: time.Since(c.began),
+		check: "Atlas may have cut over migration " + c.job + " of project " + c.scope + "; call Migrations.Get to find out",
+	}
+	if c.body != nil {
+		e.check = c.body.unknown(c.scope)
 	}
 	if c.received != nil {
 		e.RequestID = c.received.RequestID(c.redactor())
@@ -229,13 +226,12 @@ func (c *call) outcomeUnknown() error {
 
 // callError is the error of a call, or of an attempt, without a usable response.
 func (c *call) callError(err error) error {
-	clean := c.redactor().Error(err)
-	return c.newCallError(clean, clean.Error())
+	return c.newCallError(c.redactor().Error(err))
 }
 
-func (c *call) newCallError(err error, text string) *CallError {
+func (c *call) newCallError(err error) error {
 	return &CallError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
-		Duration: time.Since(c.began), Err: err, text: text}
+		Duration: time.Since(c.began), Err: err}
 }
 
 // interrupted is the error of a call whose context has ended. It names the failure before that, if there was one.
@@ -244,8 +240,7 @@ func (c *call) interrupted() error {
 	if c.before == nil {
 		return c.callError(ended)
 	}
-	both := &interruptedError{ended, c.before}
-	return c.newCallError(both, both.Error())
+	return c.newCallError(&interruptedError{ended, c.before})
 }
 
 // apiError makes the public error of a response. Own reports whether its body is Atlas's own JSON.

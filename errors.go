@@ -171,8 +171,6 @@ type CallError struct {
 	Attempts                int
 	Duration                time.Duration
 	Err                     error
-
-	text string
 }
 
 func (e *CallError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
@@ -181,7 +179,7 @@ func (e *CallError) Unwrap() error { return e.Err }
 
 func (e *CallError) summary() string { return e.cause() + afterAttempts(e.Attempts) }
 
-func (e *CallError) cause() string { return cmp.Or(e.text, summaryOf(e.Err)) }
+func (e *CallError) cause() string { return summaryOf(e.Err) }
 
 // PacingError is a request that was not sent, because its turn within the rate limit would have come after the
 // context's deadline (then it also matches [context.DeadlineExceeded]), or later than the client waits.

@@ -48,7 +48,8 @@ func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {
 	}
 	var found []FieldViolation
 	for i, entry := range r.AccessListIPs {
-		if !isAddressOrBlock(entry) {
+		addr, notAddress := netip.ParseAddr(entry)
+		if _, notBlock := netip.ParsePrefix(entry); notBlock != nil && (notAddress != nil || addr.Zone() != "") {
 			found = append(found, FieldViolation{fmt.Sprintf("accessListIps[%d]", i),
 				`must be an IP address such as "192.0.2.10" or a CIDR block such as "198.51.100.0/24"`})
 		}
@@ -63,14 +64,6 @@ func (r LinkTokenRequest) encode(APIVersion) (body []byte, secrets []string, err
 
 func (LinkTokenRequest) unknown(organization string) string {
 	return "Atlas may have created a link-token of organization " + organization + "; check the Atlas UI before you create another one"
-}
-
-func isAddressOrBlock(s string) bool {
-	if addr, err := netip.ParseAddr(s); err == nil {
-		return addr.Zone() == ""
-	}
-	_, err := netip.ParsePrefix(s)
-	return err == nil
 }
 
 func (t *LinkToken) UnmarshalJSON(data []byte) error { // the documentation of v1.0 shows the token, or the response, as an array

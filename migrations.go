@@ -49,11 +49,10 @@ func (m *Migration) Lag() (time.Duration, bool) {
 // short writes a duration without zeros at its end: 1h, not 1h0m0s.
 func short(d time.Duration) string {
 	text := d.Round(time.Second).String()
-	if len(text) > 2 && strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
+	for _, zeros := range []string{"h0m0s", "m0s"} {
+		if rest, ok := strings.CutSuffix(text, zeros); ok {
+			return rest + zeros[:1]
+		}
 	}
 	return text
 }

@@ -150,7 +150,7 @@ func (c *config) origin() *url.URL {
 		return new(url.URL)
 	case u.Scheme != "https" && u.Scheme != "http":
 		c.reject(true, option+"must begin with https://")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !strings.EqualFold(u.Hostname(), "localhost") && !net.ParseIP(u.Hostname()).IsLoopback():
 		c.reject(true, option+"must begin with https://: plain http is for loopback addresses only")
 	}
 	c.reject(!validPort(u), option+"must have a port from 1 to 65535, or none")
@@ -166,10 +166,6 @@ func validPort(u *url.URL) bool {
 	}
 	port, err := strconv.Atoi(u.Port())
 	return err == nil && port >= 1 && port <= 65535
-}
-
-func isLoopback(host string) bool {
-	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // authenticate puts the transport of the credentials around base. Without an origin, credentials of this package still

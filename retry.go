@@ -112,13 +112,8 @@ func permanent(err error) bool {
 
 // untrusted recognizes errors about a server's certificate.
 func untrusted(err error) bool {
-	var (
-		certificate *tls.CertificateVerificationError
-		authority   x509.UnknownAuthorityError
-		host        x509.HostnameError
-		invalid     x509.CertificateInvalidError
-	)
-	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(x509.UnknownAuthorityError)) ||
+		errors.As(err, new(x509.HostnameError)) || errors.As(err, new(x509.CertificateInvalidError))
 }
 
 // plainHTTP recognizes a server that speaks HTTP without TLS on the port of an https URL.
@@ -130,16 +125,12 @@ func plainHTTP(err error) bool {
 // Retryable reports whether the same call may succeed later, and can do no harm: if nothing was sent, after 429, 503
 // with Retry-After, 405 during an upgrade of Atlas, and after network errors and 5xx of calls that create nothing.
 func Retryable(err error) bool {
-	var (
-		unknown *OutcomeUnknownError
-		paced   *PacingError
-		api     *APIError
-		call    *CallError
-	)
+	var api *APIError
+	var call *CallError
 	switch {
-	case err == nil || MayHaveCreated(err) || errors.As(err, &unknown):
+	case err == nil || MayHaveCreated(err) || errors.As(err, new(*OutcomeUnknownError)):
 		return false
-	case errors.As(err, &paced), errors.Is(err, errOutage):
+	case errors.As(err, new(*PacingError)), errors.Is(err, errOutage):
 		return true
 	case errors.As(err, &api):
 		return passing(api.StatusCode) || api.StatusCode == http.StatusMethodNotAllowed && api.Code == upgradeCode
