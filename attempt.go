@@ -100,7 +100,6 @@ func (c *call) attempt(req *http.Request) failure {
 	return c.withResponse(ctx, timedOut, !state.HandedOver() && negotiation)
 }
 
-// unsent reports whether an error says that the request was not sent with its credentials.
 func unsent(err error) bool {
 	return delivery.IsUnsent(err) || errors.As(err, new(*bearer.TokenError)) || errors.Is(err, digest.ErrNotChallenged)
 }
@@ -160,7 +159,6 @@ func (c *call) bound(s *delivery.State) (context.Context, context.CancelCauseFun
 	}
 }
 
-// errAttemptTime is the cause of the end of an attempt that took too long.
 var errAttemptTime = errors.New("the time of the attempt is over")
 
 // timeoutError is a timeout that is not the end of the caller's context, although the error inside may say so.
@@ -203,7 +201,6 @@ func contextError(ctx context.Context) error {
 	return errors.Join(err, cause)
 }
 
-// withoutResponse is an attempt that ended in an error.
 func (c *call) withoutResponse(err error, unsent bool) failure {
 	var token *bearer.EndpointError
 	if errors.As(err, &token) {
@@ -250,7 +247,6 @@ func (c *call) tokenRejected(e *bearer.EndpointError) failure {
 	return c.limited(failure{err: api, meaning: meaning{retry: retry}, asked: asked, isAsked: isAsked}, api)
 }
 
-// withResponse is an attempt whose response was read.
 func (c *call) withResponse(ctx context.Context, timedOut, unsent bool) failure {
 	r := c.received
 	if r.Header["Deprecation"] != nil || r.Header["Sunset"] != nil {
@@ -285,7 +281,6 @@ func (c *call) limited(f failure, api *APIError) failure {
 // noSecrets saves a redactor for a response that is fine.
 var noSecrets = new(redact.Redactor)
 
-// success reads the body of a success.
 func (c *call) success(ctx context.Context, timedOut bool, r *response.Received) failure {
 	id, err := c.decode(r, noSecrets)
 	if err == nil {

@@ -55,7 +55,6 @@ func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 // Organization Owner.
 //
 // GET /orgs/{orgId}/liveMigrations/availableProjects
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-listorglivemigrationavailableprojects
 func (s *AvailableProjectsService) List(ctx context.Context, orgID OrgID, opts ...CallOption) ([]AvailableProject, error) {
 	projects, err := send[response.List[AvailableProject]](ctx, (*core)(s), &listAvailableProjects, []string{string(orgID)}, nil, opts)

@@ -113,7 +113,6 @@ func (c *core) check(ctx context.Context, e *endpoint, ids []string) (path strin
 	return path, found
 }
 
-// run makes the attempts. RoundTrip makes one, and checkRetry decides on the next.
 func (c *call) run(body []byte) error {
 	if c.ctx.Err() != nil {
 		return c.interrupted()
@@ -138,7 +137,6 @@ func (c *call) run(body []byte) error {
 	return c.end()
 }
 
-// newRequest builds the request that every attempt sends.
 func (c *call) newRequest(body []byte) (*retryablehttp.Request, error) {
 	target := c.base + c.path
 	if c.settings.query != (callQuery{}) {
@@ -189,7 +187,6 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 	return true, nil
 }
 
-// end returns the error of a call whose last attempt failed.
 func (c *call) end() error {
 	f, e := &c.failure, c.endpoint
 	var api *APIError

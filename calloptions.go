@@ -14,7 +14,6 @@ import (
 // CallOption configures one call.
 type CallOption func(*callSettings)
 
-// callQuery are the parameters that every endpoint takes.
 type callQuery struct {
 	Pretty   bool `url:"pretty,omitempty"`
 	Envelope bool `url:"envelope,omitempty"`

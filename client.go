@@ -37,7 +37,7 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 }
 
 func newClient(cfg *config, credentials Credentials) (*Client, error) {
-	c, err := newCore(cfg, credentials, cfg.version)
+	c, err := newCore(cfg, credentials, "/api/atlas/"+cfg.version.String())
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ type authenticator interface{ Secrets() []string }
 //  2. The transport of the credentials.
 //  3. The delivery transport. It is inside the credentials, because only a request with credentials can take effect.
 //  4. The user's transport, or a copy of the default one.
-func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, error) {
+func newCore(cfg *config, credentials Credentials, prefix string) (*core, error) {
 	origin := cfg.origin()
 	delivered := cfg.delivery()
 	authenticated := cfg.authenticate(credentials, origin, delivered)
@@ -95,7 +95,7 @@ func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, e
 	own, _ := authenticated.(authenticator)
 	product := fmt.Sprintf("%s livemigration-go/%s (%s; %s)", cfg.userAgent, release, runtime.Version(), runtime.GOOS)
 	return &core{
-		version: version, base: origin.String() + version.prefix(), host: origin.Host, userAgent: strings.TrimSpace(product),
+		version: cfg.version, base: origin.String() + prefix, host: origin.Host, userAgent: strings.TrimSpace(product),
 		timeout: cfg.timeout, policy: cfg.retry, transport: wrapped, delivery: delivered, authenticator: own,
 		jar: cfg.httpClient.Jar, pacer: pacing.New(cfg.pacing), logger: cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
 		defaults: cfg.waitDefaults,

@@ -57,7 +57,6 @@ type APIError struct {
 
 func (e *APIError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
 
-// message is the message of a call.
 func message(operation, method, path, summary string) string {
 	if operation != "" {
 		operation += ": "
@@ -130,8 +129,7 @@ func (e *OutcomeUnknownError) summary() string {
 }
 
 func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.ID) }
-
-func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
+func (e *OutcomeUnknownError) Unwrap() error            { return e.Err }
 
 func (e *OutcomeUnknownError) Is(target error) bool {
 	return target == ErrOutcomeUnknown || target == errMayHaveCreated && e.Method != http.MethodPut // a cutover creates nothing
@@ -157,7 +155,6 @@ func summaryOf(err error) string {
 	return redact.Line(strings.TrimPrefix(err.Error(), messagePrefix))
 }
 
-// causeOf is the message of one attempt.
 func causeOf(err error) string {
 	if own, ok := err.(interface{ cause() string }); ok {
 		return own.cause()
@@ -173,13 +170,10 @@ type CallError struct {
 	Err                     error
 }
 
-func (e *CallError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
-
-func (e *CallError) Unwrap() error { return e.Err }
-
+func (e *CallError) Error() string   { return message(e.Operation, e.Method, e.Path, e.summary()) }
+func (e *CallError) Unwrap() error   { return e.Err }
 func (e *CallError) summary() string { return e.cause() + afterAttempts(e.Attempts) }
-
-func (e *CallError) cause() string { return summaryOf(e.Err) }
+func (e *CallError) cause() string   { return summaryOf(e.Err) }
 
 // PacingError is a request that was not sent, because its turn within the rate limit would have come after the
 // context's deadline (then it also matches [context.DeadlineExceeded]), or later than the client waits.

@@ -26,7 +26,6 @@ type LinkToken struct {
 // Role: Organization Owner.
 //
 // POST /orgs/{orgId}/liveMigrations/linkTokens
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createorglivemigrationlinktoken
 func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTokenRequest, opts ...CallOption) (*LinkToken, error) {
 	return send[LinkToken](ctx, (*core)(s), &createLinkToken, []string{string(orgID)}, req, opts)
@@ -36,7 +35,6 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 // organization is active, [ErrNotFound] without a link. Role: Organization Owner.
 //
 // DELETE /orgs/{orgId}/liveMigrations/linkTokens
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteorglivemigrationlinktokens
 func (s *LinkTokensService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
 	return (*core)(s).do(ctx, &deleteLinkToken, []string{string(orgID)}, nil, opts, nil)

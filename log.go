@@ -42,7 +42,6 @@ func (c *call) logRetry() {
 	}
 }
 
-// errorAttrs are empty for a success.
 func errorAttrs(err error) (attrs []slog.Attr) {
 	if err == nil {
 		return nil

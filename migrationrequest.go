@@ -148,7 +148,6 @@ func (r *MigrationRequest) violations(v APIVersion) []FieldViolation {
 	return c.found
 }
 
-// checker gathers violations.
 type checker struct{ found []FieldViolation }
 
 func (c *checker) reject(violated bool, field, description string) {

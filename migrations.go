@@ -89,7 +89,6 @@ func (m Migration) LogValue() slog.Value {
 // button Extend time in the Atlas UI adds 24 hours.
 //
 // POST /groups/{groupId}/liveMigrations
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
 	return send[Migration](ctx, (*core)(s), &createMigration, []string{string(projectID)}, &migrationPayload{projectID, req}, opts)
@@ -98,7 +97,6 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 // Get reads a migration. Role: Organization Member.
 //
 // GET /groups/{groupId}/liveMigrations/{liveMigrationId}
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
 func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, id MigrationID, opts ...CallOption) (*Migration, error) {
 	return send[Migration](ctx, (*core)(s), &getMigration, []string{string(projectID), string(id)}, nil, opts)
@@ -108,7 +106,6 @@ func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, id Mig
 // the lag time is zero: later writes are lost. If the outcome is unknown, call Get. Role: Organization Owner.
 //
 // PUT /groups/{groupId}/liveMigrations/{liveMigrationId}/cutover
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
 func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, id MigrationID, opts ...CallOption) error {
 	return (*core)(s).do(ctx, &cutover, []string{string(projectID), string(id)}, nil, opts, nil)

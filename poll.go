@@ -24,7 +24,6 @@ type poller[T any] struct {
 	state    func(*T) jobState
 }
 
-// jobState is the part of a state that is logged when it changes.
 type jobState struct {
 	status string
 	ready  bool

@@ -50,7 +50,6 @@ func (v Validation) LogValue() slog.Value {
 // Create starts the validation of a request: network, TLS, user, disk space, versions. Role: Organization Owner.
 //
 // POST /groups/{groupId}/liveMigrations/validate
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
 func (s *ValidationsService) Create(
 	ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption,
@@ -61,7 +60,6 @@ func (s *ValidationsService) Create(
 // Get reads a validation. Role: Organization Owner.
 //
 // GET /groups/{groupId}/liveMigrations/validate/{validationId}
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
 func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, id ValidationID, opts ...CallOption) (*Validation, error) {
 	return send[Validation](ctx, (*core)(s), &getValidation, []string{string(projectID), string(id)}, nil, opts)
