@@ -28,8 +28,7 @@ type Attempt struct {
 
 type attemptKey struct{}
 
-// AttemptFromContext returns the attempt that a request belongs to, for transports given to [WithTransportWrapper] or
-// [WithHTTPClient].
+// AttemptFromContext returns the attempt that a request belongs to, for wrappers and for your own transport.
 func AttemptFromContext(ctx context.Context) (Attempt, bool) {
 	a, ok := ctx.Value(attemptKey{}).(Attempt)
 	return a, ok
@@ -46,8 +45,8 @@ type failure struct {
 	own     bool // the response is Atlas's own JSON
 }
 
-// RoundTrip makes one attempt for go-retryablehttp. It reads the response whole, so that one that breaks off is an
-// attempt that failed. It returns a placeholder in place of the response: http.Client must not follow a redirect.
+// RoundTrip makes one attempt for go-retryablehttp. It reads the response whole, so that a truncated one is an attempt
+// that failed. It returns a placeholder in place of the response: http.Client must not follow a redirect.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.waiting = false
 	c.received = nil
@@ -318,7 +317,7 @@ func (c *call) report(api *APIError, asked time.Duration) {
 	c.pacer.Report(c.scope, r)
 }
 
-// addCookies adds those of the user's jar. http.Client would add them once more to each attempt.
+// addCookies adds the cookies of the user's jar. http.Client would add them once more to each attempt.
 func (c *call) addCookies(req *http.Request) {
 	req.Header = req.Header.Clone()
 	for _, cookie := range c.jar.Cookies(req.URL) {

@@ -69,8 +69,7 @@ func send[T any](ctx context.Context, c *core, e *endpoint, ids []string, body p
 	return result, nil
 }
 
-// do checks everything about a call, makes it, and returns its error. A nil decode stands for a response without
-// content.
+// do checks everything about a call, makes it, and returns its error. Without decode the response has no content.
 func (c *core) do(ctx context.Context, e *endpoint, ids []string, body payload, opts []CallOption, decode decoder) error {
 	if decode == nil {
 		decode = decodeNothing
@@ -104,7 +103,7 @@ func (c *core) do(ctx context.Context, e *endpoint, ids []string, body payload, 
 // check expands the path of a call, and gathers what is wrong with its client, context and IDs.
 func (c *core) check(ctx context.Context, e *endpoint, ids []string) (path string, found []FieldViolation) {
 	if c == nil || c.transport == nil {
-		return "", []FieldViolation{{"client", "must be made by NewClient, NewClientFromEnv or NewSourceClient"}}
+		return "", []FieldViolation{{"client", "must be created by NewClient, NewClientFromEnv or NewSourceClient"}}
 	}
 	path, found = e.expand(ids)
 	if ctx == nil {
@@ -167,8 +166,7 @@ func (c *call) newRequest(body []byte) (*retryablehttp.Request, error) {
 	return req, nil
 }
 
-// checkRetry decides on the next attempt. A request that creates something is never sent again once it may have taken
-// effect.
+// checkRetry decides on the next attempt. A create request that may have taken effect is never sent again.
 func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) {
 	f := &c.failure
 	if f.err == nil || !f.retry || f.maybe && c.endpoint.creates || c.attempts >= c.settings.maxAttempts {

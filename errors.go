@@ -102,16 +102,14 @@ func (e *APIError) Is(target error) bool {
 	return i >= 0 && target == sentinels[i] || e.StatusCode >= http.StatusInternalServerError && target == ErrServer
 }
 
-// OutcomeUnknownError is a request that may have taken effect, and is not safe to send again. The message says what to
-// check.
+// OutcomeUnknownError is a request that may have taken effect, and is not safe to send again.
 type OutcomeUnknownError struct {
 	Operation, Method, Path string
-
-	Err       error  // how the last attempt ended
-	ID        string // of the job that was created, if a part of the response showed it
-	Attempts  int
-	Duration  time.Duration
-	RequestID string
+	Err                     error  // how the last attempt ended
+	ID                      string // of the job that was created, if a part of the response showed it
+	Attempts                int
+	Duration                time.Duration
+	RequestID               string
 
 	check string
 }

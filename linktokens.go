@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/livemigration/livemigration-go/internal/response"
 )
@@ -78,10 +79,7 @@ func (t *LinkToken) UnmarshalJSON(data []byte) error { // the documentation of v
 	if len(list) > 1 {
 		return errors.New("more than one linkToken")
 	}
-	t.Token = ""
-	if len(list) == 1 {
-		t.Token = Secret(list[0])
-	}
+	t.Token = Secret(strings.Join(list, "")) // of one at most
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (c *call) status() int {
 	return c.received.Status
 }
 
-// logRetry logs that there will be another attempt. A wait logs its outages itself, so its retries are for debugging.
+// logRetry logs that there will be another attempt. A wait logs its outages, so its retries are for debugging.
 func (c *call) logRetry() {
 	level := slog.LevelInfo
 	if c.settings.poll {

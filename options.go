@@ -62,8 +62,7 @@ func WithHTTPClient(hc *http.Client) Option {
 
 func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
 
-// WithAttemptTimeout limits one attempt, from the dial to the last byte; the context limits the call. Default: 30
-// seconds.
+// WithAttemptTimeout limits one attempt, from dial to last byte; the context limits the call. Default: 30 seconds.
 func WithAttemptTimeout(timeout time.Duration) Option {
 	return func(c *config) { c.timeout, c.timeoutSet = timeout, true }
 }

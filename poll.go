@@ -177,8 +177,7 @@ func (w *wait[T]) read() (*T, error) {
 // errOutage is the cause of the end of a poll that lasted as long as an outage may.
 var errOutage = errors.New("no response in time")
 
-// withoutDeadline replaces the error of a poll that was ended by the end of the outage: it is not the caller's
-// deadline.
+// withoutDeadline replaces the error of a poll that the end of the outage ended: it is not the caller's deadline.
 func (w *wait[T]) withoutDeadline(err error) error {
 	if w.ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -231,7 +230,7 @@ func scaled(d time.Duration, factor float64) time.Duration {
 	return time.Duration(min(float64(d)*factor, 1<<62)) // a float64 above the largest duration has no defined conversion
 }
 
-// see notes a state, and logs one that differs from the last one.
+// see notes a state, and logs a change.
 func (w *wait[T]) see(state *T) {
 	now := w.state(state)
 	if w.last == nil || w.state(w.last) != now {

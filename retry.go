@@ -83,8 +83,7 @@ type meaning struct {
 	maybe bool // the request may have taken effect
 }
 
-// meaningOf reads a response that is a failure to a request that a connection was handed. Own: the body is Atlas's own
-// JSON.
+// meaningOf reads a failure response to a request that was handed over. Own: its body is Atlas's own JSON.
 func meaningOf(api *APIError, own, retryAfterGiven bool) meaning {
 	status := api.StatusCode
 	switch {
@@ -110,7 +109,6 @@ func permanent(err error) bool {
 	return untrusted(err) || plainHTTP(err) || errors.Is(err, response.ErrTooLarge) || errors.Is(err, digest.ErrNotChallenged)
 }
 
-// untrusted recognizes errors about a server's certificate.
 func untrusted(err error) bool {
 	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(x509.UnknownAuthorityError)) ||
 		errors.As(err, new(x509.HostnameError)) || errors.As(err, new(x509.CertificateInvalidError))

@@ -32,9 +32,8 @@ func WithPollInterval(minimum, maximum time.Duration) WaitOption {
 	}
 }
 
-// WithMaxOutage sets for how long polls may fail in a row because of the network, 429, 5xx or similar, or 401 once a
-// poll of this wait has succeeded. Other failures end a wait at once. Default: 15 minutes. With 0 every failure ends
-// it.
+// WithMaxOutage sets for how long polls may fail because of the network, 429, 5xx or similar, or 401 once a poll has
+// succeeded. Other failures end a wait at once. Default: 15 minutes. With 0 every failure ends it.
 func WithMaxOutage(outage time.Duration) WaitOption {
 	return func(s *waitSettings) {
 		s.maxOutage = outage
@@ -142,8 +141,7 @@ func (s *MigrationsService) WaitReadyForCutover(
 	}))
 }
 
-// WaitComplete polls a migration until it is COMPLETE. It does not cut over: if nothing else does, the migration
-// expires.
+// WaitComplete polls a migration until it is COMPLETE. It does not cut over.
 func (s *MigrationsService) WaitComplete(ctx context.Context, projectID ProjectID, id MigrationID, opts ...WaitOption) (*Migration, error) {
 	return failedMigration(s.poller(projectID, id, opts).until(ctx, func(*Migration) bool { return false }))
 }
