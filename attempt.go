@@ -28,14 +28,10 @@ type Attempt struct {
 
 type attemptKey struct{}
 
-// AttemptFromContext returns the attempt that a request belongs to, for transports given to [WithTransportWrapper] or
-// [WithHTTPClient].
+// AttemptFromContext returns the attempt that a request belongs to, for wrappers and for your own transport.
 func AttemptFromContext(ctx context.Context) (Attempt, bool) {
-	a, ok := ctx.Value(attemptKey{}).(*Attempt)
-	if !ok {
-		return Attempt{}, false
-	}
-	return *a, true
+	a, ok := ctx.Value(attemptKey{}).(Attempt)
+	return a, ok
 }
 
 // failure is how an attempt ended. Its error is the public one; nil: the attempt succeeded.
@@ -49,8 +45,8 @@ type failure struct {
 	own     bool // the response is Atlas's own JSON
 }
 
-// RoundTrip makes one attempt for go-retryablehttp. It reads the response whole, so that one that breaks off is an
-// attempt that failed. It returns a placeholder in place of the response: http.Client must not follow a redirect.
+// RoundTrip makes one attempt for go-retryablehttp. It reads the response whole, so that a truncated one is an attempt
+// that failed. It returns a placeholder in place of the response: http.Client must not follow a redirect.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.waiting = false
 	c.received = nil
@@ -76,7 +72,7 @@ func (c *call) attempt(req *http.Request) failure {
 	defer end(nil)
 	defer state.Close()
 	state.End = end
-	ctx = delivery.WithState(context.WithValue(ctx, attemptKey{}, &Attempt{c.endpoint.operation, c.scope, c.attempts}), state)
+	ctx = delivery.WithState(context.WithValue(ctx, attemptKey{}, Attempt{c.endpoint.operation, c.scope, c.attempts}), state)
 	req = req.WithContext(ctx)
 	if c.jar != nil {
 		c.addCookies(req)
@@ -103,7 +99,6 @@ func (c *call) attempt(req *http.Request) failure {
 	return c.withResponse(ctx, timedOut, !state.HandedOver() && negotiation)
 }
 
-// unsent reports whether an error says that the request was not sent with its credentials.
 func unsent(err error) bool {
 	return delivery.IsUnsent(err) || errors.As(err, new(*bearer.TokenError)) || errors.Is(err, digest.ErrNotChallenged)
 }
@@ -146,19 +141,16 @@ func (c *call) bound(s *delivery.State) (context.Context, context.CancelCauseFun
 	}
 	ctx, end := context.WithCancelCause(parent)
 	timer := time.AfterFunc(c.timeout, func() { end(errAttemptTime) })
-	if grace <= 0 {
-		return ctx, func(cause error) {
-			timer.Stop()
-			end(cause)
-		}
+	stop := func() bool { return true }
+	if grace > 0 {
+		stop = context.AfterFunc(c.ctx, func() {
+			if s.HandedOver() {
+				time.AfterFunc(grace, func() { end(context.Canceled) })
+			} else {
+				end(c.ctx.Err())
+			}
+		})
 	}
-	stop := context.AfterFunc(c.ctx, func() {
-		if s.HandedOver() {
-			time.AfterFunc(grace, func() { end(context.Canceled) })
-		} else {
-			end(c.ctx.Err())
-		}
-	})
 	return ctx, func(cause error) {
 		stop()
 		timer.Stop()
@@ -166,7 +158,6 @@ func (c *call) bound(s *delivery.State) (context.Context, context.CancelCauseFun
 	}
 }
 
-// errAttemptTime is the cause of the end of an attempt that took too long.
 var errAttemptTime = errors.New("the time of the attempt is over")
 
 // timeoutError is a timeout that is not the end of the caller's context, although the error inside may say so.
@@ -209,7 +200,6 @@ func contextError(ctx context.Context) error {
 	return errors.Join(err, cause)
 }
 
-// withoutResponse is an attempt that ended in an error.
 func (c *call) withoutResponse(err error, unsent bool) failure {
 	var token *bearer.EndpointError
 	if errors.As(err, &token) {
@@ -256,7 +246,6 @@ func (c *call) tokenRejected(e *bearer.EndpointError) failure {
 	return c.limited(failure{err: api, meaning: meaning{retry: retry}, asked: asked, isAsked: isAsked}, api)
 }
 
-// withResponse is an attempt whose response was read.
 func (c *call) withResponse(ctx context.Context, timedOut, unsent bool) failure {
 	r := c.received
 	if r.Header["Deprecation"] != nil || r.Header["Sunset"] != nil {
@@ -291,7 +280,6 @@ func (c *call) limited(f failure, api *APIError) failure {
 // noSecrets saves a redactor for a response that is fine.
 var noSecrets = new(redact.Redactor)
 
-// success reads the body of a success.
 func (c *call) success(ctx context.Context, timedOut bool, r *response.Received) failure {
 	id, err := c.decode(r, noSecrets)
 	if err == nil {
@@ -319,7 +307,7 @@ func (c *call) report(api *APIError, asked time.Duration) {
 	if api != nil {
 		r.Rejected = api.StatusCode == http.StatusTooManyRequests || api.StatusCode == http.StatusServiceUnavailable && asked > 0
 		r.RetryAfter = asked
-		if capacity, per := bucketOf(api); per > 0 {
+		if capacity, per := (&response.AtlasError{Code: api.Code, Parameters: api.Parameters}).Bucket(); per > 0 {
 			r.Per = per
 			if r.Limit < 0 {
 				r.Limit = capacity
@@ -329,7 +317,7 @@ func (c *call) report(api *APIError, asked time.Duration) {
 	c.pacer.Report(c.scope, r)
 }
 
-// addCookies adds those of the user's jar. http.Client would add them once more to each attempt.
+// addCookies adds the cookies of the user's jar. http.Client would add them once more to each attempt.
 func (c *call) addCookies(req *http.Request) {
 	req.Header = req.Header.Clone()
 	for _, cookie := range c.jar.Cookies(req.URL) {

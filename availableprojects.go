@@ -46,15 +46,15 @@ func (p AvailableProject) Source(clusterName string) (Source, []string, error) {
 		}
 		names = append(names, d.Name)
 	}
-	return Source{}, nil, invalidRequest([]FieldViolation{{"cluster name", redact.Line(fmt.Sprintf("is unknown: project %s has no cluster %q; it has %s",
-		cmp.Or(p.Name, string(p.ProjectID)), clusterName, cmp.Or(strings.Join(names, ", "), "none")))}})
+	unknown := fmt.Sprintf("is unknown: project %s has no cluster %q; it has %s",
+		cmp.Or(p.Name, string(p.ProjectID)), clusterName, cmp.Or(strings.Join(names, ", "), "none"))
+	return Source{}, nil, invalidRequest([]FieldViolation{{"cluster name", redact.Line(unknown)}})
 }
 
 // List returns what can be migrated to an Atlas organization: nothing while no source organization is connected. Role:
 // Organization Owner.
 //
 // GET /orgs/{orgId}/liveMigrations/availableProjects
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-listorglivemigrationavailableprojects
 func (s *AvailableProjectsService) List(ctx context.Context, orgID OrgID, opts ...CallOption) ([]AvailableProject, error) {
 	projects, err := send[response.List[AvailableProject]](ctx, (*core)(s), &listAvailableProjects, []string{string(orgID)}, nil, opts)

@@ -27,7 +27,8 @@ type call struct {
 	scope    string          // the organization or project
 	job      string          // the ID of the job; of a new one once it is known
 	path     string          // below the prefix
-	secrets  []string        // in the request's body
+	body     payload
+	secrets  []string // in the request's body
 	decode   decoder
 
 	began    time.Time
@@ -68,14 +69,13 @@ func send[T any](ctx context.Context, c *core, e *endpoint, ids []string, body p
 	return result, nil
 }
 
-// do checks everything about a call, makes it, and returns its error. A nil decode stands for a response without
-// content.
+// do checks everything about a call, makes it, and returns its error. Without decode the response has no content.
 func (c *core) do(ctx context.Context, e *endpoint, ids []string, body payload, opts []CallOption, decode decoder) error {
 	if decode == nil {
 		decode = decodeNothing
 	}
 	settings := newCallSettings(opts)
-	k := &call{core: c, endpoint: e, settings: settings, ctx: ctx, decode: decode, began: time.Now(), scope: ids[0]}
+	k := &call{core: c, endpoint: e, settings: settings, ctx: ctx, decode: decode, body: body, began: time.Now(), scope: ids[0]}
 	if len(ids) > 1 {
 		k.job = ids[1]
 	}
@@ -97,20 +97,13 @@ func (c *core) do(ctx context.Context, e *endpoint, ids []string, body payload, 
 			return k.callError(err)
 		}
 	}
-	err := k.run(encoded)
-	if unknown, ok := err.(*OutcomeUnknownError); ok {
-		unknown.check = "Atlas may have cut over migration " + k.job + " of project " + k.scope + "; call Migrations.Get to find out"
-		if body != nil {
-			unknown.check = body.unknown(k.scope)
-		}
-	}
-	return err
+	return k.run(encoded)
 }
 
 // check expands the path of a call, and gathers what is wrong with its client, context and IDs.
 func (c *core) check(ctx context.Context, e *endpoint, ids []string) (path string, found []FieldViolation) {
 	if c == nil || c.transport == nil {
-		return "", []FieldViolation{{"client", "must be made by NewClient, NewClientFromEnv or NewSourceClient"}}
+		return "", []FieldViolation{{"client", "must be created by NewClient, NewClientFromEnv or NewSourceClient"}}
 	}
 	path, found = e.expand(ids)
 	if ctx == nil {
@@ -119,7 +112,6 @@ func (c *core) check(ctx context.Context, e *endpoint, ids []string) (path strin
 	return path, found
 }
 
-// run makes the attempts. RoundTrip makes one, and checkRetry decides on the next.
 func (c *call) run(body []byte) error {
 	if c.ctx.Err() != nil {
 		return c.interrupted()
@@ -144,7 +136,6 @@ func (c *call) run(body []byte) error {
 	return c.end()
 }
 
-// newRequest builds the request that every attempt sends.
 func (c *call) newRequest(body []byte) (*retryablehttp.Request, error) {
 	target := c.base + c.path
 	if c.settings.query != (callQuery{}) {
@@ -175,8 +166,7 @@ func (c *call) newRequest(body []byte) (*retryablehttp.Request, error) {
 	return req, nil
 }
 
-// checkRetry decides on the next attempt. A request that creates something is never sent again once it may have taken
-// effect.
+// checkRetry decides on the next attempt. A create request that may have taken effect is never sent again.
 func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) {
 	f := &c.failure
 	if f.err == nil || !f.retry || f.maybe && c.endpoint.creates || c.attempts >= c.settings.maxAttempts {
@@ -195,12 +185,10 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 	return true, nil
 }
 
-// end returns the error of a call whose last attempt failed.
 func (c *call) end() error {
 	f, e := &c.failure, c.endpoint
 	var api *APIError
-	var paced *PacingError
-	isAPI, isPaced := errors.As(f.err, &api), errors.As(f.err, &paced)
+	isAPI, isPaced := errors.As(f.err, &api), errors.As(f.err, new(*PacingError))
 	switch {
 	case c.waiting: // the context ended before the next attempt
 		c.before = f.err
@@ -220,6 +208,10 @@ func (c *call) outcomeUnknown() error {
 	e := &OutcomeUnknownError{
 		Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Err: c.failure.err, ID: c.failure.id,
 		Attempts: c.attempts, Duration: time.Since(c.began),
+		check: "Atlas may have cut over migration " + c.job + " of project " + c.scope + "; call Migrations.Get to find out",
+	}
+	if c.body != nil {
+		e.check = c.body.unknown(c.scope)
 	}
 	if c.received != nil {
 		e.RequestID = c.received.RequestID(c.redactor())
@@ -229,13 +221,12 @@ func (c *call) outcomeUnknown() error {
 
 // callError is the error of a call, or of an attempt, without a usable response.
 func (c *call) callError(err error) error {
-	clean := c.redactor().Error(err)
-	return c.newCallError(clean, clean.Error())
+	return c.newCallError(c.redactor().Error(err))
 }
 
-func (c *call) newCallError(err error, text string) *CallError {
+func (c *call) newCallError(err error) error {
 	return &CallError{Operation: c.endpoint.operation, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
-		Duration: time.Since(c.began), Err: err, text: text}
+		Duration: time.Since(c.began), Err: err}
 }
 
 // interrupted is the error of a call whose context has ended. It names the failure before that, if there was one.
@@ -244,8 +235,7 @@ func (c *call) interrupted() error {
 	if c.before == nil {
 		return c.callError(ended)
 	}
-	both := &interruptedError{ended, c.before}
-	return c.newCallError(both, both.Error())
+	return c.newCallError(&interruptedError{ended, c.before})
 }
 
 // apiError makes the public error of a response. Own reports whether its body is Atlas's own JSON.

@@ -14,7 +14,6 @@ import (
 // CallOption configures one call.
 type CallOption func(*callSettings)
 
-// callQuery are the parameters that every endpoint takes.
 type callQuery struct {
 	Pretty   bool `url:"pretty,omitempty"`
 	Envelope bool `url:"envelope,omitempty"`
@@ -66,8 +65,7 @@ func WithHeader(key, value string) CallOption {
 }
 
 // WithGrace lets a request in flight outlive the context by up to d, so that the ID of a new migration is not lost.
-// Default: 30 seconds for [MigrationsService.Create], [LinkTokensService.Create] and [MigrationLinkService.Create],
-// else 0.
+// Default: 30 seconds for creating a migration, a link-token or a link, else 0.
 func WithGrace(d time.Duration) CallOption {
 	return func(s *callSettings) {
 		s.grace, s.graceSet = d, true

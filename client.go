@@ -19,7 +19,7 @@ import (
 	"github.com/livemigration/livemigration-go/internal/response"
 )
 
-const version = "0.1.0"
+const release = "0.1.0"
 
 // Client calls Atlas. It is safe for concurrent use: create one and share it.
 type Client struct {
@@ -37,7 +37,7 @@ func NewClient(credentials Credentials, opts ...Option) (*Client, error) {
 }
 
 func newClient(cfg *config, credentials Credentials) (*Client, error) {
-	c, err := newCore(cfg, credentials, cfg.version)
+	c, err := newCore(cfg, credentials, "/api/atlas/"+cfg.version.String())
 	if err != nil {
 		return nil, err
 	}
@@ -84,24 +84,26 @@ type authenticator interface{ Secrets() []string }
 //  2. The transport of the credentials.
 //  3. The delivery transport. It is inside the credentials, because only a request with credentials can take effect.
 //  4. The user's transport, or a copy of the default one.
-func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, error) {
+func newCore(cfg *config, credentials Credentials, prefix string) (*core, error) {
 	origin := cfg.origin()
 	delivered := cfg.delivery()
 	authenticated := cfg.authenticate(credentials, origin, delivered)
 	wrapped := cfg.wrap(authenticated)
-	if err := cfg.err(); err != nil {
-		return nil, err
+	if len(cfg.problems) > 0 {
+		return nil, &configError{cfg.maker, cfg.problems}
 	}
 	own, _ := authenticated.(authenticator)
+	product := fmt.Sprintf("%s livemigration-go/%s (%s; %s)", cfg.userAgent, release, runtime.Version(), runtime.GOOS)
 	return &core{
-		version: version, base: origin.String() + version.prefix(), host: origin.Host, userAgent: userAgent(cfg.userAgent), timeout: cfg.timeout,
-		policy: cfg.retry, transport: wrapped, delivery: delivered, authenticator: own, jar: cfg.httpClient.Jar,
-		pacer: pacing.New(cfg.pacing), logger: cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)), defaults: cfg.waitDefaults,
+		version: cfg.version, base: origin.String() + prefix, host: origin.Host, userAgent: strings.TrimSpace(product),
+		timeout: cfg.timeout, policy: cfg.retry, transport: wrapped, delivery: delivered, authenticator: own,
+		jar: cfg.httpClient.Jar, pacer: pacing.New(cfg.pacing), logger: cmp.Or(cfg.logger, slog.New(slog.DiscardHandler)),
+		defaults: cfg.waitDefaults,
 	}, nil
 }
 
 func (c *core) closeIdle() {
-	if c != nil && c.delivery != nil {
+	if c != nil {
 		c.delivery.CloseIdleConnections()
 	}
 }
@@ -119,11 +121,6 @@ func (c *core) format(f fmt.State, name string) {
 		base = c.base
 	}
 	_, _ = io.WriteString(f, "livemigration."+name+"("+base+")")
-}
-
-func userAgent(product string) string {
-	own := fmt.Sprintf("livemigration-go/%s (%s; %s)", version, runtime.Version(), runtime.GOOS)
-	return strings.TrimSpace(product + " " + own)
 }
 
 func (c *core) revokeToken(ctx context.Context) error {

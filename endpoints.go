@@ -14,7 +14,7 @@ type endpoint struct {
 	operation string // the method of the public API
 	method    string
 	path      string // below the prefix; each {name} stands for an ID, and names it in messages
-	mediaType string // of APIv2 and of the source side
+	mediaType string // of APIv2
 	bucket    pacing.Bucket
 	// creates: sending the request twice leaves two of what it creates.
 	creates bool
@@ -65,26 +65,15 @@ var (
 		path: "/groups/{project ID}/liveMigrations/{migration ID}/cutover", bucket: projectBucket, mediaType: media20230101, once: true}
 )
 
-// The endpoints of the source side.
+// The endpoints of the source side, which has one version.
 var (
 	createMigrationLink = endpoint{operation: "MigrationLink.Create", method: http.MethodPost,
-		path: "/orgs/{organization ID}/liveExport/migrationLink", bucket: organizationBucket, mediaType: mediaJSON, creates: true}
+		path: "/orgs/{organization ID}/liveExport/migrationLink", bucket: organizationBucket, creates: true}
 	getMigrationLink = endpoint{operation: "MigrationLink.Status", method: http.MethodGet,
-		path: "/orgs/{organization ID}/liveExport/migrationLink/status", bucket: organizationBucket, mediaType: mediaJSON}
+		path: "/orgs/{organization ID}/liveExport/migrationLink/status", bucket: organizationBucket}
 	deleteMigrationLink = endpoint{operation: "MigrationLink.Delete", method: http.MethodDelete,
-		path: "/orgs/{organization ID}/liveExport/migrationLink", bucket: organizationBucket, mediaType: mediaJSON, gone: true}
+		path: "/orgs/{organization ID}/liveExport/migrationLink", bucket: organizationBucket, gone: true}
 )
-
-// sourceAPI is the API of Cloud Manager and Ops Manager.
-const sourceAPI APIVersion = -1
-
-// prefix is what the paths of all endpoints begin with.
-func (v APIVersion) prefix() string {
-	if v == sourceAPI {
-		return "/api/public/v1.0"
-	}
-	return "/api/atlas/" + v.String()
-}
 
 // expand puts the IDs in the place of the path's {names}, in order, and checks them.
 func (e *endpoint) expand(ids []string) (path string, found []FieldViolation) {

@@ -2,6 +2,7 @@ package livemigration
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"time"
@@ -66,71 +67,56 @@ type errorJSON struct {
 	Fields     []FieldViolation `json:"fields,omitempty"`
 }
 
-// marshal fills in what every error has, and what the APIError within it says.
-func (j errorJSON) marshal(kind string, err error) ([]byte, error) {
-	j.Kind, j.Message, j.MayExist, j.Retryable = kind, err.Error(), MayHaveCreated(err), Retryable(err)
+func (j *errorJSON) call(kind, operation, method, path string, attempts int, took time.Duration) {
+	j.Kind, j.Operation, j.Method, j.Path, j.Attempts, j.Duration = kind, operation, method, path, attempts, took.Seconds()
+}
+
+func marshalError(err error) ([]byte, error) {
+	j := errorJSON{Message: err.Error(), MayExist: MayHaveCreated(err), Retryable: Retryable(err)}
 	var api *APIError
 	if errors.As(err, &api) {
-		j.Status, j.Code, j.RetryAfter = api.StatusCode, api.Code, api.RetryAfter.Seconds()
-		if j.RequestID == "" {
-			j.RequestID = api.RequestID
+		j.Status, j.Code, j.RequestID, j.Fields, j.RetryAfter = api.StatusCode, api.Code, api.RequestID, api.Fields, api.RetryAfter.Seconds()
+	}
+	switch e := err.(type) {
+	case *APIError:
+		j.call("api", e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
+	case *CallError:
+		j.call("call", e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
+	case *PacingError:
+		j.call("pacing", e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
+		j.Wait = e.Wait.Seconds()
+	case *OutcomeUnknownError:
+		j.call("outcome_unknown", e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
+		j.ID, j.RequestID = e.ID, cmp.Or(e.RequestID, j.RequestID)
+	case *InvalidRequestError:
+		j.Kind, j.Fields = "invalid_request", e.Violations
+	case *WaitError:
+		j.Kind, j.Outage = "wait", e.Outage.Seconds()
+	case *ValidationFailedError:
+		j.Kind = "validation_failed"
+		if e.Validation != nil {
+			j.ID = string(e.Validation.ID)
 		}
-		if j.Fields == nil {
-			j.Fields = api.Fields
+	case *MigrationFailedError:
+		j.Kind = "migration_failed"
+		if errors.Is(e, ErrMigrationExpired) {
+			j.Kind = "migration_expired"
 		}
+		if e.Migration != nil {
+			j.ID = string(e.Migration.ID)
+		}
+	case *configError:
+		j.Kind = "invalid_config"
 	}
 	return json.Marshal(j)
 }
 
-func callJSON(operation, method, path string, attempts int, took time.Duration) errorJSON {
-	return errorJSON{Operation: operation, Method: method, Path: path, Attempts: attempts, Duration: took.Seconds()}
-}
-
-func (e *APIError) MarshalJSON() ([]byte, error) {
-	return callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration).marshal("api", e)
-}
-
-func (e *InvalidRequestError) MarshalJSON() ([]byte, error) {
-	return errorJSON{Fields: e.Violations}.marshal("invalid_request", e)
-}
-
-func (e *OutcomeUnknownError) MarshalJSON() ([]byte, error) {
-	j := callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
-	j.ID, j.RequestID = e.ID, e.RequestID
-	return j.marshal("outcome_unknown", e)
-}
-
-func (e *PacingError) MarshalJSON() ([]byte, error) {
-	j := callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration)
-	j.Wait = e.Wait.Seconds()
-	return j.marshal("pacing", e)
-}
-
-func (e *CallError) MarshalJSON() ([]byte, error) {
-	return callJSON(e.Operation, e.Method, e.Path, e.Attempts, e.Duration).marshal("call", e)
-}
-
-func (e *WaitError) MarshalJSON() ([]byte, error) {
-	return errorJSON{Outage: e.Outage.Seconds()}.marshal("wait", e)
-}
-
-func (e *ValidationFailedError) MarshalJSON() ([]byte, error) {
-	var j errorJSON
-	if e.Validation != nil {
-		j.ID = string(e.Validation.ID)
-	}
-	return j.marshal("validation_failed", e)
-}
-
-func (e *MigrationFailedError) MarshalJSON() ([]byte, error) {
-	var j errorJSON
-	if e.Migration != nil {
-		j.ID = string(e.Migration.ID)
-	}
-	if errors.Is(e, ErrMigrationExpired) {
-		return j.marshal("migration_expired", e)
-	}
-	return j.marshal("migration_failed", e)
-}
-
-func (e *configError) MarshalJSON() ([]byte, error) { return errorJSON{}.marshal("invalid_config", e) }
+func (e *APIError) MarshalJSON() ([]byte, error)              { return marshalError(e) }
+func (e *CallError) MarshalJSON() ([]byte, error)             { return marshalError(e) }
+func (e *PacingError) MarshalJSON() ([]byte, error)           { return marshalError(e) }
+func (e *OutcomeUnknownError) MarshalJSON() ([]byte, error)   { return marshalError(e) }
+func (e *InvalidRequestError) MarshalJSON() ([]byte, error)   { return marshalError(e) }
+func (e *WaitError) MarshalJSON() ([]byte, error)             { return marshalError(e) }
+func (e *ValidationFailedError) MarshalJSON() ([]byte, error) { return marshalError(e) }
+func (e *MigrationFailedError) MarshalJSON() ([]byte, error)  { return marshalError(e) }
+func (e *configError) MarshalJSON() ([]byte, error)           { return marshalError(e) }

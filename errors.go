@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/livemigration/livemigration-go/internal/redact"
-	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // An [*APIError] matches these by its status.
@@ -58,7 +57,6 @@ type APIError struct {
 
 func (e *APIError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
 
-// message is the message of a call.
 func message(operation, method, path, summary string) string {
 	if operation != "" {
 		operation += ": "
@@ -83,7 +81,8 @@ func (e *APIError) cause() string {
 		b.WriteString(": " + redact.Line(joinViolations(e.Fields)))
 	}
 	if e.limit > 0 {
-		fmt.Fprintf(&b, "; Atlas asked to wait %s, longer than this client's limit of %s (RetryPolicy.MaxRetryAfter)", short(e.RetryAfter), short(e.limit))
+		fmt.Fprintf(&b, "; Atlas asked to wait %s, longer than this client's limit of %s (RetryPolicy.MaxRetryAfter)",
+			short(e.RetryAfter), short(e.limit))
 	} else if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, " (retry after %s)", e.RetryAfter)
 	}
@@ -103,21 +102,14 @@ func (e *APIError) Is(target error) bool {
 	return i >= 0 && target == sentinels[i] || e.StatusCode >= http.StatusInternalServerError && target == ErrServer
 }
 
-// bucketOf is the token bucket that the parameters of a 429 describe.
-func bucketOf(api *APIError) (capacity int, per time.Duration) {
-	return (&response.AtlasError{Code: api.Code, Parameters: api.Parameters}).Bucket()
-}
-
-// OutcomeUnknownError is a request that may have taken effect, and is not safe to send again. The message says what to
-// check.
+// OutcomeUnknownError is a request that may have taken effect, and is not safe to send again.
 type OutcomeUnknownError struct {
 	Operation, Method, Path string
-
-	Err       error  // how the last attempt ended
-	ID        string // of the job that was created, if a part of the response showed it
-	Attempts  int
-	Duration  time.Duration
-	RequestID string
+	Err                     error  // how the last attempt ended
+	ID                      string // of the job that was created, if a part of the response showed it
+	Attempts                int
+	Duration                time.Duration
+	RequestID               string
 
 	check string
 }
@@ -135,8 +127,7 @@ func (e *OutcomeUnknownError) summary() string {
 }
 
 func (e *OutcomeUnknownError) MigrationID() MigrationID { return MigrationID(e.ID) }
-
-func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
+func (e *OutcomeUnknownError) Unwrap() error            { return e.Err }
 
 func (e *OutcomeUnknownError) Is(target error) bool {
 	return target == ErrOutcomeUnknown || target == errMayHaveCreated && e.Method != http.MethodPut // a cutover creates nothing
@@ -162,7 +153,6 @@ func summaryOf(err error) string {
 	return redact.Line(strings.TrimPrefix(err.Error(), messagePrefix))
 }
 
-// causeOf is the message of one attempt.
 func causeOf(err error) string {
 	if own, ok := err.(interface{ cause() string }); ok {
 		return own.cause()
@@ -176,17 +166,12 @@ type CallError struct {
 	Attempts                int
 	Duration                time.Duration
 	Err                     error
-
-	text string
 }
 
-func (e *CallError) Error() string { return message(e.Operation, e.Method, e.Path, e.summary()) }
-
-func (e *CallError) Unwrap() error { return e.Err }
-
+func (e *CallError) Error() string   { return message(e.Operation, e.Method, e.Path, e.summary()) }
+func (e *CallError) Unwrap() error   { return e.Err }
 func (e *CallError) summary() string { return e.cause() + afterAttempts(e.Attempts) }
-
-func (e *CallError) cause() string { return cmp.Or(e.text, summaryOf(e.Err)) }
+func (e *CallError) cause() string   { return summaryOf(e.Err) }
 
 // PacingError is a request that was not sent, because its turn within the rate limit would have come after the
 // context's deadline (then it also matches [context.DeadlineExceeded]), or later than the client waits.

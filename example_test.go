@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/livemigration/livemigration-go"
 	"github.com/livemigration/livemigration-go/livemigrationtest"
 )
 
-// inMemory is an Atlas for the examples, in which a minute passes in a moment.
+// inMemory is an Atlas for the examples, in which an hour passes in less than a second.
 func inMemory() (*livemigrationtest.Server, *livemigration.Client) {
 	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(10_000))
 	client, err := srv.NewClient()
@@ -21,6 +22,16 @@ func inMemory() (*livemigrationtest.Server, *livemigration.Client) {
 		log.Fatal(err)
 	}
 	return srv, client
+}
+
+// started is inMemory with a migration in progress.
+func started() (*livemigrationtest.Server, *livemigration.Client, livemigration.MigrationID) {
+	srv, client := inMemory()
+	migration, err := client.Migrations.Create(context.Background(), srv.ProjectID(), srv.SampleRequest())
+	if err != nil {
+		log.Fatal(err)
+	}
+	return srv, client, migration.ID
 }
 
 // often keeps the examples quick. The defaults suit Atlas.
@@ -32,22 +43,18 @@ func Example() {
 	defer srv.Close()
 	ctx, projectID, request := context.Background(), srv.ProjectID(), srv.SampleRequest()
 
-	validation, err := client.Validations.Create(ctx, projectID, request)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if _, err := client.Validations.Wait(ctx, projectID, validation.ID, often); err != nil {
+	if _, err := client.Validations.Run(ctx, projectID, request, often); err != nil {
 		log.Fatal(err)
 	}
 	migration, err := client.Migrations.Create(ctx, projectID, request)
 	if err != nil {
-		log.Fatal(err) // see OutcomeUnknownError
+		log.Fatal(err) // see the example of MigrationsService.Create
 	}
-	// Keep migration.ID: nothing else finds the job again.
+	// Keep migration.ID: Atlas lists no migrations.
 	if _, err := client.Migrations.WaitReadyForCutover(ctx, projectID, migration.ID, often); err != nil {
 		log.Fatal(err)
 	}
-	// Stop writing to the source here.
+	// Stop all writes to the source here.
 	if err := client.Migrations.Cutover(ctx, projectID, migration.ID); err != nil {
 		log.Fatal(err)
 	}
@@ -63,14 +70,30 @@ func ExampleNewClient() {
 	client, err := livemigration.NewClient(livemigration.APIKey("public", "private"),
 		livemigration.WithUserAgent("my-tool/1.2"),
 		livemigration.WithRetryPolicy(livemigration.RetryPolicy{MaxAttempts: 8}))
-	fmt.Println(client != nil, err)
+	fmt.Println(client, err)
 
 	// What can never work is rejected before anything is sent.
 	_, err = livemigration.NewClient(livemigration.APIKey("public", "private"), livemigration.WithBaseURL("http://atlas.example.com"))
 	fmt.Println(err)
 	// Output:
-	// true <nil>
+	// livemigration.Client(https://cloud.mongodb.com/api/atlas/v2) <nil>
 	// livemigration: NewClient: WithBaseURL: the base URL must begin with https://: plain http is for loopback addresses only
+}
+
+func ExampleNewClientFromEnv() {
+	for name, value := range map[string]string{ // usually set by your shell
+		"MONGODB_ATLAS_CLIENT_ID":     "mdb_sa_id_example",
+		"MONGODB_ATLAS_CLIENT_SECRET": "mdb_sa_sk_example",
+		"MONGODB_ATLAS_BASE_URL":      "https://cloud.mongodbgov.com",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			log.Fatal(err)
+		}
+		defer os.Unsetenv(name) //nolint:errcheck // it fails for malformed names only
+	}
+	client, err := livemigration.NewClientFromEnv()
+	fmt.Println(client, err)
+	// Output: livemigration.Client(https://cloud.mongodbgov.com/api/atlas/v2) <nil>
 }
 
 func ExampleLinkTokensService_Create() {
@@ -83,7 +106,7 @@ func ExampleLinkTokensService_Create() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// A secret shows only when it is asked to.
+	// A secret shows only where you call Reveal.
 	fmt.Println(token.Token, len(token.Token.Reveal()) > 0)
 	// Output: [REDACTED] true
 }
@@ -91,10 +114,30 @@ func ExampleLinkTokensService_Create() {
 func ExampleLinkTokensService_Delete() {
 	srv, client := inMemory()
 	defer srv.Close()
-
 	err := client.LinkTokens.Delete(context.Background(), srv.OrgID())
-	fmt.Println(errors.Is(err, livemigration.ErrNotFound))
-	// Output: true
+	fmt.Println("no link:", errors.Is(err, livemigration.ErrNotFound))
+	// Output: no link: true
+}
+
+func ExampleMigrationLinkService_Create() {
+	srv, client := inMemory()
+	defer srv.Close()
+	ctx := context.Background()
+	source, err := srv.NewSourceClient() // yours: NewSourceClient with an API key of the source organization
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := client.LinkTokens.Create(ctx, srv.OrgID(), livemigration.LinkTokenRequest{})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	link, err := source.MigrationLink.Create(ctx, srv.SourceOrgID(), token.Token)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(link.Status)
+	// Output: SYNCED
 }
 
 func ExampleAvailableProjectsService_List() {
@@ -121,17 +164,12 @@ func ExampleAvailableProjectsService_List() {
 	// - events sharded: true
 }
 
-func ExampleValidationsService_Wait() {
+func ExampleValidationsService_Run() {
 	srv, client := inMemory()
 	defer srv.Close()
-	ctx := context.Background()
 	srv.FailNextValidation("the migration host cannot reach the source cluster")
 
-	validation, err := client.Validations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, err = client.Validations.Wait(ctx, srv.ProjectID(), validation.ID, often)
+	_, err := client.Validations.Run(context.Background(), srv.ProjectID(), srv.SampleRequest(), often)
 	var failed *livemigration.ValidationFailedError
 	if errors.As(err, &failed) {
 		fmt.Println(failed.Validation.Status, "-", failed.Validation.ErrorMessage)
@@ -139,17 +177,32 @@ func ExampleValidationsService_Wait() {
 	// Output: FAILED - the migration host cannot reach the source cluster
 }
 
-// Watch is for programs that show progress.
-func ExampleMigrationsService_Watch() {
+// The response to a create request is lost, so the migration may exist.
+func ExampleMigrationsService_Create() {
 	srv, client := inMemory()
 	defer srv.Close()
-	ctx := context.Background()
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
-	if err != nil {
-		log.Fatal(err)
-	}
+	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
 
-	for state, err := range client.Migrations.Watch(ctx, srv.ProjectID(), migration.ID, often) {
+	migration, err := client.Migrations.Create(context.Background(), srv.ProjectID(), srv.SampleRequest())
+	switch {
+	case livemigration.MayHaveCreated(err):
+		fmt.Println("check the Atlas UI; migrations created:", len(srv.Migrations()))
+	case livemigration.Retryable(err):
+		fmt.Println("nothing was created; try again later:", err)
+	case err != nil:
+		fmt.Println("nothing was created; correct the request, the credentials or the configuration:", err)
+	default:
+		fmt.Println("keep this ID:", migration.ID)
+	}
+	// Output: check the Atlas UI; migrations created: 1
+}
+
+// Watch is for programs that show progress.
+func ExampleMigrationsService_Watch() {
+	srv, client, id := started()
+	defer srv.Close()
+
+	for state, err := range client.Migrations.Watch(context.Background(), srv.ProjectID(), id, often) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -161,22 +214,17 @@ func ExampleMigrationsService_Watch() {
 	// Output: ready, at most a minute behind: true
 }
 
-func ExampleMigrationsService_Get() {
-	srv, client := inMemory()
+func ExampleMigrationsService_WaitReadyForCutover() {
+	srv, client, id := started()
 	defer srv.Close()
-	ctx := context.Background()
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
-	if err != nil {
-		log.Fatal(err)
-	}
 
-	var response livemigration.Response
-	migration, err = client.Migrations.Get(ctx, srv.ProjectID(), migration.ID, livemigration.CaptureResponse(&response))
+	migration, err := client.Migrations.WaitReadyForCutover(context.Background(), srv.ProjectID(), id, often,
+		livemigration.WithMaxLag(time.Minute), livemigration.WithMaxOutage(2*time.Hour))
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(migration.Status.Final(), response.StatusCode, response.Attempts)
-	// Output: false 200 1
+	fmt.Println(migration.ReadyForCutover)
+	// Output: true
 }
 
 func ExampleMigrationsService_Cutover() {
@@ -191,30 +239,30 @@ func ExampleMigrationsService_Cutover() {
 	if err != nil {
 		log.Fatal(err)
 	}
-
 	err = client.Migrations.Cutover(ctx, srv.ProjectID(), migration.ID)
 	fmt.Println("too early:", errors.Is(err, livemigration.ErrConflict))
-	// Output: too early: true
+
+	srv.Advance(srv.Timings().Scheduling + srv.Timings().InitialSync)
+	fmt.Println("ready:", client.Migrations.Cutover(ctx, srv.ProjectID(), migration.ID))
+	// Output:
+	// too early: true
+	// ready: <nil>
 }
 
-// An error leaves three things to do: ask for other keys, correct the request, or look by hand.
-func ExampleAPIError() {
-	srv, client := inMemory()
+func ExampleCaptureResponse() {
+	srv, client, id := started()
 	defer srv.Close()
-	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.Status(403).WithCode("IP_ADDRESS_NOT_ON_ACCESS_LIST"), 1)
 
-	_, err := client.Migrations.Create(context.Background(), srv.ProjectID(), srv.SampleRequest())
-	var api *livemigration.APIError
-	switch {
-	case errors.Is(err, livemigration.ErrUnauthorized), errors.Is(err, livemigration.ErrForbidden):
-		errors.As(err, &api)
-		fmt.Println("check the keys, their role and their access list:", api.Code)
-	case errors.Is(err, livemigration.ErrOutcomeUnknown):
-		fmt.Println("look in Atlas before calling again:", err)
-	case err != nil:
-		fmt.Println(err)
-	}
-	// Output: check the keys, their role and their access list: IP_ADDRESS_NOT_ON_ACCESS_LIST
+	var response livemigration.Response
+	_, err := client.Migrations.Get(context.Background(), srv.ProjectID(), id, livemigration.CaptureResponse(&response))
+	fmt.Println(err, response.StatusCode, response.Attempts, response.RateLimit.Remaining < response.RateLimit.Limit)
+	// Output: <nil> 200 1 true
+}
+
+func ExampleErrorJSON() {
+	err := livemigration.OrgID("5f2a").Validate()
+	fmt.Printf("%s\n", livemigration.ErrorJSON(fmt.Errorf("read flags: %w", err)))
+	// Output: {"fields":[{"field":"organization ID","description":"has 4 characters; must be 24 lowercase hexadecimal digits"}],"kind":"invalid_request","message":"read flags: livemigration: invalid request: organization ID has 4 characters; must be 24 lowercase hexadecimal digits"}
 }
 
 func ExampleInvalidRequestError() {
@@ -229,17 +277,6 @@ func ExampleInvalidRequestError() {
 	// source.groupId - is empty; must be 24 lowercase hexadecimal digits
 	// source.clusterName - is required
 	// destination.clusterName - is required
-}
-
-// The response to a creation got lost: the migration may run.
-func ExampleOutcomeUnknownError() {
-	srv, client := inMemory()
-	defer srv.Close()
-	srv.Inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest(), 1)
-
-	_, err := client.Migrations.Create(context.Background(), srv.ProjectID(), srv.SampleRequest())
-	fmt.Println(errors.Is(err, livemigration.ErrOutcomeUnknown), len(srv.Migrations()))
-	// Output: true 1
 }
 
 // A request may be kept in a file, in the form of the API's body.
@@ -259,33 +296,11 @@ func ExampleMigrationRequest() {
 	// Output: <nil> exampleClusterA [REDACTED]
 }
 
-// Tests of your own program need no Atlas: the in-memory one moves when the test says so.
-func ExampleClient_testing() {
-	srv := livemigrationtest.NewServer()
-	defer srv.Close()
-	client, err := srv.NewClient()
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer client.CloseIdleConnections()
-	ctx := context.Background()
-	migration, err := client.Migrations.Create(ctx, srv.ProjectID(), srv.SampleRequest())
-	if err != nil {
-		log.Fatal(err)
-	}
-	timings := srv.Timings()
-	srv.Advance(timings.Scheduling + timings.InitialSync)
-
-	migration, err = client.Migrations.WaitReadyForCutover(ctx, srv.ProjectID(), migration.ID)
-	fmt.Println(migration.ReadyForCutover, err)
-	// Output: true <nil>
-}
-
-// A service account's token is fetched by the first call, and revoked by Close.
+// The first call fetches the token of a service account, and RevokeToken revokes it.
 func ExampleServiceAccount() {
 	srv := livemigrationtest.NewServer()
 	defer srv.Close()
-	id, secret := srv.ServiceAccount() // of your own: those that Atlas has shown
+	id, secret := srv.ServiceAccount() // yours: the ones that Atlas has shown
 	client, err := livemigration.NewClient(livemigration.ServiceAccount(id, secret),
 		livemigration.WithBaseURL(srv.URL()), livemigration.WithHTTPClient(srv.HTTPClient()))
 	if err != nil {
@@ -315,16 +330,15 @@ func (t *countingTransport) RoundTrip(req *http.Request) (*http.Response, error)
 
 // A wrapper sees each attempt, but no credentials and no requests that only obtain some.
 func ExampleWithTransportWrapper() {
-	srv := livemigrationtest.NewServer()
-	defer srv.Close()
 	counts := make(map[string]int)
+	srv := livemigrationtest.NewServer(livemigrationtest.WithInProcess())
+	defer srv.Close()
 	client, err := srv.NewClient(livemigration.WithTransportWrapper(func(base http.RoundTripper) http.RoundTripper {
 		return &countingTransport{base, counts}
 	}))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.CloseIdleConnections()
 	srv.Inject(livemigrationtest.ListAvailableProjects, livemigrationtest.Status(503).WithRetryAfter(0), 1)
 	_, err = client.AvailableProjects.List(context.Background(), srv.OrgID())
 	fmt.Println(err, counts)

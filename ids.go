@@ -16,22 +16,16 @@ type ValidationID string
 
 type MigrationID string
 
-func (id OrgID) Validate() error { return invalidRequest(checkID("organization ID", string(id))) }
-
-func (id ProjectID) Validate() error { return invalidRequest(checkID("project ID", string(id))) }
-
+func (id OrgID) Validate() error        { return invalidRequest(checkID("organization ID", string(id))) }
+func (id ProjectID) Validate() error    { return invalidRequest(checkID("project ID", string(id))) }
 func (id ValidationID) Validate() error { return invalidRequest(checkID("validation ID", string(id))) }
-
-func (id MigrationID) Validate() error { return invalidRequest(checkID("migration ID", string(id))) }
+func (id MigrationID) Validate() error  { return invalidRequest(checkID("migration ID", string(id))) }
 
 // ParseOrgID, like the other Parse functions, trims whitespace. Its error is an [*InvalidRequestError].
-func ParseOrgID(text string) (OrgID, error) { return parseID[OrgID](text) }
-
-func ParseProjectID(text string) (ProjectID, error) { return parseID[ProjectID](text) }
-
+func ParseOrgID(text string) (OrgID, error)               { return parseID[OrgID](text) }
+func ParseProjectID(text string) (ProjectID, error)       { return parseID[ProjectID](text) }
 func ParseValidationID(text string) (ValidationID, error) { return parseID[ValidationID](text) }
-
-func ParseMigrationID(text string) (MigrationID, error) { return parseID[MigrationID](text) }
+func ParseMigrationID(text string) (MigrationID, error)   { return parseID[MigrationID](text) }
 
 func parseID[T interface {
 	~string
@@ -44,15 +38,13 @@ func parseID[T interface {
 	return id, nil
 }
 
-const idLength = 24
-
 // checkID never shows the value: a key pasted in place of an ID must not reach a log.
 func checkID(field, id string) []FieldViolation {
-	const want = "must be 24 lowercase hexadecimal digits"
+	const length, want = 24, "must be 24 lowercase hexadecimal digits"
 	switch {
 	case id == "":
 		return []FieldViolation{{Field: field, Description: "is empty; " + want}}
-	case len(id) != idLength:
+	case len(id) != length:
 		n, plural := utf8.RuneCountInString(id), "s"
 		if n == 1 {
 			plural = ""

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/livemigration/livemigration-go/internal/response"
 )
@@ -26,7 +27,6 @@ type LinkToken struct {
 // Role: Organization Owner.
 //
 // POST /orgs/{orgId}/liveMigrations/linkTokens
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-createorglivemigrationlinktoken
 func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTokenRequest, opts ...CallOption) (*LinkToken, error) {
 	return send[LinkToken](ctx, (*core)(s), &createLinkToken, []string{string(orgID)}, req, opts)
@@ -36,7 +36,6 @@ func (s *LinkTokensService) Create(ctx context.Context, orgID OrgID, req LinkTok
 // organization is active, [ErrNotFound] without a link. Role: Organization Owner.
 //
 // DELETE /orgs/{orgId}/liveMigrations/linkTokens
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-deleteorglivemigrationlinktokens
 func (s *LinkTokensService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
 	return (*core)(s).do(ctx, &deleteLinkToken, []string{string(orgID)}, nil, opts, nil)
@@ -48,7 +47,8 @@ func (r LinkTokenRequest) violations(v APIVersion) []FieldViolation {
 	}
 	var found []FieldViolation
 	for i, entry := range r.AccessListIPs {
-		if !isAddressOrBlock(entry) {
+		addr, notAddress := netip.ParseAddr(entry)
+		if _, notBlock := netip.ParsePrefix(entry); notBlock != nil && (notAddress != nil || addr.Zone() != "") {
 			found = append(found, FieldViolation{fmt.Sprintf("accessListIps[%d]", i),
 				`must be an IP address such as "192.0.2.10" or a CIDR block such as "198.51.100.0/24"`})
 		}
@@ -65,14 +65,6 @@ func (LinkTokenRequest) unknown(organization string) string {
 	return "Atlas may have created a link-token of organization " + organization + "; check the Atlas UI before you create another one"
 }
 
-func isAddressOrBlock(s string) bool {
-	if addr, err := netip.ParseAddr(s); err == nil {
-		return addr.Zone() == ""
-	}
-	_, err := netip.ParsePrefix(s)
-	return err == nil
-}
-
 func (t *LinkToken) UnmarshalJSON(data []byte) error { // the documentation of v1.0 shows the token, or the response, as an array
 	var list response.Strings
 	if json.Unmarshal(data, &list) != nil || list == nil {
@@ -87,10 +79,7 @@ func (t *LinkToken) UnmarshalJSON(data []byte) error { // the documentation of v
 	if len(list) > 1 {
 		return errors.New("more than one linkToken")
 	}
-	t.Token = ""
-	if len(list) == 1 {
-		t.Token = Secret(list[0])
-	}
+	t.Token = Secret(strings.Join(list, "")) // of one at most
 	return nil
 }
 

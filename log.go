@@ -30,7 +30,7 @@ func (c *call) status() int {
 	return c.received.Status
 }
 
-// logRetry logs that there will be another attempt. A wait logs its outages itself, so its retries are for debugging.
+// logRetry logs that there will be another attempt. A wait logs its outages, so its retries are for debugging.
 func (c *call) logRetry() {
 	level := slog.LevelInfo
 	if c.settings.poll {
@@ -42,7 +42,6 @@ func (c *call) logRetry() {
 	}
 }
 
-// errorAttrs are empty for a success.
 func errorAttrs(err error) (attrs []slog.Attr) {
 	if err == nil {
 		return nil

@@ -137,7 +137,7 @@ func (r *MigrationRequest) violations(v APIVersion) []FieldViolation {
 	var c checker
 	r.Source.check(&c)
 	r.Destination.check(&c)
-	c.reject(len(r.MigrationHosts) != 1, "migrationHosts", "must hold exactly one host")
+	c.reject(len(r.MigrationHosts) != 1, "migrationHosts", "must contain exactly one host")
 	for i, host := range r.MigrationHosts { // a host is not shown: a connection string with a password may stand there
 		c.reject(!utf8.ValidString(host) || !hostName.MatchString(host), fmt.Sprintf("migrationHosts[%d]", i),
 			"must be one host name such as vm001.example.com, without scheme, user or list")
@@ -148,7 +148,6 @@ func (r *MigrationRequest) violations(v APIVersion) []FieldViolation {
 	return c.found
 }
 
-// checker gathers violations.
 type checker struct{ found []FieldViolation }
 
 func (c *checker) reject(violated bool, field, description string) {
@@ -228,7 +227,7 @@ func (s *Sharding) check(c *checker) {
 }
 
 func (k *ShardKeys) check(c *checker, path string) {
-	c.reject(len(k.Key) == 0, path, "must hold at least one field")
+	c.reject(len(k.Key) == 0, path, "must contain at least one field")
 	for i, field := range k.Key {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		c.name(at, field.Field, "must name a field")

@@ -80,9 +80,9 @@ func TestMigrationRequestRules(t *testing.T) {
 			[]FieldViolation{{"destination.privateLinkId", "must be empty without hostnameSchemaType PRIVATE_LINK"}}},
 		{"peering", both, func(r *MigrationRequest) { r.Destination.HostnameSchemaType = HostnameVPCPeering }, nil},
 		{"no host", both, func(r *MigrationRequest) { r.MigrationHosts = nil },
-			[]FieldViolation{{"migrationHosts", "must hold exactly one host"}}},
+			[]FieldViolation{{"migrationHosts", "must contain exactly one host"}}},
 		{"two hosts", both, func(r *MigrationRequest) { r.MigrationHosts = []string{"a", "b"} },
-			[]FieldViolation{{"migrationHosts", "must hold exactly one host"}}},
+			[]FieldViolation{{"migrationHosts", "must contain exactly one host"}}},
 		{"a host with a port", both, func(r *MigrationRequest) { r.MigrationHosts = []string{"vm001.example.com:27017"} }, nil},
 		{"no name", both, func(r *MigrationRequest) { r.MigrationHosts = []string{""} },
 			[]FieldViolation{{"migrationHosts[0]", "must be one host name such as vm001.example.com, without scheme, user or list"}}},
@@ -97,7 +97,7 @@ func TestMigrationRequestRules(t *testing.T) {
 		{"empty shard entry", APIv2, func(r *MigrationRequest) { r.Sharding = &Sharding{Entries: make([]ShardEntry, 1)} }, []FieldViolation{
 			{"sharding.shardingEntries[0].database", "is required"},
 			{"sharding.shardingEntries[0].collection", "is required"},
-			{"sharding.shardingEntries[0].shardCollection.key", "must hold at least one field"}}},
+			{"sharding.shardingEntries[0].shardCollection.key", "must contain at least one field"}}},
 		{"unusable shard key", APIv2, func(r *MigrationRequest) {
 			*r = shardedRequest()
 			r.Sharding.Entries[0].ShardCollection.Key = []ShardKeyField{{"", Ascending}, {"a", 0}, {"b", Hashed}, {"b", Ascending}, {"b", Hashed}}
@@ -119,7 +119,7 @@ func TestMigrationRequestRules(t *testing.T) {
 			{"source.groupId", "is empty; must be 24 lowercase hexadecimal digits"},
 			{"source.clusterName", "is required"},
 			{"destination.clusterName", "is required"},
-			{"migrationHosts", "must hold exactly one host"}}},
+			{"migrationHosts", "must contain exactly one host"}}},
 	} {
 		versions := []APIVersion{tc.version}
 		if tc.version == both {

@@ -42,23 +42,17 @@ func (m *Migration) Lag() (time.Duration, bool) {
 	if m.LagTimeSeconds == nil {
 		return 0, false
 	}
-	return seconds(*m.LagTimeSeconds), true
-}
-
-// seconds stops at the longest duration.
-func seconds(seconds int64) time.Duration {
-	const most = int64(math.MaxInt64 / time.Second)
-	return time.Duration(max(-most, min(seconds, most))) * time.Second
+	const most = int64(math.MaxInt64 / time.Second) // in a duration
+	return time.Duration(max(-most, min(*m.LagTimeSeconds, most))) * time.Second, true
 }
 
 // short writes a duration without zeros at its end: 1h, not 1h0m0s.
 func short(d time.Duration) string {
 	text := d.Round(time.Second).String()
-	if len(text) > 2 && strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
+	for _, zeros := range []string{"h0m0s", "m0s"} {
+		if rest, ok := strings.CutSuffix(text, zeros); ok {
+			return rest + zeros[:1]
+		}
 	}
 	return text
 }
@@ -95,7 +89,6 @@ func (m Migration) LogValue() slog.Value {
 // button Extend time in the Atlas UI adds 24 hours.
 //
 // POST /groups/{groupId}/liveMigrations
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-creategrouplivemigration
 func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Migration, error) {
 	return send[Migration](ctx, (*core)(s), &createMigration, []string{string(projectID)}, &migrationPayload{projectID, req}, opts)
@@ -104,20 +97,18 @@ func (s *MigrationsService) Create(ctx context.Context, projectID ProjectID, req
 // Get reads a migration. Role: Organization Member.
 //
 // GET /groups/{groupId}/liveMigrations/{liveMigrationId}
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigration
-func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) (*Migration, error) {
-	return send[Migration](ctx, (*core)(s), &getMigration, []string{string(projectID), string(migrationID)}, nil, opts)
+func (s *MigrationsService) Get(ctx context.Context, projectID ProjectID, id MigrationID, opts ...CallOption) (*Migration, error) {
+	return send[Migration](ctx, (*core)(s), &getMigration, []string{string(projectID), string(id)}, nil, opts)
 }
 
 // Cutover cuts over a migration that is ready for it. Before you call it, stop all writes to the source and wait until
 // the lag time is zero: later writes are lost. If the outcome is unknown, call Get. Role: Organization Owner.
 //
 // PUT /groups/{groupId}/liveMigrations/{liveMigrationId}/cutover
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-cutovergrouplivemigration
-func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...CallOption) error {
-	return (*core)(s).do(ctx, &cutover, []string{string(projectID), string(migrationID)}, nil, opts, nil)
+func (s *MigrationsService) Cutover(ctx context.Context, projectID ProjectID, id MigrationID, opts ...CallOption) error {
+	return (*core)(s).do(ctx, &cutover, []string{string(projectID), string(id)}, nil, opts, nil)
 }
 
 func (m *Migration) UnmarshalJSON(data []byte) error {
@@ -156,15 +147,6 @@ func (e *MigrationFailedError) Error() string {
 }
 
 func (e *MigrationFailedError) Is(target error) bool {
-	if e.Migration == nil {
-		return false
-	}
-	switch e.Migration.Status {
-	case MigrationFailed:
-		return target == ErrMigrationFailed
-	case MigrationExpired:
-		return target == ErrMigrationExpired
-	default:
-		return false
-	}
+	return e.Migration != nil && (target == ErrMigrationFailed && e.Migration.Status == MigrationFailed ||
+		target == ErrMigrationExpired && e.Migration.Status == MigrationExpired)
 }

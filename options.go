@@ -62,8 +62,7 @@ func WithHTTPClient(hc *http.Client) Option {
 
 func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
 
-// WithAttemptTimeout limits one attempt, from the dial to the last byte; the context limits the call. Default: 30
-// seconds.
+// WithAttemptTimeout limits one attempt, from dial to last byte; the context limits the call. Default: 30 seconds.
 func WithAttemptTimeout(timeout time.Duration) Option {
 	return func(c *config) { c.timeout, c.timeoutSet = timeout, true }
 }
@@ -150,12 +149,13 @@ func (c *config) origin() *url.URL {
 		return new(url.URL)
 	case u.Scheme != "https" && u.Scheme != "http":
 		c.reject(true, option+"must begin with https://")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !strings.EqualFold(u.Hostname(), "localhost") && !net.ParseIP(u.Hostname()).IsLoopback():
 		c.reject(true, option+"must begin with https://: plain http is for loopback addresses only")
 	}
 	c.reject(!validPort(u), option+"must have a port from 1 to 65535, or none")
 	c.reject(u.User != nil, option+"must not contain a user name or password")
-	c.reject(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "", option+"must end after the host and port: the client adds the path")
+	c.reject(u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "",
+		option+"must end after the host and port: the client adds the path")
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
@@ -165,10 +165,6 @@ func validPort(u *url.URL) bool {
 	}
 	port, err := strconv.Atoi(u.Port())
 	return err == nil && port >= 1 && port <= 65535
-}
-
-func isLoopback(host string) bool {
-	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // authenticate puts the transport of the credentials around base. Without an origin, credentials of this package still
@@ -197,13 +193,6 @@ func (c *config) wrap(transport http.RoundTripper) http.RoundTripper {
 		}
 	}
 	return transport
-}
-
-func (c *config) err() error {
-	if len(c.problems) == 0 {
-		return nil
-	}
-	return &configError{c.maker, c.problems}
 }
 
 type configError struct {

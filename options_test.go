@@ -136,7 +136,7 @@ func TestTheUsersHTTPClientIsUsedAndNotChanged(t *testing.T) {
 	require.NoError(t, err)
 	_, err = client.Migrations.Get(t.Context(), destinationID, validID)
 	require.ErrorIs(t, err, ErrBadRequest)
-	assert.Regexp(t, `^my-tool/1\.2 livemigration-go/`, seen.Get("User-Agent"))
+	assert.Regexp(t, `^my-tool/1\.2 livemigration-go/0\.\d+\.\d+ \(go`, seen.Get("User-Agent"))
 	assert.Equal(t, "c=d", seen.Get("Cookie"))
 	assert.Equal(t, before, *hc)
 	assert.False(t, closed, "a failed call must leave the connections of other callers open")

@@ -24,7 +24,6 @@ type poller[T any] struct {
 	state    func(*T) jobState
 }
 
-// jobState is the part of a state that is logged when it changes.
 type jobState struct {
 	status string
 	ready  bool
@@ -178,8 +177,7 @@ func (w *wait[T]) read() (*T, error) {
 // errOutage is the cause of the end of a poll that lasted as long as an outage may.
 var errOutage = errors.New("no response in time")
 
-// withoutDeadline replaces the error of a poll that was ended by the end of the outage: it is not the caller's
-// deadline.
+// withoutDeadline replaces the error of a poll that the end of the outage ended: it is not the caller's deadline.
 func (w *wait[T]) withoutDeadline(err error) error {
 	if w.ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -232,11 +230,12 @@ func scaled(d time.Duration, factor float64) time.Duration {
 	return time.Duration(min(float64(d)*factor, 1<<62)) // a float64 above the largest duration has no defined conversion
 }
 
-// see notes a state, and logs one that differs from the last one.
+// see notes a state, and logs a change.
 func (w *wait[T]) see(state *T) {
 	now := w.state(state)
 	if w.last == nil || w.state(w.last) != now {
-		w.log(slog.LevelInfo, "state", slog.String("state", (&call{core: w.core}).redactor().Clean(now.status)), slog.Bool("ready_for_cutover", now.ready))
+		status := (&call{core: w.core}).redactor().Clean(now.status)
+		w.log(slog.LevelInfo, "state", slog.String("state", status), slog.Bool("ready_for_cutover", now.ready))
 	}
 	w.last = state
 }

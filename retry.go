@@ -1,6 +1,7 @@
 package livemigration
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -23,13 +24,6 @@ type RetryPolicy struct {
 	MaxRetryAfter time.Duration // if Atlas asks for a longer wait, the call ends. Default: 5 minutes
 }
 
-const (
-	defaultMaxAttempts   = 5
-	defaultBaseBackoff   = time.Second
-	defaultMaxBackoff    = 30 * time.Second
-	defaultMaxRetryAfter = 5 * time.Minute
-)
-
 func (p RetryPolicy) valid() bool {
 	return p.MaxAttempts >= 0 && p.BaseBackoff >= 0 && p.MaxBackoff >= 0 && p.MaxRetryAfter >= 0 &&
 		(p.BaseBackoff == 0 || p.MaxBackoff == 0 || p.BaseBackoff <= p.MaxBackoff)
@@ -37,20 +31,10 @@ func (p RetryPolicy) valid() bool {
 
 // withDefaults fills in zero fields. A default gives way to the other bound where the caller set that one.
 func (p RetryPolicy) withDefaults() RetryPolicy {
-	if p.MaxAttempts == 0 {
-		p.MaxAttempts = defaultMaxAttempts
-	}
-	if p.MaxRetryAfter == 0 {
-		p.MaxRetryAfter = defaultMaxRetryAfter
-	}
-	switch {
-	case p.BaseBackoff == 0 && p.MaxBackoff == 0:
-		p.BaseBackoff, p.MaxBackoff = defaultBaseBackoff, defaultMaxBackoff
-	case p.BaseBackoff == 0:
-		p.BaseBackoff = min(defaultBaseBackoff, p.MaxBackoff)
-	case p.MaxBackoff == 0:
-		p.MaxBackoff = max(defaultMaxBackoff, p.BaseBackoff)
-	}
+	p.MaxAttempts = cmp.Or(p.MaxAttempts, 5)
+	p.MaxRetryAfter = cmp.Or(p.MaxRetryAfter, 5*time.Minute)
+	p.BaseBackoff = cmp.Or(p.BaseBackoff, min(time.Second, cmp.Or(p.MaxBackoff, time.Second)))
+	p.MaxBackoff = cmp.Or(p.MaxBackoff, max(30*time.Second, p.BaseBackoff))
 	return p
 }
 
@@ -99,8 +83,7 @@ type meaning struct {
 	maybe bool // the request may have taken effect
 }
 
-// meaningOf reads a response that is a failure to a request that a connection was handed. Own: the body is Atlas's own
-// JSON.
+// meaningOf reads a failure response to a request that was handed over. Own: its body is Atlas's own JSON.
 func meaningOf(api *APIError, own, retryAfterGiven bool) meaning {
 	status := api.StatusCode
 	switch {
@@ -126,15 +109,9 @@ func permanent(err error) bool {
 	return untrusted(err) || plainHTTP(err) || errors.Is(err, response.ErrTooLarge) || errors.Is(err, digest.ErrNotChallenged)
 }
 
-// untrusted recognizes errors about a server's certificate.
 func untrusted(err error) bool {
-	var (
-		certificate *tls.CertificateVerificationError
-		authority   x509.UnknownAuthorityError
-		host        x509.HostnameError
-		invalid     x509.CertificateInvalidError
-	)
-	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(x509.UnknownAuthorityError)) ||
+		errors.As(err, new(x509.HostnameError)) || errors.As(err, new(x509.CertificateInvalidError))
 }
 
 // plainHTTP recognizes a server that speaks HTTP without TLS on the port of an https URL.
@@ -146,16 +123,12 @@ func plainHTTP(err error) bool {
 // Retryable reports whether the same call may succeed later, and can do no harm: if nothing was sent, after 429, 503
 // with Retry-After, 405 during an upgrade of Atlas, and after network errors and 5xx of calls that create nothing.
 func Retryable(err error) bool {
-	var (
-		unknown *OutcomeUnknownError
-		paced   *PacingError
-		api     *APIError
-		call    *CallError
-	)
+	var api *APIError
+	var call *CallError
 	switch {
-	case err == nil || MayHaveCreated(err) || errors.As(err, &unknown):
+	case err == nil || MayHaveCreated(err) || errors.As(err, new(*OutcomeUnknownError)):
 		return false
-	case errors.As(err, &paced), errors.Is(err, errOutage):
+	case errors.As(err, new(*PacingError)), errors.Is(err, errOutage):
 		return true
 	case errors.As(err, &api):
 		return passing(api.StatusCode) || api.StatusCode == http.StatusMethodNotAllowed && api.Code == upgradeCode

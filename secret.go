@@ -15,16 +15,10 @@ const redacted = redact.Mark
 // reflection, and with the verbs %p and %w.
 type Secret string
 
-func (s Secret) Reveal() string { return string(s) }
-
-func (Secret) String() string { return redacted }
-
-func (Secret) GoString() string { return redacted }
-
-func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
+func (s Secret) Reveal() string               { return string(s) }
+func (Secret) String() string                 { return redacted }
+func (Secret) GoString() string               { return redacted }
+func (Secret) Format(f fmt.State, _ rune)     { _, _ = io.WriteString(f, redacted) }
+func (Secret) LogValue() slog.Value           { return slog.StringValue(redacted) }
+func (Secret) MarshalText() ([]byte, error)   { return []byte(redacted), nil }
 func (Secret) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }

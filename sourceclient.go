@@ -22,17 +22,16 @@ type SourceClient struct {
 func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, error) {
 	cfg := newConfig("NewSourceClient", opts)
 	cfg.reject(cfg.versionSet, "WithAPIVersion is not supported by NewSourceClient")
-	c, err := newCore(cfg, credentials, sourceAPI)
+	cfg.version = APIv1
+	c, err := newCore(cfg, credentials, "/api/public/v1.0")
 	if err != nil {
 		return nil, err
 	}
 	return &SourceClient{MigrationLink: (*MigrationLinkService)(c), core: c}, nil
 }
 
-func (c *SourceClient) Format(f fmt.State, _ rune) { c.core.format(f, "SourceClient") }
-
-func (c *SourceClient) CloseIdleConnections() { c.core.closeIdle() }
-
+func (c *SourceClient) Format(f fmt.State, _ rune)            { c.core.format(f, "SourceClient") }
+func (c *SourceClient) CloseIdleConnections()                 { c.core.closeIdle() }
 func (c *SourceClient) RevokeToken(ctx context.Context) error { return c.core.revokeToken(ctx) }
 
 // MigrationLinkService connects source organizations to Atlas. All its methods need the role Organization Owner of the
@@ -55,7 +54,6 @@ const (
 // unknown, call Status.
 //
 // POST /orgs/{orgId}/liveExport/migrationLink
-//
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/create-one-link/
 func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Secret, opts ...CallOption) (*MigrationLink, error) {
 	return send[MigrationLink](ctx, (*core)(s), &createMigrationLink, []string{string(orgID)}, linkPayload(token), opts)
@@ -64,7 +62,6 @@ func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Se
 // Status reads whether a source organization is connected.
 //
 // GET /orgs/{orgId}/liveExport/migrationLink/status
-//
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/return-the-status/
 func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...CallOption) (*MigrationLink, error) {
 	return send[MigrationLink](ctx, (*core)(s), &getMigrationLink, []string{string(orgID)}, nil, opts)
@@ -73,7 +70,6 @@ func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...
 // Delete disconnects a source organization. It stops migrations that are in progress.
 //
 // DELETE /orgs/{orgId}/liveExport/migrationLink
-//
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/delete-one-link/
 func (s *MigrationLinkService) Delete(ctx context.Context, orgID OrgID, opts ...CallOption) error {
 	return (*core)(s).do(ctx, &deleteMigrationLink, []string{string(orgID)}, nil, opts, nil)

@@ -50,19 +50,19 @@ func (v Validation) LogValue() slog.Value {
 // Create starts the validation of a request: network, TLS, user, disk space, versions. Role: Organization Owner.
 //
 // POST /groups/{groupId}/liveMigrations/validate
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-validategrouplivemigrations
-func (s *ValidationsService) Create(ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption) (*Validation, error) {
+func (s *ValidationsService) Create(
+	ctx context.Context, projectID ProjectID, req MigrationRequest, opts ...CallOption,
+) (*Validation, error) {
 	return send[Validation](ctx, (*core)(s), &createValidation, []string{string(projectID)}, &migrationPayload{projectID, req}, opts)
 }
 
 // Get reads a validation. Role: Organization Owner.
 //
 // GET /groups/{groupId}/liveMigrations/validate/{validationId}
-//
 // https://www.mongodb.com/docs/api/doc/atlas-admin-api-v2/operation/operation-getgrouplivemigrationvalidatestatus
-func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...CallOption) (*Validation, error) {
-	return send[Validation](ctx, (*core)(s), &getValidation, []string{string(projectID), string(validationID)}, nil, opts)
+func (s *ValidationsService) Get(ctx context.Context, projectID ProjectID, id ValidationID, opts ...CallOption) (*Validation, error) {
+	return send[Validation](ctx, (*core)(s), &getValidation, []string{string(projectID), string(id)}, nil, opts)
 }
 
 func (v *Validation) check(asked string) (id string, err error) {

@@ -32,9 +32,8 @@ func WithPollInterval(minimum, maximum time.Duration) WaitOption {
 	}
 }
 
-// WithMaxOutage sets for how long polls may fail in a row because of the network, 429, 5xx or similar, or 401 once a
-// poll of this wait has succeeded. Other failures end a wait at once. Default: 15 minutes. With 0 every failure ends
-// it.
+// WithMaxOutage sets for how long polls may fail because of the network, 429, 5xx or similar, or 401 once a poll has
+// succeeded. Other failures end a wait at once. Default: 15 minutes. With 0 every failure ends it.
 func WithMaxOutage(outage time.Duration) WaitOption {
 	return func(s *waitSettings) {
 		s.maxOutage = outage
@@ -94,13 +93,15 @@ func (s *ValidationsService) Run(ctx context.Context, projectID ProjectID, req M
 }
 
 // Watch polls a validation and yields each state until it is final, even FAILED. An error ends it.
-func (s *ValidationsService) Watch(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) iter.Seq2[*Validation, error] {
-	return s.poller(projectID, validationID, opts).states(ctx)
+func (s *ValidationsService) Watch(
+	ctx context.Context, projectID ProjectID, id ValidationID, opts ...WaitOption,
+) iter.Seq2[*Validation, error] {
+	return s.poller(projectID, id, opts).states(ctx)
 }
 
 // Wait polls a validation until it is SUCCESS.
-func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, validationID ValidationID, opts ...WaitOption) (*Validation, error) {
-	last, err := s.poller(projectID, validationID, opts).until(ctx, func(*Validation) bool { return false })
+func (s *ValidationsService) Wait(ctx context.Context, projectID ProjectID, id ValidationID, opts ...WaitOption) (*Validation, error) {
+	last, err := s.poller(projectID, id, opts).until(ctx, func(*Validation) bool { return false })
 	return last, failedValidation(last, err)
 }
 
@@ -115,31 +116,34 @@ func (s *ValidationsService) settings(opts []WaitOption) *waitSettings {
 	return newWaitSettings(2*time.Second, 15*time.Second, (*core)(s).waitDefaults(), opts)
 }
 
-func (s *ValidationsService) poller(projectID ProjectID, validationID ValidationID, opts []WaitOption) *poller[Validation] {
+func (s *ValidationsService) poller(projectID ProjectID, id ValidationID, opts []WaitOption) *poller[Validation] {
 	return &poller[Validation]{
-		core: (*core)(s), settings: s.settings(opts), what: "validation", endpoint: &getValidation, ids: []string{string(projectID), string(validationID)},
+		core: (*core)(s), settings: s.settings(opts), what: "validation", endpoint: &getValidation, ids: []string{string(projectID), string(id)},
 		state: func(v *Validation) jobState { return jobState{status: string(v.Status), final: v.Status.Final()} },
 	}
 }
 
 // Watch polls a migration and yields each state until it is final, even FAILED or EXPIRED. An error ends it.
-func (s *MigrationsService) Watch(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) iter.Seq2[*Migration, error] {
-	return s.poller(projectID, migrationID, opts).states(ctx)
+func (s *MigrationsService) Watch(
+	ctx context.Context, projectID ProjectID, id MigrationID, opts ...WaitOption,
+) iter.Seq2[*Migration, error] {
+	return s.poller(projectID, id, opts).states(ctx)
 }
 
 // WaitReadyForCutover polls a migration until it is ready for cutover (see [WithMaxLag]) or COMPLETE.
-func (s *MigrationsService) WaitReadyForCutover(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
-	p := s.poller(projectID, migrationID, opts)
+func (s *MigrationsService) WaitReadyForCutover(
+	ctx context.Context, projectID ProjectID, id MigrationID, opts ...WaitOption,
+) (*Migration, error) {
+	p := s.poller(projectID, id, opts)
 	return failedMigration(p.until(ctx, func(m *Migration) bool {
 		lag, known := m.Lag()
 		return m.ReadyForCutover && (!p.settings.maxLagSet || known && lag <= p.settings.maxLag)
 	}))
 }
 
-// WaitComplete polls a migration until it is COMPLETE. It does not cut over: if nothing else does, the migration
-// expires.
-func (s *MigrationsService) WaitComplete(ctx context.Context, projectID ProjectID, migrationID MigrationID, opts ...WaitOption) (*Migration, error) {
-	return failedMigration(s.poller(projectID, migrationID, opts).until(ctx, func(*Migration) bool { return false }))
+// WaitComplete polls a migration until it is COMPLETE. It does not cut over.
+func (s *MigrationsService) WaitComplete(ctx context.Context, projectID ProjectID, id MigrationID, opts ...WaitOption) (*Migration, error) {
+	return failedMigration(s.poller(projectID, id, opts).until(ctx, func(*Migration) bool { return false }))
 }
 
 func failedMigration(last *Migration, err error) (*Migration, error) {
@@ -149,10 +153,10 @@ func failedMigration(last *Migration, err error) (*Migration, error) {
 	return last, err
 }
 
-func (s *MigrationsService) poller(projectID ProjectID, migrationID MigrationID, opts []WaitOption) *poller[Migration] {
+func (s *MigrationsService) poller(projectID ProjectID, id MigrationID, opts []WaitOption) *poller[Migration] {
 	return &poller[Migration]{
 		core: (*core)(s), settings: newWaitSettings(5*time.Second, time.Minute, (*core)(s).waitDefaults(), opts), what: "migration",
-		endpoint: &getMigration, ids: []string{string(projectID), string(migrationID)},
+		endpoint: &getMigration, ids: []string{string(projectID), string(id)},
 		state: func(m *Migration) jobState {
 			return jobState{status: string(m.Status), ready: m.ReadyForCutover, final: m.Status.Final()}
 		},
