@@ -53,7 +53,7 @@ func run(write, check string, output io.Reader) error {
 // Sizes: rows and columns of characters, the rest in pixels.
 const (
 	rows       = 14
-	columns    = 102
+	columns    = 104
 	fontSize   = 14
 	charWidth  = 8.43
 	lineHeight = 20
