@@ -68,10 +68,6 @@ func (r Record) Revoke(g Gate, by string, now time.Time) (Record, error) {
 	return r, nil
 }
 
-func invalid(field, description string) error {
-	return &livemigration.InvalidRequestError{Violations: []livemigration.FieldViolation{{Field: field, Description: description}}}
-}
-
 // checkGate says why the approval of a gate cannot be changed: the action behind it is in progress or done, or is never reached.
 func (r *Record) checkGate(what string, g Gate, by string) error {
 	var err error
