@@ -41,6 +41,10 @@ func NewDriver(client *livemigration.Client, opts ...Option) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newDriver(client, s)
+}
+
+func newDriver(client *livemigration.Client, s settings) (*Driver, error) {
 	if client == nil {
 		return nil, fmt.Errorf("durable: %w: the client of the driver must not be nil", livemigration.ErrInvalidConfig)
 	}
