@@ -8,20 +8,19 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Apply returns the record with the result of an action. Apply it to the record as it is stored by then: others may have
-// changed it since the action started, and no change of theirs is lost.
+// Apply returns the record with the result of an action. Call it on the record as it is stored by then, so that no change that
+// others have made since the action started is lost.
 //
-//   - The result of an action that changes something counts only where its intent still stands in Begun.
-//   - When its intent is the one in Unclear, it settles an UNCLEAR or FINISHING record as if it stood in Begun.
+//   - The result of an action that changes something counts only if its intent is still in Begun.
+//   - If its intent is in Unclear, it settles an UNCLEAR or FINISHING record as if it were in Begun.
 //   - Any other migration that was created becomes one of FormerMigrationIDs, so that its ID is not lost.
-//   - The result of a check counts only where no action is in progress, and where the state and the IDs are still the ones
-//     for which the check was made.
+//   - The result of a check counts only if no action is in progress, and if the state and the IDs are those for which the
+//     check was made.
 //
-// Everything else changes nothing. So it does no harm to apply a result twice.
+// Other results change nothing, so you may apply a result twice.
 func (r Record) Apply(res Result, now time.Time) Record {
-	r, now = r.clone(), stamp(now)
-	before := r.clone()
-	res = res.normal()
+	before := r
+	r, now, res = r.clone(), stamp(now), res.normal()
 	if res.Intent.Action.Changes() {
 		r.applyChange(res, now)
 	} else {
@@ -52,7 +51,7 @@ func (r *Record) applyChange(res Result, now time.Time) {
 		r.cutoverSent(res, now)
 	case res.CreatedID != "" && r.MigrationID == "": // abandoned meanwhile
 		r.MigrationID, r.StartedAt = res.CreatedID, res.Intent.At
-		r.event(now, "migration "+string(r.MigrationID)+" was created, and the record is abandoned")
+		r.event(now, "migration "+string(r.MigrationID)+" was created, but the record is abandoned")
 	case res.Outcome == OutcomeUnknown:
 		r.outcomeUnknown(res.Intent, res.Failure, now)
 	default:
@@ -82,7 +81,7 @@ func (r *Record) keepCreated(id livemigration.MigrationID, now time.Time) {
 		return
 	}
 	r.FormerMigrationIDs = append(r.FormerMigrationIDs, id)
-	r.event(now, fmt.Sprintf("an earlier request turned out to have created migration %s: it may run, see the Atlas UI", id))
+	r.event(now, fmt.Sprintf("an earlier request created migration %s, which may still run: check the Atlas UI", id))
 }
 
 func (r *Record) validationCreated(res Result, now time.Time) {
@@ -92,7 +91,7 @@ func (r *Record) validationCreated(res Result, now time.Time) {
 		r.enter(StateValidating, now, "validation "+string(r.ValidationID))
 		r.NextCheckAt = now.Add(res.Wait)
 	case res.Outcome == OutcomeRejected:
-		r.rejected(res.Failure, now)
+		r.stop(StateFailed, now, *res.Failure)
 	default:
 		r.tryAgain(res, now)
 	}
@@ -109,7 +108,7 @@ func (r *Record) migrationCreated(res Result, now time.Time) {
 		r.enter(StateReplicating, now, "migration "+string(r.MigrationID))
 		r.NextCheckAt = now.Add(res.Wait)
 	case res.Outcome == OutcomeRejected:
-		r.rejected(res.Failure, now)
+		r.stop(StateFailed, now, *res.Failure)
 	case res.Outcome == OutcomeNotDone:
 		r.tryAgain(res, now)
 	default:
@@ -139,15 +138,7 @@ func (r *Record) cutoverSent(res Result, now time.Time) {
 	}
 }
 
-// rejected is a request that Atlas, or this library, will not take as it is.
-func (r *Record) rejected(why *Problem, now time.Time) {
-	if why == nil {
-		why = &Problem{Text: "Atlas rejected the request"}
-	}
-	r.stop(StateFailed, now, *why)
-}
-
-// outcomeUnknown is a creation or a cutover that may have taken effect. why is nil when the program ended.
+// outcomeUnknown is a create request or a cutover that may have taken effect. why is nil if the program ended.
 func (r *Record) outcomeUnknown(intent Intent, why *Problem, now time.Time) {
 	problem := Problem{Text: fmt.Sprintf("the program ended after it started to %s at %s", intent.Action, intent.At.Format(timeFormat))}
 	if why != nil {
@@ -160,7 +151,7 @@ func (r *Record) outcomeUnknown(intent Intent, why *Problem, now time.Time) {
 		r.unclear(now, problem)
 	case intent.Action == ActionCutover && r.State == StateReady:
 		problem.Kind, problem.Operation = ProblemRetrying, opCutover
-		problem.Text = "it is unknown whether Atlas accepted the cutover, the next check tells: " + problem.Text
+		problem.Text = "it is unknown whether Atlas accepted the cutover; the next check will show it: " + problem.Text
 		r.State = StateFinishing
 		r.eventOnce(now, string(StateFinishing)+": "+problem.Text)
 		r.explain(problem, now)

@@ -9,16 +9,16 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// restartPatience is for how long after an unclear creation began a record is not restarted. An intent is good for a minute,
-// and its request has ended 30 seconds later.
+// restartPatience is for how long after an unclear create request started a record is not restarted. An intent is good for a
+// minute, and its request has ended 30 seconds later.
 const restartPatience = 2 * time.Minute
 
-// Approve returns the record with the gate open, from now until the given time; zero: for good. A gate may be approved in
-// advance. by is who approves, for the record. The approval ends earlier when the migration is no longer ready.
+// Approve returns the record with the gate open until the given time; zero: for good. You may approve a gate in advance. by is
+// who approves. The approval of a cutover ends early if the migration is no longer ready.
 //
-// The error is [ErrConflict] once the action behind the gate is in progress or done, and in a state from which it is never reached; it
-// is [livemigration.ErrInvalidRequest] for an unknown gate, a time that is over, and an empty by; or "policy", which stands for
-// the function of [WithCutoverApproval].
+// The error is [ErrConflict] once the action behind the gate is in progress or done, and in a state that never reaches it. It
+// is [livemigration.ErrInvalidRequest] for an unknown gate, a time in the past, and a by that is empty, or "policy", which
+// stands for the function of [WithCutoverApproval].
 func (r Record) Approve(g Gate, by string, until, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	what := "approve the " + string(g) + " of"
@@ -37,20 +37,17 @@ func (r Record) Approve(g Gate, by string, until, now time.Time) (Record, error)
 	r.approve(approval)
 	r.eventOnce(now, text)
 	r.UpdatedAt = now
-	switch {
-	case g == GateStart && r.State == StateValidated:
+	if g == GateCutover && r.Problem != nil && r.Problem.Kind == ProblemWaitingForApproval {
+		r.waitEnds(now)
+	}
+	if g == GateCutover && r.State == StateReady || g == GateStart && r.State == StateValidated {
 		r.NextCheckAt = now
-	case g == GateCutover && r.State == StateReady:
-		r.NextCheckAt = now
-		if r.Problem != nil && r.Problem.Kind == ProblemWaitingForApproval {
-			r.waitEnds(now)
-		}
 	}
 	return r, nil
 }
 
-// Revoke returns the record with the gate closed. When the error is nil, the action behind the gate does not follow, until
-// it is approved again, by a person or by the function of [WithCutoverApproval]. by is who revokes. The errors are those of
+// Revoke returns the record with the gate closed. by is who revokes. If the error is nil, the action behind the gate does not
+// follow until a person, or the function of [WithCutoverApproval], approves it again. The errors are those of
 // [Record.Approve].
 func (r Record) Revoke(g Gate, by string, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
@@ -68,11 +65,7 @@ func (r Record) Revoke(g Gate, by string, now time.Time) (Record, error) {
 	return r, nil
 }
 
-func invalid(field, description string) error {
-	return &livemigration.InvalidRequestError{Violations: []livemigration.FieldViolation{{Field: field, Description: description}}}
-}
-
-// checkGate says why the approval of a gate cannot be changed: the action behind it is in progress or done, or is never reached.
+// checkGate says why an approval cannot be changed, such as because the action behind the gate is in progress or done.
 func (r *Record) checkGate(what string, g Gate, by string) error {
 	var err error
 	switch {
@@ -96,9 +89,9 @@ func (r *Record) checkGate(what string, g Gate, by string) error {
 	return r.mustBe(what, states...)
 }
 
-// Adopt returns an UNCLEAR record with the ID of the job that a person has found in Atlas. It becomes REPLICATING. Its
-// first check makes sure that the job runs on the migration host of the plan. An adopted ID that has never been seen can be
-// replaced in the same way. The error is [livemigration.ErrInvalidRequest] for a malformed ID, else [ErrConflict].
+// Adopt returns an UNCLEAR record with the ID of the migration that you found in Atlas, as REPLICATING. Its first check makes
+// sure that the migration runs on the migration host of the plan. Until then, Adopt can replace the ID with another one. The
+// error is [livemigration.ErrInvalidRequest] for a malformed ID, and else [ErrConflict].
 func (r Record) Adopt(id livemigration.MigrationID, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	const what = "adopt a migration for"
@@ -126,9 +119,9 @@ func (r Record) Adopt(id livemigration.MigrationID, now time.Time) (Record, erro
 	return r, nil
 }
 
-// Restart returns the record as PLANNED. It must be UNCLEAR, FAILED, EXPIRED or ABANDONED, and nothing in progress. IDs,
-// approvals and times are cleared, events stay, and the migration becomes one of FormerMigrationIDs. The error is
-// [ErrConflict], also within two minutes of the time at which an unclear creation began: the request may still arrive.
+// Restart returns the record as PLANNED. It must be UNCLEAR, FAILED, EXPIRED or ABANDONED, with no action in progress. IDs,
+// approvals and times are cleared, events stay, and the migration becomes one of FormerMigrationIDs. Else the error is
+// [ErrConflict], and also less than two minutes after an unclear create request started, because it may still arrive.
 func (r Record) Restart(now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	if err := r.mustBe("restart", StateUnclear, StateFailed, StateExpired, StateAbandoned); err != nil {
@@ -141,8 +134,8 @@ func (r Record) Restart(now time.Time) (Record, error) {
 	return r, nil
 }
 
-// Replace returns the record with another plan of the same name, PLANNED. The record must be PLANNED, FAILED or EXPIRED. It
-// clears what [Record.Restart] clears, and a validation in progress is ignored. The error is [ErrConflict], or
+// Replace returns the record with another plan of the same name, as PLANNED. The record must be PLANNED, FAILED or EXPIRED.
+// Replace clears what [Record.Restart] clears, and a validation in progress is ignored. The error is [ErrConflict], or
 // [livemigration.ErrInvalidRequest] for a plan that is not valid.
 func (r Record) Replace(plan Plan, now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
@@ -163,7 +156,7 @@ func (r Record) Replace(plan Plan, now time.Time) (Record, error) {
 	return r, nil
 }
 
-// plan begins from the beginning.
+// plan starts again from the plan.
 func (r *Record) plan(now time.Time, text string) {
 	r.dropMigration()
 	r.ValidationID = ""
@@ -173,9 +166,8 @@ func (r *Record) plan(now time.Time, text string) {
 	r.event(now, joinText(string(StatePlanned), text))
 }
 
-// Abandon returns the record as ABANDONED: it needs no attention any more, and gives back its clusters. In Atlas nothing
-// changes. An action in progress stays, and its result is kept, see [Record.Apply]. It is never an error: each state allows
-// it.
+// Abandon returns the record as ABANDONED: it no longer needs attention, and gives its clusters back. In Atlas nothing changes.
+// An action in progress stays, and its result is kept, see [Record.Apply]. The error is always nil.
 func (r Record) Abandon(now time.Time) (Record, error) {
 	r, now = r.clone(), stamp(now)
 	if r.State == StateAbandoned {
@@ -188,7 +180,7 @@ func (r Record) Abandon(now time.Time) (Record, error) {
 	return r, nil
 }
 
-// checkRemove says why a record must not be removed from its store: it is the only place that knows about jobs in Atlas.
+// checkRemove says why a record must not be removed: nothing else knows about its jobs in Atlas.
 func (r *Record) checkRemove(now time.Time) error {
 	if err := r.mustBe("remove", StatePlanned, StateComplete, StateAbandoned); err != nil {
 		return err

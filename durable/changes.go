@@ -98,7 +98,6 @@ func (r *run) takeNews(found news) error {
 	return nil
 }
 
-// setReadErr notes and logs that records cannot be read.
 func (r *run) setReadErr(err error) {
 	r.mu.Lock()
 	before := r.readErr
@@ -157,7 +156,7 @@ func (r *run) miss(name string, err error, now time.Time) {
 	r.tell(e, now)
 }
 
-// tell logs and reports what has changed in the state or the problem of a record.
+// tell logs and reports a new state or problem, and logs a problem again each time its duration has doubled.
 func (r *run) tell(e *entry, now time.Time) {
 	record, problem := e.view(), Problem{}
 	if record.Problem != nil {
@@ -185,7 +184,7 @@ func (r *run) tell(e *entry, now time.Time) {
 	}
 }
 
-// log writes a log entry with the keys of the client.
+// log uses the keys of the client.
 func (r *run) log(level slog.Level, message string, record *Record, outage time.Duration) {
 	var attrs []slog.Attr
 	text := func(key, value string) {

@@ -86,14 +86,12 @@ func (r *Record) startProblem(holders map[string]*Record, now time.Time) *Proble
 	return nil
 }
 
-// startAction is the action by which a PLANNED or VALIDATED record goes on.
+// startAction is the action with which a PLANNED or VALIDATED record goes on.
 func (r *Record) startAction() Action {
-	switch r.State {
-	case StatePlanned:
-		return ActionValidate
-	case StateValidated:
-		return ActionCreate
-	default:
-		return ActionNone
+	for _, action := range []Action{ActionValidate, ActionCreate} {
+		if changesIn[action] == r.State {
+			return action
+		}
 	}
+	return ActionNone
 }

@@ -294,7 +294,7 @@ func TestPacingAfterASentCutover(t *testing.T) {
 	assert.False(t, notCutOver(&livemigration.OutcomeUnknownError{Method: "PUT", Err: &livemigration.APIError{StatusCode: 409, Code: "X"}}))
 	assert.False(t, notCutOver(&livemigration.CallError{Attempts: 1, Err: errors.New("x")}))
 	onWire(t, func(t *testing.T, w *wire) {
-		a := w.driver(t).attempt(t.Context(), recordIn(StateReady))
+		a := &attempt{Driver: w.driver(t), record: recordIn(StateReady)}
 		assert.Equal(t, time.Minute, a.backoff(paced(0)), "its Wait counts")
 	})
 }

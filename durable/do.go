@@ -55,7 +55,7 @@ func (a *attempt) create() {
 	case err == nil:
 		a.result.Outcome, a.result.CreatedID, a.result.Migration = OutcomeDone, created.ID, created
 		a.result.Wait = spread(a.settings.minInterval)
-	case livemigration.MayHaveCreated(err): // before any other test: it can be a rejection of another attempt, too
+	case livemigration.MayHaveCreated(err):
 		a.result.Outcome = OutcomeUnknown
 		var unknown *livemigration.OutcomeUnknownError
 		if errors.As(err, &unknown) && unknown.MigrationID().Validate() == nil {
@@ -67,7 +67,7 @@ func (a *attempt) create() {
 	}
 }
 
-// check reads the migration. Of one that is ready it asks whether the cutover may be sent.
+// check reads the migration. If it is ready, check finds out whether the cutover may be sent.
 func (a *attempt) check() {
 	if !a.read() {
 		return
@@ -95,7 +95,7 @@ func (a *attempt) read() bool {
 
 func ready(m *livemigration.Migration) bool { return m.ReadyForCutover && !m.Status.Final() }
 
-// mayCutOver asks for everything that a cutover needs: an approval, an open window, a small lag.
+// mayCutOver checks everything that a cutover needs: an approval, an open window, a small lag.
 func (a *attempt) mayCutOver() bool {
 	person := a.record.approvedByPerson(GateCutover, time.Now())
 	switch {
@@ -125,7 +125,6 @@ func (a *attempt) lagIsSmall() bool {
 	return known && lag <= a.settings.maxLag
 }
 
-// askApproval asks the function of WithCutoverApproval.
 func (a *attempt) askApproval() bool {
 	yes, err := ask(a.ctx, func(ctx context.Context) (bool, error) { return a.settings.approval(ctx, a.record.clone()) })
 	switch {
@@ -139,7 +138,7 @@ func (a *attempt) askApproval() bool {
 	return err == nil && yes
 }
 
-// cutover reads the migration first: it may not be ready any more.
+// cutover reads the migration first, because it may no longer be ready.
 func (a *attempt) cutover() {
 	if !a.read() || !ready(a.result.Migration) || !a.mayCutOver() {
 		return
@@ -167,32 +166,25 @@ func (a *attempt) cutover() {
 	}
 }
 
-// request is the plan's, with the password.
+// request is the request of the plan, with the password.
 func (a *attempt) request() (livemigration.MigrationRequest, bool) {
 	request := a.record.Plan.Request
 	if !a.record.Plan.needsPassword() {
 		return request, true
 	}
-	password, err := a.password()
+	err := errors.New("there is none")
+	if function := a.settings.password; function != nil {
+		request.Source.Password, err = ask(a.ctx, func(ctx context.Context) (livemigration.Secret, error) {
+			return function(ctx, a.record.Plan.clone())
+		})
+		if err == nil && request.Source.Password == "" {
+			err = errors.New("it returned an empty password")
+		}
+	}
 	if err != nil {
 		a.functionFailed("WithPassword", err)
-		return request, false
 	}
-	request.Source.Password = password
-	return request, true
-}
-
-func (a *attempt) password() (livemigration.Secret, error) {
-	if a.settings.password == nil {
-		return "", errors.New("there is none")
-	}
-	password, err := ask(a.ctx, func(ctx context.Context) (livemigration.Secret, error) {
-		return a.settings.password(ctx, a.record.Plan.clone())
-	})
-	if err == nil && password == "" {
-		err = errors.New("it returned an empty password")
-	}
-	return password, err
+	return request, err == nil
 }
 
 // functionFailed is a function of the user that gave no answer.
@@ -214,7 +206,14 @@ func problemOf(operation string, err error) Problem {
 	var api *livemigration.APIError
 	if errors.As(err, &api) {
 		p.Status, p.Code, p.Kind = api.StatusCode, api.Code, kindOf(api.StatusCode)
-		p.Text = joinText(operation+" failed with "+statusText(api.StatusCode, api.Code), clean(apiDetail(api)))
+		var details []string
+		if api.Detail != "" {
+			details = append(details, api.Detail)
+		}
+		for _, field := range api.Fields {
+			details = append(details, field.String())
+		}
+		p.Text = joinText(operation+" failed with "+statusText(api.StatusCode, api.Code), clean(strings.Join(details, "; ")))
 		return p
 	}
 	if errors.Is(err, livemigration.ErrInvalidRequest) || certificateError(err) {
@@ -223,15 +222,4 @@ func problemOf(operation string, err error) Problem {
 	text := strings.TrimPrefix(err.Error(), "livemigration: ")
 	p.Text = operation + " failed: " + clean(strings.TrimPrefix(text, operation+": "))
 	return p
-}
-
-func apiDetail(api *livemigration.APIError) string {
-	parts := make([]string, 0, 1+len(api.Fields))
-	if api.Detail != "" {
-		parts = append(parts, api.Detail)
-	}
-	for _, field := range api.Fields {
-		parts = append(parts, field.String())
-	}
-	return strings.Join(parts, "; ")
 }

@@ -11,60 +11,57 @@ import (
 )
 
 const (
-	// requestTime bounds a request.
-	requestTime = 30 * time.Second
-	// grace is for how long a creation that was handed to a connection outlives its context.
-	grace = 30 * time.Second
-	// functionTime bounds a call of the functions of WithPassword and WithCutoverApproval.
-	functionTime = 15 * time.Second
-	// approvalLife is for how long the yes of the function of WithCutoverApproval is valid.
-	approvalLife = time.Minute
-	// clockTolerance is by how much the clocks of two machines that take their time from the network may differ. So long Do
-	// waits for an intent of the future.
+	requestTime  = 30 * time.Second // bounds a request
+	grace        = 30 * time.Second // a create request that was handed to a connection outlives its context by it
+	functionTime = 15 * time.Second // bounds a call of the functions of WithPassword and WithCutoverApproval
+	approvalLife = time.Minute      // for which the yes of the function of WithCutoverApproval is valid
+	// clockTolerance is by how much the clocks of two machines with network time may differ. Do waits so long for an intent
+	// from the future.
 	clockTolerance = 500 * time.Millisecond
 
-	// maxBackoff is the longest time between two attempts during an outage.
-	maxBackoff = 5 * time.Minute
-	// conflictWait is the time to the next attempt after a 409: another migration has to end first.
-	conflictWait = 5 * time.Minute
-	// holdInterval is how often a READY record is read at the least.
-	holdInterval = time.Minute
-	// intervalGrowth is which part of the time since the last change lies between two checks, and backoffGrowth which part of
-	// an outage lies between two attempts.
-	intervalGrowth, backoffGrowth = 4, 2
-	// jitter is which part of an interval is left to chance.
-	jitter = 5
+	maxBackoff   = 5 * time.Minute // the longest time between two attempts during an outage
+	conflictWait = 5 * time.Minute // to the next attempt after a 409: another migration has to end first
+	holdInterval = time.Minute     // a READY record is read at least so often
+	// The time to the next check is a quarter of the time since the last change, and the time to the next attempt half of the
+	// outage. A fifth of it is random.
+	intervalGrowth, backoffGrowth, jitter = 4, 2, 5
 )
 
-// Driver does the actions of records. It is the only part of an engine that talks to Atlas. It keeps nothing between
-// two calls, and is safe for concurrent use.
+// Driver does the actions of records. It is the only part of an engine that talks to Atlas. It has no state, and is safe for
+// concurrent use.
 type Driver struct {
 	client   *livemigration.Client
 	settings settings
 }
 
 // NewDriver returns a driver. It uses the options [WithPassword], [WithCutoverApproval], [WithCutoverWindow], [WithMaxLag]
-// and [WithPollInterval]. The error is [livemigration.ErrInvalidConfig] and names the options that can never work.
+// and [WithPollInterval]. The error is [livemigration.ErrInvalidConfig], and names the options that are not valid.
 func NewDriver(client *livemigration.Client, opts ...Option) (*Driver, error) {
 	s, err := newSettings(opts)
 	if err != nil {
 		return nil, err
 	}
+	return newDriver(client, s)
+}
+
+func newDriver(client *livemigration.Client, s settings) (*Driver, error) {
 	if client == nil {
 		return nil, fmt.Errorf("durable: %w: the client of the driver must not be nil", livemigration.ErrInvalidConfig)
 	}
 	return &Driver{client, s}, nil
 }
 
-// Do does the action in r.Begun, and changes no record: give its result to [Record.Apply]. The intent of an action that
-// changes something must be stored before, and Do called once, by the run that stored it. It is one HTTP request, or two
-// for a cutover, which reads the migration first.
+// Do does the action in r.Begun, and changes no record: pass its result to [Record.Apply]. Before an action that changes
+// something in Atlas, store its intent, and then call Do once. Do sends one HTTP request, or two for a cutover, which reads
+// the migration first.
 //
-// Do sends nothing that changes something when the intent is older than a minute or lies in the future, and such a request
-// has ended 30 seconds after this minute. When the context ends, a creation that was handed to a connection may still take
-// up to 30 seconds, so that the ID of the job is not lost. Store the result with a context that has not ended.
+// If the intent is older than a minute, or lies in the future, Do sends no request that changes something, and such a request
+// ends at most 30 seconds after this minute. When the context ends, a create request in flight may still take up to 30
+// seconds, so that the ID of the job is not lost. Store the result with a context that has not ended.
 func (d *Driver) Do(ctx context.Context, r Record) Result {
-	a := d.attempt(ctx, r.clone())
+	r = r.clone()
+	a := &attempt{d, ctx, r, notDone(&r)}
+	a.record.Begun = nil
 	if a.unfit() {
 		return a.result
 	}
@@ -91,13 +88,7 @@ type attempt struct {
 	result Result
 }
 
-func (d *Driver) attempt(ctx context.Context, r Record) *attempt {
-	a := &attempt{d, ctx, r, notDone(&r)}
-	a.record.Begun = nil
-	return a
-}
-
-// unfit reports whether nothing is to be sent.
+// unfit reports whether nothing must be sent.
 func (a *attempt) unfit() bool {
 	intent := a.result.Intent
 	if ahead := time.Until(intent.At); intent.Action.Changes() && ahead <= clockTolerance {
@@ -105,10 +96,8 @@ func (a *attempt) unfit() bool {
 	}
 	switch {
 	case a.ctx.Err() != nil:
-	case intent.Action == ActionNone:
-		a.fails(Problem{Kind: ProblemNeedsAttention, Text: "no action was begun for the record"}, nil)
-	case a.record.Next(intent.At) != intent.Action:
-		text := fmt.Sprintf("a record that is %s cannot %s", a.record.State, intent.Action)
+	case intent.Action == ActionNone || a.record.Next(intent.At) != intent.Action:
+		text := fmt.Sprintf("the action %q is not the next one of a record that is %s", intent.Action, a.record.State)
 		a.fails(Problem{Kind: ProblemNeedsAttention, Text: text}, nil)
 	default:
 		return intent.Action.Changes() && !a.intentHolds()
@@ -122,9 +111,9 @@ func (a *attempt) intentHolds() bool {
 	if 0 <= age && age < intentLife {
 		return true
 	}
-	text := "the action began more than a minute ago: the clock of this machine is wrong, or the program was suspended"
+	text := "the action started more than a minute ago: the clock of this machine is wrong, or the program was suspended"
 	if age < 0 {
-		text = "the action begins in the future: the clock of this machine is wrong"
+		text = "the action starts in the future: the clock of this machine is wrong"
 	}
 	a.fails(Problem{Kind: ProblemNeedsAttention, Text: text + "; nothing was sent"}, nil)
 	return false
@@ -132,13 +121,11 @@ func (a *attempt) intentHolds() bool {
 
 // within returns the context of a request. One that changes something is not sent after the life of its intent.
 func (a *attempt) within() (context.Context, context.CancelFunc) {
-	end := time.Now().Add(requestTime)
+	most := requestTime
 	if intent := a.result.Intent; intent.Action.Changes() {
-		if last := intent.At.Add(intentLife); last.Before(end) {
-			end = last
-		}
+		most = min(most, time.Until(intent.At.Add(intentLife)))
 	}
-	return context.WithDeadline(a.ctx, end)
+	return context.WithTimeout(a.ctx, most)
 }
 
 // fails notes why the action was not done, unless the context has ended. err is nil without a request.
@@ -221,7 +208,6 @@ func ask[T any](ctx context.Context, function func(context.Context) (T, error)) 
 	case got := <-answers:
 		return got.value, got.err
 	case <-ctx.Done():
-		var none T
-		return none, context.Cause(ctx)
+		return *new(T), context.Cause(ctx)
 	}
 }

@@ -92,15 +92,11 @@ func joined(errs []error) error {
 
 // Error names the first twenty.
 func (e manyErrors) Error() string {
-	const most = 20
-	texts := make([]string, 0, most+1)
-	for _, err := range e[:min(len(e), most)] {
-		texts = append(texts, err.Error())
+	texts := make([]string, len(e))
+	for i, err := range e {
+		texts[i] = err.Error()
 	}
-	if more := len(e) - most; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(texts, "; ")
+	return firstOf(texts)
 }
 
 // Unwrap returns all of them.

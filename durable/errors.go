@@ -50,13 +50,18 @@ func count(records []Record, one, more string) string {
 }
 
 func list(records []Record) string {
-	const most = 20
-	texts := make([]string, 0, most+1)
-	for _, r := range records[:min(len(records), most)] {
-		texts = append(texts, r.String())
+	texts := make([]string, len(records))
+	for i, r := range records {
+		texts[i] = r.String()
 	}
-	if more := len(records) - most; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
+	return firstOf(texts)
+}
+
+// firstOf joins the first twenty texts.
+func firstOf(texts []string) string {
+	const most = 20
+	if more := len(texts) - most; more > 0 {
+		texts = append(texts[:most:most], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, "; ")
 }

@@ -10,22 +10,20 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Fleet moves any number of migrations to their end, and can be stopped and started again at any moment. It is safe for
-// concurrent use.
+// Fleet brings any number of migrations to their end. You can stop and start it at any moment. It is safe for concurrent use.
 //
-// [Fleet.Run] or [Fleet.Serve] does the work, in one process at a time. The other methods read the records and change them.
-// They work at the same time, from other processes too, and no change is lost.
+// [Fleet.Run] or [Fleet.Serve] does the work, in one process at a time. The other methods read and change the records. You can
+// call them at the same time, from other processes too, and no change is lost.
 type Fleet struct {
 	store    Store
 	settings settings
-	opts     []Option
 
 	mu      sync.Mutex
 	current *run // nil when this fleet does not run
 }
 
-// NewFleet returns a fleet of the records in the store. The error is [livemigration.ErrInvalidConfig]. It names the options
-// that can never work.
+// NewFleet returns a fleet of the records in the store. The error is [livemigration.ErrInvalidConfig], and names the options
+// that are not valid.
 func NewFleet(store Store, opts ...Option) (*Fleet, error) {
 	if store == nil {
 		return nil, fmt.Errorf("durable: %w: NewFleet needs a store: open one with OpenDir", livemigration.ErrInvalidConfig)
@@ -34,13 +32,13 @@ func NewFleet(store Store, opts ...Option) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fleet{store: store, settings: settings, opts: slices.Clone(opts)}, nil
+	return &Fleet{store: store, settings: settings}, nil
 }
 
-// Records returns all records, by name. While this fleet runs, they are as it last read, saved or saw them. The Problem of a
-// PLANNED or VALIDATED record says what it waits for; that is worked out here and is not stored.
+// Records returns all records, by name; while this fleet runs, as it last read, saved or saw them. The Problem of a PLANNED or
+// VALIDATED record says what it waits for, which is not stored.
 //
-// With an error it returns the records that could be read. The error names those that cannot be read or stored.
+// With an error, Records returns the records that could be read. The error names those that cannot be read or stored.
 func (f *Fleet) Records(ctx context.Context) ([]Record, error) {
 	if r := f.running(); r != nil {
 		return r.snapshot()
@@ -52,7 +50,7 @@ func (f *Fleet) Records(ctx context.Context) ([]Record, error) {
 	return explainWaits(records), err
 }
 
-// Record returns one record, as [Fleet.Records] does. The error is [ErrNotFound] when there is none of that name.
+// Record returns one record, as [Fleet.Records] does. The error is [ErrNotFound] if there is none of that name.
 func (f *Fleet) Record(ctx context.Context, name string) (Record, error) {
 	records, err := f.Records(ctx)
 	if i := indexOf(records, name); i >= 0 {
@@ -68,30 +66,29 @@ func indexOf(records []Record, name string) int {
 	return slices.IndexFunc(records, func(r Record) bool { return key(r.Plan.Name) == key(name) })
 }
 
-// Run works until nothing is left to do: each record is final, UNCLEAR, or waits for what such a record has. Then the error
-// is nil if all are COMPLETE or ABANDONED, else an [*IncompleteError]. Records that wait for an approval keep it running, and
-// so does what Atlas or the network refuses: that is tried again.
+// Run works until nothing is left to do: each record is final, UNCLEAR, or waits for a resource of such a record. Then the
+// error is nil if all are COMPLETE or ABANDONED, and else an [*IncompleteError]. Records that wait for an approval keep Run
+// running, and so do failed requests, which are retried.
 //
-// Run takes the lock of the store. The error is [ErrRunning] while another run has it, and [ErrLockLost] when it is lost
-// later. Run does not begin when the store cannot be listed, or when a record needs a password and there is no
-// [WithPassword].
+// Run takes the lock of the store. The error is [ErrRunning] while another run has it, and [ErrLockLost] if it is lost later.
+// Run does not start if the store cannot be listed, or if a record needs a password and there is no [WithPassword].
 //
-// A store that cannot be listed for a minute ends Run with the store's error. While the store cannot save, nothing begins. A
-// single record that cannot be read or stored, or that is gone although [Fleet.Remove] would not take it, stops alone. The
+// A store that cannot be listed for a minute ends Run with the store's error. While the store cannot save, no action starts. A
+// record that cannot be read or stored, or that is gone although [Fleet.Remove] would not take it, stops alone, and the
 // error of Run names it.
 //
-// When ctx ends, Run returns within a second, or when the response to a creation that was sent has arrived, 30 seconds at
-// the most. Everything can be resumed. What Atlas has done and the store does not know yet is saved for up to 30 seconds
-// more. An [*UnsavedError] names the records for which that failed.
+// When ctx ends, Run returns within a second, or after the responses to create requests in flight, at most 30 seconds. You can
+// resume everything later. Run tries for up to 30 seconds more to save what the store does not contain yet. An
+// [*UnsavedError] names the records for which that failed.
 func (f *Fleet) Run(ctx context.Context, client *livemigration.Client) error {
 	return f.run(ctx, client, false)
 }
 
-// Serve works like [Fleet.Run], for a service: it waits while another run has the lock, takes it again after it was lost,
-// continues after errors of the store, which are logged, and ends with ctx only. The error is then that of ctx, joined with
-// an [*UnsavedError] if there is one. It does not begin without a client.
+// Serve is [Fleet.Run] for a service: it waits while another run has the lock, takes a lost lock again, continues after errors
+// of the store, which it logs, and ends with ctx only. The error is that of ctx, joined with an [*UnsavedError] if there is
+// one. Serve does not start without a client.
 func (f *Fleet) Serve(ctx context.Context, client *livemigration.Client) error {
-	if _, err := NewDriver(client, f.opts...); err != nil {
+	if _, err := newDriver(client, f.settings); err != nil {
 		return err
 	}
 	var unsaved []error
@@ -112,9 +109,8 @@ func (f *Fleet) Serve(ctx context.Context, client *livemigration.Client) error {
 	}
 }
 
-// run is one Run.
 func (f *Fleet) run(ctx context.Context, client *livemigration.Client, serve bool) (err error) {
-	driver, err := NewDriver(client, f.opts...)
+	driver, err := newDriver(client, f.settings)
 	if err != nil {
 		return err
 	}
@@ -153,7 +149,7 @@ func (f *Fleet) run(ctx context.Context, client *livemigration.Client, serve boo
 	return err
 }
 
-// missingPasswords names the first record that nobody can ever start.
+// missingPasswords names the first record that can never start.
 func (f *Fleet) missingPasswords(records []Record) error {
 	if f.settings.password != nil {
 		return nil
@@ -167,7 +163,7 @@ func (f *Fleet) missingPasswords(records []Record) error {
 	return nil
 }
 
-// wake makes the run of this fleet ask at once what was changed.
+// wake makes the run of this fleet ask for changes at once.
 func (f *Fleet) wake() {
 	if r := f.running(); r != nil {
 		select {

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/livemigration/livemigration-go"
 )
 
-// format is the number of the form in which records are written. It grows when a program that does not know the new form
-// could do harm with it.
+// format is the number of the form in which records are written. It grows when an older program could do harm with a newer
+// record.
 const format = 1
 
 // plainRecord is a record without its methods, for package json.
@@ -27,8 +25,8 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	}{format, plainRecord(r)})
 }
 
-// UnmarshalJSON reads a record. It is an error when the record is not valid, when it has a newer format, and when it
-// contains a field that this version does not know, because the field may say what must not be ignored.
+// UnmarshalJSON reads a record. It fails if the record is not valid, if its format is newer, or if it contains an unknown field,
+// because such a field must not be ignored.
 func (r *Record) UnmarshalJSON(data []byte) error {
 	var head struct {
 		Format *int `json:"format"`
@@ -59,56 +57,41 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Validate reports what makes a record unfit to be stored: a malformed name, a password, an unknown state, gate or kind, an
-// action in progress that does not belong to the state, or a missing ID. A [Store] calls it in Save. The error is a
-// [*livemigration.InvalidRequestError]. Its fields are paths in the JSON of the record.
+// Validate reports why a record must not be stored: a malformed name, a password, an unknown state, gate or kind, an action in
+// progress that does not belong to the state, or a missing ID. A [Store] calls it in Save. The error is a
+// [*livemigration.InvalidRequestError], whose fields are paths in the JSON of the record.
 func (r Record) Validate() error {
 	if err := r.checkPassword(); err != nil {
 		return err
 	}
-	var found []livemigration.FieldViolation
-	reject := func(violated bool, field, description string) {
-		if violated {
-			found = append(found, livemigration.FieldViolation{Field: field, Description: description})
-		}
-	}
-	if problem := checkName(r.Plan.Name); problem != "" {
-		reject(true, "plan.name", problem)
-	}
-	reject(!r.State.known(), "state", "is not known")
-	reject(r.Begun != nil && !r.mayBegin(r.Begun.Action), "begun.action",
+	var found violations
+	problem := checkName(r.Plan.Name)
+	found.add(problem != "", "plan.name", problem)
+	found.add(!r.State.known(), "state", "is not known")
+	found.add(r.Begun != nil && !r.mayBegin(r.Begun.Action), "begun.action",
 		"must be validate for PLANNED, create for VALIDATED, cut over for READY, and none for other states but ABANDONED")
 	unclear := r.Unclear == nil || r.Unclear.Action == ActionCreate || r.Unclear.Action == ActionCutover
-	reject(!unclear, "unclear.action", "must be create or cut over")
-	reject(r.State == StateValidating && r.ValidationID == "", "validationId", "must not be empty while VALIDATING")
-	reject(r.State.hasJob() && r.MigrationID == "", "migrationId", "must not be empty while "+string(r.State))
+	found.add(!unclear, "unclear.action", "must be create or cut over")
+	found.add(r.State == StateValidating && r.ValidationID == "", "validationId", "must not be empty while VALIDATING")
+	found.add(r.State.hasJob() && r.MigrationID == "", "migrationId", "must not be empty while "+string(r.State))
 	seen := make(map[Gate]bool)
 	for i, approval := range r.Approved {
 		field := fmt.Sprintf("approved[%d].gate", i)
-		reject(!approval.Gate.known(), field, "is not known")
-		reject(seen[approval.Gate], field, "must not be there twice")
+		found.add(!approval.Gate.known(), field, "is not known")
+		found.add(seen[approval.Gate], field, "must not be there twice")
 		seen[approval.Gate] = true
 	}
-	reject(r.Problem != nil && !r.Problem.Kind.known(), "problem.kind", "is not known")
-	reject(r.Revision < 0, "revision", "must not be negative")
-	if len(found) == 0 {
-		return nil
-	}
-	return &livemigration.InvalidRequestError{Violations: found}
+	found.add(r.Problem != nil && !r.Problem.Kind.known(), "problem.kind", "is not known")
+	found.add(r.Revision < 0, "revision", "must not be negative")
+	return found.err()
 }
+
+// changesIn is the state in which each action that changes something starts.
+var changesIn = map[Action]State{ActionValidate: StatePlanned, ActionCreate: StateValidated, ActionCutover: StateReady}
 
 // mayBegin reports whether a record in this state may be stored with this action in progress.
 func (r *Record) mayBegin(a Action) bool {
-	switch r.State {
-	case StatePlanned:
-		return a == ActionValidate
-	case StateValidated:
-		return a == ActionCreate
-	case StateReady:
-		return a == ActionCutover
-	default:
-		return r.State == StateAbandoned && a.Changes()
-	}
+	return a.Changes() && (r.State == changesIn[a] || r.State == StateAbandoned)
 }
 
 // checkPassword comes before everything that could write the record.
@@ -116,5 +99,5 @@ func (r *Record) checkPassword() error {
 	if r.Plan.Request.Source.Password == "" {
 		return nil
 	}
-	return invalid("plan.request.source.password", "must be empty: WithPassword gives it when it is needed")
+	return invalid("plan.request.source.password", noPassword)
 }

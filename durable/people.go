@@ -19,13 +19,12 @@ const (
 	mostStale = 100
 )
 
-// Add stores the records of plans. All plans are checked before one is stored. A plan that is stored already, and equal,
-// changes nothing, so a program can give all its plans each time that it starts. Each call reads all records: give it all
-// plans at once.
+// Add stores the records of plans. It checks all plans before it stores one. A plan that is already stored changes nothing, so a
+// program can add all its plans each time it starts. Each call reads all records, so add many plans at once.
 //
-// The error is [ErrConflict] when a record has the name with another plan, or when another record has the source or the
-// destination cluster. A record that is FAILED, EXPIRED or ABANDONED has none, and one that is COMPLETE has its destination
-// only. The error is [livemigration.ErrInvalidRequest] when a plan is not valid.
+// The error is [ErrConflict] if a record has the name with another plan, or if another record has the source or the
+// destination cluster. A record that is FAILED, EXPIRED or ABANDONED has none, and one that is COMPLETE only its destination.
+// The error is [livemigration.ErrInvalidRequest] if a plan is not valid.
 func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
 	return f.lockedPlans(ctx, "add plans", func(records []Record) error {
 		fresh, err := freshPlans(records, plans)
@@ -33,10 +32,11 @@ func (f *Fleet) Add(ctx context.Context, plans ...Plan) error {
 			return err
 		}
 		for _, plan := range fresh {
-			if err := f.save(ctx, NewRecord(plan, time.Now())); err != nil {
+			if _, err := f.store.Save(ctx, NewRecord(plan, time.Now())); err != nil {
 				return recordError("add", plan.Name, err)
 			}
 		}
+		f.wake()
 		return nil
 	})
 }
@@ -78,7 +78,7 @@ func nameOrDifferences(plan, other Plan) string {
 	return plan.differences(other)
 }
 
-// Replace gives a PLANNED, FAILED or EXPIRED record another plan of the same name, see [Record.Replace]. The clusters must
+// Replace gives a PLANNED, FAILED or EXPIRED record another plan with the same name, see [Record.Replace]. The clusters must
 // be free, as for [Fleet.Add].
 func (f *Fleet) Replace(ctx context.Context, plan Plan) error {
 	return f.lockedPlans(ctx, fmt.Sprintf("replace %q", plan.Name), func(records []Record) error {
@@ -88,10 +88,10 @@ func (f *Fleet) Replace(ctx context.Context, plan Plan) error {
 	})
 }
 
-// Restart plans records again that are UNCLEAR, FAILED or EXPIRED, see [Record.Restart]. If one is UNCLEAR, make sure in
-// Atlas first that its migration does not run. The error is [ErrConflict] in another state, less than two minutes after a
-// record became UNCLEAR, and when another record has one of the clusters by now. Those that can be restarted are; the errors
-// of the others are joined.
+// Restart plans UNCLEAR, FAILED, EXPIRED or ABANDONED records again, see [Record.Restart]. If one is UNCLEAR, first make sure
+// in the Atlas UI that its migration does not run. The error is [ErrConflict] in other states, less than two minutes after the
+// create request of an UNCLEAR record, and if another record has one of the clusters. Restart restarts the records that it
+// can, and joins the errors of the others.
 func (f *Fleet) Restart(ctx context.Context, names ...string) error {
 	return f.lockedPlans(ctx, "restart", func(records []Record) error {
 		var problems []error
@@ -106,8 +106,8 @@ func (f *Fleet) Restart(ctx context.Context, names ...string) error {
 	})
 }
 
-// Adopt gives an UNCLEAR record the ID of the migration that a person has found in Atlas, see [Record.Adopt]. The error is
-// [ErrConflict] in another state, and when another record has the ID.
+// Adopt gives an UNCLEAR record the ID of the migration that you found in Atlas, see [Record.Adopt]. The error is
+// [ErrConflict] in other states, and if another record has the ID.
 func (f *Fleet) Adopt(ctx context.Context, name string, id livemigration.MigrationID) error {
 	return f.lockedPlans(ctx, fmt.Sprintf("adopt a migration for %q", name), func(records []Record) error {
 		for _, other := range records {
@@ -134,59 +134,52 @@ func (f *Fleet) Revoke(ctx context.Context, name string, gate Gate, by string) e
 	return f.change(ctx, "revoke an approval of", name, func(r Record, now time.Time) (Record, error) { return r.Revoke(gate, by, now) })
 }
 
-// Abandon takes a record out, see [Record.Abandon]: it needs no attention any more, and other records may have its clusters.
-// In Atlas nothing changes: a migration that runs there continues.
+// Abandon takes a record out, see [Record.Abandon]: it no longer needs attention, and other records may have its clusters. In
+// Atlas nothing changes: a migration that runs there continues.
 func (f *Fleet) Abandon(ctx context.Context, name string) error {
 	return f.change(ctx, "abandon", name, func(r Record, now time.Time) (Record, error) { return r.Abandon(now) })
 }
 
-// Remove deletes a record from the store. It must be COMPLETE, ABANDONED, or PLANNED and never have had a migration, and
-// nothing may have begun. Else the error is [ErrConflict]. Its name and its clusters can be used again.
+// Remove deletes a record from the store. It must be COMPLETE, ABANDONED, or PLANNED and never have had a migration, and no
+// action may be in progress; else the error is [ErrConflict]. Its name and its clusters can be used again.
 func (f *Fleet) Remove(ctx context.Context, name string) error {
-	for range mostStale {
-		stored, err := f.store.Load(ctx, name)
-		if err == nil {
-			err = stored.checkRemove(time.Now())
+	return f.retry(ctx, "remove", name, func(stored Record) error {
+		if err := stored.checkRemove(time.Now()); err != nil {
+			return err
 		}
-		if err == nil {
-			err = f.store.Delete(ctx, stored.Plan.Name, stored.Revision)
-		}
-		switch {
-		case err == nil:
-			f.wake()
-			return nil
-		case !errors.Is(err, ErrStale):
-			return recordError("remove", name, err)
-		}
-	}
-	return recordError("remove", name, ErrStale)
+		return f.store.Delete(ctx, stored.Plan.Name, stored.Revision)
+	})
 }
 
-// change stores what do returns for a record, and does so again when the record was changed meanwhile.
+// change stores what do returns for a record.
 func (f *Fleet) change(ctx context.Context, what, name string, do func(Record, time.Time) (Record, error)) error {
-	for range mostStale {
-		stored, err := f.store.Load(ctx, name)
-		if err != nil {
-			return recordError(what, name, err)
-		}
+	return f.retry(ctx, what, name, func(stored Record) error {
 		changed, err := do(stored, time.Now())
-		if err == nil && reflect.DeepEqual(changed, stored) {
-			return nil
+		if err != nil || reflect.DeepEqual(changed, stored) {
+			return err
 		}
-		if err == nil {
-			err = f.save(ctx, changed)
-		}
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, ErrStale) {
-			return recordError(what, name, err)
-		}
-	}
-	return recordError(what, name, ErrStale)
+		_, err = f.store.Save(ctx, changed)
+		return err
+	})
 }
 
-// changeAmong does so where the clusters of the result must be free.
+// retry does something with a record as it is stored, and does it again when the record was changed meanwhile.
+func (f *Fleet) retry(ctx context.Context, what, name string, do func(Record) error) error {
+	err := error(ErrStale)
+	for tries := 0; errors.Is(err, ErrStale) && tries < mostStale; tries++ {
+		var stored Record
+		if stored, err = f.store.Load(ctx, name); err == nil {
+			err = do(stored)
+		}
+	}
+	f.wake()
+	if err != nil {
+		return recordError(what, name, err)
+	}
+	return nil
+}
+
+// changeAmong is change where the clusters of the result must be free.
 func (f *Fleet) changeAmong(
 	ctx context.Context, what, name string, records []Record, do func(Record, time.Time) (Record, error),
 ) error {
@@ -197,12 +190,6 @@ func (f *Fleet) changeAmong(
 		}
 		return changed, err
 	})
-}
-
-func (f *Fleet) save(ctx context.Context, r Record) error {
-	_, err := f.store.Save(ctx, r)
-	f.wake()
-	return err
 }
 
 // lockedPlans does something with all records while no other process adds, replaces, restarts or adopts.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// due is since when an entry is due, or from when on. What is due in more than an hour is due: the clock was set.
+// due is when an entry is or was due. One that is due in more than an hour is due now, because the clock was set.
 func (e *entry) due(now time.Time) time.Time {
 	if e.now || e.record.NextCheckAt.Sub(now) > longestWait {
 		return time.Time{}
@@ -25,14 +25,14 @@ func (e *entry) ready(now time.Time) bool {
 // unsettled reports whether the store has to learn how an action ended before anything else is done.
 func (e *entry) unsettled() bool { return e.owed != nil || e.record.Begun != nil }
 
-// candidate is an entry, and the action that it would begin.
+// candidate is an entry that is due, and its next action.
 type candidate struct {
 	entry  *entry
 	action Action
 }
 
-// pick starts what is due: what must be settled, then cutovers, creations and validations by name, where resources and
-// limit allow, then polls, the longest due first. It reports whether nothing is left to do.
+// pick starts what is due: first what has to be settled, then cutovers, create requests and validations by name, as resources
+// and limit allow, then polls, the longest due first. It reports whether nothing is left to do.
 func (r *run) pick(ctx context.Context) (finished bool) {
 	if ctx.Err() != nil {
 		return false
@@ -63,15 +63,15 @@ func (r *run) pick(ctx context.Context) (finished bool) {
 	return r.finished(holders, now)
 }
 
-// startChanges starts candidates where resources and limit allow, and returns who has which resource. While the store cannot
-// save, one of them tries whether it can again: nothing is sent before its intent is stored.
+// startChanges starts candidates as resources and limit allow, and returns the holders of resources. While saves fail it starts
+// only one, to find out whether the store works again: its intent is stored before anything is sent.
 func (r *run) startChanges(ctx context.Context, candidates []candidate, now time.Time) (holders map[string]*entry) {
 	holders, inProgress := r.holders(now)
 	for _, c := range candidates {
 		var needs []string
 		if c.action != ActionCutover {
 			if inProgress >= r.settings.limit {
-				break // cutovers come first
+				break // no cutover follows
 			}
 			if needs = c.entry.record.Plan.needs(c.action); !free(needs, c.entry, holders) {
 				continue
@@ -100,7 +100,7 @@ func free(names []string, e *entry, holders map[string]*entry) bool {
 	return true
 }
 
-// holders says who has which resource, and how many migrations are in progress, as WithLimit counts them.
+// holders returns which entry has which resource, and how many migrations WithLimit counts.
 func (r *run) holders(now time.Time) (holders map[string]*entry, inProgress int) {
 	holders = make(map[string]*entry)
 	for _, e := range r.order {
@@ -118,8 +118,8 @@ func (r *run) holders(now time.Time) (holders map[string]*entry, inProgress int)
 	return holders, inProgress
 }
 
-// counts reports whether an entry that has resources counts to the limit. One that waits for an approval does so until its next
-// poll, which may find that it waits no longer.
+// counts reports whether an entry that has resources counts. One that waits for an approval counts again when its poll is due,
+// because the poll may find an approval.
 func (e *entry) counts(now time.Time) bool {
 	switch e.record.State {
 	case StateComplete, StateUnclear:
@@ -132,7 +132,6 @@ func (e *entry) counts(now time.Time) bool {
 	}
 }
 
-// startPolls starts polls that are due while there is room for them.
 func (r *run) startPolls(ctx context.Context) {
 	now := time.Now()
 	for len(r.polls) > 0 && r.polling < poolPoll && r.busy < poolSize && ctx.Err() == nil {
@@ -147,8 +146,8 @@ func (r *run) startPolls(ctx context.Context) {
 	}
 }
 
-// start does an action of an entry in a goroutine. It reports whether there was room for it. Without an action it settles how
-// the last one ended.
+// start does an action of an entry in a goroutine, and reports whether there was room for it. ActionNone settles the last
+// action.
 func (r *run) start(ctx context.Context, e *entry, action Action) bool {
 	if r.busy >= poolSize {
 		return false
@@ -175,7 +174,7 @@ func (r *run) start(ctx context.Context, e *entry, action Action) bool {
 	return true
 }
 
-// settle takes what an action has made of a record.
+// settle takes the result of an action.
 func (r *run) settle(done result) {
 	e, now := done.entry, time.Now()
 	e.busy = false
@@ -205,7 +204,6 @@ func (r *run) settle(done result) {
 	}
 }
 
-// noteStore notes that the store failed for an entry, or no longer does.
 func (r *run) noteStore(e *entry, err error, now time.Time) {
 	switch {
 	case err == nil:

@@ -10,20 +10,20 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Plan says what is to be migrated, and where to. It contains no password.
+// Plan says what to migrate, and where to. It contains no password.
 type Plan struct {
-	// Name is unique among the records of a store, and case does not matter for that. It has 1 to 100 letters, digits,
-	// ".", "_" and "-", and begins with a letter or digit. Names that Windows reserves, such as "nul", are not allowed.
+	// Name is unique in a store, whatever its case. It has 1 to 100 letters, digits, ".", "_" and "-", and starts with a
+	// letter or digit. Names that Windows reserves, such as "nul", are not allowed.
 	Name string `json:"name"`
 	// ProjectID is the destination project.
 	ProjectID livemigration.ProjectID `json:"projectId"`
 	// Request is the request to Atlas. Its password must be empty: [WithPassword] gives it when it is needed.
 	Request livemigration.MigrationRequest `json:"request"`
-	// Exclusive names what else serves one migration at a time, such as the source organization where it has several
-	// projects. Clusters, migration hosts and the source project count by themselves. A set: case and order do not matter.
+	// Exclusive names what else serves one migration at a time, such as a source organization with several projects.
+	// Clusters, migration hosts and the source project always count. Case and order do not matter.
 	Exclusive []string `json:"exclusive,omitempty"`
-	// HoldStart lets the migration start only after a person has approved [GateStart], so that an estate can be validated
-	// in one night and started in waves.
+	// HoldStart lets the migration start only after a person has approved [GateStart], so that you can validate many
+	// migrations in one night and start them in waves.
 	HoldStart bool `json:"holdStart,omitempty"`
 	// Parallel lets other migrations of the source project run at the same time. MongoDB says that a source organization
 	// migrates one deployment at a time.
@@ -32,50 +32,58 @@ type Plan struct {
 
 const maxNameLength = 100
 
-// Validate reports everything that is wrong with the plan, at once. The error is a
-// [*livemigration.InvalidRequestError]. Its fields are paths in the JSON of the plan.
+// Validate reports everything that is wrong with the plan. The error is a [*livemigration.InvalidRequestError], whose fields are
+// paths in the JSON of the plan.
 func (p Plan) Validate() error {
-	var found []livemigration.FieldViolation
-	reject := func(violated bool, field, description string) {
-		if violated {
-			found = append(found, livemigration.FieldViolation{Field: field, Description: description})
-		}
-	}
-	if problem := checkName(p.Name); problem != "" {
-		reject(true, "name", problem)
-	}
-	reject(p.ProjectID.Validate() != nil, "projectId", "must be 24 lower-case hexadecimal digits")
+	var found violations
+	problem := checkName(p.Name)
+	found.add(problem != "", "name", problem)
+	found.add(p.ProjectID.Validate() != nil, "projectId", "must be 24 lowercase hexadecimal digits")
 	destination := p.Request.Destination.ProjectID
-	reject(destination != "" && destination != p.ProjectID, "request.destination.groupId", "must be empty or the same as projectId")
-	reject(p.Request.Source.Password != "", "request.source.password", "must be empty: WithPassword gives it when it is needed")
+	found.add(destination != "" && destination != p.ProjectID, "request.destination.groupId", "must be empty or the same as projectId")
+	found.add(p.Request.Source.Password != "", "request.source.password", noPassword)
 	for i, name := range p.Exclusive {
-		reject(strings.TrimSpace(name) == "", fmt.Sprintf("exclusive[%d]", i), "must not be empty")
+		found.add(strings.TrimSpace(name) == "", fmt.Sprintf("exclusive[%d]", i), "must not be empty")
 	}
-	found = append(found, p.requestViolations()...)
-	if len(found) == 0 {
+	return append(found, p.requestViolations()...).err()
+}
+
+const noPassword = "must be empty: WithPassword gives it when it is needed"
+
+// violations are what is wrong with a plan, a record or a change.
+type violations []livemigration.FieldViolation
+
+func (v *violations) add(violated bool, field, description string) {
+	if violated {
+		*v = append(*v, livemigration.FieldViolation{Field: field, Description: description})
+	}
+}
+
+func (v violations) err() error {
+	if len(v) == 0 {
 		return nil
 	}
-	return &livemigration.InvalidRequestError{Violations: found}
+	return &livemigration.InvalidRequestError{Violations: v}
+}
+
+func invalid(field, description string) error {
+	return violations{{Field: field, Description: description}}.err()
 }
 
 // requestViolations leaves out what Validate checks itself.
-func (p Plan) requestViolations() []livemigration.FieldViolation {
+func (p Plan) requestViolations() violations {
 	request := p.Request
 	request.Source.Password = ""
 	if request.Source.Username != "" && !request.Source.ManagedAuthentication {
 		request.Source.Password = "given when it is needed"
 	}
-	err := request.Validate(livemigration.APIv2)
-	if err == nil {
+	var invalid *livemigration.InvalidRequestError
+	if !errors.As(request.Validate(livemigration.APIv2), &invalid) {
 		return nil
 	}
-	var invalid *livemigration.InvalidRequestError
-	if !errors.As(err, &invalid) {
-		return []livemigration.FieldViolation{{Field: "request", Description: err.Error()}}
-	}
-	found := make([]livemigration.FieldViolation, len(invalid.Violations))
-	for i, v := range invalid.Violations {
-		found[i] = livemigration.FieldViolation{Field: "request." + v.Field, Description: v.Description}
+	found := make(violations, 0, len(invalid.Violations))
+	for _, v := range invalid.Violations {
+		found.add(true, "request."+v.Field, v.Description)
 	}
 	return found
 }
@@ -99,13 +107,11 @@ func notInName(r rune) bool {
 }
 
 func reservedOnWindows(stem string) bool {
-	switch stem = strings.ToLower(stem); stem {
-	case "con", "prn", "aux", "nul":
-		return true
-	default:
-		numbered := len(stem) == 4 && (strings.HasPrefix(stem, "com") || strings.HasPrefix(stem, "lpt"))
-		return numbered && stem[3] >= '0' && stem[3] <= '9'
+	stem = strings.ToLower(stem)
+	if len(stem) == 4 && stem[3] >= '0' && stem[3] <= '9' {
+		return stem[:3] == "com" || stem[:3] == "lpt"
 	}
+	return stem == "con" || stem == "prn" || stem == "aux" || stem == "nul"
 }
 
 // key is the same for names that differ in case only.

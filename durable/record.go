@@ -8,48 +8,45 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// Record is one migration as a document: everything about it that must survive the program. In JSON it has the names of
-// its fields in camelCase, and the number of its format.
+// Record is one migration as a document: everything about it that must survive the program. Its JSON has the names of its
+// fields in camelCase, and the number of its format.
 //
-// Its methods are pure. They use neither the clock nor chance, change nothing in their receiver, share no slice with it,
-// and keep Revision. Times are in UTC.
+// Its methods are pure. They use no clock, change nothing in their receiver, share no slice with it, and keep Revision.
+// Times are in UTC.
 type Record struct {
 	Plan  Plan  `json:"plan"`
 	State State `json:"state"`
-	// Begun is the action in progress; nil when there is none. An action that only reads is in Begun in memory only.
+	// Begun is the action in progress; nil if there is none. An action that only reads is in Begun in memory only.
 	Begun *Intent `json:"begun,omitempty"`
-	// Unclear is the creation or the cutover whose outcome is unknown.
+	// Unclear is the create request or the cutover whose outcome is unknown.
 	Unclear *Intent `json:"unclear,omitempty"`
-	// ValidationID is the validation job, from StateValidating on.
+	// ValidationID is the validation job, from StateValidating on, and MigrationID the migration, from StateReplicating on.
 	ValidationID livemigration.ValidationID `json:"validationId,omitempty"`
-	// MigrationID is the migration job, from StateReplicating on.
-	MigrationID livemigration.MigrationID `json:"migrationId,omitempty"`
-	// FormerMigrationIDs are jobs that belonged to the record before it was restarted or another ID was adopted, and jobs
-	// whose creation was confirmed after that.
+	MigrationID  livemigration.MigrationID  `json:"migrationId,omitempty"`
+	// FormerMigrationIDs are migrations from before a restart or another [Record.Adopt], and those whose creation became
+	// known later.
 	FormerMigrationIDs []livemigration.MigrationID `json:"formerMigrationIds,omitempty"`
-	// Migration is the job as last seen; nil when it has not been seen yet. SeenAt is when that was.
+	// Migration is the migration as last seen, at SeenAt; nil if it has not been seen yet.
 	Migration *livemigration.Migration `json:"migration,omitempty"`
 	SeenAt    time.Time                `json:"seenAt,omitzero"`
-	// Approved are the approvals: one for each gate, the newest.
+	// Approved contains the newest approval of each gate.
 	Approved []Approval `json:"approved,omitempty"`
-	// Problem says why the record does not go on; nil when it does.
+	// Problem says why the record does not continue; nil if it does.
 	Problem *Problem `json:"problem,omitempty"`
-	// PlannedAt is when the record was planned, also by a restart.
+	// PlannedAt is when the record was planned or restarted, and StartedAt when its create request started.
 	PlannedAt time.Time `json:"plannedAt,omitzero"`
-	// StartedAt is when the creation of the migration began.
 	StartedAt time.Time `json:"startedAt,omitzero"`
-	// ReadyAt is when the migration was seen for the last time before it was ready for cutover. The 120 hours in which
-	// Atlas keeps it in sync begin at this time or later.
+	// ReadyAt is when the migration was last seen before it was ready for cutover: its 120 hours start then or later.
 	ReadyAt time.Time `json:"readyAt,omitzero"`
-	// CutoverAt is when Atlas accepted the cutover; zero when it has not, or when that is unknown.
+	// CutoverAt is when Atlas accepted the cutover; zero if it has not, or if that is unknown.
 	CutoverAt time.Time `json:"cutoverAt,omitzero"`
 	// EndedAt is when the record came to a final state.
 	EndedAt time.Time `json:"endedAt,omitzero"`
 	// NextCheckAt is when the next action is due.
 	NextCheckAt time.Time `json:"nextCheckAt,omitzero"`
-	// UpdatedAt is when anything but Migration, SeenAt and NextCheckAt changed last.
+	// UpdatedAt is when anything but Migration, SeenAt and NextCheckAt last changed.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
-	// Events are what happened, the oldest first: the last 100.
+	// Events are the last 100 things that happened, the oldest first.
 	Events []Event `json:"events,omitempty"`
 	// Revision counts the changes in the store; 0: not stored yet.
 	Revision int64 `json:"revision"`
@@ -61,14 +58,12 @@ type Event struct {
 	Text string    `json:"text"`
 }
 
-// Approval is the permission of a person, or of the function of [WithCutoverApproval], to pass a gate.
+// Approval opens a gate, from At to Until; zero: it does not end.
 type Approval struct {
 	Gate Gate `json:"gate"`
 	// By is who approved; "policy" is the function of [WithCutoverApproval].
-	By string `json:"by"`
-	// At is when that was.
-	At time.Time `json:"at"`
-	// Until is when the approval ends; zero: it does not.
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
 	Until time.Time `json:"until,omitzero"`
 }
 
@@ -78,8 +73,8 @@ type Intent struct {
 	At     time.Time `json:"at"`
 	// Number is the revision that stores the intent.
 	Number int64 `json:"number"`
-	// By names the run that began the action. Each run has another name, so no run takes the intent of another one for its
-	// own.
+	// By names the run that started the action. Each run has a different name, so that no run takes the intent of another
+	// run for its own.
 	By string `json:"by"`
 }
 
@@ -92,11 +87,11 @@ func (i Intent) Equal(other Intent) bool {
 type State string
 
 const (
-	// StatePlanned: nothing has been asked of Atlas.
+	// StatePlanned: nothing has been sent to Atlas.
 	StatePlanned State = "PLANNED"
-	// StateValidating: a validation job runs.
+	// StateValidating: the validation job runs.
 	StateValidating State = "VALIDATING"
-	// StateValidated: the validation has succeeded. The migration is to be created.
+	// StateValidated: the validation has succeeded. The migration is created next.
 	StateValidated State = "VALIDATED"
 	// StateReplicating: the migration job runs.
 	StateReplicating State = "REPLICATING"
@@ -110,27 +105,22 @@ const (
 	StateFailed State = "FAILED"
 	// StateExpired: the migration was not cut over in time. Final.
 	StateExpired State = "EXPIRED"
-	// StateUnclear: a person has to look in Atlas, see Record.Problem.
+	// StateUnclear: you have to check the Atlas UI, see Record.Problem.
 	StateUnclear State = "UNCLEAR"
-	// StateAbandoned: a person has taken the record out. Final.
+	// StateAbandoned: you have taken the record out. Final.
 	StateAbandoned State = "ABANDONED"
 )
 
-// Final reports whether nothing more happens to a record by itself: COMPLETE, FAILED, EXPIRED, ABANDONED.
+// Final reports whether nothing more happens to a record on its own: COMPLETE, FAILED, EXPIRED, ABANDONED.
 func (s State) Final() bool {
 	return s == StateComplete || s == StateFailed || s == StateExpired || s == StateAbandoned
 }
 
 func (s State) known() bool {
-	switch s {
-	case StatePlanned, StateValidating, StateValidated, StateReplicating, StateReady, StateFinishing, StateUnclear:
-		return true
-	default:
-		return s.Final()
-	}
+	return s.Final() || s.hasJob() || s == StatePlanned || s == StateValidating || s == StateValidated || s == StateUnclear
 }
 
-// hasJob reports whether a record in this state has a migration job that is read.
+// hasJob reports whether a record in this state has a migration to poll.
 func (s State) hasJob() bool { return s == StateReplicating || s == StateReady || s == StateFinishing }
 
 // Action is something that is done for a record.
@@ -145,24 +135,24 @@ const (
 	ActionCheckValidation Action = "check validation"
 	// ActionCreate creates the migration.
 	ActionCreate Action = "create"
-	// ActionCheck reads the migration. Of a READY record it asks whether the cutover may be sent, too.
+	// ActionCheck reads the migration. For a READY record it also finds out whether the cutover may be sent.
 	ActionCheck Action = "check"
 	// ActionCutover cuts over.
 	ActionCutover Action = "cut over"
 )
 
-// Changes reports whether the action changes something in Atlas: validate, create, cut over. Such an action is stored as
-// in progress before it is sent.
+// Changes reports whether the action changes something in Atlas: validate, create, cut over. The intent of such an action is
+// stored before the request is sent.
 func (a Action) Changes() bool {
 	return a == ActionValidate || a == ActionCreate || a == ActionCutover
 }
 
-// Gate is a step that needs an approval. A gate may be approved in advance.
+// Gate is a step that needs an approval, which you may give in advance.
 type Gate string
 
 const (
-	// GateStart is the gate before the creation of a migration with Plan.HoldStart, or of one that destroys the data of its
-	// destination (DropDestinationData). Other migrations do not have it. Only a person opens it.
+	// GateStart is the gate before the create request of a plan with HoldStart, or with DropDestinationData, which deletes the
+	// data of the destination. Other plans do not have it. Only a person opens it.
 	GateStart Gate = "start"
 	// GateCutover is the gate before the cutover.
 	GateCutover Gate = "cutover"
@@ -170,7 +160,6 @@ const (
 
 func (g Gate) known() bool { return g == GateStart || g == GateCutover }
 
-// maxEvents is how many events a record keeps.
 const maxEvents = 100
 
 // String is one line: the name, the state, the migration and the problem.
@@ -193,8 +182,8 @@ func NewRecord(plan Plan, now time.Time) Record {
 	return r
 }
 
-// News reports whether the record differs from what it was in a way that is worth storing. The lag of a job, and the times
-// of the next and the last check, are not, nor is a check in progress.
+// News reports whether the record differs from before in a way that is worth storing. The lag of a migration, the times of the
+// last and the next check, and a check in progress are not.
 func (r Record) News(before Record) bool {
 	a, b := r, before
 	for _, record := range []*Record{&a, &b} {
@@ -211,7 +200,7 @@ func (r Record) News(before Record) bool {
 	return !reflect.DeepEqual(a, b)
 }
 
-// stamp makes a time that is the same after a way through JSON.
+// stamp returns a time that JSON keeps.
 func stamp(t time.Time) time.Time { return t.Round(0).UTC() }
 
 // clone returns a copy that shares nothing that can change.
@@ -259,7 +248,6 @@ func cloneMigration(m *livemigration.Migration) *livemigration.Migration {
 	return &copied
 }
 
-// event adds an event.
 func (r *Record) event(now time.Time, text string) {
 	r.Events = append(r.Events, Event{now, text})
 	if more := len(r.Events) - maxEvents; more > 0 {
@@ -267,8 +255,7 @@ func (r *Record) event(now time.Time, text string) {
 	}
 }
 
-// eventOnce adds an event that may come again and again by itself, such as a rejected cutover. It does not push the rest
-// of the history out.
+// eventOnce adds an event that may repeat, such as a rejected cutover, without pushing out the rest of the history.
 func (r *Record) eventOnce(now time.Time, text string) {
 	for _, last := range r.Events[max(0, len(r.Events)-4):] {
 		if last.Text == text {

@@ -63,6 +63,9 @@ func (res Result) normal() Result {
 		res.CreatedID = ""
 	}
 	done := res.Outcome == OutcomeDone && (res.Intent.Action != ActionCreate || res.CreatedID != "")
+	if res.Outcome == OutcomeRejected && res.Failure == nil {
+		res.Failure = &Problem{Text: "Atlas rejected the request"}
+	}
 	if !done && res.Outcome != OutcomeNotDone && res.Outcome != OutcomeRejected {
 		res.Outcome = OutcomeUnknown
 	}

@@ -13,26 +13,22 @@ import (
 )
 
 const (
-	// tick is how often a run asks for changes and picks what is due.
-	tick = time.Second
-	// listInterval is how often a run lists a store that is no Changer, or that cannot tell changes.
-	listInterval = 30 * time.Second
-	// storePatience is how long a store, or a record in it, may fail.
-	storePatience = time.Minute
-	// poolSize bounds the actions in progress. Polls use three quarters of it, so that they do not delay changes.
-	poolSize = 64
-	poolPoll = poolSize * 3 / 4
+	tick          = time.Second      // between two scans for changes and for what is due
+	listInterval  = 30 * time.Second // between two lists of a store without Changed, or whose Changed fails
+	storePatience = time.Minute      // for which a store, or a record in it, may fail
+	poolSize      = 64               // bounds the actions in progress
+	poolPoll      = poolSize * 3 / 4 // bounds the polls, so that they do not delay changes
 )
 
-// run is one Run. Its loop decides what is done when. Each action is done in a goroutine, one for each record at a time,
-// which sends back what the record has become. Only the loop changes entries.
+// run is one Run. Its loop starts each action in a goroutine, at most one for each record, which sends back the new record.
+// Only the loop changes entries.
 type run struct {
 	store    Store
 	driver   *Driver
 	settings *settings
 	notifier *notifier
-	ctx      context.Context // for values only: it does not end
-	saving   context.Context // of everything that is stored
+	ctx      context.Context // does not end
+	saving   context.Context // for the store
 	serve    bool
 	by       string // names this run in intents
 
@@ -43,14 +39,14 @@ type run struct {
 
 	polls     []*entry // that are due
 	busy      int      // actions in progress
-	polling   int      // how many of them are polls
+	polling   int      // polls in progress
 	asking    bool     // for changes
 	askAgain  bool     // something has changed since
+	askFails  bool     // Changed failed
 	listedAt  time.Time
 	failing   time.Time // since when the store cannot be listed
-	askFails  bool      // the last question for changes failed
 	saveFails bool      // the last save failed
-	savedAt   time.Time // the last save that succeeded
+	savedAt   time.Time // of the last save that succeeded
 
 	results chan result
 	news    chan news
@@ -61,16 +57,16 @@ type run struct {
 type entry struct {
 	record Record // as last read, saved or seen
 	held   []string
-	now    bool // it is due, whatever NextCheckAt says
+	now    bool // it is due now, whatever NextCheckAt says
 
 	busy    bool
 	doing   Action
 	savedAt time.Time // when it was last read or saved
-	owed    *owed
-	later   *Record   // as stored meanwhile by another process
-	retryAt time.Time // nothing is done before, because the store failed
+	owed    *owed     // nil: nothing
+	later   *Record   // as another process stored it during the action
+	retryAt time.Time // when to try the store again
 
-	err     error // why it cannot be read or stored
+	err     error // why it cannot be read or stored, since failing
 	failing time.Time
 	lost    bool // it cannot be read, or is gone
 
@@ -97,7 +93,7 @@ func newRun(ctx context.Context, f *Fleet, driver *Driver, serve bool) *run {
 	}
 }
 
-// begin takes the records that the store has. What has a Problem is tried at once: its cause may be gone.
+// begin takes the records of the store. Those with a Problem are tried at once, because its cause may be gone.
 func (r *run) begin(records []Record, err error) {
 	sortByName(records)
 	for _, record := range records {
@@ -110,7 +106,7 @@ func (r *run) begin(records []Record, err error) {
 	r.setReadErr(err)
 }
 
-// loop runs until there is nothing more to do, the context ends, the lock is lost, or the store fails.
+// loop runs until nothing is left to do, the context ends, the lock is lost, or the store fails.
 func (r *run) loop(ctx context.Context, lost <-chan struct{}) error {
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -130,13 +126,13 @@ func (r *run) loop(ctx context.Context, lost <-chan struct{}) error {
 	if err == nil {
 		err = r.verdict()
 	}
-	if unsaved == nil {
-		return err
+	if unsaved != nil {
+		return errors.Join(err, unsaved)
 	}
-	return errors.Join(err, unsaved)
+	return err
 }
 
-// work is the loop itself: once a second, and sooner when told, it asks what has changed and picks what is due.
+// work asks what has changed and picks what is due, once a second, and at once after a change of this fleet.
 func (r *run) work(ctx context.Context) error {
 	ticker := time.NewTicker(max(tick/100, min(tick, r.settings.minInterval)))
 	defer ticker.Stop()
@@ -172,8 +168,7 @@ func (r *run) work(ctx context.Context) error {
 	return fmt.Errorf("durable: run: %w", contextError(ctx))
 }
 
-// drain waits for the actions in progress, and saves what the store does not contain yet, for 30 seconds after the last
-// result.
+// drain waits for the actions in progress, and tries to save results that are owed for 30 seconds after the last action.
 func (r *run) drain(endSaving context.CancelFunc) error {
 	const patience = 30 * time.Second
 	ended := time.Now()
@@ -210,7 +205,7 @@ func (r *run) drain(endSaving context.CancelFunc) error {
 	}
 }
 
-// unsaved are the records with a migration that the store does not know. What else the store does not know can be recovered.
+// unsaved returns the records with a migration that the store does not know. Everything else can be recovered.
 func (r *run) unsaved() (records []Record) {
 	for _, e := range r.order {
 		if e.owesID() {
@@ -220,7 +215,7 @@ func (r *run) unsaved() (records []Record) {
 	return records
 }
 
-// finished reports whether nothing more happens by itself. holders are those of all resources.
+// finished reports whether nothing more happens on its own.
 func (r *run) finished(holders map[string]*entry, now time.Time) bool {
 	if r.busy > 0 {
 		return false
@@ -233,7 +228,7 @@ func (r *run) finished(holders map[string]*entry, now time.Time) bool {
 	return true
 }
 
-// over reports whether nothing more happens to an entry by itself.
+// over reports whether nothing more happens to an entry on its own.
 func (r *run) over(e *entry, now time.Time) bool {
 	if r.stopped(e, now) {
 		return true
@@ -247,10 +242,9 @@ func (r *run) stopped(e *entry, now time.Time) bool {
 	return e.lost || alone
 }
 
-// owesID reports whether the store does not know a migration of the entry.
 func (e *entry) owesID() bool { return e.owed != nil && e.owed.result.CreatedID != "" }
 
-// blocked reports whether an entry waits for what one has that is over.
+// blocked reports whether an entry waits for a resource of an entry that is over.
 func (r *run) blocked(e *entry, holders map[string]*entry, now time.Time) bool {
 	if e.record.Begun != nil || e.owed != nil {
 		return false
@@ -263,7 +257,7 @@ func (r *run) blocked(e *entry, holders map[string]*entry, now time.Time) bool {
 	return false
 }
 
-// verdict is the end of a run in which nothing is left to do.
+// verdict is the error of a run in which nothing is left to do.
 func (r *run) verdict() error {
 	records, err := r.snapshot()
 	left := slices.DeleteFunc(records, func(record Record) bool {
@@ -293,7 +287,7 @@ func (r *run) snapshot() ([]Record, error) {
 	return explainWaits(records), joined(problems)
 }
 
-// view is a record as others see it. That it cannot be read or stored is only known here.
+// view is the record as others see it, with the error of the store.
 func (e *entry) view() Record {
 	record := e.record.clone()
 	if e.err != nil {
@@ -302,14 +296,11 @@ func (e *entry) view() Record {
 	return record
 }
 
-// add takes a record into the run.
 func (r *run) add(record Record) {
-	e := &entry{}
-	name := key(record.Plan.Name)
+	e, name := &entry{toldState: record.State}, key(record.Plan.Name)
 	at, _ := slices.BinarySearchFunc(r.order, name, func(e *entry, name string) int {
 		return cmp.Compare(key(e.record.Plan.Name), name)
 	})
-	e.toldState = record.State
 	if record.Problem != nil {
 		e.toldProblem = *record.Problem
 	}
@@ -320,9 +311,7 @@ func (r *run) add(record Record) {
 	r.order = slices.Insert(r.order, at, e)
 }
 
-func (e *entry) set(record Record) {
-	e.record, e.held = record, record.held()
-}
+func (e *entry) set(record Record) { e.record, e.held = record, record.held() }
 
 func (r *run) remove(e *entry) {
 	r.mu.Lock()

@@ -7,17 +7,15 @@ import (
 )
 
 const (
-	// lagInterval is how often a new lag is stored.
-	lagInterval = 5 * time.Minute
-	// storeRetry is the time between two attempts to store a record.
-	storeRetry = 2 * time.Second
+	lagInterval = 5 * time.Minute // between two saves of a new lag
+	storeRetry  = 2 * time.Second // between two attempts to store a record
 )
 
-// result is what an action has made of a record.
+// result is a record after an action.
 type result struct {
 	entry  *entry
 	record Record
-	stored bool // the record is as the store has it
+	stored bool // the store contains the record
 	saved  bool // by this action
 	owed   *owed
 	err    error // of the store
@@ -39,8 +37,8 @@ func (r *run) step(ctx context.Context, record Record, action Action, lagDue boo
 	return r.keep(stored, r.driver.Do(ctx, stored), false)
 }
 
-// saveIntent stores an intent. It is mine when the store contains it: a save that failed may have been carried out all the
-// same. Else record is what is stored by now, as far as that is known.
+// saveIntent stores an intent. It is mine if the store contains it, even after a save that seemed to fail. Else it returns the
+// record as it is stored by now, if that is known.
 func (r *run) saveIntent(record, begun Record) (stored Record, mine bool, err error) {
 	stored, err = r.store.Save(r.saving, begun)
 	if err == nil {
@@ -59,8 +57,8 @@ func (r *run) saveIntent(record, begun Record) (stored Record, mine bool, err er
 	}
 }
 
-// keep applies a result to a record as it is stored by now, and stores what is news, or a new lag when it is due. What came
-// of an action that changes something stays owed until it is stored. A poll is done again.
+// keep applies a result to the record as it is stored by now, and stores news, and a new lag if it is due. The result of an
+// action that changes something is owed until it is stored. A poll is repeated instead.
 func (r *run) keep(record Record, res Result, lagDue bool) result {
 	base := record
 	for tries := 1; ; tries++ {
