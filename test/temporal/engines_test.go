@@ -86,12 +86,14 @@ func inject(op livemigrationtest.Operation, fault livemigrationtest.Fault) func(
 }
 
 var (
+	startIt     = approval(durable.GateStart)
 	cutOver     = approval(durable.GateCutover)
 	holdStart   = func(plan *durable.Plan) { plan.HoldStart = true }
 	validations = func(script livemigrationtest.ClusterScript) { script.FailNextValidation("no disk") }
 	stories     = []story{
 		{"plain", nil, nil, map[durable.State]decision{durable.StateReady: cutOver}, durable.StateComplete, 1, 1},
-		{"restarted", nil, validations, map[durable.State]decision{durable.StateFailed: restart, durable.StateReady: cutOver}, durable.StateComplete, 1, 1},
+		{"restarted", nil, validations,
+			map[durable.State]decision{durable.StateFailed: restart, durable.StateReady: cutOver}, durable.StateComplete, 1, 1},
 		{"failed validation", nil, validations, nil, durable.StateFailed, 0, 0},
 		{"failed migration", nil, livemigrationtest.ClusterScript.FailNextMigration, nil, durable.StateFailed, 1, 0},
 		{"adopted", nil, inject(livemigrationtest.CreateMigration, livemigrationtest.ResetAfterRequest()),
@@ -99,7 +101,7 @@ var (
 		{"given up", nil, inject(livemigrationtest.CreateMigration, livemigrationtest.Status(503)),
 			map[durable.State]decision{durable.StateUnclear: adoptOrAbandon}, durable.StateAbandoned, 0, 0},
 		{"start approved", func(plan *durable.Plan) { plan.Request.DropDestinationData = true }, nil,
-			map[durable.State]decision{durable.StateValidated: approval(durable.GateStart), durable.StateReady: cutOver}, durable.StateComplete, 1, 1},
+			map[durable.State]decision{durable.StateValidated: startIt, durable.StateReady: cutOver}, durable.StateComplete, 1, 1},
 		{"held", holdStart, nil, map[durable.State]decision{durable.StateValidated: abandon}, durable.StateAbandoned, 0, 0},
 		{"outage", nil, inject(livemigrationtest.CreateValidation, livemigrationtest.Status(503)),
 			map[durable.State]decision{durable.StateReady: cutOver}, durable.StateComplete, 1, 1},

@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -60,14 +61,15 @@ func (l *lab) assertHistories(t *testing.T) {
 		id := info.GetExecution()
 		all := historyOf(t, l.Client, id.GetWorkflowId(), id.GetRunId())
 		require.Greater(t, len(all.Events), 2)
+		// As it is stored, where payloads are plain JSON.
+		wire, err := all.Marshal()
+		require.NoError(t, err)
+		memo, err := info.GetMemo().Marshal()
+		require.NoError(t, err)
 		for _, secret := range secrets {
-			for _, event := range all.Events {
-				assertNoSecret(t, event, secret)
-			}
-			for name, payload := range info.GetMemo().GetFields() {
-				assert.NotContains(t, string(payload.GetData()), secret, name)
-			}
+			assert.False(t, bytes.Contains(append(wire, memo...), []byte(secret)), "a secret is in the history of %s", id.GetWorkflowId())
 		}
+		assert.True(t, bytes.Contains(wire, []byte("livemigration")))
 		require.NoError(t, replayer.ReplayWorkflowHistory(estate.Silence{}, all), id.GetWorkflowId())
 		record(t, info.GetType().GetName(), all)
 	}
@@ -93,15 +95,4 @@ func record(t *testing.T, workflowType string, all *history.History) {
 	zipped := gzip.NewWriter(file)
 	_, err = zipped.Write(text)
 	require.NoError(t, errors.Join(err, zipped.Close(), file.Close()))
-}
-
-// assertNoSecret reads an event as it is stored: payloads there are plain JSON.
-func assertNoSecret(t *testing.T, event *history.HistoryEvent, secret string) {
-	t.Helper()
-	wire, err := event.Marshal()
-	require.NoError(t, err)
-	assert.NotContains(t, string(wire), secret, "event %d", event.GetEventId())
-	text, err := protojson.Marshal(event)
-	require.NoError(t, err)
-	assert.NotContains(t, string(text), secret, "event %d", event.GetEventId())
 }

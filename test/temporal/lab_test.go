@@ -27,7 +27,7 @@ import (
 
 const (
 	// poll is the longest time between two polls of a worker.
-	poll = 500 * time.Millisecond
+	poll = time.Second
 	// patience is how long a test waits for something. It is long for busy machines.
 	patience = 8 * time.Minute
 )

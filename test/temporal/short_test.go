@@ -48,9 +48,10 @@ func TestChildWorkflow(t *testing.T) {
 	env.RegisterWorkflow(moveHouse)
 	plan := estate.Plan(atlas, "billing")
 	// The activity that asks for a lock needs a server. Here each lock is free.
-	env.OnActivity("request lock", mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, name string, ticket int64) error {
+	grant := func(_ context.Context, name string, ticket int64) error {
 		return env.SignalWorkflowByID(livemigrationtemporal.WorkflowID(plan.Name), "grant", map[string]any{"lock": name, "ticket": ticket})
-	})
+	}
+	env.OnActivity("request lock", mock.Anything, mock.Anything, mock.Anything).Return(grant)
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", "release", mock.Anything).Return(nil)
 	env.ExecuteWorkflow(moveHouse, plan)
 	var record durable.Record

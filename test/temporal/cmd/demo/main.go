@@ -83,7 +83,8 @@ func watch(ctx context.Context, c client.Client, plans []durable.Plan, victim *e
 			fmt.Printf("all %d are COMPLETE\n", done)
 			return nil
 		}
-		if stuck := states[durable.StateUnclear] + states[durable.StateFailed] + states[durable.StateExpired]; stuck > 0 && stuck+done == len(plans) {
+		stuck := states[durable.StateUnclear] + states[durable.StateFailed] + states[durable.StateExpired]
+		if stuck > 0 && stuck+done == len(plans) {
 			return fmt.Errorf("%d migrations wait for a person: %s", stuck, estate.Line(states))
 		}
 		if quiet := done >= clusters/2 && done+states[durable.StateReplicating] == len(plans); !killed && (quiet || done >= killAtLast) {

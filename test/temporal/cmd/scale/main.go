@@ -52,8 +52,9 @@ func measure(s settings) (err error) {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, s.during+10*time.Minute)
 	defer cancel()
+	timings := livemigrationtest.Timings{Validation: 5 * time.Second, Scheduling: time.Second, InitialSync: 24 * time.Hour}
 	atlas := livemigrationtest.NewServer(livemigrationtest.WithSpeed(1), livemigrationtest.WithPublishedRateLimits(),
-		livemigrationtest.WithTimings(livemigrationtest.Timings{Validation: 5 * time.Second, Scheduling: time.Second, InitialSync: 24 * time.Hour}))
+		livemigrationtest.WithTimings(timings))
 	defer atlas.Close()
 	lab, err := estate.NewLab(ctx, atlas, s.workers, 0)
 	if err != nil {

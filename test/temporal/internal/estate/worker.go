@@ -86,7 +86,8 @@ func RunWorker() error {
 		return fmt.Errorf("%s: %w", pollVariable, err)
 	}
 	c, err := client.Dial(client.Options{
-		HostPort: os.Getenv(addressVariable), Namespace: os.Getenv(namespaceVariable), Logger: Silence{}, Identity: fmt.Sprintf("worker %d", os.Getpid()),
+		HostPort: os.Getenv(addressVariable), Namespace: os.Getenv(namespaceVariable),
+		Logger: Silence{}, Identity: fmt.Sprintf("worker %d", os.Getpid()),
 	})
 	if err != nil {
 		return err

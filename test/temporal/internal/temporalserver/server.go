@@ -139,7 +139,9 @@ func (s *Server) Dial(ctx context.Context, options client.Options) (client.Clien
 }
 
 func (s *Server) config() *config.Config {
-	store := &config.SQL{PluginName: sqliteplugin.PluginName, DatabaseName: s.options.File, ConnectAttributes: map[string]string{"mode": "rwc"}}
+	store := &config.SQL{
+		PluginName: sqliteplugin.PluginName, DatabaseName: s.options.File, ConnectAttributes: map[string]string{"mode": "rwc"},
+	}
 	if s.options.File == "" {
 		store.DatabaseName = fmt.Sprintf("memory-%d", s.port)
 		store.ConnectAttributes = map[string]string{"mode": "memory", "cache": "shared"}
