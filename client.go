@@ -100,6 +100,9 @@ func newCore(cfg *config, credentials Credentials, version APIVersion) (*core, e
 		return nil, err
 	}
 	own, _ := authenticated.(authenticator)
+	if account, ok := own.(*bearer.Account); ok {
+		account.Bound(cfg.attemptTimeout())
+	}
 	return &core{
 		version: version, origin: origin.String(), host: origin.Host, userAgent: userAgent(cfg.userAgent), timeout: cfg.attemptTimeout(),
 		policy: cfg.retry.withDefaults(), transport: wrapped, delivery: delivered, authenticator: own, jar: cfg.httpClient.Jar,
