@@ -94,6 +94,9 @@ func newCore(cfg *config, credentials Credentials, prefix string) (*core, error)
 	}
 	own, _ := authenticated.(authenticator)
 	product := fmt.Sprintf("%s livemigration-go/%s (%s; %s)", cfg.userAgent, release, runtime.Version(), runtime.GOOS)
+	if account, ok := own.(*bearer.Account); ok {
+		account.Bound(cfg.timeout)
+	}
 	return &core{
 		version: cfg.version, base: origin.String() + prefix, host: origin.Host, userAgent: strings.TrimSpace(product),
 		timeout: cfg.timeout, policy: cfg.retry, transport: wrapped, delivery: delivered, authenticator: own,

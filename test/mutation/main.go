@@ -1,140 +1,211 @@
-// Command mutation changes the library at random, one place at a time, and reports which changes no test notices.
+// Command mutation measures what the tests notice. It changes the client and package durable in one place after the
+// other, and runs the tests each time. A mutant that no test notices has survived: a test is missing, or the change
+// changes nothing.
 //
-//	go run -C test/mutation . -n 300 -seed 1
+//	go run -C test/mutation . -n 300 ../..
 //
-// A change that does not compile is not counted. The tests of the package run first, then those of the root package,
-// which tests everything below internal too.
+// Nothing is written to the repository: the go command compiles a changed file in place of the original (-overlay). The
+// seed decides which places are changed.
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"time"
 )
 
-type settings struct {
-	root    string
-	timeout time.Duration
-}
-
 func main() {
-	n := flag.Int("n", 300, "how many changes to test")
-	seed := flag.Uint64("seed", 1, "of the choice of changes")
-	jobs := flag.Int("jobs", 2, "how many changes to test at the same time")
-	only := flag.String("only", "", "a part of the paths of the files to change")
-	timeout := flag.Duration("timeout", 3*time.Minute, "after which a test has noticed a change by hanging")
+	n := flag.Int("n", 300, "how many mutants that compile")
+	seed := flag.Uint64("seed", 1, "which ones")
+	jobs := flag.Int("jobs", 2, "how many at once")
+	least := flag.Float64("least", 0, "fail when fewer percent are killed")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "mutation:", err)
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: mutation [-n N] [-seed N] [-jobs N] [-least PERCENT] ROOT")
 		os.Exit(2)
 	}
-	if err := run(ctx, settings{root, *timeout}, *n, *seed, *jobs, *only); err != nil {
+	if err := run(flag.Arg(0), *n, *seed, *jobs, *least); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, s settings, n int, seed uint64, jobs int, only string) error {
-	all, err := s.mutants()
+func run(root string, n int, seed uint64, jobs int, least float64) error {
+	root, err := filepath.Abs(root)
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(m mutant) bool { return !strings.Contains(m.file, only) })
-	random := rand.New(rand.NewPCG(seed, 0))
-	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	var (
-		mu               sync.Mutex
-		next             int
-		killed, survived int
-		workers          sync.WaitGroup
-	)
-	take := func() (m mutant, ok bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if ctx.Err() != nil || next == len(all) || killed+survived >= n {
-			return m, false
-		}
-		next++
-		return all[next-1], true
+	changes, err := find(root)
+	if err != nil {
+		return err
 	}
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(changes), func(i, j int) { changes[i], changes[j] = changes[j], changes[i] })
+	work, err := os.MkdirTemp("", "mutation")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	m := &mutation{root: root, work: work, left: changes, wanted: n}
+	var workers sync.WaitGroup
 	for range jobs {
-		workers.Go(func() {
-			for m, ok := take(); ok; m, ok = take() {
-				verdict := s.test(ctx, m)
-				mu.Lock()
-				switch {
-				case ctx.Err() != nil || killed+survived >= n:
-				case verdict == dead:
-					killed++
-				case verdict == alive:
-					survived++
-					fmt.Printf("survived: %s\n", m)
-				}
-				mu.Unlock()
-			}
-		})
+		workers.Go(m.tryAll)
 	}
 	workers.Wait()
-	if killed+survived == 0 {
-		return errors.New("no change was tested")
+	killed := m.count[killed]
+	percent := 100 * float64(killed) / float64(max(1, killed+m.count[survived]))
+	fmt.Printf("seed %d: %d mutants of %d places, %d killed (%.1f %%), %d survived; %d others did not compile\n",
+		seed, killed+m.count[survived], len(changes), killed, percent, m.count[survived], m.count[invalid])
+	if m.err == nil && percent < least {
+		return fmt.Errorf("%.1f %% is less than %.1f %%", percent, least)
 	}
-	fmt.Printf("%d changes of %d possible ones, seed %d: %d noticed (%.1f %%), %d not\n",
-		killed+survived, len(all), seed, killed, 100*float64(killed)/float64(killed+survived), survived)
-	return ctx.Err()
+	return m.err
+}
+
+// find returns all mutants of the files that are compiled on this system.
+func find(root string) ([]change, error) {
+	list := exec.Command("go", "list", "-f", "{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}\n{{end}}", ".", "./internal/...", "./durable")
+	list.Dir, list.Stderr = root, os.Stderr
+	output, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	var changes []change
+	for _, file := range strings.Fields(string(output)) {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		found, err := changesOf(file, source)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, found...)
+	}
+	return changes, nil
+}
+
+func changesOf(file string, source []byte) ([]change, error) {
+	f := &finder{files: token.NewFileSet(), name: file, source: source}
+	parsed, err := parser.ParseFile(f.files, file, source, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	ast.Inspect(parsed, f.visit)
+	return f.changes, nil
+}
+
+// apply returns the source with the change in it.
+func (c change) apply(source []byte) []byte {
+	return []byte(string(source[:c.start]) + c.after + string(source[c.end:]))
 }
 
 type verdict int
 
 const (
-	invalid verdict = iota // it does not compile
-	dead
-	alive
+	killed verdict = iota
+	survived
+	invalid // it does not compile
 )
 
-// test runs the tests with a change laid over its file.
-func (s settings) test(ctx context.Context, m mutant) verdict {
-	dir, err := os.MkdirTemp("", "mutation")
-	if err != nil {
-		return invalid
-	}
-	defer os.RemoveAll(dir)
-	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(s.root, m.file): changed}})
-	if err != nil || os.WriteFile(changed, m.source, 0o600) != nil || os.WriteFile(overlay, replace, 0o600) != nil {
-		return invalid
-	}
-	if s.command(ctx, "build", "-overlay", overlay, "./...") != nil {
-		return invalid
-	}
-	own := "./" + filepath.Dir(m.file)
-	packages := []string{own}
-	if strings.HasPrefix(m.file, "internal/") {
-		packages = append(packages, ".")
-	}
-	for _, p := range packages {
-		if s.command(ctx, "test", "-vet=off", "-failfast", "-timeout", s.timeout.String(), "-overlay", overlay, p) != nil {
-			return dead
-		}
-	}
-	return alive
+// mutation is a run.
+type mutation struct {
+	root, work string
+
+	mu     sync.Mutex
+	left   []change
+	wanted int
+	number int
+	count  [3]int
+	err    error
 }
 
-func (s settings) command(ctx context.Context, args ...string) error {
-	command := exec.CommandContext(ctx, "go", args...)
-	command.Dir = s.root
-	return command.Run()
+// tryAll tries one mutant after the other until enough have compiled.
+func (m *mutation) tryAll() {
+	for {
+		m.mu.Lock()
+		if m.wanted == 0 || len(m.left) == 0 || m.err != nil {
+			m.mu.Unlock()
+			return
+		}
+		c := m.left[0]
+		m.left = m.left[1:]
+		m.wanted--
+		m.number++
+		overlay := filepath.Join(m.work, fmt.Sprint(m.number))
+		m.mu.Unlock()
+		v, err := m.try(c, overlay)
+		m.mu.Lock()
+		m.count[v]++
+		m.err = errors.Join(m.err, err)
+		if v == invalid {
+			m.wanted++
+		} else {
+			m.print(c, v)
+		}
+		m.mu.Unlock()
+	}
+}
+
+func (m *mutation) print(c change, v verdict) {
+	file, err := filepath.Rel(m.root, c.file)
+	if err != nil {
+		file = c.file
+	}
+	short := func(text string) string {
+		text = strings.Join(strings.Fields(text), " ")
+		if len(text) > 60 {
+			text = text[:57] + "..."
+		}
+		return "`" + text + "`"
+	}
+	fmt.Printf("%s %s:%d: %s → %s\n", [...]string{"killed  ", "SURVIVED"}[v], file, c.line, short(c.before), short(c.after))
+}
+
+// try compiles a mutant and runs the tests that cover it: those of its own package, then those of the client.
+func (m *mutation) try(c change, overlay string) (verdict, error) {
+	source, err := os.ReadFile(c.file)
+	if err != nil {
+		return invalid, err
+	}
+	changed := overlay + ".go"
+	if err := os.WriteFile(changed, c.apply(source), 0o600); err != nil {
+		return invalid, err
+	}
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {c.file: changed}})
+	if err != nil {
+		return invalid, err
+	}
+	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
+		return invalid, err
+	}
+	directory := filepath.Dir(c.file)
+	if !m.succeeds("build", "-overlay", overlay, directory) {
+		return invalid, nil
+	}
+	packages := []string{directory}
+	if strings.HasPrefix(directory, filepath.Join(m.root, "internal")) {
+		packages = append(packages, m.root)
+	}
+	for _, tested := range packages {
+		if !m.succeeds("test", "-overlay", overlay, "-vet", "off", "-failfast", "-timeout", "3m", tested) {
+			return killed, nil
+		}
+	}
+	return survived, nil
+}
+
+func (m *mutation) succeeds(args ...string) bool {
+	command := exec.Command("go", args...)
+	command.Dir = m.root
+	return command.Run() == nil
 }

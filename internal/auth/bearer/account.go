@@ -45,6 +45,10 @@ func NewAccount(origin *url.URL, clientID, clientSecret string, base http.RoundT
 	return a
 }
 
+// Bound gives a fetch less time than an attempt has. Then a fetch that hangs has ended before the attempt that waits for it
+// does, and the next attempt begins another one instead of waiting for the same. Call it before the first request.
+func (a *Account) Bound(attempt time.Duration) { a.tokens.timeout = attempt / 10 * 9 }
+
 // fetch reads the response as JSON or form data, whatever its media type says.
 func (a *Account) fetch(ctx context.Context, userAgent string) (*oauth2.Token, error) {
 	asked := time.Now()
