@@ -67,7 +67,7 @@ func (c *call) attempt(req *http.Request) failure {
 		return failure{err: err}
 	}
 	c.attempts++
-	state := &delivery.State{Change: c.endpoint.method != http.MethodGet}
+	state := c.delivery.NewState(c.endpoint.method != http.MethodGet)
 	ctx, end := c.bound(state)
 	defer end(nil)
 	defer state.Close()
@@ -93,14 +93,10 @@ func (c *call) attempt(req *http.Request) failure {
 		c.delivery.Leave(state)
 	}
 	if err != nil {
-		return c.withoutResponse(c.nameEnd(ctx, err), !state.HandedOver() && unsent(err))
+		return c.withoutResponse(c.nameEnd(ctx, err), !state.HandedOver() && auth.IsUnsent(err))
 	}
 	negotiation := resp.Request != nil && auth.IsNegotiation(resp.Request.Context())
 	return c.withResponse(ctx, timedOut, !state.HandedOver() && negotiation)
-}
-
-func unsent(err error) bool {
-	return delivery.IsUnsent(err) || errors.As(err, new(*bearer.TokenError)) || errors.Is(err, digest.ErrNotChallenged)
 }
 
 // pace waits until the rate limit allows the attempt. A wait for a job has waited already for its first one.
@@ -229,14 +225,13 @@ func (c *call) nameServer(err error) error {
 
 // tokenRejected is a failure of the token endpoint: the request itself was not sent.
 func (c *call) tokenRejected(e *bearer.EndpointError) failure {
-	received := &response.Received{Status: e.Status, Header: e.Header, Body: e.Body}
-	api, own, asked, isAsked := c.apiError(received)
-	api.Method, api.Path = e.Method, e.Path
+	api, own, asked, isAsked := c.apiError(e.Response)
+	api.Method, api.Path = http.MethodPost, e.Path
 	var oauth struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	if json.Unmarshal(e.Body, &oauth) == nil && oauth.Error != "" { // RFC 6749, section 5.2
+	if json.Unmarshal(e.Response.Body, &oauth) == nil && oauth.Error != "" { // RFC 6749, section 5.2
 		api.Code, api.Detail = c.redactor().Clean(oauth.Error), c.redactor().Clean(oauth.Description)
 	}
 	if api.StatusCode == http.StatusUnauthorized || api.StatusCode == http.StatusBadRequest {
@@ -307,12 +302,6 @@ func (c *call) report(api *APIError, asked time.Duration) {
 	if api != nil {
 		r.Rejected = api.StatusCode == http.StatusTooManyRequests || api.StatusCode == http.StatusServiceUnavailable && asked > 0
 		r.RetryAfter = asked
-		if capacity, per := (&response.AtlasError{Code: api.Code, Parameters: api.Parameters}).Bucket(); per > 0 {
-			r.Per = per
-			if r.Limit < 0 {
-				r.Limit = capacity
-			}
-		}
 	}
 	c.pacer.Report(c.scope, r)
 }

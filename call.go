@@ -283,7 +283,7 @@ type checked interface {
 
 // decodeNothing reads a success without a result. It may break off where it cannot be Atlas's error.
 func decodeNothing(r *response.Received, red *redact.Redactor) (string, error) {
-	if r.Truncated && (len(r.Body) == 0 || response.StringMember(r.Body, "_id") != "") {
+	if r.Truncated && (len(r.Body) == 0 || response.JobID(r.Body) != "") {
 		return "", nil
 	}
 	return "", r.Decode(nil, red)
@@ -308,7 +308,7 @@ func decodeResult(e *endpoint, ids []string, r *response.Received, red *redact.R
 	case asked != "" || e.secret:
 		return "", err
 	}
-	if id = response.StringMember(r.Body, "_id"); checkID("", id) == nil {
+	if id = response.JobID(r.Body); checkID("", id) == nil {
 		return id, err
 	}
 	const most = 200 // anything longer is not an ID in any form

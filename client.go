@@ -16,7 +16,6 @@ import (
 	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 	"github.com/livemigration/livemigration-go/internal/delivery"
 	"github.com/livemigration/livemigration-go/internal/pacing"
-	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 const release = "0.1.0"
@@ -144,7 +143,7 @@ func (c *core) revokeToken(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &failed):
-		api, _, _, _ := k.apiError(&response.Received{Status: failed.Status, Header: failed.Header, Body: failed.Body})
+		api, _, _, _ := k.apiError(failed.Response)
 		return api
 	default:
 		return k.callError(k.nameServer(k.nameEnd(bounded, err)))

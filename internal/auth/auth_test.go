@@ -2,10 +2,10 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -26,7 +26,6 @@ func TestConcerns(t *testing.T) {
 	} {
 		assert.Equal(t, want, Concerns(origin, &http.Request{URL: parse(target), Header: http.Header{}}), target)
 	}
-	assert.False(t, Concerns(origin, &http.Request{Header: http.Header{}}))
 	assert.False(t, Concerns(origin, &http.Request{URL: origin}), "net/http rejects a request without headers")
 	assert.False(t, Concerns(origin, &http.Request{URL: origin, Header: http.Header{"Authorization": {"x"}}}))
 }
@@ -37,23 +36,27 @@ func TestIsNegotiation(t *testing.T) {
 	assert.True(t, IsNegotiation(WithNegotiation(t.Context())))
 }
 
-func TestRewound(t *testing.T) {
+func TestIsUnsent(t *testing.T) {
 	t.Parallel()
-	body := func() io.ReadCloser { return io.NopCloser(strings.NewReader("body")) }
+	mark, other := &Unsent{io.EOF}, errors.New("other")
 	for name, tc := range map[string]struct {
-		req  http.Request
+		err  error
 		want bool
 	}{
-		"no body":           {http.Request{}, true},
-		"an empty body":     {http.Request{Body: http.NoBody}, true},
-		"readable again":    {http.Request{Body: body(), GetBody: func() (io.ReadCloser, error) { return body(), nil }}, true},
-		"not again":         {http.Request{Body: body()}, false},
-		"it fails to again": {http.Request{Body: body(), GetBody: func() (io.ReadCloser, error) { return nil, errors.New("no") }}, false},
+		"marked": {mark, true}, "wrapped": {fmt.Errorf("a: %w", mark), true}, "all of several": {errors.Join(mark, mark), true},
+		"none": {nil, false}, "another": {other, false}, "one of several": {errors.Join(mark, other), false},
+		"hidden": {errors.New(mark.Error()), false}, "joined of nothing": {nothing{}, false},
 	} {
-		_, ok := Rewound(&tc.req)
-		assert.Equal(t, tc.want, ok, name)
+		assert.Equal(t, tc.want, IsUnsent(tc.err), name)
 	}
+	assert.ErrorIs(t, mark, io.EOF)
 }
+
+// nothing is an error that joins none.
+type nothing struct{}
+
+func (nothing) Error() string   { return "" }
+func (nothing) Unwrap() []error { return nil }
 
 // endless is a body that never ends.
 type endless struct{ read, closed int }

@@ -21,7 +21,6 @@ import (
 // Transport stands between the credentials and the network.
 type Transport struct {
 	base http.RoundTripper
-	user *http.Transport // base, where it is net/http's and the user's
 	// pool is the client's own transport. It is replaced after an attempt without a usable response. Nil for a user's.
 	pool atomic.Pointer[http.Transport]
 	// looks says that base was seen to look for a connection itself. A copy of a transport loses the protocols that are
@@ -32,10 +31,7 @@ type Transport struct {
 }
 
 // New returns a Transport that sends through the user's transport.
-func New(base http.RoundTripper) *Transport {
-	standard, _ := base.(*http.Transport)
-	return &Transport{base: base, user: standard}
-}
+func New(base http.RoundTripper) *Transport { return &Transport{base: base} }
 
 // NewOwn returns a Transport that sends through transport, which nothing else uses.
 func NewOwn(transport *http.Transport) *Transport {
@@ -47,75 +43,89 @@ func NewOwn(transport *http.Transport) *Transport {
 
 // RoundTrip sends one request.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	negotiation := auth.IsNegotiation(req.Context())
-	s := stateOf(req.Context())
-	if s == nil {
-		ctx, cancel := context.WithCancelCause(req.Context())
-		s = &State{Change: req.Method != http.MethodGet && !negotiation, End: cancel}
-		req = req.WithContext(ctx)
+	ctx := req.Context()
+	s, ok := ctx.Value(stateKey{}).(*State)
+	if !ok {
+		return t.alone(req)
 	}
-	if s.Change && !negotiation && s.handed.Load() && !s.rejected.Swap(false) {
-		closeBody(req)
-		return nil, ErrSentBefore
-	}
-	base, clone := t.choose(s)
-	if s.Change && !clone && t.user != nil && t.user.Proxy != nil {
-		// net/http asks for the proxy before it looks for a connection, so nothing would show that the request was not sent.
-		if _, err := t.user.Proxy(req); err != nil {
-			closeBody(req)
-			return nil, &Unsent{err}
+	w := &watch{state: s, authenticated: !auth.IsNegotiation(ctx)}
+	err := t.reject(req, w)
+	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
 		}
+		return nil, err
 	}
-	w := &watch{state: s, authenticated: !negotiation, most: 2}
-	if s.Change {
-		w.most = 1
-	}
-	return t.send(req, s, base, w, clone)
-}
-
-func (t *Transport) send(req *http.Request, s *State, base http.RoundTripper, w *watch, clone bool) (*http.Response, error) {
-	_, standard := base.(*http.Transport)
+	_, standard := s.base.(*http.Transport)
 	if w.authenticated && !standard {
 		s.handed.Store(true)
 	}
-	resp, err := base.RoundTrip(w.prepare(req, standard, clone))
+	resp, err := s.base.RoundTrip(w.prepare(req, standard))
 	w.mu.Lock()
-	looked, connections, ended := w.seen, w.got, w.ended
+	looked, connections, ended := w.looks+w.got > 0, w.got, w.ended
 	w.mu.Unlock()
-	if looked && !clone {
+	if looked && !s.clone {
 		t.looks.Store(true)
 	}
 	switch {
 	case err != nil:
 	case resp == nil:
 		err = errors.New("the transport returned neither a response nor an error")
-	case resp.StatusCode == http.StatusSwitchingProtocols:
+	case resp.StatusCode == http.StatusSwitchingProtocols: // no context ends its body
 		_ = resp.Body.Close()
-		resp, err = nil, ErrSwitched
+		err = errSwitched
 	case resp.StatusCode == http.StatusUnauthorized && standard && connections > 1:
 		// Digest's nonce count is rejected when net/http sends a request again. That says nothing about the keys.
 		_ = resp.Body.Close()
-		resp, err = nil, ErrConnectionEnded
+		err = errConnectionEnded
 	}
 	if ended != nil && err != nil {
 		err = ended
 	}
-	unsent := err != nil && (!w.authenticated || standard && connections == 0 && (clone || looked))
+	unsent := err != nil && (!w.authenticated || standard && connections == 0 && (s.clone || looked))
 	if w.authenticated && !unsent {
 		s.handed.Store(true)
 		s.rejected.Store(err == nil && resp.StatusCode == http.StatusUnauthorized)
 	}
-	if stateOf(req.Context()) == nil && (err != nil || resp.StatusCode == http.StatusMisdirectedRequest) {
+	switch {
+	case err == nil:
+		return resp, nil
+	case !unsent:
+		return nil, err
+	case connections == 0:
+		err = nameProxy(req, s.base, err)
+	}
+	return nil, &auth.Unsent{Err: err}
+}
+
+// alone sends a request that is no part of an attempt, such as one for a token.
+func (t *Transport) alone(req *http.Request) (*http.Response, error) {
+	ctx, end := context.WithCancelCause(req.Context())
+	s := t.NewState(req.Method != http.MethodGet && !auth.IsNegotiation(ctx))
+	s.End = end
+	resp, err := t.RoundTrip(req.WithContext(WithState(ctx, s)))
+	if err != nil || resp.StatusCode == http.StatusMisdirectedRequest {
 		t.Leave(s)
 	}
-	switch {
-	case !unsent:
-		return resp, err
-	case connections > 0:
-		return nil, &Unsent{err}
-	default:
-		return nil, &Unsent{nameProxy(req, base, err)}
+	return resp, err
+}
+
+// reject returns an error for a change that must not be sent, or cannot be. A user's transport asks for the proxy before it
+// looks for a connection, so nothing would show that the request was not sent.
+func (t *Transport) reject(req *http.Request, w *watch) error {
+	s := w.state
+	if !s.change {
+		return nil
 	}
+	if w.authenticated && s.handed.Load() && !s.rejected.Swap(false) {
+		return errSentBefore
+	}
+	if user, ok := s.base.(*http.Transport); ok && !s.clone && user.Proxy != nil {
+		if _, err := user.Proxy(req); err != nil {
+			return &auth.Unsent{Err: err}
+		}
+	}
+	return nil
 }
 
 // nameProxy says that a request did not get past a proxy: a user's transport reports only its bare status text.
@@ -124,17 +134,16 @@ func nameProxy(req *http.Request, base http.RoundTripper, err error) error {
 	if !ok || standard.Proxy == nil || req.Context().Err() != nil {
 		return err
 	}
-	proxy, proxyErr := standard.Proxy(req)
-	if proxyErr != nil || proxy == nil {
-		return err
+	if proxy, _ := standard.Proxy(req); proxy != nil {
+		return fmt.Errorf("through the proxy %s: %w", proxy.Host, err)
 	}
-	return fmt.Errorf("through the proxy %s: %w", proxy.Host, err)
+	return err
 }
 
 // prepare returns the request as the transport gets it. Without GetBody net/http cannot send a body twice, and without the
 // headers that call a request idempotent it has no reason to. Another transport may share the hooks with its own requests,
 // so it gets none.
-func (w *watch) prepare(req *http.Request, standard, clone bool) *http.Request {
+func (w *watch) prepare(req *http.Request, standard bool) *http.Request {
 	ctx := req.Context()
 	if standard {
 		w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn}
@@ -142,55 +151,27 @@ func (w *watch) prepare(req *http.Request, standard, clone bool) *http.Request {
 	}
 	req = req.WithContext(ctx)
 	req.GetBody = nil
-	if !w.state.Change {
-		return req
-	}
-	req.Close = clone && w.authenticated // its own connection ends with it
-	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if _, has := req.Header[name]; has {
-			req.Header = req.Header.Clone()
-			delete(req.Header, name)
-		}
+	if w.state.change {
+		req.Close = w.state.clone && w.authenticated // its own connection ends with it
+		req.Header = req.Header.Clone()
+		delete(req.Header, "Idempotency-Key")
+		delete(req.Header, "X-Idempotency-Key")
 	}
 	return req
 }
 
-// choose returns the transport of a request, and whether it is a copy that only this attempt uses.
-func (t *Transport) choose(s *State) (base http.RoundTripper, clone bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pool := t.pool.Load()
-	if s.Change && !s.chosen {
-		s.chosen = true
-		switch {
-		case pool != nil:
-			s.own = copyOf(pool)
-		case t.user != nil && t.looks.Load():
-			s.own = copyOf(t.user)
-		}
-	}
-	switch {
-	case s.own != nil:
-		return s.own, true
-	case pool != nil:
-		s.shared = pool
-		return pool, false
-	case t.leaving.CompareAndSwap(true, false):
-		t.closeUsers()
-	}
-	return t.base, false
-}
+// ownIdle ends an idle connection of a change, even where net/http takes it for one in use when the attempt ends.
+const ownIdle = time.Second
 
 // copyOf copies a transport without its connections. A function for HTTP/2 in TLSNextProto would lead back to the
 // connections of the original; net/http adds one where it chooses HTTP/2.
-func copyOf(t *http.Transport) *http.Transport {
+func copyOf(t *http.Transport, idle time.Duration) *http.Transport {
 	c := t.Clone()
 	if t.TLSNextProto["h2"] != nil {
 		c.TLSNextProto = nil
 		c.ForceAttemptHTTP2 = true
 	}
-	// An idle connection of a copy ends soon even where net/http takes it for one in use when the attempt ends.
-	c.IdleConnTimeout = time.Second
+	c.IdleConnTimeout = idle
 	if c.OnProxyConnectResponse == nil {
 		c.OnProxyConnectResponse = CheckProxy
 	}
@@ -200,46 +181,25 @@ func copyOf(t *http.Transport) *http.Transport {
 // Leave makes the next requests use other connections than those of an attempt that got no usable response. Requests in
 // flight stay where they are.
 func (t *Transport) Leave(s *State) {
-	s.mu.Lock()
-	shared, own := s.shared, s.own
-	s.mu.Unlock()
+	pool := t.pool.Load()
 	switch {
-	case own != nil: // its connection has ended
-	case shared != nil:
-		if t.pool.CompareAndSwap(shared, copyOfPool(shared)) {
-			shared.CloseIdleConnections()
-		}
-	default:
-		// The connection may not count as idle yet, so they are closed before the next request too.
-		t.closeUsers()
-		t.leaving.Store(true)
+	case s.clone: // its connection has ended
+	case pool == nil:
+		t.CloseIdleConnections()
+		t.leaving.Store(true) // the connection may not count as idle yet
+	case s.base == pool && t.pool.CompareAndSwap(pool, copyOf(pool, pool.IdleConnTimeout)):
+		pool.CloseIdleConnections()
 	}
-}
-
-func copyOfPool(shared *http.Transport) *http.Transport {
-	fresh := copyOf(shared)
-	fresh.IdleConnTimeout = shared.IdleConnTimeout
-	return fresh
 }
 
 // CloseIdleConnections closes the connections that no request uses, even those of a user's transport.
 func (t *Transport) CloseIdleConnections() {
+	base := t.base
 	if pool := t.pool.Load(); pool != nil {
-		pool.CloseIdleConnections()
-		return
+		base = pool
 	}
-	t.closeUsers()
-}
-
-func (t *Transport) closeUsers() {
-	if closer, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+	if closer, ok := base.(interface{ CloseIdleConnections() }); ok {
 		closer.CloseIdleConnections()
-	}
-}
-
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close()
 	}
 }
 

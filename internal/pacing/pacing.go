@@ -7,7 +7,6 @@ package pacing
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
 
@@ -34,21 +33,27 @@ type Config struct {
 type Pacer struct {
 	cfg Config
 
-	mu      sync.Mutex // guards the scopes too
-	scopes  map[string]*scope
-	cleanAt int // the number of scopes at which idle ones are forgotten
+	mu     sync.Mutex // guards the scopes too
+	scopes map[string]*scope
 }
 
-const (
-	recheck   = 30 * time.Second // a waiting request checks this often if it must wait longer, or is too late, by now
-	keptFor   = time.Hour        // a scope that was not used for so long is forgotten: its bucket is full again
-	fewScopes = 64               // up to this number, none is forgotten
-)
+// recheck is how often a waiting request checks if it must wait longer, or is too late, by now.
+const recheck = 30 * time.Second
+
+// scope is what is known of one scope, and how many requests wait in it.
+type scope struct {
+	server *rate.Limiter   // nil: no limit is known
+	limits []*rate.Limiter // the server's and the user's
+	until  time.Time       // no request is sent before
+	calls  line
+	polls  line
+}
+
+// line counts requests that came to wait, and the ones that do not wait anymore.
+type line struct{ entered, left int }
 
 // New returns a Pacer.
-func New(cfg Config) *Pacer {
-	return &Pacer{cfg: cfg, scopes: make(map[string]*scope), cleanAt: fewScopes}
-}
+func New(cfg Config) *Pacer { return &Pacer{cfg: cfg, scopes: make(map[string]*scope)} }
 
 // Wait returns nil when a request may be sent now. The published bucket counts until a report corrects it; without a
 // Capacity there is no limit, and only a Retry-After delays. A poll leaves a tenth of the bucket to calls.
@@ -102,16 +107,63 @@ func (p *Pacer) sleep(ctx context.Context, wait time.Duration) error {
 	}
 }
 
+// scope returns the scope with a name.
+func (p *Pacer) scope(name string, published Bucket) *scope {
+	s := p.scopes[name]
+	if s != nil {
+		return s
+	}
+	s = new(scope)
+	if published.Capacity > 0 && !p.cfg.Off {
+		s.server = published.limiter()
+		s.limits = append(s.limits, s.server)
+	}
+	if p.cfg.Ceiling != nil {
+		s.limits = append(s.limits, p.cfg.Ceiling.limiter())
+	}
+	p.scopes[name] = s
+	return s
+}
+
+func (b *Bucket) limiter() *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(float64(b.Refill)/b.Per.Seconds()), b.Capacity)
+}
+
+// next is the earliest time of the next request. A limiter is used as of this time, never before: so a bucket that is
+// empty when a hold begins is empty when the hold ends, and then one request follows the other.
+func (s *scope) next(now time.Time) time.Time {
+	if s.until.After(now) {
+		return s.until
+	}
+	return now
+}
+
+// estimate is how long a request has to wait, with some before it in its line, if nothing else happens.
+func (s *scope) estimate(now time.Time, poll bool, before int) time.Duration {
+	const century = 100 * 365 * 24 * 3600.0 // fits into a Duration
+	next := s.next(now)
+	var wait time.Duration
+	for _, limiter := range s.limits {
+		need := 1.0
+		if poll {
+			need = max(need, float64(limiter.Burst())/10) + float64(s.calls.entered-s.calls.left)
+		}
+		if missing := need + float64(max(0, before)) - limiter.TokensAt(next); missing > 0 {
+			seconds := min(missing/float64(limiter.Limit()), century)
+			wait = max(wait, time.Duration(seconds*float64(time.Second))+1)
+		}
+	}
+	return next.Sub(now) + wait
+}
+
 // Report is what a response says about the bucket of its request.
 type Report struct {
-	// Limit is the capacity, Remaining the number of tokens left. -1: unknown. With a Limit of 0, Remaining does not count.
+	// Limit is the capacity, Remaining the number of tokens left. -1: unknown.
 	Limit, Remaining int
 	// Rejected says that the server has not processed the request and asks to wait.
 	Rejected bool
 	// RetryAfter is how long the server asks to wait. 0: unknown.
 	RetryAfter time.Duration
-	// Per is the time in which an empty bucket fills. 0: unknown.
-	Per time.Duration
 }
 
 // Report corrects what is known of a scope.
@@ -129,53 +181,18 @@ func (p *Pacer) Report(name string, r Report) {
 	if s.server == nil {
 		return
 	}
-	next, capacity := s.next(now), s.server.Burst()
-	if r.Limit > 0 && r.Limit != capacity { // another bucket is assumed to fill in the same time
-		s.server.SetLimitAt(next, s.server.Limit()*rate.Limit(r.Limit)/rate.Limit(capacity))
+	next, remaining := s.next(now), r.Remaining
+	if r.Limit > 0 { // another bucket is assumed to fill in the same time
+		s.server.SetLimitAt(next, s.server.Limit()*rate.Limit(r.Limit)/rate.Limit(s.server.Burst()))
 		s.server.SetBurstAt(next, r.Limit)
 	}
-	if r.Per > 0 {
-		s.server.SetLimitAt(next, rate.Limit(float64(s.server.Burst())/r.Per.Seconds()))
-	}
-	remaining := r.Remaining
-	switch {
-	case r.Rejected:
+	if r.Rejected {
 		remaining = 0
-	case r.Limit == 0 || remaining < 0:
-		return
 	}
 	// Tokens that the server does not have were taken by other programs.
-	if surplus := int(s.server.TokensAt(next)) - remaining; surplus > 0 {
+	if surplus := int(s.server.TokensAt(next)) - remaining; surplus > 0 && remaining >= 0 {
 		s.server.ReserveN(next, surplus)
 	}
-}
-
-// scope returns the scope with a name.
-func (p *Pacer) scope(name string, published Bucket) *scope {
-	now := time.Now()
-	s := p.scopes[name]
-	if s == nil {
-		if len(p.scopes) >= p.cleanAt {
-			maps.DeleteFunc(p.scopes, func(_ string, s *scope) bool { return s.idle(now) })
-			p.cleanAt = max(fewScopes, 2*len(p.scopes))
-		}
-		if p.cfg.Off {
-			published = Bucket{}
-		}
-		s = new(scope)
-		for _, b := range []*Bucket{&published, p.cfg.Ceiling} {
-			if b == nil || b.Capacity == 0 {
-				continue
-			}
-			limiter := rate.NewLimiter(rate.Limit(float64(b.Refill)/b.Per.Seconds()), b.Capacity)
-			if s.limits = append(s.limits, limiter); b == &published {
-				s.server = limiter
-			}
-		}
-		p.scopes[name] = s
-	}
-	s.used = now
-	return s
 }
 
 // TooLate says that a turn would not come in time.
@@ -186,11 +203,4 @@ type TooLate struct {
 	Deadline bool
 }
 
-// Error says how long the request would have had to wait.
-func (e *TooLate) Error() string {
-	text := "not sent: its turn within the rate limit comes in " + e.Wait.Round(time.Second/10).String()
-	if e.Deadline {
-		return text + ", after the context's deadline"
-	}
-	return text + ", which is too late"
-}
+func (e *TooLate) Error() string { return "not sent: rate limited for another " + e.Wait.String() }

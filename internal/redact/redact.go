@@ -5,12 +5,15 @@
 package redact
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -114,23 +117,71 @@ func (r *Redactor) Redact(s string) string {
 // Clean redacts s and makes one line of it, see [Line].
 func (r *Redactor) Clean(s string) string { return Line(r.Redact(s)) }
 
-// CleanValue cleans every string in a value that was read from JSON.
-func (r *Redactor) CleanValue(v any) any {
-	switch v := v.(type) {
-	case string:
-		return r.Clean(v)
-	case []any:
-		for i := range v {
-			v[i] = r.CleanValue(v[i])
-		}
-		return v
-	case map[string]any:
-		cleaned := make(map[string]any, len(v))
-		for name, value := range v {
-			cleaned[r.Clean(name)] = r.CleanValue(value)
-		}
-		return cleaned
-	default:
-		return v
+// Error returns err where its text is clean, else an error with the clean text. That error matches with [errors.Is] what
+// err matches. With [errors.As] it leads to the error about a server's certificate, which shows no secret, and to no other.
+func (r *Redactor) Error(err error) error {
+	text := err.Error()
+	if clean := r.Clean(text); clean != text {
+		return &cleanError{clean, &err}
 	}
+	return err
+}
+
+type cleanError struct {
+	text  string
+	cause *error // package fmt prints the address of a pointer that is in a struct
+}
+
+func (e *cleanError) Error() string        { return e.text }
+func (e *cleanError) Is(target error) bool { return errors.Is(*e.cause, target) }
+
+func (e *cleanError) As(target any) bool {
+	_, ok := target.(**tls.CertificateVerificationError)
+	return ok && errors.As(*e.cause, target)
+}
+
+const (
+	maxLine    = 1000
+	maxExcerpt = 200
+)
+
+// Line makes one line of a text: no control characters, at most 1,000 characters, valid UTF-8.
+func Line(s string) string { return shorten(s, maxLine) }
+
+func shorten(s string, most int) string {
+	var b strings.Builder
+	space, n := false, 0
+	for _, r := range s {
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError {
+			space = b.Len() > 0
+			continue
+		}
+		if space {
+			n++
+		}
+		if n++; n > most {
+			b.WriteString("…")
+			break
+		}
+		if space {
+			b.WriteByte(' ')
+			space = false
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// markup is a tag, or an element whose content is not text.
+var markup = regexp.MustCompile(`(?is)<(?:style|script)\b.*?(?:</(?:style|script)\s*>|$)|<[^>]*(?:>|$)`)
+
+// Excerpt is the beginning of a body that is not Atlas's JSON: its first 200 characters without markup. The body is
+// redacted as it arrived, before markup or the end of the excerpt can break up a secret.
+func (r *Redactor) Excerpt(body []byte) string {
+	const (
+		searched = 64 << 10 // redacting megabytes takes a second
+		enough   = 16 << 10
+	)
+	text := r.Redact(string(body[:min(len(body), searched)]))
+	return shorten(markup.ReplaceAllString(text[:min(len(text), enough)], " "), maxExcerpt)
 }

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -112,40 +112,24 @@ func TestProofsOfAnAuthorization(t *testing.T) {
 	}
 }
 
-func TestCleanValue(t *testing.T) {
-	t.Parallel()
-	value := []any{"hunter2\r\n", 55.0, nil, true, map[string]any{"hunter2": []any{"a hunter2"}}}
-	want := []any{"[REDACTED]", 55.0, nil, true, map[string]any{"[REDACTED]": []any{"a [REDACTED]"}}}
-	assert.Equal(t, want, New([]string{"hunter2"}).CleanValue(value))
-}
-
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	r := New([]string{"hunter2"})
 	clean := fmt.Errorf("read: %w", io.EOF)
 	assert.Same(t, clean, r.Error(clean))
 
-	host := x509.HostnameError{Certificate: &x509.Certificate{}, Host: "hunter2.example"}
-	server := &net.OpError{Op: "read", Net: "tcp", Err: errors.Join(syscall.ECONNRESET, host, &net.DNSError{IsTimeout: true}, io.EOF)}
+	host := &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "hunter2.example"}}
+	server := &net.OpError{Op: "read", Net: "tcp", Err: errors.Join(syscall.ECONNRESET, host, io.EOF)}
 	err := r.Error(&url.Error{Op: "Get", URL: "https://u:p4ss@a", Err: fmt.Errorf("hunter2\n%w", server)})
 	require.ErrorContains(t, err, `Get "https://[REDACTED]@a": [REDACTED] read tcp: connection reset by peer`)
 	require.ErrorIs(t, err, io.EOF)
 	require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.NoError(t, errors.Unwrap(err))
 
-	require.ErrorAs(t, err, new(syscall.Errno))
-	require.ErrorAs(t, err, new(*net.DNSError))
-	require.ErrorAs(t, err, new(x509.HostnameError))
-	require.NotErrorAs(t, err, new(x509.UnknownAuthorityError), "there is none")
+	require.ErrorAs(t, err, new(*tls.CertificateVerificationError))
 	require.NotErrorAs(t, err, new(*url.Error), "it shows the password")
 	require.NotErrorAs(t, err, new(*net.OpError), "it leads to any other cause")
-	var network net.Error
-	require.ErrorAs(t, err, &network)
-	assert.Equal(t, err.Error(), network.Error())
-	assert.False(t, network.Timeout(), "the first cause that has an opinion decides")
-	require.ErrorAs(t, r.Error(fmt.Errorf("hunter2: %w", syscall.ETIMEDOUT)), &network)
-	assert.True(t, network.Timeout())
-	require.NotErrorAs(t, r.Error(errors.New("hunter2")), new(*strconv.NumError))
+	require.NotErrorAs(t, r.Error(errors.New("hunter2")), new(*tls.CertificateVerificationError))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		shown := fmt.Sprintf(verb, err) + fmt.Sprintf(verb, struct{ e error }{r.Error(host)})
 		assert.NotContains(t, shown, "hunter2")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -54,25 +53,25 @@ func (r *Received) Atlas(red *redact.Redactor) *AtlasError {
 		e.Code, e.Detail = red.Clean(body.Code), red.Clean(body.Detail)
 		e.Reason = cmp.Or(red.Clean(body.Reason), e.Reason)
 		e.Parameters, e.Fields = body.Parameters, body.Bad.Fields
-		red.CleanValue(e.Parameters)
+		for i, parameter := range e.Parameters {
+			switch parameter.(type) {
+			case nil, bool, float64:
+			default:
+				e.Parameters[i] = red.Clean(fmt.Sprint(parameter))
+			}
+		}
 		for i, f := range e.Fields {
 			e.Fields[i] = Field{red.Clean(f.Name), red.Clean(f.Description)}
 		}
 	} else if !r.Secret {
 		e.Detail = red.Excerpt(r.Body)
 	}
-	if location := r.Header.Get("Location"); r.Status/100 == 3 && location != "" {
-		e.Detail = "redirect to " + red.Clean(hostOf(location)) + " rejected: check the base URL; is a proxy or maintenance page in between?"
+	location := r.Header.Get("Location")
+	if target, err := url.Parse(location); r.Status/100 == 3 && location != "" && err == nil {
+		host := red.Clean(cmp.Or(target.Host, "the same host"))
+		e.Detail = "redirect to " + host + " rejected: check the base URL; is a proxy or maintenance page in between?"
 	}
 	return e
-}
-
-func hostOf(location string) string {
-	u, err := url.Parse(location)
-	if err != nil {
-		return "an unreadable address"
-	}
-	return cmp.Or(u.Host, "the same host")
 }
 
 // RequestID returns the ID that the service has given the request, redacted, or "".
@@ -83,23 +82,25 @@ func (r *Received) RequestID(red *redact.Redactor) string {
 // Decode reads the body of a success into a pointer, as the function [Decode] does. With nil, the success has no result:
 // its body may be empty, and anything but an error is ignored. The error says what is wrong with the response.
 func (r *Received) Decode(into any, red *redact.Redactor) error {
-	err, empty := r.Err, len(bytes.TrimSpace(r.Body)) == 0
+	err, body := r.Err, bytes.TrimSpace(r.Body)
+	empty := len(body) == 0
 	switch {
-	case !empty && !beginsAsJSON(r.Body), empty && err == nil && into != nil:
-		return errors.New(r.NotJSON(red))
+	case !empty && body[0] != '{' && body[0] != '[' && string(body) != "null", // the content of an envelope without any
+		empty && err == nil && into != nil:
+		return errors.New(r.notJSON(red))
 	case into == nil && errors.Is(err, ErrTooLarge): // no error of Atlas is so long
 		return nil
 	case err != nil || empty:
 	case into != nil:
-		err = Decode(r.Body, into)
+		err = Decode(body, into)
 	default:
-		var body struct {
+		var found struct {
 			ID     json.RawMessage `json:"_id"` // v1.0 sends a job, which may have other members with these names
 			Code   string          `json:"errorCode"`
 			Detail string          `json:"detail"`
 		}
-		if err = Decode(r.Body, &body); err == nil && body.Code != "" && body.ID == nil {
-			err = errors.New(red.Clean("error " + body.Code + ": " + body.Detail))
+		if err = Decode(body, &found); err == nil && found.Code != "" && found.ID == nil {
+			err = errors.New(red.Clean("error " + found.Code + ": " + found.Detail))
 		}
 	}
 	if err != nil {
@@ -108,25 +109,13 @@ func (r *Received) Decode(into any, red *redact.Redactor) error {
 	return nil
 }
 
-// beginsAsJSON reports whether a body may be JSON of Atlas: an object, a list, or the content of an envelope without any.
-func beginsAsJSON(body []byte) bool {
-	body = bytes.TrimSpace(body)
-	return len(body) > 0 && (body[0] == '{' || body[0] == '[' || string(body) == "null")
-}
-
-var title = regexp.MustCompile(`(?is)<title>(.*?)</title>`)
-
-// NotJSON is the message for a success whose body is not JSON.
-func (r *Received) NotJSON(red *redact.Redactor) string {
+// notJSON is the message for a success whose body is not JSON.
+func (r *Received) notJSON(red *redact.Redactor) string {
 	found := strconv.Itoa(r.Status)
 	if media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); media != "" {
 		found += " " + red.Clean(media)
 	}
-	body := r.Body
-	if m := title.FindSubmatch(body[:min(len(body), 16<<10)]); m != nil {
-		body = m[1] // it says which page this is
-	}
-	if excerpt := red.Excerpt(body); excerpt == "" {
+	if excerpt := red.Excerpt(r.Body); excerpt == "" {
 		found += " (empty)"
 	} else if !r.Secret {
 		found += fmt.Sprintf(" (%q)", excerpt)

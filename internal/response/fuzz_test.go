@@ -38,9 +38,8 @@ func FuzzRead(f *testing.F) {
 			if wait, given := RetryAfter(r.Header, e, time.Now()); wait < 0 || !given && wait != 0 {
 				t.Fatalf("%q: %s, %t", retryAfter, wait, given)
 			}
-			e.Bucket()
-			StringMember(r.Body, "_id")
-			for _, text := range []string{e.Code, e.Reason, e.Detail, r.NotJSON(red)} {
+			JobID(r.Body)
+			for _, text := range []string{e.Code, e.Reason, e.Detail, r.notJSON(red)} {
 				if !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) || len(text) > 8000 {
 					t.Fatalf("%q", text)
 				}

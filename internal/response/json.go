@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 )
@@ -34,7 +35,6 @@ func Decode(data []byte, into any) error {
 // such entries would need gigabytes.
 type List[T any] []T
 
-// UnmarshalJSON reads the list. A null is an empty list.
 func (l *List[T]) UnmarshalJSON(data []byte) error {
 	*l = List[T]{}
 	entries := json.NewDecoder(bytes.NewReader(data))
@@ -67,7 +67,6 @@ type Number struct {
 	Known bool
 }
 
-// UnmarshalJSON reads the number.
 func (n *Number) UnmarshalJSON(data []byte) error {
 	*n = Number{}
 	if i, err := strconv.ParseInt(string(data), 10, 64); err == nil {
@@ -90,15 +89,9 @@ func (n Number) Pointer() *int64 {
 // values are left out.
 type Strings []string
 
-// UnmarshalJSON reads the texts.
 func (s *Strings) UnmarshalJSON(data []byte) error {
-	*s = nil
-	if len(data) > 0 && data[0] == '"' {
-		var one string
-		if json.Unmarshal(data, &one) == nil && one != "" {
-			*s = Strings{one}
-		}
-		return nil
+	if data[0] == '"' {
+		data = fmt.Appendf(nil, "[%s]", data)
 	}
 	var many []string
 	_ = json.Unmarshal(data, &many) // a value of another type becomes an empty text
@@ -106,31 +99,13 @@ func (s *Strings) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// StringMember returns a text that is a member of a JSON object, of which perhaps only the beginning arrived. It is empty
-// if there is no such text.
-func StringMember(data []byte, name string) (text string) {
-	_ = json.NewDecoder(bytes.NewReader(valueOf(data, name))).Decode(&text)
-	return text
-}
+var jobID = regexp.MustCompile(`^\s*(?:\{[^{}]*"content"\s*:\s*)?\{[^{}]*"_id"\s*:\s*("(?:[^"\\]|\\.)*")`)
 
-// valueOf is the rest of a JSON object from the value of a member on, nil if the member did not arrive.
-func valueOf(data []byte, name string) []byte {
-	tokens := json.NewDecoder(bytes.NewReader(data))
-	if start, err := tokens.Token(); err != nil || start != json.Delim('{') {
-		return nil
+// JobID returns the "_id" in the beginning of a JSON object, or of the content of an envelope. It is empty if there is none,
+// or if another object is before it, so that it could be the ID of something else.
+func JobID(data []byte) (id string) {
+	if m := jobID.FindSubmatch(data); m != nil {
+		_ = json.Unmarshal(m[1], &id) // leaves it empty for a text that is no JSON
 	}
-	for tokens.More() {
-		key, err := tokens.Token()
-		if err != nil {
-			return nil
-		}
-		if key == name {
-			return bytes.TrimLeft(data[tokens.InputOffset():], ": \t\r\n")
-		}
-		var skipped json.RawMessage
-		if tokens.Decode(&skipped) != nil {
-			return nil
-		}
-	}
-	return nil
+	return id
 }

@@ -2,7 +2,6 @@ package response
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"runtime"
 	"strings"
@@ -122,25 +121,28 @@ func TestAListOfEmptyEntriesNeedsLittleMemory(t *testing.T) {
 	}
 }
 
-func TestStringMember(t *testing.T) {
+func TestJobID(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ data, want string }{
 		"whole":              {`{"status":"NEW","_id":"x"}`, "x"},
-		"odd members around": {`{"a":{"b":[1]}, "_id" : "x","c":1.5}`, "x"},
+		"indented":           {"\n{\n  \"_id\" : \"x\"\n}", "x"},
+		"with an escape":     {`{"_id":"\u0041\""}`, `A"`},
 		"cut off behind it":  {`{"status":"NEW","_id":"x","migrationHosts":["vm0`, "x"},
 		"cut off in it":      {`{"_id":"x`, ""},
 		"cut off before it":  {`{"status":"NEW",`, ""},
 		"cut off in a name":  {`{"status":"NEW","_i`, ""},
+		"in an envelope":     {`{"status":201, "content" : {"_id":"x","sta`, "x"},
 		"in another member":  {`{"a":{"_id":"x"}}`, ""},
+		"behind an object":   {`{"a":{"_id":"y"},"_id":"x"}`, ""},
 		"a number":           {`{"_id":7}`, ""},
 		"a list":             {`["_id","x"]`, ""},
+		"in a list":          {`[{"_id":"x"}]`, ""},
+		"a text that has it": {`{"a":"\"_id\":\"x\""}`, ""},
 		"nothing":            {``, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, tc.want, StringMember([]byte(tc.data), "_id"))
+			assert.Equal(t, tc.want, JobID([]byte(tc.data)))
 		})
 	}
-	r := Read(responseOf(201, `{"status":201,"content":{"_id":"5f1b","sta`, io.ErrUnexpectedEOF), limit, true)
-	assert.Equal(t, "5f1b", StringMember(r.Body, "_id"), "in an envelope that is cut off")
 }

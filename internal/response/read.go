@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // maxError is how many bytes are read of a response that is no success.
@@ -30,7 +32,7 @@ type Received struct {
 	// Status decides: of an enveloped response the status in the envelope, of an Atlas error inside a success that error's.
 	Status int
 	Header http.Header
-	// Body is the content of the envelope, if there is one. With Err it is as much as there is.
+	// Body is the content of the envelope, if there is a whole one, else as much as there is.
 	Body []byte
 	// Err is set only for a success: it broke off, is too large, or has no envelope although one was asked for.
 	Err error
@@ -68,8 +70,7 @@ func Read(resp *http.Response, limit int64, enveloped bool) *Received {
 	return r
 }
 
-// readBody drops a byte order mark, with which some gateways begin JSON. RFC 8259 allows ignoring it, and encoding/json
-// does not.
+// readBody drops a byte order mark, with which some gateways begin JSON.
 func (r *Received) readBody(resp *http.Response, limit int64) {
 	var b bytes.Buffer
 	if n := resp.ContentLength; n > 0 {
@@ -85,8 +86,7 @@ func (r *Received) readBody(resp *http.Response, limit int64) {
 	r.Body = bytes.TrimPrefix(r.Body, []byte("\xef\xbb\xbf"))
 }
 
-// unwrap takes the envelope off. Of a success without a whole envelope, what there is of the content stays, because the
-// ID of a job may be in it.
+// unwrap takes the envelope off.
 func (r *Received) unwrap() {
 	var envelope struct {
 		Status  json.RawMessage `json:"status"`
@@ -100,9 +100,6 @@ func (r *Received) unwrap() {
 	}
 	if r.Status/100 == 2 {
 		r.Err = cmp.Or(r.Err, errNoEnvelope)
-		if content := valueOf(r.Body, "content"); content != nil {
-			r.Body = content
-		}
 	}
 }
 
@@ -138,4 +135,75 @@ func statusInside(status int, body []byte) int {
 		return inside
 	}
 	return status
+}
+
+// Limits reads the rate limit that a request was counted in: its capacity, and the requests that remain. -1 is unknown. A
+// capacity of 0 beside a response says nothing.
+func Limits(h http.Header) (limit, remaining int) {
+	var counts [2]int
+	for i, name := range [...]string{"Ratelimit-Limit", "Ratelimit-Remaining"} {
+		counts[i] = -1
+		value := strings.TrimSpace(h.Get(name))
+		if value == "" {
+			continue
+		}
+		if n, err := strconv.Atoi(value); err == nil && n >= 0 {
+			counts[i] = n
+		}
+	}
+	if counts[0] == 0 {
+		return -1, -1
+	}
+	return counts[0], counts[1]
+}
+
+// RetryAfter returns how long a response asks to wait, in seconds or until a date (RFC 9110, section 10.2.3); given is
+// false where it does not ask. A date counts from the date of the server, so that its clock and the local one need not
+// agree; now is used where the server does not say. Without the header, the parameters of a 429 count; body may be nil.
+func RetryAfter(h http.Header, body *AtlasError, now time.Time) (wait time.Duration, given bool) {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if strings.Trim(value, "0123456789.") == "" {
+		if seconds, err := strconv.ParseFloat(value, 64); seconds > 0 || err == nil { // too many digits are infinite
+			return duration(seconds), true
+		}
+	}
+	if until, ok := Time(value); ok {
+		if sent, ok := Time(h.Get("Date")); ok {
+			now = sent
+		}
+		return max(0, until.Sub(now)), true
+	}
+	if body == nil || body.Code != "RATE_LIMITED_TOKEN_BUCKET" || len(body.Parameters) != 5 {
+		return 0, false
+	}
+	seconds, _ := body.Parameters[1].(float64) // of [path, retryAfterSeconds, capacity, refill, refillSeconds]
+	return duration(max(0, seconds)), seconds > 0
+}
+
+// duration is at most 100 years, so that callers can add to it.
+func duration(seconds float64) time.Duration {
+	const longest = 100 * 365 * 24 * 3600
+	return time.Duration(math.Min(seconds, longest) * float64(time.Second))
+}
+
+// PublicHeader returns a copy without the fields of authentication. They contain nonces, which are not for callers.
+func PublicHeader(h http.Header) http.Header {
+	h = h.Clone()
+	for _, name := range []string{"WWW-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info"} {
+		h.Del(name)
+	}
+	return h
+}
+
+// Time reads a date of a header: seconds of a structured field (RFC 9745), or a date of HTTP. Atlas writes the day of the
+// month with one digit where one is enough, which http.ParseTime rejects.
+func Time(value string) (time.Time, bool) {
+	if n, err := strconv.ParseInt(strings.TrimPrefix(value, "@"), 10, 64); err == nil && value[0] == '@' {
+		return time.Unix(n, 0).UTC(), true
+	}
+	t, err := http.ParseTime(value)
+	if err != nil {
+		t, err = time.Parse("Mon, 2 Jan 2006 15:04:05 GMT", value)
+	}
+	return t.UTC(), err == nil
 }

@@ -1,13 +1,11 @@
 package bearer
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,22 +14,22 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
+	"github.com/livemigration/livemigration-go/internal/redact"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // RevokePath is the path of the endpoint that revokes a token.
 const RevokePath = "/api/oauth/revoke"
 
 const (
-	tokenPath    = "/api/oauth/token"
-	fetchTimeout = 30 * time.Second
-	maxBody      = 64 << 10
+	tokenPath = "/api/oauth/token"
+	maxBody   = 64 << 10
 )
 
 // Account authenticates requests with the tokens of a service account (OAuth 2.0 client credentials, RFC 6749, section
 // 4.4), which it fetches from the token endpoint of the origin.
 type Account struct {
 	*Transport
-	address       string  // of the origin
 	secret, basic *string // package fmt does not print what a pointer in a struct leads to
 }
 
@@ -39,11 +37,13 @@ type Account struct {
 func NewAccount(origin *url.URL, clientID, clientSecret string, base http.RoundTripper) *Account {
 	pair := url.QueryEscape(clientID) + ":" + url.QueryEscape(clientSecret) // RFC 6749, section 2.3.1
 	basic := base64.StdEncoding.EncodeToString([]byte(pair))
-	a := &Account{address: origin.Scheme + "://" + origin.Host, secret: &clientSecret, basic: &basic}
-	tokens := &cache{from: "POST " + a.address + tokenPath, fetch: a.fetch, timeout: fetchTimeout}
-	a.Transport = &Transport{origin: origin, base: base, tokens: tokens}
+	a := &Account{secret: &clientSecret, basic: &basic}
+	a.Transport = &Transport{origin: origin, base: base}
+	a.tokens = &cache{from: "POST " + a.address(tokenPath), fetch: a.fetch}
 	return a
 }
+
+func (a *Account) address(path string) string { return a.origin.Scheme + "://" + a.origin.Host + path }
 
 // Bound gives a fetch less time than an attempt has. Then a fetch that hangs has ended before the attempt that waits for it
 // does, and the next attempt begins another one instead of waiting for the same. Call it before the first request.
@@ -52,7 +52,7 @@ func (a *Account) Bound(attempt time.Duration) { a.tokens.timeout = attempt / 10
 // fetch reads the response as JSON or form data, whatever its media type says.
 func (a *Account) fetch(ctx context.Context, userAgent string) (*oauth2.Token, error) {
 	asked := time.Now()
-	body, err := a.post(auth.WithNegotiation(ctx), tokenPath, userAgent, url.Values{"grant_type": {"client_credentials"}})
+	body, err := a.post(ctx, tokenPath, userAgent, url.Values{"grant_type": {"client_credentials"}})
 	if err != nil {
 		return nil, err
 	}
@@ -60,14 +60,21 @@ func (a *Account) fetch(ctx context.Context, userAgent string) (*oauth2.Token, e
 		AccessToken string          `json:"access_token"`
 		TokenType   string          `json:"token_type"`
 		ExpiresIn   json.RawMessage `json:"expires_in"` // seconds, as a number or a text
+		Error       string          `json:"error"`
+		Description string          `json:"error_description"`
 	}
-	_ = json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &grant)
+	_ = json.Unmarshal(body, &grant)
 	if grant.AccessToken == "" {
 		form, _ := url.ParseQuery(string(body))
 		grant.AccessToken, grant.TokenType = form.Get("access_token"), form.Get("token_type")
 		grant.ExpiresIn = json.RawMessage(form.Get("expires_in"))
 	}
-	if grant.AccessToken == "" {
+	switch {
+	case grant.AccessToken != "":
+	case grant.Error != "":
+		text := redact.New(a.Secrets()).Clean(grant.Error + " " + grant.Description)
+		return nil, errors.New("no token in the response, but an error: " + text)
+	default:
 		return nil, errors.New("no token in the response: check the base URL, and whether a proxy has responded")
 	}
 	token := &oauth2.Token{AccessToken: grant.AccessToken, TokenType: grant.TokenType}
@@ -79,7 +86,8 @@ func (a *Account) fetch(ctx context.Context, userAgent string) (*oauth2.Token, e
 
 // post returns the body of a success, and an [*EndpointError] for any other response. It follows no redirect.
 func (a *Account) post(ctx context.Context, path, userAgent string, form url.Values) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.address+path, strings.NewReader(form.Encode()))
+	body := strings.NewReader(form.Encode())
+	req, err := http.NewRequestWithContext(auth.WithNegotiation(ctx), http.MethodPost, a.address(path), body)
 	if err != nil {
 		return nil, err
 	}
@@ -91,23 +99,19 @@ func (a *Account) post(ctx context.Context, path, userAgent string, form url.Val
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	var body []byte
-	if resp.StatusCode >= 200 { // the body of a 101 is a connection
-		body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	}
+	received := response.Read(resp, maxBody, false)
 	switch {
-	case resp.StatusCode/100 != 2:
-		return nil, &EndpointError{http.MethodPost, path, resp.StatusCode, resp.Header, body[:min(len(body), maxBody)], nil}
-	case err != nil:
-		return nil, fmt.Errorf("reading the response: %w", err)
-	case len(body) > maxBody:
-		return nil, fmt.Errorf("the response is larger than %d KiB", maxBody>>10)
+	case received.Status/100 != 2:
+		return nil, &EndpointError{path, received, nil}
+	case received.Truncated:
+		return nil, received.Err
+	default: // the beginning of one that is too large is no token either
+		return received.Body, nil
 	}
-	return body, nil
 }
 
-// Secrets are the texts that no message may show: the client secret in the forms in which it is sent, and the tokens.
+// Secrets are the texts that no message may show: the client secret in the forms in which it is sent, and the tokens. The
+// client ID is none of them: it does not let anybody in, and names the account in messages.
 func (a *Account) Secrets() []string {
 	return append(a.Transport.Secrets(), *a.secret, url.QueryEscape(*a.secret), *a.basic)
 }
@@ -121,11 +125,11 @@ func (a *Account) Revoke(ctx context.Context, userAgent string) error {
 	if !good {
 		return nil
 	}
-	form := url.Values{"token": {*current.value}, "token_type_hint": {"access_token"}}
-	if _, err := a.post(auth.WithNegotiation(withoutValues{ctx}), RevokePath, userAgent, form); err != nil {
-		return fmt.Errorf("POST %s: %w", a.address+RevokePath, err)
+	form := url.Values{"token": {current.value}, "token_type_hint": {"access_token"}}
+	if _, err := a.post(withoutValues{ctx}, RevokePath, userAgent, form); err != nil {
+		return fmt.Errorf("POST %s: %w", a.address(RevokePath), err)
 	}
-	a.tokens.reject(*current.value)
+	a.tokens.reject(current.value)
 	return nil
 }
 

@@ -5,28 +5,45 @@
 package bearer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"sync/atomic"
+
+	"golang.org/x/oauth2"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 // Transport sends requests to one origin with a token. Requests to other origins, and requests that have credentials, pass
 // unchanged. It is safe for concurrent use.
 type Transport struct {
-	origin   *url.URL
-	base     http.RoundTripper
-	tokens   *cache
-	accepted atomic.Bool
+	origin *url.URL
+	base   http.RoundTripper
+	tokens *cache
 }
 
-// RoundTrip sends req with a token. Without one, it fails with a [*TokenError].
+// NewSource returns a Transport with the tokens of a user's source.
+func NewSource(origin *url.URL, source oauth2.TokenSource, base http.RoundTripper) *Transport {
+	fetch := func(context.Context, string) (*oauth2.Token, error) {
+		token, err := source.Token()
+		var refused *oauth2.RetrieveError
+		if errors.As(err, &refused) && refused.Response != nil && refused.Response.StatusCode/100 != 2 {
+			received := &response.Received{Status: refused.Response.StatusCode, Header: refused.Response.Header, Body: refused.Body}
+			return nil, &EndpointError{"token source", received, err}
+		}
+		return token, err
+	}
+	return &Transport{origin: origin, base: base, tokens: &cache{from: "token source", fetch: fetch}}
+}
+
+// RoundTrip sends req with a token. Without one, it fails with an [*auth.Unsent].
 //
-// A request that is rejected with 401 has not been processed. It is sent once more, with another token, if there is one and
-// if GetBody can repeat its body. Otherwise the 401 is returned.
+// A request that is rejected with 401 has not been processed. It is sent once more, with another token, if there is one.
+// Otherwise the 401 is returned.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !auth.Concerns(t.origin, req) {
 		return t.base.RoundTrip(req)
@@ -48,13 +65,17 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		auth.Discard(resp)
 		return nil, err
 	}
-	if another != value { // else a token source keeps it, and does not know that it was revoked
-		if body, ok := auth.Rewound(req); ok {
-			auth.Discard(resp)
-			return t.send(req, body, another)
+	if another == value || req.Body != nil && req.GetBody == nil { // a source may not know that its token was revoked
+		return resp, nil
+	}
+	auth.Discard(resp)
+	body := req.Body
+	if body != nil {
+		if body, err = req.GetBody(); err != nil {
+			return nil, err
 		}
 	}
-	return resp, nil
+	return t.send(req, body, another)
 }
 
 func (t *Transport) send(req *http.Request, body io.ReadCloser, value string) (*http.Response, error) {
@@ -67,14 +88,8 @@ func (t *Transport) send(req *http.Request, body io.ReadCloser, value string) (*
 		return nil, err
 	}
 	resp.Request = req
-	if s := resp.StatusCode; s < 500 && s != http.StatusUnauthorized && s != http.StatusProxyAuthRequired { // not a gateway's
-		t.accepted.Store(true)
-	}
 	return resp, nil
 }
-
-// Accepted reports whether the server has accepted a token.
-func (t *Transport) Accepted() bool { return t.accepted.Load() }
 
 // Secrets are the texts that no message may show: the current token and the one before it.
 func (t *Transport) Secrets() (values []string) {
@@ -82,35 +97,21 @@ func (t *Transport) Secrets() (values []string) {
 	defer t.tokens.mu.Unlock()
 	for _, known := range []*token{t.tokens.current, t.tokens.previous} {
 		if known != nil {
-			values = append(values, *known.value)
+			values = append(values, known.value)
 		}
 	}
 	return values
 }
 
-// Format keeps a base that remembers its requests from being printed.
-func (t *Transport) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "bearer.Transport") }
-
-// TokenError says that there is no token, so the request was not processed: it was not sent, or was rejected with 401.
-type TokenError struct{ Err error }
-
-// Error returns the message of Err.
-func (e *TokenError) Error() string { return e.Err.Error() }
-
-// Unwrap returns Err.
-func (e *TokenError) Unwrap() error { return e.Err }
-
 // EndpointError is a response of a token endpoint that is not a success.
 type EndpointError struct {
-	Method, Path string
-	Status       int
-	Header       http.Header
-	Body         []byte // at most 64 KiB; may contain secrets
-	cause        error  // of a user's token source
+	Path     string
+	Response *response.Received // its body may contain secrets
+	cause    error              // of a user's token source
 }
 
-// Error returns the status only: the error around it names the endpoint, and a body may contain secrets.
-func (e *EndpointError) Error() string { return fmt.Sprint(e.Status, " ", http.StatusText(e.Status)) }
+func (e *EndpointError) Error() string {
+	return fmt.Sprint(e.Response.Status, " ", http.StatusText(e.Response.Status))
+}
 
-// Unwrap returns the error of a user's token source.
 func (e *EndpointError) Unwrap() error { return e.cause }

@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,18 +11,22 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/livemigration/livemigration-go/internal/auth"
+	"github.com/livemigration/livemigration-go/internal/response"
 )
 
 const (
-	maxMargin = time.Minute // a token is renewed when a tenth of its lifetime is left, at most this long before its end
-	maxPause  = time.Hour   // a longer Retry-After is cut to this
+	fetchTimeout = 30 * time.Second // then a fetch is abandoned, so that there can be another one
+	maxMargin    = time.Minute      // a token is renewed when a tenth of its lifetime is left, at most this long before its end
+	maxPause     = time.Hour        // a longer Retry-After is cut to this
 )
 
 // cache keeps the current token.
 type cache struct {
 	from    string // where tokens come from, for errors
 	fetch   func(ctx context.Context, userAgent string) (*oauth2.Token, error)
-	timeout time.Duration // of fetch
+	timeout time.Duration // of fetch; 0: fetchTimeout
 	flight  singleflight.Group
 
 	mu                sync.Mutex
@@ -31,7 +36,7 @@ type cache struct {
 }
 
 type token struct {
-	value            *string // package fmt does not print what it leads to
+	value            string
 	renewAt, expires time.Time
 	rejected         bool
 }
@@ -54,18 +59,18 @@ func (c *cache) get(ctx context.Context, userAgent string) (string, error) {
 	}
 	switch {
 	case good:
-		return *old.value, nil
+		return old.value, nil
 	case !fetch:
 		return "", failure
 	}
 	select {
 	case <-ctx.Done():
-		return "", &TokenError{fmt.Errorf("%s: %w", c.from, ctx.Err())}
+		return "", &auth.Unsent{Err: fmt.Errorf("%s: %w", c.from, ctx.Err())}
 	case result := <-fetched:
 		if result.Err != nil {
 			return "", result.Err
 		}
-		return *result.Val.(*token).value, nil
+		return result.Val.(*token).value, nil
 	}
 }
 
@@ -78,51 +83,56 @@ func (c *cache) renew(old *token, userAgent string) (*token, error) {
 	if current != old && current.good(asked) { // another renewal has just ended
 		return current, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(c.timeout, fetchTimeout))
 	defer cancel()
-	fetched, err := c.fetch(ctx, userAgent)
-	if err != nil && ctx.Err() != nil { // which must not read like the end of a caller's context
-		err = fmt.Errorf("no response within %s", c.timeout)
-	}
-	if err == nil {
-		err = check(fetched)
-	}
+	defer context.AfterFunc(ctx, func() { c.flight.Forget("") })() // a user's source knows no context
+	fetched, err := c.call(ctx, userAgent)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		c.failure, c.failureEnds = &TokenError{fmt.Errorf("%s: %w", c.from, err)}, time.Now().Add(pauseAfter(err))
+		c.failure, c.failureEnds = &auth.Unsent{Err: fmt.Errorf("%s: %w", c.from, err)}, time.Now().Add(pauseAfter(err))
 		return nil, c.failure
 	}
-	fresh := &token{value: &fetched.AccessToken, expires: fetched.Expiry}
+	fresh := &token{value: fetched.AccessToken, expires: fetched.Expiry}
 	if fresh.expires.IsZero() { // until it is rejected
 		fresh.expires = asked.AddDate(100, 0, 0)
 	}
 	fresh.renewAt = fresh.expires.Add(-min(fresh.expires.Sub(asked)/10, maxMargin))
-	if c.current != nil && *c.current.value != fetched.AccessToken {
+	if c.current != nil && c.current.value != fresh.value {
 		c.previous = c.current
 	}
 	c.current = fresh
 	return fresh, nil
 }
 
-// check returns an error for what cannot be sent as a bearer token.
-func check(t *oauth2.Token) error {
+// call fetches a token that can be sent. It runs on a goroutine of this package, where a panic of a user's code would end
+// the program.
+func (c *cache) call(ctx context.Context, userAgent string) (t *oauth2.Token, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			t, err = nil, fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	t, err = c.fetch(ctx, userAgent)
 	switch {
+	case err != nil && ctx.Err() != nil: // which must not read like the end of a caller's context
+		err = fmt.Errorf("no response within %s", cmp.Or(c.timeout, fetchTimeout))
+	case err != nil:
 	case t == nil || t.AccessToken == "":
-		return errors.New("there is no token in it")
+		err = errors.New("there is no token in it")
 	case t.Type() != "Bearer":
-		return errors.New("it is not a bearer token")
+		err = errors.New("it is not a bearer token")
 	case strings.ContainsFunc(t.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("it contains characters that are not allowed in a header")
+		err = errors.New("it contains characters that are not allowed in a header")
 	}
-	return nil
+	return t, err
 }
 
 // pauseAfter is how long a token endpoint asks to wait.
 func pauseAfter(err error) (pause time.Duration) {
 	var refused *EndpointError
 	if errors.As(err, &refused) {
-		pause, _ = time.ParseDuration(refused.Header.Get("Retry-After") + "s")
+		pause, _ = response.RetryAfter(refused.Response.Header, nil, time.Now())
 	}
 	return min(pause, maxPause)
 }
@@ -131,7 +141,7 @@ func pauseAfter(err error) (pause time.Duration) {
 func (c *cache) reject(value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current != nil && *c.current.value == value {
+	if c.current != nil && c.current.value == value {
 		c.current.rejected = true
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/livemigration/livemigration-go/internal/auth"
 	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 )
 
@@ -43,7 +44,7 @@ func TestOneFetchForAllWhoWait(t *testing.T) {
 				defer cancel()
 				_, err := get(impatient, a)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.ErrorAs(t, err, new(*bearer.TokenError))
+				require.True(t, auth.IsUnsent(err))
 				assert.Equal(t, time.Second, time.Since(start), "each waits with its own context")
 				callers.Wait()
 				assert.Len(t, server.fetches, before+1)
@@ -166,7 +167,7 @@ func TestAFailedRenewalIsNoFailureWhileTheTokenIsGood(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err := get(t.Context(), a)
 		require.ErrorIs(t, err, broken)
-		require.ErrorAs(t, err, new(*bearer.TokenError))
+		require.True(t, auth.IsUnsent(err))
 	})
 }
 
@@ -180,6 +181,7 @@ func TestAFailedFetchIsSharedAndItsRetryAfterIsKept(t *testing.T) {
 		"no Retry-After":  {"", []time.Duration{0, time.Second, 2 * time.Second}, 3 * time.Second},
 		"seconds":         {"30", []time.Duration{0, 30 * time.Second}, 50 * time.Second},
 		"fractions":       {"1.5", []time.Duration{0, 2 * time.Second, 4 * time.Second}, 5 * time.Second},
+		"a date":          {"Sat, 01 Jan 2000 00:00:20 GMT", []time.Duration{0, 20 * time.Second}, 21 * time.Second},
 		"a nonsense":      {"soon", []time.Duration{0, time.Second}, 2 * time.Second},
 		"a negative wait": {"-30", []time.Duration{0, time.Second}, 2 * time.Second},
 		"a long wait":     {"99999999", []time.Duration{0, time.Hour}, 90 * time.Minute},
@@ -198,7 +200,7 @@ func TestAFailedFetchIsSharedAndItsRetryAfterIsKept(t *testing.T) {
 					_, err := get(t.Context(), a)
 					var failed *bearer.EndpointError
 					require.ErrorAs(t, err, &failed)
-					assert.Equal(t, tc.retryAfter, failed.Header.Get("Retry-After"))
+					assert.Equal(t, tc.retryAfter, failed.Response.Header.Get("Retry-After"))
 					time.Sleep(time.Second)
 				}
 				assert.Equal(t, tc.after, asked)

@@ -2,6 +2,7 @@ package digest
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -17,16 +18,10 @@ const (
 	unsupported = "the server's Digest challenge is malformed, or needs more than MD5, SHA-256 or SHA-512-256 with qop=auth"
 )
 
-// challenge is one challenge of a WWW-Authenticate header, without quotes and escapes.
+// challenge is one challenge of a WWW-Authenticate header.
 type challenge struct {
-	scheme    string // in lowercase
-	realm     string // empty where the server names none
-	nonce     string
-	opaque    string
-	hasOpaque bool   // it is returned even where it is empty
-	algorithm string // as the server writes it; empty means MD5
-	qop       string // the server's list; empty means the form of RFC 2069
-	stale     bool   // the nonce of the request has expired, and the credentials may be right
+	scheme    string            // in lowercase
+	params    map[string]string // names in lowercase, values without quotes and escapes
 	malformed bool
 }
 
@@ -52,83 +47,44 @@ func readChallenges(h http.Header) (best challenge, problem string) {
 
 // strength returns the strength of the algorithm, 0 for a challenge that this package cannot answer.
 func (c *challenge) strength() int {
-	qops := strings.FieldsFunc(strings.ToLower(c.qop), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
-	if c.scheme != "digest" || c.malformed || c.nonce == "" || c.qop != "" && !slices.Contains(qops, "auth") ||
-		strings.ContainsFunc(c.realm+c.nonce+c.opaque, unicode.IsControl) {
+	qops := strings.FieldsFunc(strings.ToLower(c.params["qop"]), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	if c.scheme != "digest" || c.malformed || c.params["nonce"] == "" || c.params["qop"] != "" && !slices.Contains(qops, "auth") ||
+		strings.ContainsFunc(c.params["realm"]+c.params["nonce"]+c.params["opaque"], unicode.IsControl) {
 		return 0
 	}
-	return strengthOf(c.algorithm)
+	return strengthOf(c.params["algorithm"])
 }
 
+func (c *challenge) stale() bool { return strings.EqualFold(c.params["stale"], "true") }
+
+var (
+	element = regexp.MustCompile(`(?s)(?:[^,"]|"(?:[^"\\]|\\.)*"?)+`) // of a list: commas in quotes do not end it
+	quoted  = regexp.MustCompile(`(?s)^"((?:[^"\\]|\\.)*)"$`)
+	escaped = regexp.MustCompile(`(?s)\\(.)`)
+)
+
 // parse reads one header line. Commas separate challenges and their parameters alike: an element that is not name=value,
-// or that has a word before it, starts a challenge.
+// or that has a word before it, starts a challenge. A value without quotes may be base64, which some servers write there.
 func parse(line string) []challenge {
-	found := make([]challenge, 1) // for parameters without a scheme
-	for element := ""; line != ""; {
-		element, line = cutElement(line)
-		before, value, hasValue := strings.Cut(element, "=")
+	found := []challenge{{params: map[string]string{}}} // for parameters without a scheme
+	for _, text := range element.FindAllString(line, -1) {
+		before, value, hasValue := strings.Cut(text, "=")
 		words := strings.Fields(before)
 		if len(words) > 0 && (len(words) > 1 || !hasValue) {
-			found = append(found, challenge{scheme: strings.ToLower(words[0])})
+			found = append(found, challenge{scheme: strings.ToLower(words[0]), params: map[string]string{}})
 			words = words[1:]
 		}
 		c := &found[len(found)-1]
-		text, ok := unquote(strings.Trim(value, " \t"))
-		if len(words) == 1 {
-			c.set(strings.ToLower(words[0]), text)
+		value = strings.Trim(value, " \t")
+		if m := quoted.FindStringSubmatch(value); m != nil {
+			value = escaped.ReplaceAllString(m[1], "$1")
+		} else if strings.ContainsAny(value, "\" \t\\") {
+			c.malformed = true
 		}
-		c.malformed = c.malformed || !ok || len(words) > 1 || len(words) == 0 && hasValue
+		if len(words) == 1 {
+			c.params[strings.ToLower(words[0])] = value
+		}
+		c.malformed = c.malformed || len(words) > 1 || len(words) == 0 && hasValue
 	}
 	return found
-}
-
-func (c *challenge) set(name, value string) {
-	switch name {
-	case "realm":
-		c.realm = value
-	case "nonce":
-		c.nonce = value
-	case "opaque":
-		c.opaque, c.hasOpaque = value, true
-	case "algorithm":
-		c.algorithm = value
-	case "qop":
-		c.qop = value
-	case "stale":
-		c.stale = strings.EqualFold(value, "true")
-	}
-}
-
-// cutElement cuts a list at the first comma outside quotes.
-func cutElement(list string) (element, rest string) {
-	quoted := false
-	for i := 0; i < len(list); i++ {
-		switch {
-		case list[i] == '"':
-			quoted = !quoted
-		case list[i] == '\\' && quoted:
-			i++
-		case list[i] == ',' && !quoted:
-			return list[:i], list[i+1:]
-		}
-	}
-	return list, ""
-}
-
-// unquote returns what a value stands for. Without quotes it may be base64, which some servers write there.
-func unquote(value string) (text string, ok bool) {
-	if !strings.HasPrefix(value, `"`) {
-		return value, !strings.ContainsAny(value, "\" \t\\")
-	}
-	var b strings.Builder
-	for i := 1; i < len(value); i++ {
-		switch {
-		case value[i] == '"':
-			return b.String(), i == len(value)-1
-		case value[i] == '\\' && i+1 < len(value):
-			i++
-		}
-		b.WriteByte(value[i])
-	}
-	return "", false
 }

@@ -1,9 +1,16 @@
 package digest
 
 import (
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +21,11 @@ import (
 	"github.com/livemigration/livemigration-go/internal/auth"
 )
 
-const testOrigin = "https://atlas.example"
+const (
+	testOrigin   = "https://atlas.example"
+	testUsername = "ABCDEFGH"
+	testPassword = "5f1b2c3d-private"
+)
 
 // step is what a scripted server answers to one request.
 type step struct {
@@ -58,7 +69,7 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 		sent = fmt.Sprintf("%s %s/%s", req.Method, p["nonce"], strings.TrimLeft(p["nc"], "0"))
 	}
 	assert.Equal(s.t, req.Header.Get("Authorization") == "", auth.IsNegotiation(req.Context()), "only what has no credentials is marked")
-	if auth.HasBody(req) {
+	if req.Body != nil && req.Body != http.NoBody {
 		body, err := io.ReadAll(req.Body)
 		assert.NoError(s.t, err)
 		assert.NoError(s.t, req.Body.Close())
@@ -141,3 +152,65 @@ func (b *trackedBody) Close() error {
 type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// newTransport returns a Transport for the origin of a URL.
+func newTransport(t testing.TB, origin string, base http.RoundTripper) *Transport {
+	t.Helper()
+	u, err := url.Parse(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(testUsername, testPassword, u, base)
+}
+
+// expectedResponse computes what RFC 7616, section 3.4.1, and RFC 2069, section 2.1.2, ask for.
+func expectedResponse(p map[string]string, password, method string) string {
+	h := func(parts ...string) string {
+		hashes := map[string]func() hash.Hash{
+			"": md5.New, "MD5": md5.New, "SHA-256": sha256.New, "SHA-512-256": sha512.New512_256,
+		}
+		h := hashes[strings.ToUpper(p["algorithm"])]()
+		io.WriteString(h, strings.Join(parts, ":"))
+		return hex.EncodeToString(h.Sum(nil))
+	}
+	a1, a2 := h(p["username"], p["realm"], password), h(method, p["uri"])
+	if p["qop"] == "" {
+		return h(a1, p["nonce"], a2)
+	}
+	return h(a1, p["nonce"], p["nc"], p["cnonce"], p["qop"], a2)
+}
+
+// parseAuthorization reads credentials as strictly as RFC 7616, section 3.4, writes them.
+func parseAuthorization(value string) (map[string]string, error) {
+	rest, ok := strings.CutPrefix(value, "Digest ")
+	if !ok {
+		return nil, errors.New("no Digest credentials")
+	}
+	unquoted := map[string]bool{"algorithm": true, "qop": true, "nc": true}
+	params := make(map[string]string)
+	for {
+		name, after, ok := strings.Cut(rest, "=")
+		if _, again := params[name]; !ok || again || strings.HasPrefix(after, `"`) == unquoted[name] {
+			return nil, fmt.Errorf("bad parameter %q in %q", name, value)
+		}
+		var b strings.Builder
+		i := 0
+		for quoted := false; i < len(after) && (quoted || after[i] != ','); i++ {
+			switch c := after[i]; {
+			case c == '"':
+				quoted = !quoted
+				continue
+			case c == '\\':
+				i++
+			}
+			b.WriteByte(after[i])
+		}
+		params[name] = b.String()
+		if i == len(after) {
+			return params, nil
+		}
+		if rest, ok = strings.CutPrefix(after[i:], ", "); !ok {
+			return nil, fmt.Errorf("no separator after %s in %q", name, value)
+		}
+	}
+}

@@ -35,29 +35,33 @@ func appendHash(dst, data []byte, strength int) []byte {
 
 // session creates the credentials for requests with one nonce. It is safe for concurrent use.
 type session struct {
-	challenge challenge
-	cookies   []*http.Cookie // of the response with the challenge: they lead to the server that knows the nonce
-	secret    string         // what is hashed first: the hash of user name, realm and password, and the nonce
-	cnonce    string         // the client's own nonce
-	prefix    string         // the parameters that are the same for every request
-	count     atomic.Uint32
+	nonce, cnonce string // the server's and the client's
+	stale, qop    bool   // what the challenge says; without qop the form is that of RFC 2069
+	strength      int
+	cookies       []*http.Cookie // of the response with the challenge: they lead to the server that knows the nonce
+	secret        string         // what is hashed first: the hash of user name, realm and password, and the nonce
+	prefix        string         // the parameters that are the same for every request
+	count         atomic.Uint32
 }
 
 // newSession starts a session. RFC 7616, section 3.4, says which parameters are quoted.
 func newSession(c challenge, cookies []*http.Cookie, username, password, cnonce string) *session {
-	key := appendHash(nil, []byte(username+":"+c.realm+":"+password), c.strength())
+	s := &session{nonce: c.params["nonce"], cnonce: cnonce, stale: c.stale(), strength: c.strength(), cookies: cookies}
+	realm := c.params["realm"]
+	s.secret = string(appendHash(nil, []byte(username+":"+realm+":"+password), s.strength)) + ":" + s.nonce
 	value := appendQuoted(nil, "Digest username=", username)
-	value = appendQuoted(appendQuoted(value, ", realm=", c.realm), ", nonce=", c.nonce)
-	if c.algorithm != "" {
-		value = append(append(value, ", algorithm="...), c.algorithm...)
+	value = appendQuoted(appendQuoted(value, ", realm=", realm), ", nonce=", s.nonce)
+	if algorithm := c.params["algorithm"]; algorithm != "" {
+		value = append(append(value, ", algorithm="...), algorithm...)
 	}
-	if c.hasOpaque {
-		value = appendQuoted(value, ", opaque=", c.opaque)
+	if opaque, has := c.params["opaque"]; has {
+		value = appendQuoted(value, ", opaque=", opaque)
 	}
-	if c.qop != "" {
+	if s.qop = c.params["qop"] != ""; s.qop {
 		value = appendQuoted(value, ", qop=auth, cnonce=", cnonce)
 	}
-	return &session{challenge: c, cookies: cookies, secret: string(key) + ":" + c.nonce, cnonce: cnonce, prefix: string(value)}
+	s.prefix = string(value)
+	return s
 }
 
 // authorization returns the value of the Authorization header for one request, and counts the request. Its buffers stay
@@ -65,12 +69,11 @@ func newSession(c challenge, cookies []*http.Cookie, username, password, cnonce 
 func (s *session) authorization(method, uri string) string {
 	var inputBuf, valueBuf [768]byte
 	var hashBuf [2 * sha512.Size256]byte
-	strength := strengthOf(s.challenge.algorithm)
 	input := append(append(append(inputBuf[:0], method...), ':'), uri...)
-	hashed := appendHash(hashBuf[:0], input, strength)
+	hashed := appendHash(hashBuf[:0], input, s.strength)
 	input = append(inputBuf[:0], s.secret...)
 	value := appendQuoted(append(valueBuf[:0], s.prefix...), ", uri=", uri)
-	if s.challenge.qop != "" {
+	if s.qop {
 		var countBuf [4]byte
 		start := len(value) + len(", nc=")
 		value = hex.AppendEncode(append(value, ", nc="...), binary.BigEndian.AppendUint32(countBuf[:0], s.count.Add(1)))
@@ -78,7 +81,7 @@ func (s *session) authorization(method, uri string) string {
 		input = append(append(input, s.cnonce...), ":auth"...)
 	}
 	input = append(append(input, ':'), hashed...)
-	value = appendHash(append(value, `, response="`...), input, strength)
+	value = appendHash(append(value, `, response="`...), input, s.strength)
 	return string(append(value, '"'))
 }
 
@@ -99,12 +102,10 @@ func (s *session) addCookies(req *http.Request) {
 	if len(s.cookies) == 0 {
 		return
 	}
-	own := req.Cookies()
-	all := slices.Concat(own, s.cookies)
+	all := append(req.Cookies(), s.cookies...)
 	req.Header.Del("Cookie")
 	for i, cookie := range all {
-		later := all[max(i+1, len(own)):]
-		if cookie.MaxAge >= 0 && !slices.ContainsFunc(later, func(c *http.Cookie) bool { return c.Name == cookie.Name }) {
+		if !slices.ContainsFunc(all[i+1:], func(later *http.Cookie) bool { return later.Name == cookie.Name }) {
 			req.AddCookie(cookie)
 		}
 	}

@@ -74,7 +74,7 @@ func TestExampleWithSHA512256(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	t.Parallel()
-	s := newSession(challenge{scheme: "digest", nonce: "n", qop: "auth"}, nil, "u", "p", "c")
+	s := newSession(parse(`Digest nonce="n", qop="auth"`)[1], nil, "u", "p", "c")
 	s.count.Store(0xabcdef)
 	for _, want := range []string{"nc=00abcdf0,", "nc=00abcdf1,"} {
 		assert.Contains(t, s.authorization("GET", "/"), want)
@@ -93,8 +93,6 @@ func TestAddCookies(t *testing.T) {
 		{"only the session's", nil, []string{"a=1; Path=/; HttpOnly", `b="2"`}, []string{`a=1; b="2"`}},
 		{"in place of the same names", []string{"a=1; b=2", "c=3"}, []string{"b=4", "d=5"}, []string{"a=1; c=3; b=4; d=5"}},
 		{"set twice", nil, []string{"a=1", "a=2"}, []string{"a=2"}},
-		{"the caller's twice", []string{"a=1; a=2"}, []string{"b=3"}, []string{"a=1; a=2; b=3"}},
-		{"deleted", []string{"a=1; b=2"}, []string{"a=; Max-Age=0"}, []string{"b=2"}},
 		{"malformed", []string{"a=1"}, []string{"", "=x", "b c=1"}, []string{"a=1"}},
 	}
 	for _, tt := range tests {

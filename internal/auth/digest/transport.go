@@ -29,7 +29,7 @@ type Transport struct {
 	shared             atomic.Pointer[session] // of reads; nil until there is a challenge
 	turn               chan struct{}           // full while a read asks for the first challenge
 	challenged         atomic.Bool             // the server has sent a challenge that this package can answer
-	accepted           atomic.Bool
+	accepted           atomic.Bool             // the server has answered a request with these credentials with success
 }
 
 // New returns a Transport for one origin. User name and password must not contain control characters.
@@ -41,22 +41,20 @@ func New(username, password string, origin *url.URL, base http.RoundTripper) *Tr
 // Secrets returns what no message may show.
 func (t *Transport) Secrets() []string { return []string{*t.username, *t.password} }
 
-// Accepted reports whether the server has answered a request with these credentials with success.
-func (t *Transport) Accepted() bool { return t.accepted.Load() }
-
 // Explain says why Digest could not be used, for the header of a 401. It returns nothing once the server has sent a
 // challenge that could be answered: the 401 then has other reasons.
 func (t *Transport) Explain(h http.Header) string {
-	if _, problem := readChallenges(h); !t.challenged.Load() {
-		return problem
+	if t.challenged.Load() {
+		return ""
 	}
-	return ""
+	_, problem := readChallenges(h)
+	return problem
 }
 
 // Stale reports whether the header of a 401 says that the nonce of its request has expired.
 func Stale(h http.Header) bool {
 	c, _ := readChallenges(h)
-	return c.stale
+	return c.stale()
 }
 
 // RoundTrip sends a request with credentials. The first GET is sent without them to get a challenge; others wait for it,
@@ -69,7 +67,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case !auth.Concerns(t.origin, req):
 		return t.base.RoundTrip(req)
-	case req.Method == http.MethodGet && !auth.HasBody(req):
+	case req.Method == http.MethodGet:
 		return t.read(req)
 	default:
 		return t.change(req)
@@ -95,8 +93,8 @@ func (t *Transport) read(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		next := t.sessionFor(resp)
-		if next == nil || next.challenge.nonce == s.challenge.nonce ||
-			attempt == 1 && fresh && !next.challenge.stale || attempt == 2 && !t.accepted.Load() || attempt == 3 {
+		if next == nil || next.nonce == s.nonce ||
+			attempt == 1 && fresh && !next.stale || attempt == 2 && !t.accepted.Load() || attempt == 3 {
 			return resp, nil
 		}
 		s = next
@@ -134,7 +132,7 @@ func (t *Transport) change(req *http.Request) (*http.Response, error) {
 	}
 	if err == nil && resp.StatusCode/100 == 2 {
 		auth.Discard(resp)
-		return nil, ErrNotChallenged
+		return nil, &auth.Unsent{Err: ErrNotChallenged}
 	}
 	return resp, err
 }
@@ -160,7 +158,7 @@ func (t *Transport) sessionFor(resp *http.Response) *session {
 		return nil
 	}
 	t.challenged.Store(true)
-	if s := t.shared.Load(); s != nil && s.challenge.nonce == c.nonce {
+	if s := t.shared.Load(); s != nil && s.nonce == c.params["nonce"] {
 		return s // its count continues
 	}
 	lines := resp.Header["Set-Cookie"]
@@ -175,7 +173,7 @@ func (t *Transport) authenticated(req *http.Request, s *session) (*http.Response
 	out.Header["Authorization"] = []string{s.authorization(req.Method, req.URL.RequestURI())}
 	s.addCookies(out)
 	resp, err := t.send(req, out)
-	if err == nil && resp.StatusCode/100 == 2 && !t.accepted.Load() {
+	if err == nil && resp.StatusCode/100 == 2 {
 		t.accepted.Store(true)
 	}
 	return resp, err
