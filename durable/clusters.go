@@ -2,14 +2,15 @@ package durable
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
-// clusters are those that records have, each with the name of its record.
+// clusters maps each cluster to the name of its record.
 type clusters map[string]string
 
-// takenClusters are the clusters that no other record may have. COMPLETE keeps its destination: a second migration could
-// destroy what the first one brought.
+// takenClusters returns the clusters that no other record may have. COMPLETE keeps its destination, because a second migration
+// could delete the data.
 func takenClusters(records []Record) clusters {
 	taken := make(clusters, 2*len(records))
 	for _, r := range records {
@@ -25,13 +26,8 @@ func takenClusters(records []Record) clusters {
 	return taken
 }
 
-// except leaves out the clusters of one record.
 func (c clusters) except(name string) clusters {
-	for cluster, owner := range c {
-		if key(owner) == key(name) {
-			delete(c, cluster)
-		}
-	}
+	maps.DeleteFunc(c, func(_, owner string) bool { return key(owner) == key(name) })
 	return c
 }
 
@@ -49,7 +45,7 @@ func (c clusters) take(plan Plan) error {
 	return nil
 }
 
-// explainWaits says of the records that could start what they wait for, and sorts all by name.
+// explainWaits sorts records by name, and sets the Problem of PLANNED and VALIDATED ones.
 func explainWaits(records []Record) []Record {
 	now := time.Now()
 	sortByName(records)
@@ -67,7 +63,7 @@ func explainWaits(records []Record) []Record {
 	return records
 }
 
-// startProblem is what a PLANNED or VALIDATED record waits for; nil when that is nothing, or only its turn.
+// startProblem says what a PLANNED or VALIDATED record waits for; nil if it waits for nothing but the limit.
 func (r *Record) startProblem(holders map[string]*Record, now time.Time) *Problem {
 	if r.State != StatePlanned && r.State != StateValidated {
 		return nil

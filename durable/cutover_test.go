@@ -48,7 +48,7 @@ func TestWhatHoldsACutoverBack(t *testing.T) {
 		"the function fails":                {none, []Option{asks(true, errors.New("x"))}, "3", ProblemNeedsAttention},
 		"a person, the function would fail": {person(0), []Option{asks(false, errors.New("x"))}, "3", ""},
 		"policy, and the function says no":  {policyYes, []Option{asks(false, nil)}, "3", ProblemWaitingForApproval},
-		"policy, and no function any more":  {policyYes, nil, "3", ProblemWaitingForApproval},
+		"policy, and the function is gone":  {policyYes, nil, "3", ProblemWaitingForApproval},
 		"in a window":                       {person(0), []Option{WithCutoverWindow(shut, open)}, "3", ""},
 		"outside the windows":               {person(0), []Option{WithCutoverWindow(shut)}, "3", ProblemWaitingForWindow},
 		"a yes outside the windows":         {none, []Option{asks(true, nil), WithCutoverWindow(shut)}, "3", ProblemWaitingForWindow},
@@ -210,7 +210,7 @@ func TestTheFunctionSeesTheJob(t *testing.T) {
 	})
 }
 
-// TestCutoverLooksFirst: a job that is not ready any more is not cut over.
+// TestCutoverLooksFirst: a migration that is no longer ready is not cut over.
 func TestCutoverLooksFirst(t *testing.T) {
 	for name, body := range map[string]string{
 		"not ready": migrationJSON(false, "3"),

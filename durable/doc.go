@@ -1,5 +1,5 @@
-// Package durable brings migrations to their end even when your program is killed and started again. Each migration is a
-// [Record], a document that is stored before anything irreversible is sent.
+// Package durable brings migrations to their end even if your program is killed and started again. Each migration is a
+// [Record], a document that is stored before a request that changes something in Atlas is sent.
 //
 //	dir, err := durable.OpenDir("state")
 //	fleet, err := durable.NewFleet(dir, durable.WithPassword(readPassword))
@@ -11,35 +11,33 @@
 //	records, err := fleet.Records(ctx)
 //	err = fleet.Approve(ctx, "billing", durable.GateCutover, "ann", time.Time{})
 //
-// The page docs/durable.md of the repository is the manual: what an operator does, how to write a store, and how to use
-// records in your own engine.
+// The manual is docs/durable.md in the repository: what an operator does, how to write a store, and how to use records in your
+// own engine.
 //
 // # States
 //
 //	PLANNED ──validate──▶ VALIDATING ──check──▶ VALIDATED ──create──▶ REPLICATING
 //	REPLICATING ──check──▶ READY ──cut over──▶ FINISHING ──check──▶ COMPLETE
 //
-// A record is FAILED when the validation or the migration has failed, or when Atlas rejected the request; EXPIRED when the
-// migration was not cut over within 120 hours; ABANDONED when a person has taken it out. These three and COMPLETE are final.
-// Any other failure passes: the action is tried again, ever more slowly, up to every 5 minutes. Record.Problem says why a
-// record does not go on, as data and in words.
+// A record is FAILED if the validation or the migration has failed, or if Atlas rejected the request; EXPIRED if the migration
+// was not cut over within 120 hours; ABANDONED if you have taken it out. These three and COMPLETE are final. Any other failure
+// is retried, more and more slowly, up to every 5 minutes. Record.Problem says why a record does not continue.
 //
 // # UNCLEAR
 //
-// Atlas cannot list migrations, and two requests to create one start two. So a creation is sent at most once for each time
-// that it was stored as begun. When its response is lost, or the program was killed before it came, the record is UNCLEAR,
-// and a person has to look in the Atlas UI; Problem says for what. If the migration is there, [Fleet.Adopt] gives the record
-// its ID. If it is not, [Fleet.Restart] plans it again. Until then the record keeps its clusters and its host.
+// Atlas cannot list migrations, and two create requests start two migrations. So each stored intent leads to at most one create
+// request. If its response is lost, or if the program was killed before the response came, the record is UNCLEAR, and you
+// have to check the Atlas UI; Problem says what to look for. If the migration is there, pass its ID to [Fleet.Adopt]. If it is
+// not, call [Fleet.Restart]. Until then the record keeps its clusters and its host.
 //
-// A cutover whose outcome is unknown needs no person: the next check tells.
+// A cutover whose outcome is unknown needs nobody: the next check shows it.
 //
 // # Your own engine
 //
 // The methods of a [Record] are pure, and only [Driver.Do] talks to Atlas. An engine repeats five steps: [Record.Begin], save,
 // [Driver.Do], [Record.Apply] to the record as it is stored by then, save. These rules make it safe:
 //
-//   - Save compares revisions. After [ErrStale] load the record, and start again.
-//   - Do is called only by the run whose Save stored the intent, and once. After a Save that failed, an equal intent in the
-//     store is your own.
-//   - A record that another run has begun, and whose result you do not get, goes on with [Record.Recover].
+//   - Save compares revisions. After [ErrStale], load the record and start again.
+//   - Call Do once, and only if your Save stored the intent. If Save failed but the store has an equal intent, it is yours.
+//   - If another run started an action and you do not get its result, call [Record.Recover].
 package durable

@@ -22,7 +22,7 @@ func (e *sentinel) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireError{Kind: e.kind, Message: e.text})
 }
 
-// recordError says with which record what failed, once.
+// recordError says what failed, and for which record.
 func recordError(what, name string, err error) error {
 	return &changeError{fmt.Sprintf("%s %q: ", what, name), err}
 }
@@ -51,14 +51,13 @@ func (e *UnsavedError) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireError{Kind: "unsaved", Message: e.Error(), Records: summaries(e.Records)})
 }
 
-// wireError is the form in which the errors of this package marshal to JSON, as those of the client do.
+// wireError is the JSON of the errors of this package, which is like that of the client.
 type wireError struct {
 	Kind    string    `json:"kind"`
 	Message string    `json:"message"`
 	Records []summary `json:"records,omitempty"`
 }
 
-// summary is a record in an error.
 type summary struct {
 	Name        string                    `json:"name"`
 	State       State                     `json:"state"`
@@ -77,7 +76,7 @@ func summaries(records []Record) []summary {
 // manyErrors are several errors in one line.
 type manyErrors []error
 
-// joined is all errors that are not nil, as one.
+// joined returns the errors that are not nil, as one.
 func joined(errs []error) error {
 	all := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
 	switch len(all) {
@@ -99,10 +98,9 @@ func (e manyErrors) Error() string {
 	return firstOf(texts)
 }
 
-// Unwrap returns all of them.
+// Unwrap returns the errors.
 func (e manyErrors) Unwrap() []error { return e }
 
-// contextError is why a context has ended.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

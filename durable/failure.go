@@ -9,8 +9,7 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-// rejected reports whether Atlas itself, or this library, will not take the request however often it is sent. Everything
-// else passes: keys and access lists are corrected, other migrations end, Atlas is upgraded, gateways come back.
+// rejected reports whether a retry would fail too: Atlas itself, or this library, rejects the request. All other failures pass.
 func rejected(err error) bool {
 	var api *livemigration.APIError
 	if errors.As(err, &api) {
@@ -19,8 +18,7 @@ func rejected(err error) bool {
 	return errors.Is(err, livemigration.ErrInvalidRequest)
 }
 
-// notCutOver reports whether a cutover certainly did not take effect: it was not sent, or Atlas itself rejected it. Of
-// anything else the next check tells.
+// notCutOver reports whether a cutover certainly did not take effect: it was not sent, or Atlas itself rejected it.
 func notCutOver(err error) bool {
 	var (
 		api   *livemigration.APIError
@@ -49,7 +47,7 @@ func notCutOver(err error) bool {
 	}
 }
 
-// certificateError reports whether the server's certificate was not accepted. A person has to act.
+// certificateError reports whether the client did not accept the certificate of the server.
 func certificateError(err error) bool {
 	var (
 		verification *tls.CertificateVerificationError

@@ -100,28 +100,6 @@ func TestWaitingStoresNothing(t *testing.T) {
 	})
 }
 
-func TestFleetStopsAndGoesOn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.add(t, w.plans(5)...)
-		stops := 0
-		for step := 37 * time.Second; ; step += 71 * time.Second {
-			ctx, cancel := context.WithTimeout(t.Context(), step)
-			begun := time.Now()
-			err := w.fleet(t, yes()).Run(ctx, w.client)
-			cancel()
-			if err == nil {
-				break
-			}
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.LessOrEqual(t, time.Since(begun), step+time.Second)
-			stops++
-		}
-		assert.Greater(t, stops, 5)
-		assert.Equal(t, map[State]int{StateComplete: 5}, w.states(t))
-		assert.Len(t, w.Migrations(), 5)
-	})
-}
-
 func TestFleetStopsWithinASecond(t *testing.T) {
 	for _, op := range []livemigrationtest.Operation{
 		livemigrationtest.CreateValidation, livemigrationtest.GetValidation, livemigrationtest.GetMigration, livemigrationtest.Cutover,

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -93,33 +92,6 @@ func TestALostLockEndsTheRun(t *testing.T) {
 		assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
 		assert.Len(t, w.Migrations(), n)
 	}, livemigrationtest.Timings{InitialSync: time.Minute, Finishing: 10 * time.Second})
-}
-
-// An approval does not outlive its window: Atlas refuses the cutover with Retry-After until it has closed.
-func TestACutoverStaysInItsWindow(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.add(t, w.plan("a"))
-		until := time.Date(2000, 1, 1, 1, 3, 0, 0, time.UTC) // a bubble begins at midnight
-		window, err := ParseWindow("00:30-01:03", time.UTC)
-		require.NoError(t, err)
-		w.Inject(livemigrationtest.Cutover, livemigrationtest.Status(429).WithRetryAfter(295*time.Second), 4)
-		stop, _ := inBackground(t, w.fleet(t, WithCutoverWindow(window), WithCutoverApproval(func(_ context.Context, r Record) (bool, error) {
-			return time.Now().Before(until), nil
-		})), w.client)
-		time.Sleep(5 * time.Hour)
-		require.ErrorIs(t, stop(), context.Canceled)
-		assert.Equal(t, StateReady, w.get(t, "a").State)
-		p := w.get(t, "a").Problem
-		require.NotNil(t, p)
-		assert.Equal(t, ProblemWaitingForWindow, p.Kind)
-		assert.Equal(t, 429, p.Status, "that the cutover was refused is not forgotten")
-		for _, r := range w.Recorded() {
-			if r.Operation == livemigrationtest.Cutover {
-				assert.True(t, r.Time.Before(until))
-			}
-		}
-		assert.Positive(t, w.sent(livemigrationtest.Cutover))
-	}, livemigrationtest.Timings{InitialSync: 50 * time.Minute})
 }
 
 // dirWorld is a fleet on a directory, in virtual time.
@@ -303,20 +275,4 @@ func TestApprovalsAreNeverLost(t *testing.T) {
 		require.NoError(t, <-ended)
 		assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
 	}, quick)
-}
-
-// A service that ends leaves no goroutine behind.
-func TestAFleetThatEndsLeavesNothingBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // a goroutine that is left fails the test
-		server := livemigrationtest.NewServer(livemigrationtest.WithInProcess(), livemigrationtest.WithSpeed(1))
-		defer server.Close()
-		client, err := server.NewClient()
-		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- fleetOn(t, NewMemory()).Serve(ctx, client) }()
-		time.Sleep(time.Minute)
-		cancel()
-		require.ErrorIs(t, <-done, context.Canceled)
-	})
 }

@@ -32,7 +32,7 @@ type chaos struct {
 	mu      sync.Mutex
 	chance  *rand.Rand
 	full    time.Time            // until then the disk is full
-	calm    bool                 // nothing goes wrong any more
+	calm    bool                 // nothing goes wrong from now on
 	policy  map[string]time.Time // when the function of WithCutoverApproval said yes
 	removed map[string]time.Time
 	seen    []livemigration.MigrationID // that a person knew of who restarted an abandoned record

@@ -19,7 +19,7 @@ type model struct {
 	rng     *rand.Rand
 	now     time.Time
 	broken  string // the rule that is broken
-	calm    bool   // nothing fails any more
+	calm    bool   // nothing fails from now on
 	windows []Window
 
 	store     map[string]Record

@@ -6,18 +6,14 @@ import (
 )
 
 const (
-	// intentLife is for how long an intent is good.
-	intentLife = time.Minute
-	// approvalMargin is for how long an approval and a window must last, so that they have not ended when Atlas gets the
-	// request.
-	approvalMargin = 30 * time.Second
-	// policy is By of an approval of the function of WithCutoverApproval.
-	policy = "policy"
+	intentLife     = time.Minute      // for which an intent is good
+	approvalMargin = 30 * time.Second // for which an approval and a window must last, so that Atlas gets the request in time
+	policy         = "policy"         // By of an approval by the function of WithCutoverApproval
 )
 
-// Next returns what is to be done, due at NextCheckAt. It is [ActionNone] when a record is final or UNCLEAR, while its
-// start waits for an approval, and while an action is in progress. Then [Driver.Do] or [Record.Recover] is next. Next knows
-// no windows and no lag: a check asks for them, and leaves a Problem that waits.
+// Next returns the next action, due at NextCheckAt. It is [ActionNone] for a record that is final or UNCLEAR, while its start
+// waits for an approval, and while an action is in progress; then [Driver.Do] or [Record.Recover] is next. Next does not know
+// windows and lag. If they hold a cutover back, a check sets a Problem.
 func (r Record) Next(now time.Time) Action {
 	if r.Begun != nil {
 		return ActionNone
@@ -44,8 +40,8 @@ func (r Record) Next(now time.Time) Action {
 	}
 }
 
-// Gate returns the approval that the record lacks now, empty when there is none: [GateStart] when it is VALIDATED and has
-// that gate, [GateCutover] when it is READY. An approval that ends within 30 seconds does not count.
+// Gate returns the gate at which the record waits for an approval: [GateStart] if it is VALIDATED and has that gate,
+// [GateCutover] if it is READY, and else empty. An approval that ends within 30 seconds does not count.
 func (r Record) Gate(now time.Time) Gate {
 	switch {
 	case r.State == StateValidated && r.Plan.hasStartGate() && !r.approved(GateStart, now):
@@ -72,10 +68,9 @@ func (a Approval) holds(now time.Time) bool {
 	return a.Until.IsZero() || !a.Until.Before(now.Add(approvalMargin))
 }
 
-// Begin returns the record with the action in progress. by names the run, and must be different for each run. When the
-// action changes something (see [Action.Changes]), store the result before you call [Driver.Do] with it, and call Do only
-// when it was you who stored it. Only the action that [Record.Next] returns can begin; for another one the record stays as
-// it is.
+// Begin returns the record with the action in progress. by names the run, and must differ between runs. If the action changes
+// something (see [Action.Changes]), store the returned record, and call [Driver.Do] only if it was you who stored it. If the
+// action is not the one that [Record.Next] returns, the record stays as it is.
 func (r Record) Begin(a Action, by string, now time.Time) Record {
 	r, now = r.clone(), stamp(now)
 	if a == ActionNone || a != r.Next(now) {

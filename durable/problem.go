@@ -10,22 +10,21 @@ import (
 	"unicode"
 )
 
-// Problem says why a record does not go on.
+// Problem says why a record does not continue.
 type Problem struct {
 	Kind ProblemKind `json:"kind"`
-	// Text is for people, and changes from version to version. A program asks for Kind.
+	// Text is for people, and may change in any version. Programs use Kind.
 	Text string `json:"text"`
-	// Since is when the record stopped. It stays while one failure follows another.
+	// Since is when the problem started. It stays while one failure follows another.
 	Since time.Time `json:"since"`
-	// Operation is the call that failed, such as "Migrations.Create", or the option whose function failed; empty when none
-	// did.
+	// Operation is the call that failed, such as "Migrations.Create", or the option whose function failed; else empty.
 	Operation string `json:"operation,omitempty"`
-	// Status and Code are those of the response; 0 and empty when there was none.
+	// Status and Code are from the response; 0 and empty if there was none.
 	Status int    `json:"status,omitempty"`
 	Code   string `json:"code,omitempty"`
 }
 
-// ProblemKind says what has to happen before a record goes on.
+// ProblemKind says what has to happen before a record continues.
 type ProblemKind string
 
 const (
@@ -37,9 +36,9 @@ const (
 	ProblemWaitingForLag ProblemKind = "waitingForLag"
 	// ProblemWaitingForOther: another record has a host, cluster or name that this one needs. Text names it.
 	ProblemWaitingForOther ProblemKind = "waitingForOther"
-	// ProblemRetrying: something failed that passes by itself. It is tried again.
+	// ProblemRetrying: a failure that passes on its own. The action is retried.
 	ProblemRetrying ProblemKind = "retrying"
-	// ProblemNeedsAttention: a person should act. What can be tried again is tried again all the same.
+	// ProblemNeedsAttention: a person should act. What can be retried is retried meanwhile.
 	ProblemNeedsAttention ProblemKind = "needsAttention"
 )
 
@@ -69,7 +68,7 @@ const (
 // cutoverPeriod is how long Atlas keeps a migration that is ready for cutover in sync.
 const cutoverPeriod = 120 * time.Hour
 
-// worthAnEvent is how long a failure lasts that the history of a record mentions.
+// worthAnEvent is how long a failure lasts that becomes an event.
 const worthAnEvent = time.Minute
 
 const timeFormat = "2006-01-02 15:04 MST"
@@ -80,8 +79,8 @@ func (p *Problem) sameFailure(q Problem) bool {
 	return p.failing() && p.Kind == q.Kind && p.Operation == q.Operation && p.Status == q.Status && p.Code == q.Code
 }
 
-// explain sets the problem. Since stays while one failure follows another, and while the record waits for the same. The
-// text of a failure stays too, so that a port number in it is no news.
+// explain sets the problem. Since stays while one failure follows another, or while the record waits for the same. The text of
+// a failure stays too, so that a port number in it is no news.
 func (r *Record) explain(p Problem, now time.Time) {
 	old, note := r.Problem, ""
 	if r.State == StateReady {
@@ -106,7 +105,6 @@ func (r *Record) explain(p Problem, now time.Time) {
 	r.Problem = &p
 }
 
-// cutoverText is what Operation, Status and Code tell about a cutover that was not accepted.
 func (p *Problem) cutoverText() string {
 	if p.Status == 0 {
 		return "the cutover was not accepted, without a response"
@@ -138,7 +136,6 @@ func (r *Record) passes(now time.Time) {
 	r.Problem = nil
 }
 
-// wait sets what holds a cutover back.
 func (r *Record) wait(hold Problem, now time.Time) {
 	if hold.Kind == ProblemWaitingForApproval {
 		if r.approvedByPerson(GateCutover, now) { // since it was asked
@@ -152,8 +149,7 @@ func (r *Record) wait(hold Problem, now time.Time) {
 	r.explain(hold, now)
 }
 
-// waitEnds is a READY record that nothing holds back any more. A cutover that was not accepted stays the problem until one
-// is.
+// waitEnds ends what held a cutover back. A cutover that was not accepted remains the problem until one is accepted.
 func (r *Record) waitEnds(now time.Time) {
 	switch {
 	case r.Problem == nil:
@@ -166,7 +162,6 @@ func (r *Record) waitEnds(now time.Time) {
 	}
 }
 
-// waitAtGate says that a READY record waits for its approval, where it does.
 func (r *Record) waitAtGate(now time.Time) {
 	if r.Gate(now) == GateCutover && (r.Problem == nil || !r.Problem.Kind.Waiting()) {
 		r.explain(approvalProblem("the cutover"), now)
@@ -177,36 +172,34 @@ func approvalProblem(what string) Problem {
 	return Problem{Kind: ProblemWaitingForApproval, Text: "waits for the approval of " + what}
 }
 
-// gateProblem is what a VALIDATED record waits for when its start is not approved. It is worked out when a record is read,
-// and not stored.
+// gateProblem says that a VALIDATED record waits for the approval of its start. It is not stored.
 func (r *Record) gateProblem(now time.Time) *Problem {
 	if r.Gate(now) != GateStart {
 		return nil
 	}
 	what := "the start"
 	if r.Plan.Request.DropDestinationData {
-		what += ", which destroys the data of the " + r.Plan.destinationCluster()
+		what += ", which deletes the data of the " + r.Plan.destinationCluster()
 	}
 	p := approvalProblem(what)
 	p.Since = r.UpdatedAt
 	return &p
 }
 
-// enter takes the record into a state in which it goes on.
+// enter takes the record into a state in which it continues.
 func (r *Record) enter(state State, now time.Time, text string) {
 	r.passes(now)
 	r.setState(state, now)
 	r.eventOnce(now, joinText(string(state), text))
 }
 
-// stop takes the record into a state in which it does not go on.
+// stop takes the record into a state in which it does not continue.
 func (r *Record) stop(state State, now time.Time, problem Problem) {
 	r.enter(state, now, problem.Text)
 	problem.Kind = ProblemNeedsAttention
 	r.explain(problem, now)
 }
 
-// unclear asks a person to look in Atlas.
 func (r *Record) unclear(now time.Time, problem Problem) {
 	source, destination := r.Plan.Request.Source, r.Plan.Request.Destination
 	problem.Text = fmt.Sprintf("%s. Look in the Atlas UI at project %s, cluster %s, for a live migration of the source cluster %s."+
@@ -235,12 +228,12 @@ func joinText(state, text string) string {
 	return state + ": " + text
 }
 
-// statusText is "403 IP_ADDRESS_NOT_ON_ACCESS_LIST", or "503 Service Unavailable" where Atlas gave no code.
+// statusText is "403 IP_ADDRESS_NOT_ON_ACCESS_LIST", or "503 Service Unavailable" if Atlas gave no code.
 func statusText(status int, code string) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", status, cmp.Or(code, http.StatusText(status))))
 }
 
-// kindOf says whether a person should act on a status: keys, roles, payment and access lists.
+// kindOf says whether a person should act: on keys, roles, payment and IP access lists.
 func kindOf(status int) ProblemKind {
 	switch status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound:
@@ -250,14 +243,12 @@ func kindOf(status int) ProblemKind {
 	}
 }
 
-// maxText is how long a text from elsewhere may be in a record.
-const maxText = 300
-
 // userinfo is the user and password in a URI.
 var userinfo = regexp.MustCompile(`://[^/?#\s"']*@`)
 
 // clean makes a text from elsewhere fit for a record: one line, not too long, and without the password of a URI.
 func clean(text string) string {
+	const maxText = 300
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || c == unicode.ReplacementChar {
 			return ' '

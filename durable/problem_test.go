@@ -174,7 +174,7 @@ func TestGateProblem(t *testing.T) {
 	})
 	assert.Equal(t, &Problem{Kind: ProblemWaitingForApproval, Text: "waits for the approval of the start", Since: t0}, r.gateProblem(t1))
 	r.Plan.Request.DropDestinationData = true
-	assert.Contains(t, r.gateProblem(t1).Text, "destroys the data of the destination cluster to-a")
+	assert.Contains(t, r.gateProblem(t1).Text, "deletes the data of the destination cluster to-a")
 	r.State = StateReady
 	assert.Nil(t, r.gateProblem(t1))
 }

@@ -2,13 +2,12 @@ package durable
 
 import "fmt"
 
-// Resources names what serves one migration at a time: the destination cluster, the source cluster, the migration hosts,
-// the source project (unless Parallel is set) and the names in Exclusive, in this order. Names of the same thing are the
-// same text. Clusters and hosts are held from the validation to the end, but not by a VALIDATED record that waits; the
-// rest from the creation on.
+// Resources names what serves one migration at a time: the destination cluster, the source cluster, the migration hosts, the
+// source project (unless Parallel is set) and the names in Exclusive, in this order. The same resource always has the same
+// name. A record has its clusters and hosts from the validation to the end, except while it is VALIDATED and waits, and the
+// rest from the create request on.
 func (p Plan) Resources() []string { return p.needs(ActionCreate) }
 
-// needs are the resources that an action needs.
 func (p Plan) needs(a Action) []string {
 	if a != ActionValidate && a != ActionCreate {
 		return nil
@@ -30,7 +29,6 @@ func (p Plan) needs(a Action) []string {
 	return names
 }
 
-// sourceCluster and destinationCluster name the clusters, for comparison and for messages.
 func (p Plan) sourceCluster() string {
 	return fmt.Sprintf("source cluster %s of project %s", fold(p.Request.Source.ClusterName), p.Request.Source.ProjectID)
 }
@@ -39,8 +37,7 @@ func (p Plan) destinationCluster() string {
 	return fmt.Sprintf("destination cluster %s of project %s", fold(p.Request.Destination.ClusterName), p.ProjectID)
 }
 
-// held are the resources that no other record may have because of this one. COMPLETE keeps the destination: a second
-// migration could destroy what the first one brought. A VALIDATED record that waits has nothing.
+// held returns the resources that the record has. COMPLETE keeps the destination, as in takenClusters.
 func (r *Record) held() []string {
 	switch {
 	case r.State == StateComplete:

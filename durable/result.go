@@ -10,11 +10,11 @@ import (
 type Outcome string
 
 const (
-	// OutcomeDone: Atlas did it, or answered a check.
+	// OutcomeDone: Atlas did it, or responded to a check.
 	OutcomeDone Outcome = "done"
 	// OutcomeNotDone: certainly not done. It may succeed later.
 	OutcomeNotDone Outcome = "notDone"
-	// OutcomeRejected: not done, and never will be as it is: status 400 from Atlas itself, or an invalid request.
+	// OutcomeRejected: not done, and a retry would fail too: status 400 from Atlas itself, or an invalid request.
 	OutcomeRejected Outcome = "rejected"
 	// OutcomeUnknown: it may have been done.
 	OutcomeUnknown Outcome = "unknown"
@@ -30,24 +30,24 @@ type Result struct {
 	MigrationID  livemigration.MigrationID  `json:"migrationId,omitempty"`
 
 	Outcome Outcome `json:"outcome"`
-	// Failure says why it was not done, or why that is unknown. Hold says what holds a cutover back. When the action was
-	// not done and there is neither, the context has ended.
+	// Failure says why the action was not done, or why that is unknown. Hold says what holds a cutover back. If both are nil
+	// and the action was not done, the context has ended.
 	Failure *Problem `json:"failure,omitempty"`
 	Hold    *Problem `json:"hold,omitempty"`
 
-	// Validation and Migration are what was seen. CreatedID is the migration that was created; with an unknown outcome it
-	// is known when a part of the response showed it.
+	// Validation and Migration are what was seen. CreatedID is the migration that was created. With an unknown outcome it
+	// may come from a part of the response.
 	Validation *livemigration.Validation `json:"validation,omitempty"`
 	Migration  *livemigration.Migration  `json:"migration,omitempty"`
 	CreatedID  livemigration.MigrationID `json:"createdId,omitempty"`
-	// ApprovedUntil is when the yes of the function of [WithCutoverApproval] ends; zero without one.
+	// ApprovedUntil is when the approval by the function of [WithCutoverApproval] ends; zero if it gave none.
 	ApprovedUntil time.Time `json:"approvedUntil,omitzero"`
 
 	// Wait is the time to the next action.
 	Wait time.Duration `json:"wait"`
 }
 
-// notDone is the result of an action that is in progress for r and of which nothing was sent.
+// notDone is the result of the action in progress if nothing was sent.
 func notDone(r *Record) Result {
 	res := Result{State: r.State, ValidationID: r.ValidationID, MigrationID: r.MigrationID, Outcome: OutcomeNotDone}
 	if r.Begun != nil {
@@ -56,7 +56,7 @@ func notDone(r *Record) Result {
 	return res
 }
 
-// normal makes a result consistent: what does not say certainly how an action ended is unknown.
+// normal makes a result consistent. An outcome is unknown unless the result is certain.
 func (res Result) normal() Result {
 	res.Wait = min(max(res.Wait, 0), longestWait)
 	if res.Intent.Action != ActionCreate || res.CreatedID.Validate() != nil {

@@ -10,12 +10,11 @@ import (
 	"github.com/livemigration/livemigration-go"
 )
 
-const (
-	// finishingPatience is how long a migration may look ready after Atlas has accepted its cutover.
-	finishingPatience = 15 * time.Minute
-	// codeNotFound is Atlas's code for a job that it does not know. Other 404s come from keys of another organization.
-	codeNotFound = "RESOURCE_NOT_FOUND"
-)
+// finishingPatience is how long a migration may be ready after Atlas has accepted its cutover.
+const finishingPatience = 15 * time.Minute
+
+// codeNotFound is Atlas's code for a job that it does not know. Other 404s come from keys of another organization.
+const codeNotFound = "RESOURCE_NOT_FOUND"
 
 func (r *Record) applyCheck(res Result, now time.Time) {
 	inMemory := r.Begun != nil && r.Begun.Equal(res.Intent)
@@ -50,7 +49,7 @@ func (r *Record) onOurHosts(seen *livemigration.Migration) bool {
 func (r *Record) validationSeen(res Result, now time.Time) {
 	switch f := res.Failure; {
 	case f != nil && f.Status == 404 && f.Code == codeNotFound:
-		r.enter(StatePlanned, now, fmt.Sprintf("Atlas does not know validation %s any more", r.ValidationID))
+		r.enter(StatePlanned, now, fmt.Sprintf("Atlas no longer knows validation %s", r.ValidationID))
 		r.ValidationID = ""
 		r.NextCheckAt = now.Add(res.Wait)
 	case f != nil:
@@ -68,19 +67,19 @@ func (r *Record) validationSeen(res Result, now time.Time) {
 	}
 }
 
-// see keeps the job as it was seen. A check shows what was true when it started, or later.
+// see keeps the migration as it was seen. A check shows what was true when it started, or later.
 func (r *Record) see(res Result) {
 	if r.State == StateReplicating {
-		r.Unclear = nil // an adopted job is the one whose creation was unclear
+		r.Unclear = nil // the migration that was created is the adopted one
 		if res.Migration.ReadyForCutover {
-			r.ReadyAt = firstTime(r.SeenAt, r.StartedAt, r.PlannedAt)
+			r.ReadyAt = cmp.Or(r.SeenAt, r.StartedAt, r.PlannedAt)
 		}
 	}
 	r.Migration, r.SeenAt = cloneMigration(res.Migration), res.Intent.At
 	r.Migration.ID = r.MigrationID
 }
 
-// migrationSeen is what a check tells in each state in which there is a job.
+// migrationSeen takes the result of a check in each state that has a migration.
 func (r *Record) migrationSeen(res Result, now time.Time) {
 	r.NextCheckAt = now.Add(res.Wait)
 	switch ready := res.Migration.ReadyForCutover; {
@@ -89,13 +88,13 @@ func (r *Record) migrationSeen(res Result, now time.Time) {
 	case res.Migration.Status == livemigration.MigrationFailed:
 		r.stop(StateFailed, now, Problem{Text: fmt.Sprintf("migration %s failed; the Atlas UI may say why", r.MigrationID)})
 	case res.Migration.Status == livemigration.MigrationExpired:
-		text := fmt.Sprintf("migration %s expired: it was not cut over within 120 hours of its being ready", r.MigrationID)
+		text := fmt.Sprintf("migration %s expired: it was not cut over within 120 hours", r.MigrationID)
 		r.stop(StateExpired, now, Problem{Text: text})
 	case r.State == StateReady && ready:
 		r.readySeen(res, now)
 	case r.State == StateReady:
 		r.ReadyAt = time.Time{}
-		r.enter(StateReplicating, now, "not ready for cutover any more")
+		r.enter(StateReplicating, now, "no longer ready for cutover")
 		r.lapse(now)
 	case r.State == StateReplicating && ready:
 		r.enter(StateReady, now, "")
@@ -111,7 +110,7 @@ func (r *Record) migrationSeen(res Result, now time.Time) {
 	}
 }
 
-// readySeen is a READY job that still is ready: may it be cut over?
+// readySeen is a READY migration that is still ready. May it be cut over?
 func (r *Record) readySeen(res Result, now time.Time) {
 	if !res.ApprovedUntil.IsZero() && !r.approvedByPerson(GateCutover, now) {
 		r.approve(Approval{GateCutover, policy, now, stamp(res.ApprovedUntil)})
@@ -131,7 +130,7 @@ func (r *Record) readySeen(res Result, now time.Time) {
 	}
 }
 
-// stillReady is a job whose cutover was sent, and that is ready for it all the same.
+// stillReady is a migration that is ready although its cutover was sent.
 func (r *Record) stillReady(res Result, now time.Time) {
 	switch {
 	case r.CutoverAt.IsZero() && r.Unclear != nil && res.Intent.At.Sub(r.Unclear.At) < intentLife: // it may still be sent
@@ -141,23 +140,22 @@ func (r *Record) stillReady(res Result, now time.Time) {
 		r.waitAtGate(now)
 	case now.Sub(r.CutoverAt) >= finishingPatience:
 		r.explain(Problem{Kind: ProblemNeedsAttention, Text: fmt.Sprintf(
-			"Atlas accepted the cutover at %s, and the migration still is ready for it; see the Atlas UI", r.CutoverAt.Format(timeFormat))}, now)
+			"Atlas accepted the cutover at %s, but the migration is still ready for it; check the Atlas UI", r.CutoverAt.Format(timeFormat))}, now)
 	default:
 		r.passes(now)
 	}
 }
 
-// lapse ends the approval of the cutover: it was given for a migration that was ready.
+// lapse ends the approval of the cutover, which was given for a migration that was ready.
 func (r *Record) lapse(now time.Time) {
 	for _, a := range r.Approved {
 		if a.Gate == GateCutover {
-			r.event(now, fmt.Sprintf("the approval of the cutover by %s lapsed: the migration is not ready any more", a.By))
+			r.event(now, fmt.Sprintf("the approval of the cutover by %s lapsed: the migration is no longer ready", a.By))
 		}
 	}
 	r.disapprove(GateCutover)
 }
 
-// approve keeps the newest approval of a gate.
 func (r *Record) approve(a Approval) {
 	r.disapprove(a.Gate)
 	r.Approved = append(r.Approved, a)
@@ -170,20 +168,10 @@ func (r *Record) disapprove(g Gate) {
 	}
 }
 
-// dropMigration moves the job to the former ones.
 func (r *Record) dropMigration() {
 	if r.MigrationID != "" && !slices.Contains(r.FormerMigrationIDs, r.MigrationID) {
 		r.FormerMigrationIDs = append(r.FormerMigrationIDs, r.MigrationID)
 	}
 	r.MigrationID, r.Migration = "", nil
 	r.SeenAt, r.StartedAt, r.ReadyAt, r.CutoverAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-}
-
-func firstTime(times ...time.Time) time.Time {
-	for _, t := range times {
-		if !t.IsZero() {
-			return t
-		}
-	}
-	return time.Time{}
 }

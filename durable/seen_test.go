@@ -82,7 +82,7 @@ func TestApplyCheck(t *testing.T) {
 		},
 		"accepted 15 minutes ago": {
 			recordIn(StateFinishing).with(func(r *Record) { r.CutoverAt = t1.Add(-15 * time.Minute) }), job(true), nil, StateFinishing,
-			ProblemNeedsAttention, "still is ready",
+			ProblemNeedsAttention, "still ready",
 		},
 		"unclear for a minute": {unclear, job(true), nil, StateReady, "", ""},
 		"unclear for less than a minute": {
@@ -123,7 +123,7 @@ func TestApprovalsLapse(t *testing.T) {
 	r := approvedCutover()
 	lapsed := r.Apply(seen(r, job(false), t1), t1)
 	assert.Empty(t, lapsed.Approved)
-	assert.Contains(t, eventTexts(lapsed), "the approval of the cutover by ann lapsed: the migration is not ready any more")
+	assert.Contains(t, eventTexts(lapsed), "the approval of the cutover by ann lapsed: the migration is no longer ready")
 	again := lapsed.Apply(seen(lapsed, job(true), t1.Add(time.Minute)), t1.Add(time.Minute))
 	assert.Equal(t, StateReady, again.State)
 	assert.Equal(t, ActionCheck, again.Next(t1.Add(time.Minute)), "it does not cut over by itself")

@@ -2,39 +2,37 @@ package durable
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Window is a part of a day, by the clock of a time zone, in which cutovers may be sent. [ParseWindow] makes one; the zero
-// Window is never open.
+// Window is a part of a day in a time zone, in which cutovers may be sent. [ParseWindow] returns one; the zero Window is never
+// open.
 //
-// It opens at the first instant of the day at which the clock shows its beginning or later, and closes at the first instant
-// that shows its end or later. So a window does not open twice when clocks are set back. One whose beginning and end are
-// both skipped when clocks are set forward opens at the instant that the clock shows next, and is as long as on other days.
+// It opens at the first instant of the day at which the clock shows its start or later, and closes at the first instant at
+// which the clock shows its end or later. So it does not open twice when clocks are set back. If clocks are set forward over
+// both its start and its end, it opens at the next instant, and is as long as on other days.
 type Window struct {
 	text     string
 	days     [7]bool // on which it opens
-	from, to int     // in minutes of the day
+	from, to int     // minutes of the day
 	location *time.Location
 }
 
 const minutesOfDay = 24 * 60
 
-// ParseWindow reads "22:00-04:00", or "Fri-Sun 22:00-04:00" with the days on which the window opens; "Mon,Wed-Fri" are days
-// too. It may span midnight, and "24:00" is the end of a day. The location must not be nil: [time.LoadLocation] returns nil
-// for a time zone that it does not know.
+// ParseWindow reads "22:00-04:00", or "Fri-Sun 22:00-04:00" with the days on which the window opens, such as "Mon,Wed-Fri". A
+// window may span midnight, and "24:00" is the end of a day. The location must not be nil, which is what [time.LoadLocation]
+// returns for an unknown time zone.
 func ParseWindow(text string, location *time.Location) (Window, error) {
 	if location == nil {
 		return Window{}, fmt.Errorf("durable: the window %q needs a time zone: time.UTC, time.Local, or one of time.LoadLocation", clean(text))
 	}
 	w := Window{location: location}
 	fields := strings.Fields(strings.ReplaceAll(text, " - ", "-"))
-	ok := len(fields) == 1 || len(fields) == 2
-	if ok {
-		ok = w.parseTimes(fields[len(fields)-1]) && w.parseDays(fields[:len(fields)-1])
-	}
-	if !ok {
+	n := len(fields)
+	if n < 1 || n > 2 || !w.parseTimes(fields[n-1]) || !w.parseDays(fields[:n-1]) {
 		return Window{}, fmt.Errorf(`durable: the window %q must be times such as "22:00-04:00", or days and times such as "Fri-Sun 22:00-04:00"`,
 			clean(text))
 	}
@@ -50,7 +48,6 @@ func (w *Window) parseTimes(text string) bool {
 	return fromOK && toOK && w.from != w.to && w.from < minutesOfDay
 }
 
-// minuteOfDay reads "22:00".
 func minuteOfDay(text string) (int, bool) {
 	if text == "24:00" {
 		return minutesOfDay, true
@@ -87,7 +84,6 @@ func (w *Window) parseDays(fields []string) bool {
 	return true
 }
 
-// weekday reads "Fri".
 func weekday(text string) (time.Weekday, bool) {
 	for day := time.Sunday; day <= time.Saturday; day++ {
 		if strings.EqualFold(text, day.String()[:3]) {
@@ -131,15 +127,14 @@ func (w *Window) on(day time.Time) (opens, closes time.Time) {
 	return opens, closes
 }
 
-// firstShowing returns the first instant at which the clock of the location shows a date and time, given in UTC, or a later
-// one.
+// firstShowing returns the first instant at which the clock of the location shows a date and time, given in UTC, or later.
 func firstShowing(clock time.Time, location *time.Location) time.Time {
 	const furthest = 26 * time.Hour // more than any offset from UTC
 	for from := clock.Add(-furthest).In(location); ; {
 		_, offset := from.Zone()
 		_, end := from.ZoneBounds()
 		shows := clock.Add(-time.Duration(offset) * time.Second)
-		if shows.Before(from) { // it was skipped at the beginning of this part
+		if shows.Before(from) { // it was skipped
 			shows = from
 		}
 		if end.IsZero() || shows.Before(end) {
@@ -152,22 +147,16 @@ func firstShowing(clock time.Time, location *time.Location) time.Time {
 // String returns the window as ParseWindow reads it.
 func (w Window) String() string { return w.text }
 
-// allow reports whether one of the windows is open at a time, and stays open or is followed by another one for as long as a
-// request may take. No windows are always open.
+// allow reports whether a window is open now, and one is open when a request that is sent now arrives. No windows are always
+// open.
 func allow(windows []Window, now time.Time) bool {
 	return len(windows) == 0 || anyOpen(windows, now) && anyOpen(windows, now.Add(approvalMargin))
 }
 
 func anyOpen(windows []Window, t time.Time) bool {
-	for _, w := range windows {
-		if w.Open(t) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(windows, func(w Window) bool { return w.Open(t) })
 }
 
-// windowTexts names windows for a person.
 func windowTexts(windows []Window) string {
 	texts := make([]string, len(windows))
 	for i, w := range windows {
