@@ -22,7 +22,7 @@ type SourceClient struct {
 func NewSourceClient(credentials Credentials, opts ...Option) (*SourceClient, error) {
 	cfg := newConfig("NewSourceClient", opts)
 	cfg.reject(cfg.versionSet, "WithAPIVersion is not supported by NewSourceClient")
-	cfg.version = APIv1
+	cfg.version = APIv1 // its media type is the source side's
 	c, err := newCore(cfg, credentials, "/api/public/v1.0")
 	if err != nil {
 		return nil, err
@@ -34,8 +34,7 @@ func (c *SourceClient) Format(f fmt.State, _ rune)            { c.core.format(f,
 func (c *SourceClient) CloseIdleConnections()                 { c.core.closeIdle() }
 func (c *SourceClient) RevokeToken(ctx context.Context) error { return c.core.revokeToken(ctx) }
 
-// MigrationLinkService connects source organizations to Atlas. All its methods need the role Organization Owner of the
-// source organization.
+// MigrationLinkService connects source organizations to Atlas.
 type MigrationLinkService core
 
 // MigrationLink is the one connection of a source organization to Atlas.
@@ -51,7 +50,7 @@ const (
 )
 
 // Create connects a source organization to Atlas with the token of [LinkTokensService.Create]. If the outcome is
-// unknown, call Status.
+// unknown, call Status. Role: Organization Owner of the source organization.
 //
 // POST /orgs/{orgId}/liveExport/migrationLink
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/create-one-link/
@@ -59,7 +58,7 @@ func (s *MigrationLinkService) Create(ctx context.Context, orgID OrgID, token Se
 	return send[MigrationLink](ctx, (*core)(s), &createMigrationLink, []string{string(orgID)}, linkPayload(token), opts)
 }
 
-// Status reads whether a source organization is connected.
+// Status reads whether a source organization is connected. Role: Organization Owner of the source organization.
 //
 // GET /orgs/{orgId}/liveExport/migrationLink/status
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/return-the-status/
@@ -67,7 +66,8 @@ func (s *MigrationLinkService) Status(ctx context.Context, orgID OrgID, opts ...
 	return send[MigrationLink](ctx, (*core)(s), &getMigrationLink, []string{string(orgID)}, nil, opts)
 }
 
-// Delete disconnects a source organization. It stops migrations that are in progress.
+// Delete disconnects a source organization, and stops its migrations that are in progress. Role: Organization Owner of
+// the source organization.
 //
 // DELETE /orgs/{orgId}/liveExport/migrationLink
 // https://www.mongodb.com/docs/cloud-manager/reference/api/cloud-migration/delete-one-link/
