@@ -25,12 +25,6 @@ func (e *entry) ready(now time.Time) bool {
 // unsettled reports whether the store has to learn how an action ended before anything else is done.
 func (e *entry) unsettled() bool { return e.owed != nil || e.record.Begun != nil }
 
-// candidate is an entry that is due, and its next action.
-type candidate struct {
-	entry  *entry
-	action Action
-}
-
 // pick starts what is due: first what has to be settled, then cutovers, create requests and validations by name, as resources
 // and limit allow, then polls, the longest due first. It reports whether nothing is left to do.
 func (r *run) pick(ctx context.Context) (finished bool) {
@@ -38,7 +32,7 @@ func (r *run) pick(ctx context.Context) (finished bool) {
 		return false
 	}
 	now := time.Now()
-	var candidates []candidate
+	var cutovers, creations, validations []*entry
 	r.polls = r.polls[:0]
 	for _, e := range r.order {
 		if !e.ready(now) {
@@ -48,56 +42,51 @@ func (r *run) pick(ctx context.Context) (finished bool) {
 			r.start(ctx, e, ActionNone)
 			continue
 		}
-		switch action := e.record.Next(now); {
-		case action.Changes():
-			candidates = append(candidates, candidate{e, action})
-		case action != ActionNone:
+		switch e.record.Next(now) {
+		case ActionNone:
+		case ActionCutover:
+			cutovers = append(cutovers, e)
+		case ActionCreate:
+			creations = append(creations, e)
+		case ActionValidate:
+			validations = append(validations, e)
+		default:
 			r.polls = append(r.polls, e)
 		}
 	}
-	order := map[Action]int{ActionCutover: 0, ActionCreate: 1, ActionValidate: 2}
-	slices.SortStableFunc(candidates, func(a, b candidate) int { return order[a.action] - order[b.action] })
-	holders := r.startChanges(ctx, candidates, now)
+	holders := r.startChanges(ctx, slices.Concat(cutovers, creations, validations), now)
 	slices.SortStableFunc(r.polls, func(a, b *entry) int { return a.due(now).Compare(b.due(now)) })
 	r.startPolls(ctx)
 	return r.finished(holders, now)
 }
 
-// startChanges starts candidates as resources and limit allow, and returns the holders of resources. While saves fail it starts
-// only one, to find out whether the store works again: its intent is stored before anything is sent.
-func (r *run) startChanges(ctx context.Context, candidates []candidate, now time.Time) (holders map[string]*entry) {
+// startChanges starts the next actions of entries as resources and limit allow, and returns the holders of resources. While
+// saves fail it starts only one, to find out whether the store works again: its intent is stored before anything is sent.
+func (r *run) startChanges(ctx context.Context, entries []*entry, now time.Time) (holders map[string]*entry) {
 	holders, inProgress := r.holders(now)
-	for _, c := range candidates {
-		var needs []string
-		if c.action != ActionCutover {
-			if inProgress >= r.settings.limit {
-				break // no cutover follows
-			}
-			if needs = c.entry.record.Plan.needs(c.action); !free(needs, c.entry, holders) {
-				continue
-			}
-			inProgress++
+	for _, e := range entries {
+		action := e.record.Next(now)
+		needs := e.record.Plan.needs(action)
+		if action != ActionCutover && inProgress >= r.settings.limit {
+			break // no cutover follows
 		}
-		if !r.start(ctx, c.entry, c.action) {
+		if slices.ContainsFunc(needs, func(name string) bool { return holders[name] != nil && holders[name] != e }) {
+			continue
+		}
+		if !r.start(ctx, e, action) {
 			break
 		}
 		for _, name := range needs {
-			holders[name] = c.entry
+			holders[name] = e
+		}
+		if action != ActionCutover {
+			inProgress++
 		}
 		if r.saveFails {
 			break
 		}
 	}
 	return holders
-}
-
-func free(names []string, e *entry, holders map[string]*entry) bool {
-	for _, name := range names {
-		if holder := holders[name]; holder != nil && holder != e {
-			return false
-		}
-	}
-	return true
 }
 
 // holders returns which entry has which resource, and how many migrations WithLimit counts.
