@@ -12,11 +12,10 @@ const documentHead = `# The fault matrix
 <!-- Written by "go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/internals/fault-matrix.md". Do not edit. -->
 
 What each call of the library returns when something goes wrong: every operation × every fault × the attempts that the
-fault strikes. The tests of ` + "`test/faultmatrix`" + ` run each cell over real connections. What needs no connection they also run in
-process on virtual time, in both versions of the API. Faults of connections they also run over HTTPS, on a connection that
-is in use, and through a transport of the user's. Faults of access tokens they also run after the token of an earlier
-call has expired. Each cell must be as this table says. The table follows from the rules below, and not from what the code
-does.
+fault strikes. The tests of ` + "`test/faultmatrix`" + ` run each cell: on virtual time, over connections in memory. An operation of each class they
+also run over HTTPS, after another call, through a transport of the user's, with a service account, and in version 1 of the
+API. Each cell must be as this table says. The table follows from the
+rules below, and not from what the code does.
 
 ` + "```console" + `
 go test -C test/faultmatrix ./...                                                        # runs the matrix
@@ -38,8 +37,8 @@ is rejected with 429, which is retried), or every attempt. A call makes up to %d
   next attempt uses another connection.
 - *Carried out* means that Atlas did what the request asks for, although its response says otherwise or is lost.
 
-What happens to the operation's own request has the same outcome with both kinds of credentials. The tests check that in
-process. So the tables of service accounts are about tokens only. The operations of ` + "`MigrationLink`" + ` are those of the source
+What happens to the operation's own request has the same outcome with both kinds of credentials. The tests check that.
+So the tables of service accounts are about tokens only. The operations of ` + "`MigrationLink`" + ` are those of the source
 side, where there are API keys only.
 
 A cell has three parts, and a fourth one for service accounts, such as ` + "`ok · 2 · +1`" + `:
@@ -56,14 +55,13 @@ A cell has three parts, and a fourth one for service accounts, such as ` + "`ok 
 | **unknown**: … | an ` + "`*OutcomeUnknownError`" + ` around what follows the colon. For a creation ` + "`MayHaveCreated`" + ` is true |
 | broken | the connection was closed or reset, or ended in the middle of the response |
 | refused, no host | the dial failed: nobody listens, or the name is unknown |
-| not processed | the server says over HTTP/2 that it did not process the request |
-| timeout | the time for the last attempt has passed (` + "`WithTimeout`" + `) |
+| timeout | the time for the last attempt has passed (` + "`WithAttemptTimeout`" + `) |
 | deadline, cancelled | the context's own error; with a status in brackets, also the ` + "`*APIError`" + ` of the attempt before |
 | TLS, certificate | TLS failed; the certificate is not trusted (` + "`*tls.CertificateVerificationError`" + `) |
 | not HTTP, endless head | what arrived is not the head of an HTTP response; the head has no end |
-| body, too large | the status is a success, and the body cannot be used, or has more than 4 MiB |
+| body | the status is a success, and the body cannot be used |
 
-In no cell does a call outlive its context by more than %d ms, or leave a connection or a goroutine behind.
+In no cell does a call outlive its context, or leave a connection or a goroutine behind.
 
 ## The rules
 
@@ -85,7 +83,7 @@ A call ends after %d attempts with the error of the last one. In addition:
 // Document is the matrix in Markdown.
 func Document() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, documentHead, maxAttempts, promptness.Milliseconds())
+	fmt.Fprintf(&b, documentHead, maxAttempts)
 	for _, r := range rules {
 		others, creating := string(r.others), string(r.creating)
 		if r.effect == harmless {

@@ -132,7 +132,7 @@ func (f *Fault) withToken(a attempt, strikes Strikes, n int, held bool) (attempt
 
 // seenBy makes an attempt a success if it has lost nothing but a body that the response need not have.
 func (f *Fault) seenBy(op *Operation, a attempt) attempt {
-	if op.silent() && !f.foreign && (a.effect == unreadable || a.effect == oversized || a.effect == ended && f.inBody) {
+	if op.silent() && !f.foreign && (a.effect == unreadable || a.effect == ended && f.inBody) {
 		return attempt{effect: final, requests: a.requests}
 	}
 	return a

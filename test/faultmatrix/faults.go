@@ -29,8 +29,6 @@ type Fault struct {
 	target lmtest.Operation // the cell's own when empty
 	wait   wait             // the Retry-After of inject
 	wire   *wireFault
-	// sockets: it takes a real connection.
-	sockets bool
 	// spoil ends what the credentials hold, before those requests that the fault strikes.
 	spoil func(*lmtest.Server)
 
@@ -40,8 +38,6 @@ type Fault struct {
 	warm bool
 	// coldOnly: it means something else after another call.
 	coldOnly bool
-	// impatient: the time for an attempt is short.
-	impatient bool
 	// envelope: the call asks for one.
 	envelope bool
 	ends     ending
@@ -57,12 +53,10 @@ func (f *Fault) aboutDigest() bool {
 	return f.inHandshake() || f.spoil != nil || f.result.Status == http.StatusUnauthorized
 }
 
-// costly reports whether a cell takes long, by waiting or by sending much.
-func (f *Fault) costly() bool { return f.impatient || f.effect == oversized }
-
-// arrives reports whether a whole response arrives. Then the kind of connection does not matter.
-func (f *Fault) arrives() bool {
-	return f.wire == nil && f.ends == never && (f.result.Status != 0 || f.result.Cause == BadBody)
+// aboutConnection reports whether a connection breaks or waits. Else a whole response arrives, and it does not matter on
+// what.
+func (f *Fault) aboutConnection() bool {
+	return f.wire != nil || f.result.Cause == Broken || f.result.Cause == TimedOut
 }
 
 // ending is what ends the context of a call.
@@ -96,7 +90,6 @@ func (f *Fault) is(e effect, r Result) *Fault { f.effect, f.result = e, r; retur
 func (f *Fault) done() *Fault                 { f.carriedOut = true; return f }
 func (f *Fault) with(set func(*Fault)) *Fault { set(f); return f }
 func (f *Fault) after(w wait) *Fault          { f.wait = w; return f }
-func (f *Fault) shortly() *Fault              { f.impatient = true; return f }
 func (f *Fault) until(e ending) *Fault        { f.ends = e; return f }
 func (f *Fault) handshake() *Fault            { f.target, f.beforehand = lmtest.Handshake, true; return f }
 func (f *Fault) before() *Fault               { f.beforehand = true; return f }

@@ -7,7 +7,6 @@ replace github.com/livemigration/livemigration-go => ../..
 require (
 	github.com/livemigration/livemigration-go v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
-	go.uber.org/goleak v1.3.0
 	golang.org/x/net v0.58.0
 )
 

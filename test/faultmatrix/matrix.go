@@ -1,8 +1,8 @@
 // Package faultmatrix proves what the client makes of failures.
 //
 // The fault matrix is every operation × every fault × the attempts that it strikes. [Cells] lists it, [Expect] says what
-// must come out of a cell, [Document] prints it, and the package's tests run each cell against the in-memory Atlas: in
-// process on virtual time, over sockets, over TLS, and through a listener that breaks HTTP itself.
+// must come out of a cell, [Document] prints it, and the package's tests run each cell against the in-memory Atlas: on
+// virtual time, over HTTP and HTTPS in memory, and through a listener that breaks HTTP.
 //
 // It does so for both kinds of credentials: API keys with everything that can go wrong with a request, service accounts
 // with what can go wrong with their access tokens.
@@ -136,7 +136,6 @@ const (
 	BadTLS      Cause = "TLS"
 	Certificate Cause = "certificate"
 	BadBody     Cause = "body"
-	HugeBody    Cause = "too large"
 )
 
 // Result is what a call returns: success by its zero value; else an error about a status, a cause, or both.

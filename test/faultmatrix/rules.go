@@ -15,7 +15,6 @@ const (
 	serverError
 	outcomeLost
 	unreadable
-	oversized
 	final
 	unclear
 	ended
@@ -53,12 +52,11 @@ var rules = []rule{
 	{serverError, "Server or gateway error", "every other status from 500 on, and 408, 421, 425, 460, 499, whatever sends it: the request may have taken effect", retry, stopUnknown, true},
 	{outcomeLost, "Outcome lost", "the request was sent, and no status arrived", retry, stopUnknown, true},
 	{unreadable, "Response unusable", "the status is a success, and the body is lost or cannot be used", retry, stopUnknown, true},
-	{oversized, "Response too large", "more than 4 MiB, which another attempt would not change", stop, stopUnknown, true},
 	{final, "Rejected for good", "the statuses of a rejection, even inside a 200; a `Retry-After` that is too long; a certificate that is not trusted", stop, stop, false},
 	{unclear, "No rejection", "1xx, 3xx, and 4xx that are neither a rejection nor Atlas's own: whatever sends it may have passed the request on", stop, stopUnknown, true},
 	{ended, "The context ends after sending", "its deadline passes, or it is cancelled, before the response has arrived", stop, stopUnknown, true},
 	{endedUnsent, "The context ends with nothing under way", "before credentials went out with the request, or between two attempts", stop, stop, false},
-	{tokenMissing, "No access token", "the token request gets no response, a status that may pass (429, 408 and its kin, from 500 on), or a success without a token; so the operation is not sent", retry, retry, false},
+	{tokenMissing, "No access token", "the token request gets no response, a status that may pass (429, from 500 on, or a gateway's 408, 421, 425, 460, 499), or a success without a token; so the operation is not sent", retry, retry, false},
 	{tokenRejected, "Access token rejected", "401 from Atlas: within the attempt, the operation is sent once more with a new token; a second 401 is about the account", stop, stop, false},
 	{tokenRequestRejected, "Token request rejected for good", "every other status, or a `Retry-After` that is too long; so the operation is not sent", stop, stop, false},
 }
@@ -88,6 +86,13 @@ type exception struct {
 
 // sentTwice is the documented behaviour of net/http.Transport.
 const sentTwice = "A GET is sent again by net/http itself when a connection that it reuses breaks before a response has begun. That happens at most once within an attempt."
+
+const (
+	ownConnection = "A change has its own connection, and asks for its challenge on it first. So a connection in use cannot break it, and a new one breaks before the request is sent."
+
+	deadHTTP1 = "connection in use goes dead, HTTP/1.1"
+	deadHTTP2 = "connection in use goes dead, HTTP/2"
+)
 
 // exceptions come before the rules. The first that applies counts.
 var exceptions = []exception{
@@ -127,6 +132,30 @@ var exceptions = []exception{
 	{
 		fault: "401 with a fresh challenge, between two calls", classes: []class{reading}, strikes: []Strikes{Every}, want: &Expectation{Result: Result{Status: http.StatusUnauthorized}, Attempts: 1, Authenticated: 3},
 		reason: "The keys have been accepted before, so the server may be restarting, node by node. The request is sent three times within the attempt; then the rejection is about the keys.",
+	},
+	{
+		fault: "new connection reset at the first byte", classes: changing, strikes: AllStrikes, effect: unsent, result: cause(Broken),
+		reason: ownConnection,
+	},
+	{
+		fault: "new connection accepted, and nothing on it gets a response", classes: changing, strikes: AllStrikes, effect: unsent, result: cause(TimedOut),
+		reason: ownConnection,
+	},
+	{
+		fault: deadHTTP1, classes: changing, strikes: []Strikes{First, Second}, effect: harmless,
+		reason: ownConnection,
+	},
+	{
+		fault: deadHTTP1, classes: changing, strikes: []Strikes{Every}, effect: unsent, result: cause(TimedOut),
+		reason: ownConnection,
+	},
+	{
+		fault: deadHTTP2, classes: changing, strikes: []Strikes{First, Second}, effect: harmless,
+		reason: ownConnection,
+	},
+	{
+		fault: deadHTTP2, classes: changing, strikes: []Strikes{Every}, effect: unsent, result: cause(TimedOut),
+		reason: ownConnection,
 	},
 	{
 		fault: "idle connection reset as the request goes out", classes: []class{reading}, strikes: []Strikes{First, Every}, want: &Expectation{Attempts: 1, Authenticated: 2},

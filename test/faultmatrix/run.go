@@ -76,7 +76,7 @@ func (s *subject) seedSource(ctx context.Context, op *Operation) (err error) {
 
 // connect makes the client that is tested.
 func (s *subject) connect(c Cell, way *way, v venue) (err error) {
-	opts := c.clientOptions(way, v)
+	opts := []lm.Option{lm.WithBaseURL(way.url), lm.WithHTTPClient(&http.Client{Transport: way.client(v)})}
 	if c.Operation.onSource() {
 		if s.source, err = lm.NewSourceClient(s.SourceCredentials(), opts...); err == nil {
 			way.closeIdle = s.source.CloseIdleConnections
@@ -114,17 +114,13 @@ func (r *report) problem(format string, args ...any) {
 // run makes the cell's call in a venue and returns the result.
 func (c Cell) run(ctx context.Context, v venue) *report {
 	r := &report{}
-	s := &subject{Server: lmtest.NewServer(c.serverOptions(v)...)}
+	s := &subject{Server: lmtest.NewServer(c.serverOptions()...)}
 	defer s.Close()
 	if err := s.seed(ctx, c.Operation); err != nil {
 		r.problem("seed: %v", err)
 		return r
 	}
-	way, err := c.newWay(s, v)
-	if err != nil {
-		r.problem("listen: %v", err)
-		return r
-	}
+	way := c.newWay(s, v)
 	defer way.close(r)
 	if err := s.connect(c, way, v); err != nil {
 		r.problem("client: %v", err)
@@ -164,16 +160,10 @@ func (c Cell) credentials(s *subject, v venue) lm.Credentials {
 	return s.Credentials()
 }
 
-func (c Cell) serverOptions(v venue) []lmtest.Option {
-	var opts []lmtest.Option
+func (c Cell) serverOptions() []lmtest.Option {
+	opts := []lmtest.Option{lmtest.WithInProcess()}
 	if c.Operation.onSource() {
 		opts = append(opts, lmtest.WithAutoConnect(false))
-	}
-	switch {
-	case v.inProcess:
-		opts = append(opts, lmtest.WithInProcess())
-	case v.tls:
-		opts = append(opts, lmtest.WithTLS())
 	}
 	return opts
 }
@@ -185,7 +175,7 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 		r.problem("before the call: %v", err)
 	}
 	parent := ctx
-	ctx, ended, cancel := c.context(ctx, v)
+	ctx, ended, cancel := c.context(ctx)
 	defer cancel()
 	var response lm.Response
 	opts := []lm.CallOption{lm.CaptureResponse(&response), lm.WithGrace(0)} // a grace is tested elsewhere
@@ -221,10 +211,10 @@ func (c Cell) observe(ctx context.Context, s *subject, v venue, way *way, r *rep
 }
 
 // context returns the context of the call, and when it ended; never, as long as it has not.
-func (c Cell) context(parent context.Context, v venue) (ctx context.Context, ended func() time.Time, cancel func()) {
+func (c Cell) context(parent context.Context) (ctx context.Context, ended func() time.Time, cancel func()) {
 	switch c.Fault.ends {
 	case byDeadline:
-		ctx, cancel := context.WithTimeout(parent, v.contextEnd)
+		ctx, cancel := context.WithTimeout(parent, contextEnd)
 		deadline, _ := ctx.Deadline()
 		return ctx, func() time.Time {
 			if ctx.Err() == nil {
@@ -235,7 +225,7 @@ func (c Cell) context(parent context.Context, v venue) (ctx context.Context, end
 	case byCancel:
 		ctx, cancel := context.WithCancel(parent)
 		var at atomic.Pointer[time.Time]
-		timer := time.AfterFunc(v.contextEnd, func() {
+		timer := time.AfterFunc(contextEnd, func() {
 			now := time.Now()
 			at.Store(&now)
 			cancel()
@@ -249,27 +239,4 @@ func (c Cell) context(parent context.Context, v venue) (ctx context.Context, end
 	default:
 		return parent, func() time.Time { return time.Time{} }, func() {}
 	}
-}
-
-func (c Cell) clientOptions(way *way, v venue) []lm.Option {
-	opts := []lm.Option{
-		lm.WithBaseURL(way.url), lm.WithHTTPClient(&http.Client{Transport: way.client(v)}), lm.WithRetryPolicy(c.policy(v)),
-	}
-	if c.Fault.impatient {
-		opts = append(opts, lm.WithAttemptTimeout(v.attempt))
-	}
-	return opts
-}
-
-// policy is the venue's, but where a fault needs a longer wait.
-func (c Cell) policy(v venue) lm.RetryPolicy {
-	policy := v.policy
-	switch {
-	case v.inProcess:
-	case c.Fault.wait == late && c.Fault.ends == byCancel: // a wait that the policy allows
-		policy.MaxBackoff = v.retryAfter[late]
-	case c.Fault.wire != nil && c.Fault.wire.idle: // time to notice
-		policy = lm.RetryPolicy{BaseBackoff: 300 * time.Millisecond, MaxBackoff: 300 * time.Millisecond}
-	}
-	return policy
 }

@@ -76,8 +76,6 @@ func causeOf(ctx context.Context, err error, status bool) Cause {
 		return NotHTTP
 	case is(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), says("server closed idle connection"), says("unexpected EOF"), says("stream error"), says("ended before a response"), says("GOAWAY"):
 		return Broken
-	case says("the response is too large"):
-		return HugeBody
 	case says("unexpected response"), says("oauth/token: no token"), says("no access token"), says("bearer token"), says("larger than 64"), says("instead of asking for them"):
 		return BadBody
 	default:

@@ -3,6 +3,8 @@ package faultmatrix
 import (
 	"context"
 	"crypto/tls"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -17,11 +19,13 @@ type way struct {
 	url       string
 	transport http.RoundTripper
 	closeIdle func() // of the client
+	listener  *memory
+	serving   sync.WaitGroup
 	wire      *wire
 	idle      bool // wait for idle connections to be closed
 
-	dial      func(context.Context) (net.Conn, error) // instead of those dials
-	stillborn bool                                    // new connections are dead
+	dial      func() (net.Conn, error) // instead of those dials
+	stillborn bool                     // new connections are dead
 	on        func(n int) bool
 	open      atomic.Int32
 	dials     atomic.Int32
@@ -34,49 +38,32 @@ type way struct {
 	requests atomic.Int32
 }
 
-func (c Cell) newWay(s *subject, v venue) (*way, error) {
-	w := &way{on: c.Strikes.on, spoils: c.Fault.spoil != nil, conns: make(map[*countedConn]struct{})}
-	if v.inProcess {
-		w.url, w.transport = c.Operation.urlOf(s), s.Transport()
-		return w, nil
-	}
-	transport := &http.Transport{DialContext: w.dialContext, MaxResponseHeaderBytes: v.headLimit}
+func (c Cell) newWay(s *subject, v venue) *way {
+	w := &way{on: c.Strikes.on, spoils: c.Fault.spoil != nil, conns: make(map[*countedConn]struct{}), listener: listenInMemory(), url: "http://127.0.0.1"}
+	transport := &http.Transport{DialContext: w.dialContext, MaxResponseHeaderBytes: headLimit}
 	w.transport = transport
-	if c.Fault.wire == nil {
-		w.url = c.Operation.urlOf(s)
-		if own, ok := s.HTTPClient().Transport.(*http.Transport); ok && v.tls {
-			transport.TLSClientConfig = own.TLSClientConfig.Clone()
-		}
-		return w, nil
-	}
 	var config *tls.Config
-	scheme := "http://"
 	if v.tls {
-		scheme = "https://"
+		w.url = "https://127.0.0.1"
 		config = &tls.Config{Certificates: []tls.Certificate{certificates().own}, SessionTicketsDisabled: true}
 		transport.TLSClientConfig = &tls.Config{RootCAs: certificates().pool}
 	}
-	var err error
-	if w.wire, err = newWire(c.Operation.handlerOf(s), c, config); err != nil {
-		return nil, err
+	handler := c.Operation.handlerOf(s)
+	if c.Fault.wire == nil {
+		server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
+		w.serving.Go(func() { _ = server.Serve(w.listener) })
+		return w
 	}
+	w.wire = newWire(handler, c, config, w.listener)
 	w.wire.kill = w.kill
 	if transport.ForceAttemptHTTP2 = c.Fault.wire.overH2(); transport.ForceAttemptHTTP2 {
 		config.NextProtos = []string{"h2"}
 	}
-	w.url = scheme + w.wire.listener.Addr().String()
 	w.dial, w.idle = c.Fault.wire.dial, c.Fault.wire.idle && c.Strikes != Second
-	return w, nil
+	return w
 }
 
-// urlOf and handlerOf are those of the side to which the operation belongs.
-func (o *Operation) urlOf(s *subject) string {
-	if o.onSource() {
-		return s.SourceURL()
-	}
-	return s.URL()
-}
-
+// handlerOf is the side to which the operation belongs.
 func (o *Operation) handlerOf(s *subject) http.Handler {
 	if o.onSource() {
 		return s.SourceHandler()
@@ -87,7 +74,7 @@ func (o *Operation) handlerOf(s *subject) http.Handler {
 // arm lets the fault strike from the next attempt on.
 func (w *way) arm(c Cell, s *subject, v venue) bool {
 	f := c.Fault
-	if w.idle && !eventually(10*time.Second, func() bool { return w.open.Load() == 0 }) {
+	if w.idle && !eventually(func() bool { return w.open.Load() == 0 }) {
 		return false
 	}
 	target := f.target
@@ -95,7 +82,7 @@ func (w *way) arm(c Cell, s *subject, v venue) bool {
 		target = c.Operation.Name
 	}
 	if c.Strikes == Second {
-		before := lmtest.Status(http.StatusTooManyRequests).WithRetryAfter(v.retryAfter[soon])
+		before := lmtest.Status(http.StatusTooManyRequests).WithRetryAfter(retryAfter[soon])
 		if f.inHandshake() { // net/http sends a GET again by itself on a connection that it reuses
 			before = before.WithHeader("Connection", "close")
 		}
@@ -107,7 +94,7 @@ func (w *way) arm(c Cell, s *subject, v venue) bool {
 	}
 	fault := f.inject
 	if f.wait != notGiven {
-		fault = fault.WithRetryAfter(v.retryAfter[f.wait])
+		fault = fault.WithRetryAfter(retryAfter[f.wait])
 	}
 	s.Inject(target, fault, times)
 	switch {
@@ -151,11 +138,11 @@ func (w *way) CloseIdleConnections() {
 }
 
 // dialContext counts connections until they are closed.
-func (w *way) dialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (w *way) dialContext(context.Context, string, string) (net.Conn, error) {
 	if w.armed.Load() && w.dial != nil && w.on(int(w.dials.Add(1))) {
-		return w.dial(ctx)
+		return w.dial()
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := w.listener.dial()
 	if err != nil {
 		return nil, err
 	}
@@ -202,17 +189,9 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// dialNobody dials a port on which nothing listens any more.
-func dialNobody(ctx context.Context) (net.Conn, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	_ = l.Close()
-	return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
-}
+func dialNobody() (net.Conn, error) { return nil, errRefused }
 
-func dialNoHost(context.Context) (net.Conn, error) {
+func dialNoHost() (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "atlas.invalid", IsNotFound: true}}
 }
 
@@ -233,27 +212,27 @@ func (w *way) authenticated(s *subject, op *Operation) int {
 
 // close ends the way, and reports what the client has left on it once its idle connections are closed.
 func (w *way) close(r *report) {
-	const patience = 5 * time.Second
 	closed := func() bool {
-		if w.closeIdle != nil { // again and again: an HTTP/2 connection is idle only some time after its last stream has ended
-			w.closeIdle()
-		}
+		w.closeIdle() // again and again: an HTTP/2 connection is idle only some time after its last stream has ended
 		return w.open.Load() == 0
 	}
-	if !eventually(patience, closed) {
+	if w.closeIdle != nil && !eventually(closed) {
 		r.problem("%d connections are left", w.open.Load())
 	}
+	_ = w.listener.Close()
+	w.serving.Wait()
 	if w.wire == nil {
 		return
 	}
-	if !w.wire.quiet(patience) {
+	if !w.wire.quiet() {
 		r.problem("the server has connections left")
 	}
 	w.wire.close()
 }
 
-func eventually(within time.Duration, condition func() bool) bool {
-	for end := time.Now().Add(within); !condition(); time.Sleep(time.Millisecond) {
+func eventually(condition func() bool) bool {
+	const patience = time.Minute // a request for a token outlives the call that needed it
+	for end := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}

@@ -3,7 +3,6 @@ package faultmatrix
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -23,7 +21,7 @@ type wireFault struct {
 	// tlsOnly and plainOnly: the fault exists on one kind of connection.
 	tlsOnly, plainOnly bool
 	// dial is called instead of a dial.
-	dial func(context.Context) (net.Conn, error)
+	dial func() (net.Conn, error)
 	// accept is called instead of serving a connection.
 	accept func(*wire, *wireConn)
 	// respond is called instead of sending a response.
@@ -42,7 +40,7 @@ func (f *wireFault) overH2() bool { return f.http2 || f.stream != nil }
 // wire is a listener with an Atlas behind it that speaks HTTP as wrongly as a fault demands.
 type wire struct {
 	atlas    http.Handler
-	listener net.Listener
+	listener *memory
 	tls      *tls.Config // nil: plain
 	fault    *Fault
 	strikes  Strikes
@@ -57,14 +55,10 @@ type wire struct {
 	wg          sync.WaitGroup
 }
 
-func newWire(atlas http.Handler, c Cell, config *tls.Config) (*wire, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
+func newWire(atlas http.Handler, c Cell, config *tls.Config, l *memory) *wire {
 	w := &wire{atlas: atlas, listener: l, tls: config, fault: c.Fault, strikes: c.Strikes, connections: make(map[net.Conn]struct{})}
 	w.wg.Go(w.accept)
-	return w, nil
+	return w
 }
 
 func (w *wire) accept() {
@@ -88,22 +82,19 @@ func (w *wire) accept() {
 	}
 }
 
-// close ends what is left, and returns how many connections that were.
-func (w *wire) close() int {
-	_ = w.listener.Close()
+// close ends what is left.
+func (w *wire) close() {
 	w.mu.Lock()
-	left := len(w.connections)
 	for conn := range w.connections {
 		_ = conn.Close()
 	}
 	w.mu.Unlock()
 	w.wg.Wait()
-	return left
 }
 
 // quiet waits until the clients have closed all connections.
-func (w *wire) quiet(within time.Duration) bool {
-	return eventually(within, func() bool {
+func (w *wire) quiet() bool {
+	return eventually(func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return len(w.connections) == 0

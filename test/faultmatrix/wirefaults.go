@@ -15,8 +15,8 @@ import (
 func closeIt(_ *wire, conn *wireConn) { _ = conn.raw.Close() }
 
 func resetIt(_ *wire, conn *wireConn) {
-	if tcp, ok := conn.raw.Conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
+	if m, ok := conn.raw.Conn.(*memoryConn); ok {
+		_ = m.SetLinger(0)
 	}
 	_ = conn.raw.Close()
 }

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 func main() {
@@ -207,5 +208,6 @@ func (m *mutation) try(c change, overlay string) (verdict, error) {
 func (m *mutation) succeeds(args ...string) bool {
 	command := exec.Command("go", args...)
 	command.Dir = m.root
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // some tests send signals, and a mutant may send them to a whole group
 	return command.Run() == nil
 }

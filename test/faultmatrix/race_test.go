@@ -1,0 +1,5 @@
+//go:build race
+
+package faultmatrix
+
+func init() { underRace = true }
