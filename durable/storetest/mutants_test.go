@@ -45,7 +45,8 @@ func TestStore(t *testing.T) {
 func TestEachFaultIsFound(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(mutants)) {
 		t.Run(name, func(t *testing.T) {
-			process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStore$", "-test.v")
+			t.Parallel()
+			process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStore$/^"+mutants[name].foundBy+"$", "-test.v")
 			process.Env = append(os.Environ(), mutantEnv+"="+name)
 			output, err := process.CombinedOutput()
 			var failed *exec.ExitError
