@@ -214,7 +214,7 @@ func (c *call) outcomeUnknown() error {
 		e.check = c.body.unknown(c.scope)
 	}
 	if c.received != nil {
-		e.RequestID = c.received.RequestID(c.redactor())
+		e.RequestID = c.redactor().Clean(c.received.Header.Get("X-Request-Id"))
 	}
 	return e
 }
@@ -245,7 +245,7 @@ func (c *call) apiError(r *response.Received) (api *APIError, own bool, asked ti
 	api = &APIError{
 		Operation: c.endpoint.operation, StatusCode: r.Status, Code: atlas.Code, Reason: atlas.Reason, Detail: atlas.Detail,
 		Parameters: atlas.Parameters, Method: c.endpoint.method, Path: c.path, Attempts: c.attempts,
-		RequestID: r.RequestID(red), Duration: time.Since(c.began),
+		RequestID: red.Clean(r.Header.Get("X-Request-Id")), Duration: time.Since(c.began),
 	}
 	for _, f := range atlas.Fields {
 		api.Fields = append(api.Fields, FieldViolation{f.Name, f.Description})

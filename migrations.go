@@ -122,7 +122,7 @@ func (m *Migration) UnmarshalJSON(data []byte) error {
 	}{plain: &p}
 	err := response.Decode(data, &body)
 	*m = Migration(p)
-	m.MigrationHosts, m.LagTimeSeconds = body.MigrationHosts, body.LagTimeSeconds.Pointer()
+	m.MigrationHosts, m.LagTimeSeconds = body.MigrationHosts, body.LagTimeSeconds.Value
 	return err
 }
 

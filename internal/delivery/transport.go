@@ -89,6 +89,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case err == nil:
+		resp.Request = req // shows whether this was a request with credentials
 		return resp, nil
 	case !unsent:
 		return nil, err

@@ -52,7 +52,6 @@ type scope struct {
 // line counts requests that came to wait, and the ones that do not wait anymore.
 type line struct{ entered, left int }
 
-// New returns a Pacer.
 func New(cfg Config) *Pacer { return &Pacer{cfg: cfg, scopes: make(map[string]*scope)} }
 
 // Wait returns nil when a request may be sent now. The published bucket counts until a report corrects it; without a
@@ -61,7 +60,7 @@ func New(cfg Config) *Pacer { return &Pacer{cfg: cfg, scopes: make(map[string]*s
 // Wait returns the context's error once the context has ended, and a [*TooLate] as soon as it sees that the turn comes
 // after the context's deadline or takes longer than longest.
 func (p *Pacer) Wait(ctx context.Context, name string, published Bucket, poll bool, longest time.Duration) error {
-	if err := ctx.Err(); err != nil || p.cfg.Off && p.cfg.Ceiling == nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -87,23 +86,15 @@ func (p *Pacer) Wait(ctx context.Context, name string, published Bucket, poll bo
 		if missed := bounded && now.Add(wait).After(deadline); missed || wait > longest {
 			return &TooLate{wait, missed}
 		}
-		if err := p.sleep(ctx, min(wait, recheck)); err != nil {
+		p.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(wait, recheck)):
+		}
+		p.mu.Lock()
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-	}
-}
-
-// sleep waits without the lock.
-func (p *Pacer) sleep(ctx context.Context, wait time.Duration) error {
-	p.mu.Unlock()
-	defer p.mu.Lock()
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }
 

@@ -5,10 +5,8 @@
 package redact
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,7 +27,8 @@ const shortest = 4
 // replaced as a whole.
 const longest = 128 << 10
 
-// Redactor takes a set of secrets out of texts. It is safe for concurrent use, and prints without the secrets.
+// Redactor takes a set of secrets out of texts. It is safe for concurrent use. Package fmt prints no secret of it, because
+// they are in a function.
 type Redactor struct{ secrets func() *regexp.Regexp }
 
 // New returns the redactor of secrets; there may be none. Secrets of fewer than 4 characters are ignored. The first text
@@ -54,9 +53,6 @@ func expressionFor(known []string) *regexp.Regexp {
 	}
 	return regexp.MustCompile(joined)
 }
-
-// Format prints the name of the type alone, whatever the verb.
-func (Redactor) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "redact.Redactor") }
 
 const unescaped = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.~"
 
@@ -118,7 +114,7 @@ func (r *Redactor) Redact(s string) string {
 func (r *Redactor) Clean(s string) string { return Line(r.Redact(s)) }
 
 // Error returns err where its text is clean, else an error with the clean text. That error matches with [errors.Is] what
-// err matches. With [errors.As] it leads to the error about a server's certificate, which shows no secret, and to no other.
+// err matches, and leads with [errors.As] to nothing, because a cause may show the secret.
 func (r *Redactor) Error(err error) error {
 	text := err.Error()
 	if clean := r.Clean(text); clean != text {
@@ -134,11 +130,6 @@ type cleanError struct {
 
 func (e *cleanError) Error() string        { return e.text }
 func (e *cleanError) Is(target error) bool { return errors.Is(*e.cause, target) }
-
-func (e *cleanError) As(target any) bool {
-	_, ok := target.(**tls.CertificateVerificationError)
-	return ok && errors.As(*e.cause, target)
-}
 
 const (
 	maxLine    = 1000

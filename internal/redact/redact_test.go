@@ -1,8 +1,6 @@
 package redact
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,20 +116,16 @@ func TestErrors(t *testing.T) {
 	clean := fmt.Errorf("read: %w", io.EOF)
 	assert.Same(t, clean, r.Error(clean))
 
-	host := &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "hunter2.example"}}
-	server := &net.OpError{Op: "read", Net: "tcp", Err: errors.Join(syscall.ECONNRESET, host, io.EOF)}
+	server := &net.OpError{Op: "read", Net: "tcp", Err: errors.Join(syscall.ECONNRESET, errors.New("hunter2"), io.EOF)}
 	err := r.Error(&url.Error{Op: "Get", URL: "https://u:p4ss@a", Err: fmt.Errorf("hunter2\n%w", server)})
 	require.ErrorContains(t, err, `Get "https://[REDACTED]@a": [REDACTED] read tcp: connection reset by peer`)
 	require.ErrorIs(t, err, io.EOF)
 	require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.NoError(t, errors.Unwrap(err))
-
-	require.ErrorAs(t, err, new(*tls.CertificateVerificationError))
 	require.NotErrorAs(t, err, new(*url.Error), "it shows the password")
 	require.NotErrorAs(t, err, new(*net.OpError), "it leads to any other cause")
-	require.NotErrorAs(t, r.Error(errors.New("hunter2")), new(*tls.CertificateVerificationError))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
-		shown := fmt.Sprintf(verb, err) + fmt.Sprintf(verb, struct{ e error }{r.Error(host)})
+		shown := fmt.Sprintf(verb, err) + fmt.Sprintf(verb, struct{ e error }{err})
 		assert.NotContains(t, shown, "hunter2")
 		assert.NotContains(t, shown, fmt.Sprintf("%x", "hunter2"))
 	}

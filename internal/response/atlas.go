@@ -74,11 +74,6 @@ func (r *Received) Atlas(red *redact.Redactor) *AtlasError {
 	return e
 }
 
-// RequestID returns the ID that the service has given the request, redacted, or "".
-func (r *Received) RequestID(red *redact.Redactor) string {
-	return red.Clean(r.Header.Get("X-Request-Id"))
-}
-
 // Decode reads the body of a success into a pointer, as the function [Decode] does. With nil, the success has no result:
 // its body may be empty, and anything but an error is ignored. The error says what is wrong with the response.
 func (r *Received) Decode(into any, red *redact.Redactor) error {

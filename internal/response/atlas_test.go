@@ -100,7 +100,6 @@ func TestSecretsAreRedacted(t *testing.T) {
 	}
 	r := Received{Status: 302, Header: headerOf("X-Request-Id", "hunter2", "Location", "https://u:p4ss@hunter2.example")}
 	host := redact.New([]string{"hunter2"})
-	assert.Equal(t, "[REDACTED]", r.RequestID(host))
 	assert.Contains(t, r.Atlas(host).Detail, "redirect to [REDACTED].example rejected")
 
 	r = Received{Status: 200, Body: []byte("l1nk-t0ken"), Secret: true}

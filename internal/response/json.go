@@ -60,29 +60,19 @@ func (l *List[T]) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Number is a whole number in a response. Reading it never fails: it is unknown where it is absent, null, too large or no
+// Number is a whole number in a response. Reading it never fails: it is nil where it is absent, null, too large or no
 // number. A fraction is rounded down.
-type Number struct {
-	Value int64
-	Known bool
-}
+type Number struct{ Value *int64 }
 
 func (n *Number) UnmarshalJSON(data []byte) error {
-	*n = Number{}
+	n.Value = nil
 	if i, err := strconv.ParseInt(string(data), 10, 64); err == nil {
-		*n = Number{i, true}
+		n.Value = &i
 	} else if f, err := strconv.ParseFloat(string(data), 64); err == nil && math.Abs(f) < math.MaxInt64 {
-		*n = Number{int64(math.Floor(f)), true}
+		i = int64(math.Floor(f))
+		n.Value = &i
 	}
 	return nil
-}
-
-// Pointer is nil where the number is unknown.
-func (n Number) Pointer() *int64 {
-	if !n.Known {
-		return nil
-	}
-	return &n.Value
 }
 
 // Strings is a list of texts in a response, where one text may stand for a list of one. Reading it never fails: other

@@ -122,33 +122,26 @@ func statusInside(status int, body []byte) int {
 		ID        json.RawMessage `json:"_id"`
 		LinkToken json.RawMessage `json:"linkToken"`
 		Status    json.RawMessage `json:"status"`
-		Code      json.RawMessage `json:"errorCode"`
 		Error     json.RawMessage `json:"error"`
+		Code      string          `json:"errorCode"`
 	}
-	if json.Unmarshal(body, &members) != nil || members.ID != nil || members.LinkToken != nil {
+	err := Decode(body, &members)
+	inside, ok := statusNumber(members.Error)
+	result := members.ID != nil || members.LinkToken != nil || members.Status != nil && members.Code == ""
+	if err != nil || result || !ok || inside < http.StatusBadRequest {
 		return status
 	}
-	if code := string(members.Code); members.Status != nil && (len(code) <= len(`""`) || code[0] != '"') {
-		return status
-	}
-	if inside, ok := statusNumber(members.Error); ok && inside >= http.StatusBadRequest {
-		return inside
-	}
-	return status
+	return inside
 }
 
 // Limits reads the rate limit that a request was counted in: its capacity, and the requests that remain. -1 is unknown. A
 // capacity of 0 beside a response says nothing.
 func Limits(h http.Header) (limit, remaining int) {
-	var counts [2]int
+	counts := [2]int{-1, -1}
 	for i, name := range [...]string{"Ratelimit-Limit", "Ratelimit-Remaining"} {
-		counts[i] = -1
 		value := strings.TrimSpace(h.Get(name))
-		if value == "" {
-			continue
-		}
-		if n, err := strconv.Atoi(value); err == nil && n >= 0 {
-			counts[i] = n
+		if n, err := strconv.ParseUint(value, 10, 31); value != "" && err == nil {
+			counts[i] = int(n)
 		}
 	}
 	if counts[0] == 0 {

