@@ -25,16 +25,13 @@ func WithNegotiation(ctx context.Context) context.Context {
 // IsNegotiation reports whether a request with this context only obtains credentials for another one.
 func IsNegotiation(ctx context.Context) bool { return ctx.Value(negotiationKey{}) != nil }
 
-// maxDrain is how much is read of a response that will not be used.
-const maxDrain = 64 << 10
-
 // Discard reads the beginning of a response that will not be used, and closes it, so that its connection can be used
 // again. A body that does not end is read until the context of its request ends.
 func Discard(resp *http.Response) {
 	if resp.Body == nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain) // errors of a body that is not used do not matter
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // errors of a body that is not used do not matter
 	_ = resp.Body.Close()
 }
 

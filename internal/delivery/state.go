@@ -12,8 +12,7 @@ import (
 // State belongs to one attempt. It notes whether a connection was handed the attempt's request with its credentials.
 // It is safe for concurrent use.
 type State struct {
-	// End ends the context of the attempt with a cause. Set it before the first request.
-	End func(cause error)
+	End func(cause error) // ends the context of the attempt; set it before the first request
 
 	change bool // a POST, PUT or DELETE, which is sent once
 	base   http.RoundTripper
@@ -41,7 +40,6 @@ func (t *Transport) NewState(change bool) *State {
 
 type stateKey struct{}
 
-// WithState returns the context of an attempt.
 func WithState(ctx context.Context, s *State) context.Context {
 	return context.WithValue(ctx, stateKey{}, s)
 }

@@ -25,9 +25,8 @@ type Transport struct {
 	pool atomic.Pointer[http.Transport]
 	// looks says that base was seen to look for a connection itself. A copy of a transport loses the protocols that are
 	// registered with it, and those look for none.
-	looks atomic.Bool
-	// leaving says that idle connections of the user's transport are to be closed before the next request.
-	leaving atomic.Bool
+	looks   atomic.Bool
+	leaving atomic.Bool // idle connections of the user's transport are to be closed before the next request
 }
 
 // New returns a Transport that sends through the user's transport.
@@ -41,7 +40,6 @@ func NewOwn(transport *http.Transport) *Transport {
 	return t
 }
 
-// RoundTrip sends one request.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	s, ok := ctx.Value(stateKey{}).(*State)
@@ -215,7 +213,6 @@ func CheckProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Respo
 	return &ProxyError{resp.StatusCode}
 }
 
-// Error names the status.
 func (e *ProxyError) Error() string {
 	text := fmt.Sprintf("the proxy rejected the connection: %d %s", e.Status, http.StatusText(e.Status))
 	if e.Status == http.StatusProxyAuthRequired {

@@ -21,12 +21,9 @@ type Bucket struct {
 
 // Config is what a user can set.
 type Config struct {
-	// Off ignores the published limits and all reports. A Ceiling still counts.
-	Off bool
-	// Ceiling limits the requests of each scope, in addition to the server's limit. Nil: none.
-	Ceiling *Bucket
-	// MaxHold is the longest time for which a Retry-After delays other requests.
-	MaxHold time.Duration
+	Off     bool          // ignores the published limits and all reports, but not the Ceiling
+	Ceiling *Bucket       // of each scope, in addition to the server's limit; nil: none
+	MaxHold time.Duration // for which a Retry-After delays other requests
 }
 
 // Pacer gives requests their turns. It is safe for concurrent use.
@@ -42,11 +39,10 @@ const recheck = 30 * time.Second
 
 // scope is what is known of one scope, and how many requests wait in it.
 type scope struct {
-	server *rate.Limiter   // nil: no limit is known
-	limits []*rate.Limiter // the server's and the user's
-	until  time.Time       // no request is sent before
-	calls  line
-	polls  line
+	server       *rate.Limiter   // nil: no limit is known
+	limits       []*rate.Limiter // the server's and the user's
+	until        time.Time       // no request is sent before
+	calls, polls line
 }
 
 // line counts requests that came to wait, and the ones that do not wait anymore.
@@ -98,7 +94,6 @@ func (p *Pacer) Wait(ctx context.Context, name string, published Bucket, poll bo
 	}
 }
 
-// scope returns the scope with a name.
 func (p *Pacer) scope(name string, published Bucket) *scope {
 	s := p.scopes[name]
 	if s != nil {
@@ -149,12 +144,9 @@ func (s *scope) estimate(now time.Time, poll bool, before int) time.Duration {
 
 // Report is what a response says about the bucket of its request.
 type Report struct {
-	// Limit is the capacity, Remaining the number of tokens left. -1: unknown.
-	Limit, Remaining int
-	// Rejected says that the server has not processed the request and asks to wait.
-	Rejected bool
-	// RetryAfter is how long the server asks to wait. 0: unknown.
-	RetryAfter time.Duration
+	Limit, Remaining int           // the capacity, and the tokens left; -1: unknown
+	Rejected         bool          // the server has not processed the request and asks to wait
+	RetryAfter       time.Duration // how long; 0: unknown
 }
 
 // Report corrects what is known of a scope.
@@ -188,10 +180,8 @@ func (p *Pacer) Report(name string, r Report) {
 
 // TooLate says that a turn would not come in time.
 type TooLate struct {
-	// Wait estimates how long the wait would be.
-	Wait time.Duration
-	// Deadline says that it is too long for the context's deadline.
-	Deadline bool
+	Wait     time.Duration // an estimate
+	Deadline bool          // it is too long for the context's deadline
 }
 
 func (e *TooLate) Error() string { return "not sent: rate limited for another " + e.Wait.String() }

@@ -1,7 +1,4 @@
 // Package redact takes secrets out of texts that a server wrote, and makes such texts fit for one line of a log.
-//
-// It knows in which forms a text may contain a secret, and where a URI contains a user and a password. It does not know
-// where secrets or texts come from.
 package redact
 
 import (
@@ -38,20 +35,18 @@ func New(secrets []string) *Redactor {
 	if len(known) == 0 {
 		return &Redactor{}
 	}
-	return &Redactor{sync.OnceValue(func() *regexp.Regexp { return expressionFor(known) })}
-}
-
-func expressionFor(known []string) *regexp.Regexp {
-	slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) }) // a secret may be the start of another one
-	var patterns []string
-	for _, secret := range known {
-		patterns = append(patterns, patternOf(secret))
-	}
-	joined := strings.Join(patterns, "|")
-	if len(joined) > longest {
-		joined = `(?s).+`
-	}
-	return regexp.MustCompile(joined)
+	return &Redactor{sync.OnceValue(func() *regexp.Regexp {
+		slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) }) // a secret may be the start of another one
+		var patterns []string
+		for _, secret := range known {
+			patterns = append(patterns, patternOf(secret))
+		}
+		joined := strings.Join(patterns, "|")
+		if len(joined) > longest {
+			joined = `(?s).+`
+		}
+		return regexp.MustCompile(joined)
+	})}
 }
 
 const unescaped = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.~"

@@ -1,7 +1,5 @@
 // Package response reads HTTP responses within bounds: the envelope, Atlas's errors, the headers about waiting and rate
 // limits, and results in which a value has an unexpected type.
-//
-// It knows the form of responses. It does not know what a response means for a call.
 package response
 
 import (
@@ -32,14 +30,11 @@ type Received struct {
 	// Status decides: of an enveloped response the status in the envelope, of an Atlas error inside a success that error's.
 	Status int
 	Header http.Header
-	// Body is the content of the envelope, if there is a whole one, else as much as there is.
-	Body []byte
+	Body   []byte // the content of the envelope, if there is a whole one, else as much as there is
 	// Err is set only for a success: it broke off, is too large, or has no envelope although one was asked for.
-	Err error
-	// Truncated: the body broke off, whatever the status is.
-	Truncated bool
-	// Secret: the result is a secret, so no text quotes the body. The caller sets it.
-	Secret bool
+	Err       error
+	Truncated bool // the body broke off, whatever the status is
+	Secret    bool // the result is a secret, so no text quotes the body; the caller sets it
 }
 
 // Read reads the whole body of a response and closes it. A success may have limit bytes. Of any other response 4 MiB are
@@ -86,7 +81,6 @@ func (r *Received) readBody(resp *http.Response, limit int64) {
 	r.Body = bytes.TrimPrefix(r.Body, []byte("\xef\xbb\xbf"))
 }
 
-// unwrap takes the envelope off.
 func (r *Received) unwrap() {
 	var envelope struct {
 		Status  json.RawMessage `json:"status"`

@@ -68,13 +68,12 @@ func (a *Account) fetch(ctx context.Context, userAgent string) (*oauth2.Token, e
 		grant.AccessToken, grant.TokenType = form.Get("access_token"), form.Get("token_type")
 		grant.ExpiresIn = json.RawMessage(form.Get("expires_in"))
 	}
-	switch {
-	case grant.AccessToken != "":
-	case grant.Error != "":
-		text := redact.New(a.Secrets()).Clean(grant.Error + " " + grant.Description)
-		return nil, errors.New("no token in the response, but an error: " + text)
-	default:
-		return nil, errors.New("no token in the response: check the base URL, and whether a proxy has responded")
+	if grant.AccessToken == "" {
+		found := "check the base URL, and whether a proxy has responded"
+		if grant.Error != "" {
+			found = redact.New(a.Secrets()).Clean(grant.Error + " " + grant.Description)
+		}
+		return nil, errors.New("no token in the response: " + found)
 	}
 	token := &oauth2.Token{AccessToken: grant.AccessToken, TokenType: grant.TokenType}
 	if lifetime, _ := time.ParseDuration(strings.Trim(string(grant.ExpiresIn), `"`) + "s"); lifetime > 0 {
@@ -99,14 +98,13 @@ func (a *Account) post(ctx context.Context, path, userAgent string, form url.Val
 		return nil, err
 	}
 	received := response.Read(resp, maxBody, false)
-	switch {
-	case received.Status/100 != 2:
+	if received.Status/100 != 2 {
 		return nil, &EndpointError{path, received}
-	case received.Truncated:
-		return nil, received.Err
-	default: // the beginning of one that is too large is no token either
-		return received.Body, nil
 	}
+	if received.Truncated { // the beginning of one that is too large is no token either
+		return nil, received.Err
+	}
+	return received.Body, nil
 }
 
 // Secrets are the texts that no message may show: the client secret in the forms in which it is sent, and the tokens. The
@@ -117,11 +115,8 @@ func (a *Account) Secrets() []string {
 
 // Revoke ends the current token, if there is one (RFC 7009).
 func (a *Account) Revoke(ctx context.Context, userAgent string) error {
-	a.tokens.mu.Lock()
-	current := a.tokens.current
-	good := current.good(time.Now())
-	a.tokens.mu.Unlock()
-	if !good {
+	current := a.tokens.usable()
+	if current == nil {
 		return nil
 	}
 	form := url.Values{"token": {current.value}, "token_type_hint": {"access_token"}}

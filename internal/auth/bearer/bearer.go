@@ -176,10 +176,7 @@ func (c *cache) get(ctx context.Context, userAgent string) (string, error) {
 // renew replaces an old token. It belongs to no caller: its context has a timeout, and no values of theirs.
 func (c *cache) renew(old *token, userAgent string) (*token, error) {
 	asked := time.Now()
-	c.mu.Lock()
-	current := c.current
-	c.mu.Unlock()
-	if current != old && current.good(asked) { // another renewal has just ended
+	if current := c.usable(); current != nil && current != old { // another renewal has just ended
 		return current, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(c.timeout, fetchTimeout))
@@ -209,6 +206,16 @@ func (c *cache) renew(old *token, userAgent string) (*token, error) {
 	return fresh, nil
 }
 
+// usable returns the current token, nil if there is none that is good.
+func (c *cache) usable() *token {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.current.good(time.Now()) {
+		return nil
+	}
+	return c.current
+}
+
 // call fetches a token that can be sent. It runs on a goroutine of this package, where a panic of a user's code would end
 // the program.
 func (c *cache) call(ctx context.Context, userAgent string) (t *oauth2.Token, err error) {
@@ -232,7 +239,6 @@ func (c *cache) call(ctx context.Context, userAgent string) (t *oauth2.Token, er
 	return t, err
 }
 
-// reject notes that a token is not good anymore.
 func (c *cache) reject(value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -38,7 +38,6 @@ func New(username, password string, origin *url.URL, base http.RoundTripper) *Tr
 	return &Transport{username: &username, password: &password, origin: origin, base: base, turn: turn}
 }
 
-// Secrets returns what no message may show.
 func (t *Transport) Secrets() []string { return []string{*t.username, *t.password} }
 
 // Explain says why Digest could not be used, for the header of a 401. It returns nothing once the server has sent a
