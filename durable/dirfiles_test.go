@@ -241,7 +241,7 @@ func TestChangedWithinTheUnitOfTheFileSystem(t *testing.T) {
 	path := t.TempDir()
 	dir := newDir(t, path)
 	log := logged(dir)
-	file, at := filepath.Join(path, "a.json"), time.Now()
+	file, at := filepath.Join(path, "a.json"), time.Now().Add(granule)
 	r := dirSave(t, dir, dirRecord("a"))
 	require.NoError(t, os.Chtimes(file, at, at))
 	_, _ = changedFiles(t, dir, log, nil)
