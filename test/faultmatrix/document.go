@@ -9,7 +9,7 @@ import (
 // documentHead is what a reader has to know before the tables.
 const documentHead = `# The fault matrix
 
-<!-- Written by "go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/fault-matrix.md". Do not edit. -->
+<!-- Written by "go test -C test/faultmatrix -run Document -write". Do not edit. -->
 
 What each call of the library returns when something goes wrong: every operation × every fault × the attempts that the
 fault strikes. The tests of ` + "`test/faultmatrix`" + ` run each cell: on virtual time, over connections in memory. An operation of each class they
@@ -18,9 +18,8 @@ API. Each cell must be as this table says. The table follows from the
 rules below, and not from what the code does.
 
 ` + "```console" + `
-go test -C test/faultmatrix ./...                                                        # runs the matrix
-go run -C test/faultmatrix ./cmd/faultmatrix -write ../../docs/fault-matrix.md           # writes this file
-go run -C test/faultmatrix ./cmd/faultmatrix -check ../../docs/fault-matrix.md           # fails if it is not current
+go test -C test/faultmatrix ./...                    # runs the matrix, and fails if this file is not current
+go test -C test/faultmatrix -run Document -write     # writes this file
 ` + "```" + `
 
 ## How to read it
