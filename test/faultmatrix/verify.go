@@ -158,14 +158,6 @@ func sentinels(status int) map[error]bool {
 	}
 }
 
-// unsafe says what must not come out of any run.
-func (r *report) unsafe(c Cell) bool {
-	if c.Operation.class != creating {
-		return false
-	}
-	return r.Change > 1 || r.Change == 1 && r.err != nil && !lm.MayHaveCreated(r.err)
-}
-
 // differs says what is not as it must be.
 func (r *report) differs(want Expectation) []string {
 	problems := r.problems
