@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -256,23 +255,4 @@ func TestAnOlderRecordReplacesNothing(t *testing.T) {
 		}
 		require.ErrorIs(t, stop(), context.Canceled)
 	})
-}
-
-// Approvals that people store beside the writes of a run are never lost.
-func TestApprovalsAreNeverLost(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		const n = 20
-		w.add(t, w.plans(n)...)
-		_, ended := inBackground(t, w.fleet(t, WithLimit(n)), w.client)
-		var people sync.WaitGroup
-		for i := range n {
-			people.Go(func() {
-				time.Sleep(time.Duration(i) * 11 * time.Second)
-				assert.NoError(t, w.fleet(t).Approve(t.Context(), fmt.Sprintf("m-%04d", i), GateCutover, "kim", time.Time{}))
-			})
-		}
-		people.Wait()
-		require.NoError(t, <-ended)
-		assert.Equal(t, map[State]int{StateComplete: n}, w.states(t))
-	}, quick)
 }
