@@ -12,15 +12,13 @@ import (
 // Concerns reports whether a request goes to an origin, written as the client writes it, and has no credentials yet.
 func Concerns(origin *url.URL, req *http.Request) bool {
 	_, has := req.Header["Authorization"]
-	return req.URL.Scheme == origin.Scheme && req.URL.Host == origin.Host && req.Header != nil && !has
+	return req.URL != nil && req.URL.Scheme == origin.Scheme && req.URL.Host == origin.Host && req.Header != nil && !has
 }
 
 type negotiationKey struct{}
 
 // WithNegotiation marks the context of a request that only obtains credentials for another one.
-func WithNegotiation(ctx context.Context) context.Context {
-	return context.WithValue(ctx, negotiationKey{}, true)
-}
+func WithNegotiation(ctx context.Context) context.Context { return context.WithValue(ctx, negotiationKey{}, true) }
 
 // IsNegotiation reports whether a request with this context only obtains credentials for another one.
 func IsNegotiation(ctx context.Context) bool { return ctx.Value(negotiationKey{}) != nil }

@@ -40,9 +40,7 @@ func (t *Transport) NewState(change bool) *State {
 
 type stateKey struct{}
 
-func WithState(ctx context.Context, s *State) context.Context {
-	return context.WithValue(ctx, stateKey{}, s)
-}
+func WithState(ctx context.Context, s *State) context.Context { return context.WithValue(ctx, stateKey{}, s) }
 
 // HandedOver reports whether a connection may have got the request with its credentials, and did not answer it with 401.
 // From then on only a response says what became of it.
