@@ -18,7 +18,9 @@ func Concerns(origin *url.URL, req *http.Request) bool {
 type negotiationKey struct{}
 
 // WithNegotiation marks the context of a request that only obtains credentials for another one.
-func WithNegotiation(ctx context.Context) context.Context { return context.WithValue(ctx, negotiationKey{}, true) }
+func WithNegotiation(ctx context.Context) context.Context {
+	return context.WithValue(ctx, negotiationKey{}, true)
+}
 
 // IsNegotiation reports whether a request with this context only obtains credentials for another one.
 func IsNegotiation(ctx context.Context) bool { return ctx.Value(negotiationKey{}) != nil }

@@ -40,7 +40,9 @@ func (t *Transport) NewState(change bool) *State {
 
 type stateKey struct{}
 
-func WithState(ctx context.Context, s *State) context.Context { return context.WithValue(ctx, stateKey{}, s) }
+func WithState(ctx context.Context, s *State) context.Context {
+	return context.WithValue(ctx, stateKey{}, s)
+}
 
 // HandedOver reports whether a connection may have got the request with its credentials, and did not answer it with 401.
 // From then on only a response says what became of it.
@@ -54,8 +56,7 @@ func (s *State) Close() {
 }
 
 var (
-	// net/http looks for one connection after the other, without a pause and without a limit, when a server closes each
-	// connection or resets each stream.
+	// net/http looks for connections without a pause or a limit when a server closes each, or resets each stream.
 	errConnectionsEnded = errors.New("two connections ended before a response")
 	errConnectionEnded  = errors.New("the connection ended before a response")
 	errSwitched         = errors.New("unexpected response: 101 Switching Protocols")

@@ -16,12 +16,10 @@ import (
 // Mark takes the place of a secret.
 const Mark = "[REDACTED]"
 
-// shortest is how many characters a secret must have. A shorter one is a part of too many words: "a" would make
-// "di[REDACTED]l" of "dial".
+// shortest is how many characters a secret must have: "a" would make "di[REDACTED]l" of "dial".
 const shortest = 4
 
-// longest is how long the expression for all secrets may be. With longer ones, which no credentials have, a text is
-// replaced as a whole.
+// longest is how long the expression for all secrets may be. With a longer one, a text is replaced as a whole.
 const longest = 128 << 10
 
 // Redactor takes a set of secrets out of texts. It is safe for concurrent use. Package fmt prints no secret of it, because
@@ -91,13 +89,11 @@ var (
 	// password, so it may contain "@", "/" and ":". So everything up to the last "@" goes. That may cost a host that stands
 	// in the same word, but no password stays.
 	userinfo = regexp.MustCompile(`(?i)(:(?:\\*/){2}|%3a%2f%2f)(?:\\+"|[^\s"<>])*(@|%40)`)
-	// proofs are the parameters of an Authorization header for HTTP Digest, which a gateway may show. Their values change
-	// with each request.
+	// proofs are the parameters of an Authorization header for HTTP Digest, which a gateway may show.
 	proofs = regexp.MustCompile(`(?i)\b((?:c|next)?nonce|response|opaque)=\\*(?:"|&quot;|&#34;)[^"&\\]*`)
 )
 
 // Redact replaces the secrets in s, the user and the password of each URI, and the proofs of an Authorization header.
-// The rest stays as it is.
 func (r *Redactor) Redact(s string) string {
 	if r.secrets != nil {
 		s = r.secrets().ReplaceAllLiteralString(s, Mark)

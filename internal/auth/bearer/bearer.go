@@ -111,7 +111,9 @@ type EndpointError struct {
 	Response *response.Received // its body may contain secrets
 }
 
-func (e *EndpointError) Error() string { return fmt.Sprint(e.Response.Status, " ", http.StatusText(e.Response.Status)) }
+func (e *EndpointError) Error() string {
+	return fmt.Sprint(e.Response.Status, " ", http.StatusText(e.Response.Status))
+}
 
 const (
 	fetchTimeout = 30 * time.Second // then a fetch is abandoned, so that there can be another one
