@@ -156,8 +156,7 @@ func (l *lockRun) wait(ctx workflow.Context) {
 	selector.Select(ctx)
 }
 
-// requestLock asks for a lock in the name of the migration whose activity this is. It starts the lock's workflow
-// when there is none.
+// requestLock asks for a lock for the migration whose activity this is. It starts the lock's workflow when there is none.
 func requestLock(ctx context.Context, name string, ticket int64) error {
 	info := activity.GetInfo(ctx)
 	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, lockID(name),
