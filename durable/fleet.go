@@ -53,11 +53,14 @@ func (f *Fleet) Records(ctx context.Context) ([]Record, error) {
 // Record returns one record, as [Fleet.Records] does. The error is [ErrNotFound] if there is none of that name.
 func (f *Fleet) Record(ctx context.Context, name string) (Record, error) {
 	records, err := f.Records(ctx)
+	if indexOf(records, name) < 0 && err == nil {
+		var added Record // perhaps after the run has read the store
+		if added, err = f.store.Load(ctx, name); err == nil {
+			records = explainWaits(append(records, added))
+		}
+	}
 	if i := indexOf(records, name); i >= 0 {
 		return records[i], nil
-	}
-	if err == nil {
-		err = recordError("read", name, ErrNotFound)
 	}
 	return Record{}, err
 }

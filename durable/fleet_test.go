@@ -147,6 +147,22 @@ func TestACreationThatWasSentIsStored(t *testing.T) {
 	})
 }
 
+func TestARecordIsKnownOnceItIsAdded(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.add(t, w.plan("a"))
+		f := w.fleet(t)
+		stop, _ := inBackground(t, f, w.client)
+		time.Sleep(1500 * time.Millisecond) // between two reads of the store
+		w.add(t, w.plan("b"))
+		r, err := f.Record(t.Context(), "b")
+		require.NoError(t, err)
+		assert.Equal(t, "b", r.Plan.Name)
+		_, err = f.Record(t.Context(), "c")
+		require.ErrorIs(t, err, ErrNotFound)
+		require.ErrorIs(t, stop(), context.Canceled)
+	})
+}
+
 func TestFleetEndsWithWhatIsUnclear(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		plans := w.plans(4)
