@@ -30,12 +30,6 @@ func TestConcerns(t *testing.T) {
 	assert.False(t, Concerns(origin, &http.Request{URL: origin, Header: http.Header{"Authorization": {"x"}}}))
 }
 
-func TestIsNegotiation(t *testing.T) {
-	t.Parallel()
-	assert.False(t, IsNegotiation(t.Context()))
-	assert.True(t, IsNegotiation(WithNegotiation(t.Context())))
-}
-
 func TestIsUnsent(t *testing.T) {
 	t.Parallel()
 	mark, other := &Unsent{io.EOF}, errors.New("other")

@@ -95,39 +95,33 @@ func TestARetryAfterHoldsTheScope(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		retryAfter, hold time.Duration
-		published        pacing.Bucket
 	}{
-		"as long as asked":       {20 * time.Second, 20 * time.Second, published},
-		"at most MaxHold":        {24 * time.Hour, 5 * time.Minute, published},
-		"without a known bucket": {20 * time.Second, 20 * time.Second, pacing.Bucket{}},
+		"as long as asked": {20 * time.Second, 20 * time.Second},
+		"at most MaxHold":  {24 * time.Hour, 5 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				p := newPacer()
 				start := time.Now()
-				require.NoError(t, p.Wait(t.Context(), scope, tc.published, call, 0))
+				require.NoError(t, p.Wait(t.Context(), scope, published, call, 0))
 				p.Report(scope, pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: tc.retryAfter})
 				p.Report(scope, pacing.Report{Limit: 100, Remaining: 90}) // of an earlier request
 				p.Report(scope, pacing.Report{Limit: -1, Remaining: -1, Rejected: true, RetryAfter: time.Second})
-				require.NoError(t, p.Wait(t.Context(), "another", tc.published, call, 0))
+				require.NoError(t, p.Wait(t.Context(), "another", published, call, 0))
 
 				var waiting sync.WaitGroup
 				var lock sync.Mutex
 				turns := map[time.Duration]int{}
 				for range 60 {
 					waiting.Go(func() {
-						assert.NoError(t, p.Wait(t.Context(), scope, tc.published, call, anyTime))
+						assert.NoError(t, p.Wait(t.Context(), scope, published, call, anyTime))
 						lock.Lock()
 						defer lock.Unlock()
 						turns[time.Since(start).Truncate(time.Second)]++
 					})
 				}
 				waiting.Wait()
-				if tc.published.Capacity == 0 {
-					assert.Equal(t, map[time.Duration]int{tc.hold: 60}, turns)
-					return
-				}
 				assert.Len(t, turns, 60, "one after the other")
 				for second := range turns {
 					assert.GreaterOrEqual(t, second, tc.hold)
@@ -205,43 +199,6 @@ func TestAHoldThatGrowsIsSeen(t *testing.T) {
 		assert.Equal(t, 251*time.Second, patient.Round(time.Millisecond))
 		assert.LessOrEqual(t, impatient, 40*time.Second)
 	})
-}
-
-func TestWhatAUserSets(t *testing.T) {
-	t.Parallel()
-	ceiling := &pacing.Bucket{Capacity: 5, Refill: 30, Per: time.Minute}
-	high := &pacing.Bucket{Capacity: 200, Refill: 30, Per: time.Minute}
-	for name, tc := range map[string]struct {
-		cfg    pacing.Config
-		bursts []int // of calls and then of polls, before and after a report of 3 tokens, and after a rejection
-	}{
-		"nothing":            {pacing.Config{}, []int{100, 3, 0}},
-		"off":                {pacing.Config{Off: true}, []int{1000, 1000, 1000}},
-		"a ceiling":          {pacing.Config{Ceiling: ceiling}, []int{5, 3, 0}},
-		"a ceiling, and off": {pacing.Config{Ceiling: high, Off: true}, []int{200, 200, 200}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				tc.cfg.MaxHold = time.Hour
-				p := pacing.New(tc.cfg)
-				count := func(name string) (n int) {
-					for n < 1000 && p.Wait(t.Context(), name, published, call, 0) == nil {
-						n++
-					}
-					return n
-				}
-				got := []int{count(scope)}
-				assert.Equal(t, got[0], count("another scope"))
-				time.Sleep(time.Hour)
-				p.Report(scope, pacing.Report{Limit: 100, Remaining: 3})
-				got = append(got, count(scope))
-				time.Sleep(time.Hour)
-				p.Report(scope, pacing.Report{Limit: 100, Remaining: 3, Rejected: true, RetryAfter: time.Minute})
-				assert.Equal(t, tc.bursts, append(got, count(scope)))
-			})
-		})
-	}
 }
 
 func TestCallsGoBeforePolls(t *testing.T) {

@@ -1,11 +1,8 @@
 package response
 
 import (
-	"compress/gzip"
-	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -75,38 +72,6 @@ func TestBodiesAreReadWithinBounds(t *testing.T) {
 	r = Read(&http.Response{StatusCode: 202}, limit, false)
 	assert.Equal(t, 202, r.Status, "the transport of a user may leave out the body")
 	assert.Empty(t, r.Body)
-}
-
-// A gateway that replaces the body often forgets the header about its compression.
-func TestCompressedBodies(t *testing.T) {
-	t.Parallel()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("Content-Encoding", "gzip")
-		switch req.URL.Path {
-		case "/compressed":
-			z := gzip.NewWriter(w)
-			_, _ = io.WriteString(z, job)
-			_ = z.Close()
-		case "/failure":
-			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = io.WriteString(w, "<h1>Service Unavailable</h1>")
-		default:
-			_, _ = io.WriteString(w, job)
-		}
-	}))
-	defer srv.Close()
-	get := func(path string) *Received {
-		resp, err := srv.Client().Get(srv.URL + path)
-		require.NoError(t, err)
-		return Read(resp, limit, false)
-	}
-	r := get("/compressed")
-	require.NoError(t, r.Err)
-	assert.Equal(t, job, string(r.Body))
-	r = get("/failure")
-	require.NoError(t, r.Err)
-	assert.Equal(t, 503, r.Status)
-	require.ErrorIs(t, get("/success").Err, gzip.ErrHeader)
 }
 
 func TestEnvelopes(t *testing.T) {
@@ -192,19 +157,4 @@ func TestAnErrorInsideASuccess(t *testing.T) {
 			assert.NoError(t, r.Err)
 		})
 	}
-}
-
-func TestBodiesThatBreakOff(t *testing.T) {
-	t.Parallel()
-	reset := errors.New("connection reset")
-	r := Read(responseOf(200, job[:20], reset), limit, false)
-	require.ErrorIs(t, r.Err, reset)
-	assert.Equal(t, job[:20], string(r.Body))
-	r = Read(responseOf(404, notReady, reset), limit, false)
-	require.NoError(t, r.Err, "of a failure, what there is counts")
-	assert.True(t, r.Truncated)
-	assert.Equal(t, notReady, string(r.Body))
-	r = Read(responseOf(200, `{"error":409}`, reset), limit, false)
-	assert.Equal(t, 409, r.Status)
-	require.NoError(t, r.Err)
 }

@@ -1,14 +1,10 @@
 package bearer_test
 
 import (
-	"context"
 	"encoding/base64"
-	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -16,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/livemigration/livemigration-go/internal/auth"
-	"github.com/livemigration/livemigration-go/internal/auth/bearer"
 )
 
 func TestTheRequestForAToken(t *testing.T) {
@@ -96,81 +91,4 @@ func TestTokenResponses(t *testing.T) {
 			})
 		})
 	}
-}
-
-// closed is a body that nobody reads.
-type closed struct{ closed bool }
-
-func (c *closed) Read([]byte) (int, error) { return 0, io.EOF }
-func (c *closed) Close() error             { c.closed = true; return nil }
-
-// ending is a response that breaks off.
-func ending(code int, header http.Header, body string) *http.Response {
-	return &http.Response{StatusCode: code, Header: header, Body: io.NopCloser(io.MultiReader(strings.NewReader(body), iotest.ErrReader(io.ErrUnexpectedEOF)))}
-}
-
-func TestFailuresOfATokenEndpoint(t *testing.T) {
-	t.Parallel()
-	reset, header := errors.New("connection reset"), http.Header{"Location": {"https://evil.example"}}
-	for name, tc := range map[string]struct {
-		resp *http.Response
-		err  error
-		want string
-	}{
-		"no network":           {nil, reset, "connection reset"},
-		"rejected":             {response(401, header, `{"error":"invalid_client"}`), nil, "401 Unauthorized"},
-		"a redirect":           {response(307, header, "moved"), nil, "307 Temporary Redirect"},
-		"a response that ends": {ending(200, header, `{"acc`), nil, "unexpected EOF"},
-		"a page that ends":     {ending(500, header, "oops"), nil, "500 Internal Server Error"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := &atlas{issuing: func(*http.Request) (*http.Response, error) { return tc.resp, tc.err }}
-			body := &closed{}
-			_, err := do(t.Context(), server.account(), body)
-			assert.True(t, body.closed)
-			require.True(t, auth.IsUnsent(err))
-			require.EqualError(t, err, "POST https://atlas.example/api/oauth/token: "+tc.want)
-			assert.Len(t, server.fetches, 1, "no redirect is followed, and nothing is sent without a token")
-			assert.Empty(t, server.arrived)
-			if tc.err != nil {
-				require.ErrorIs(t, err, tc.err)
-			}
-			var failed *bearer.EndpointError
-			if errors.As(err, &failed) {
-				assert.Equal(t, "/api/oauth/token", failed.Path)
-				assert.Equal(t, tc.resp.StatusCode, failed.Response.Status)
-				assert.Equal(t, header, failed.Response.Header)
-				assert.NotEmpty(t, failed.Response.Body)
-			}
-		})
-	}
-}
-
-func TestRevoke(t *testing.T) {
-	t.Parallel()
-	server := &atlas{}
-	a := server.account()
-	require.NoError(t, a.Revoke(t.Context(), "tool/1.0"))
-	assert.Empty(t, server.fetches, "there is no token yet")
-	succeeds(t, a)
-
-	server.issuing = func(*http.Request) (*http.Response, error) { return response(503, nil, "busy"), nil }
-	err := a.Revoke(t.Context(), "tool/1.0")
-	require.EqualError(t, err, "POST https://atlas.example/api/oauth/revoke: 503 Service Unavailable")
-	require.ErrorAs(t, err, new(*bearer.EndpointError))
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	server.issuing = func(req *http.Request) (*http.Response, error) { return nil, req.Context().Err() }
-	require.ErrorIs(t, a.Revoke(ctx, "tool/1.0"), context.Canceled)
-	server.issuing = nil
-	succeeds(t, a)
-
-	require.NoError(t, a.Revoke(t.Context(), "tool/1.0"))
-	req := server.fetches[3]
-	assert.Equal(t, "POST https://atlas.example/api/oauth/revoke", req.Method+" "+req.URL.String())
-	assert.Equal(t, "token=token-1&token_type_hint=access_token", server.forms[3])
-	assert.Equal(t, server.fetches[0].Header, req.Header)
-	succeeds(t, a)
-	assert.Equal(t, []string{"token-1", "token-1", "token-2"}, server.arrived)
 }

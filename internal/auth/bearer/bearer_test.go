@@ -172,42 +172,6 @@ func TestARejectedTokenIsFetchedAgainOnce(t *testing.T) {
 			succeeds(t, a)
 		})
 	}
-	t.Run("there is no other token", func(t *testing.T) {
-		t.Parallel()
-		server := &atlas{}
-		a := server.account()
-		succeeds(t, a)
-		server.revokeAll()
-		server.issuing = func(*http.Request) (*http.Response, error) { return response(503, nil, ""), nil }
-		_, err := get(t.Context(), a)
-		require.True(t, auth.IsUnsent(err))
-	})
-}
-
-func TestOtherRequestsPassUnchanged(t *testing.T) {
-	t.Parallel()
-	server := &atlas{serving: func(*http.Request, string) int { return 200 }}
-	a := server.account()
-	for _, target := range []string{"https://other.example/x", "http://atlas.example/x", "https://atlas.example:8443/x"} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
-		require.NoError(t, err)
-		_, err = a.RoundTrip(req)
-		require.NoError(t, err)
-		assert.Empty(t, req.Header)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://atlas.example/x", nil)
-	require.NoError(t, err)
-	req.Header.Set("Authorization", "own")
-	_, err = a.RoundTrip(req)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"", "", "", "own"}, server.arrived)
-	assert.Empty(t, server.fetches)
-
-	req.Header.Del("Authorization")
-	resp, err := a.RoundTrip(req)
-	require.NoError(t, err)
-	assert.Empty(t, req.Header, "the request is not changed")
-	assert.Same(t, req, resp.Request, "and the response does not show the token")
 }
 
 func TestNothingPrintsASecret(t *testing.T) {

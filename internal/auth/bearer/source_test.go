@@ -2,7 +2,6 @@ package bearer_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -22,42 +21,6 @@ import (
 type tokenFunc func() (*oauth2.Token, error)
 
 func (f tokenFunc) Token() (*oauth2.Token, error) { return f() }
-
-func TestTokensOfASource(t *testing.T) {
-	t.Parallel()
-	sealed := errors.New("sealed")
-	refused := func(code int) error {
-		return &oauth2.RetrieveError{Response: &http.Response{StatusCode: code}, Body: []byte("s3cret")}
-	}
-	for name, tc := range map[string]struct {
-		token *oauth2.Token
-		err   error
-		want  string
-	}{
-		"a token":         {&oauth2.Token{AccessToken: "t0ken"}, nil, ""},
-		"an expired one":  {&oauth2.Token{AccessToken: "t0ken", Expiry: time.Now().Add(-time.Hour)}, nil, ""},
-		"no token":        {nil, nil, "token source: there is no token in it"},
-		"another type":    {&oauth2.Token{AccessToken: "t0ken", TokenType: "mac"}, nil, "token source: it is not a bearer token"},
-		"an error":        {nil, sealed, "token source: sealed"},
-		"a rejection":     {nil, refused(400), "token source: 400 Bad Request"},
-		"an unclear one":  {nil, refused(200), "token source: oauth2: cannot fetch token: \nResponse: s3cret"},
-		"without details": {nil, &oauth2.RetrieveError{ErrorCode: "no"}, `token source: oauth2: "no"`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := &atlas{serving: func(*http.Request, string) int { return 200 }}
-			source := bearer.NewSource(origin, tokenFunc(func() (*oauth2.Token, error) { return tc.token, tc.err }), server)
-			_, err := get(t.Context(), source)
-			if tc.want == "" {
-				require.NoError(t, err)
-				assert.Equal(t, []string{"t0ken"}, server.arrived)
-				return
-			}
-			require.EqualError(t, err, tc.want)
-			require.True(t, auth.IsUnsent(err))
-		})
-	}
-}
 
 // A source with a cache does not know that a token was revoked.
 func TestASourceThatKeepsARevokedToken(t *testing.T) {

@@ -3,7 +3,6 @@ package digest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -68,26 +67,6 @@ func TestChanges(t *testing.T) {
 			assert.Equal(t, tt.sent, s.sent)
 			s.finish()
 		})
-	}
-}
-
-// Whatever the request for a challenge is answered with, the body is not sent.
-func TestAnswersThatAreNoChallenge(t *testing.T) {
-	t.Parallel()
-	for status := 200; status < 600; status++ {
-		if http.StatusText(status) == "" && status != 460 && status != 499 || status == http.StatusUnauthorized {
-			continue
-		}
-		want := fmt.Sprint(status)
-		if status < 300 {
-			want = ErrNotChallenged.Error()
-		}
-		s := &script{t: t, steps: []step{{status: status, challenge: challenged("a").challenge}, challenged("a"), {status: 201}}}
-		transport := newTransport(t, testOrigin, s)
-		assert.Equal(t, want, call(t, transport, "POST", "body"), status)
-		assert.Equal(t, "201", call(t, transport, "POST", "body"), "the next change asks again: %d", status)
-		assert.Equal(t, []string{"POST -", "POST -", "POST a/1 body"}, s.sent, status)
-		s.finish()
 	}
 }
 

@@ -190,30 +190,3 @@ func TestAChallengeIsSharedAtOnce(t *testing.T) {
 		wg.Wait()
 	})
 }
-
-// A base that panics must not leave the others waiting.
-func TestPanicOfTheBase(t *testing.T) {
-	t.Parallel()
-	transport := newTransport(t, testOrigin, roundTripFunc(func(*http.Request) (*http.Response, error) { panic("broken") }))
-	for range 2 {
-		assert.Panics(t, func() { call(t, transport, "GET", "") })
-	}
-}
-
-// A read with a nonce costs six allocations: its copy, the header's copy, and the new header.
-func TestAllocationsOfARead(t *testing.T) {
-	for _, algorithm := range []string{"MD5", "SHA-256", "SHA-512-256"} {
-		challenge := header(`Digest realm="MMS Public API", nonce="SlgYP7Tv3FS/BuCj/x4WQRIV1bNKdpJg", qop="auth", algorithm=` + algorithm)
-		first, later := &http.Response{StatusCode: 401, Header: challenge}, &http.Response{StatusCode: 200}
-		transport := newTransport(t, testOrigin, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-			if req.Header["Authorization"] == nil {
-				return first, nil
-			}
-			return later, nil
-		}))
-		req, err := http.NewRequest("GET", testOrigin+"/api/atlas/v2/groups/5f1b2c3d/liveMigrations/5f1b2c3d", nil)
-		require.NoError(t, err)
-		req.Header = http.Header{"Accept": {"application/vnd.atlas.2023-01-01+json"}, "User-Agent": {"livemigration"}}
-		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = transport.RoundTrip(req) }), 6.0, algorithm)
-	}
-}

@@ -72,15 +72,6 @@ func TestExampleWithSHA512256(t *testing.T) {
 	assert.Contains(t, s.authorization("GET", "/doe.json"), `response="3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"`)
 }
 
-func TestCount(t *testing.T) {
-	t.Parallel()
-	s := newSession(parse(`Digest nonce="n", qop="auth"`)[1], nil, "u", "p", "c")
-	s.count.Store(0xabcdef)
-	for _, want := range []string{"nc=00abcdf0,", "nc=00abcdf1,"} {
-		assert.Contains(t, s.authorization("GET", "/"), want)
-	}
-}
-
 func TestAddCookies(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -1,13 +1,10 @@
 package digest
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -76,33 +73,5 @@ func TestNoSecretIsPrinted(t *testing.T) {
 				assert.NotContains(t, printed, fmt.Sprintf("%x", secret), verb)
 			}
 		}
-	}
-}
-
-// endless is the body of a challenge that never ends.
-type endless struct{ ctx context.Context }
-
-func (b endless) Read([]byte) (int, error) {
-	<-b.ctx.Done()
-	return 0, b.ctx.Err()
-}
-
-func (endless) Close() error { return nil }
-
-func TestChallengeWhoseBodyNeverEnds(t *testing.T) {
-	t.Parallel()
-	for _, method := range []string{"GET", "POST"} {
-		synctest.Test(t, func(t *testing.T) {
-			transport := newTransport(t, testOrigin, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				body := endless{req.Context()}
-				return &http.Response{StatusCode: 401, Header: header(challenged("a").challenge), Body: body}, req.Context().Err()
-			}))
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			req, err := http.NewRequestWithContext(ctx, method, testOrigin, nil)
-			require.NoError(t, err)
-			_, err = transport.RoundTrip(req)
-			assert.ErrorIs(t, err, context.DeadlineExceeded, method)
-		})
 	}
 }
