@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -176,18 +177,21 @@ func TestARejectedTokenIsFetchedAgainOnce(t *testing.T) {
 
 func TestNothingPrintsASecret(t *testing.T) {
 	t.Parallel()
-	base := roundTripper((&atlas{}).RoundTrip) // a function: what the server knows is not the point
-	a := bearer.NewAccount(origin, clientID, clientSecret, base)
-	succeeds(t, a)
-	source := bearer.NewSource(origin, tokenFunc(nil), base)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
-		for _, value := range []any{a, *a, a.Transport, source, struct{ rt http.RoundTripper }{a}} {
-			text := fmt.Sprintf(verb, value)
-			for _, secret := range a.Secrets() {
-				assert.NotContains(t, text, secret, verb)
+	synctest.Test(t, func(t *testing.T) {
+		base := roundTripper((&atlas{}).RoundTrip) // a function: what the server knows is not the point
+		a := bearer.NewAccount(origin, clientID, clientSecret, base)
+		succeeds(t, a)
+		synctest.Wait() // until nothing changes what is printed
+		source := bearer.NewSource(origin, tokenFunc(nil), base)
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+			for _, value := range []any{a, *a, a.Transport, source, struct{ rt http.RoundTripper }{a}} {
+				text := fmt.Sprintf(verb, value)
+				for _, secret := range a.Secrets() {
+					assert.NotContains(t, text, secret, verb)
+				}
 			}
 		}
-	}
+	})
 }
 
 func TestTheContextOfAFetch(t *testing.T) {
