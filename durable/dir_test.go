@@ -111,16 +111,19 @@ func TestDirIgnoresOtherFiles(t *testing.T) {
 	assert.Equal(t, []Record{saved}, records)
 }
 
-func TestSaveReplacesWhatAKilledProcessLeft(t *testing.T) {
+func TestOpenDirRemovesWhatKilledProcessesLeft(t *testing.T) {
 	path := t.TempDir()
-	left := filepath.Join(path, ".a.json.tmp")
-	require.NoError(t, os.WriteFile(left, []byte(strings.Repeat("left", 10_000)), 0o400))
-	dir := newDir(t, path)
-	saved := dirSave(t, dir, dirRecord("a"))
-	loaded, err := dir.Load(t.Context(), "a")
-	require.NoError(t, err)
-	assert.Equal(t, saved, loaded)
-	assert.NoFileExists(t, left)
+	fresh, old, other := filepath.Join(path, ".1.tmp"), filepath.Join(path, ".2.tmp"), filepath.Join(path, "3.tmp")
+	for _, file := range []string{fresh, old, other} {
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+	}
+	before := time.Now().Add(-2 * abandonedAfter)
+	require.NoError(t, os.Chtimes(old, before, before))
+	require.NoError(t, os.Chtimes(other, before, before))
+	newDir(t, path)
+	assert.FileExists(t, fresh, "its process may write it")
+	assert.NoFileExists(t, old)
+	assert.FileExists(t, other)
 }
 
 func TestDamagedFilesAreNamedAndLeftAlone(t *testing.T) {
@@ -248,7 +251,21 @@ func TestRevisionsOnlyGrow(t *testing.T) {
 	again := dirSave(t, newDir(t, path), dirRecord("A"))
 	assert.Greater(t, again.Revision, r.Revision)
 
-	require.NoError(t, os.WriteFile(filepath.Join(path, revisionsFile), []byte("?"), 0o600))
+	// Between the choice of a revision and its file, another process adds the record, and deletes it.
+	other := newDir(t, path)
+	dir.try = func(operation string, do func() error) error {
+		if operation == "sync" {
+			added := dirSave(t, other, dirRecord("c"))
+			require.NoError(t, other.Delete(t.Context(), "c", added.Revision))
+		}
+		return do()
+	}
 	_, err = dir.Save(t.Context(), dirRecord("c"))
+	require.ErrorIs(t, err, ErrStale)
+	dir.try = func(_ string, do func() error) error { return do() }
+	dirSave(t, dir, dirRecord("c"))
+
+	require.NoError(t, os.WriteFile(filepath.Join(path, revisionsFile), []byte("?"), 0o600))
+	_, err = dir.Save(t.Context(), dirRecord("d"))
 	assert.ErrorContains(t, err, revisionsFile)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -56,23 +57,27 @@ func TestSaveSyncsContentAndName(t *testing.T) {
 	log := logged(dir)
 	saved := dirSave(t, dir, dirRecord("a"))
 	added := log.take()
-	assert.Equal(t, []string{"lock", "read", "read", "write", "sync", "rename", "sync directory"}, added)
-	for i := range 9 {
+	assert.Equal(t, []string{
+		"read", "create", "own", "write", "sync", "create lock", "lock", "read", "read", "rename", "sync directory",
+	}, added)
+	for i := range 50 {
 		dirSave(t, dir, dirRecord(fmt.Sprint("more-", i)))
 		assert.Equal(t, added, log.take(), "a record costs the same in a full directory")
 	}
 	saved = dirSave(t, dir, dirChange(saved))
-	assert.Equal(t, []string{"lock", "read", "write", "sync", "rename", "sync directory"}, log.take())
+	assert.Equal(t, []string{"create", "own", "write", "sync", "create lock", "lock", "read", "rename", "sync directory"}, log.take())
 	require.NoError(t, dir.Delete(t.Context(), "a", saved.Revision))
 	assert.Equal(t, []string{
-		"lock", "read", "read", "write", "sync", "rename", "sync directory", "remove", "sync directory",
+		"create lock", "lock", "read", "read", "create", "own", "write", "sync", "rename", "sync directory", "remove", "sync directory",
 	}, log.take(), "the revision is stored before the record is gone")
 }
 
 func TestAnyOperationMayFail(t *testing.T) {
 	broken := errors.New("broken")
 	for _, method := range []string{"add", "save", "delete"} {
-		for _, operation := range []string{"lock", "read", "write", "sync", "rename", "remove", "sync directory"} {
+		for _, operation := range []string{
+			"create", "own", "write", "sync", "create lock", "lock", "read", "rename", "remove", "sync directory",
+		} {
 			t.Run(method+" "+operation, func(t *testing.T) {
 				path := t.TempDir()
 				dir := newDir(t, path)
@@ -163,7 +168,9 @@ func TestInterruptedOperationsAreRepeated(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []Record{saved}, records)
 	require.NoError(t, dir.Delete(t.Context(), "a", saved.Revision))
-	for _, operation := range []string{"lock", "read", "write", "sync", "rename", "remove", "list", "sync directory"} {
+	for _, operation := range []string{
+		"create", "own", "write", "sync", "create lock", "lock", "read", "rename", "remove", "list", "sync directory",
+	} {
 		assert.True(t, interrupted[operation], operation)
 	}
 }
@@ -173,7 +180,7 @@ func TestNewDirectoriesAreSynced(t *testing.T) {
 	dir := unopened(path)
 	log := logged(dir)
 	require.NoError(t, dir.make(path))
-	assert.Equal(t, []string{"sync directory", "sync directory"}, log.take())
+	assert.Equal(t, []string{"make directory", "sync directory", "make directory", "sync directory"}, log.take())
 	require.NoError(t, dir.make(path))
 	assert.Empty(t, log.take())
 }
@@ -197,6 +204,37 @@ func TestNothingIsReplacedWhileTheDirectoryIsRead(t *testing.T) {
 	assert.Equal(t, []Record{r}, records)
 }
 
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := newDir(t, t.TempDir())
+		log := logged(dir)
+		dir.try = func(operation string, do func() error) error {
+			switch {
+			case strings.HasPrefix(operation, "sync"):
+				time.Sleep(100 * time.Millisecond)
+			case operation == "rename":
+				time.Sleep(time.Millisecond)
+			}
+			return log.try(operation, do)
+		}
+		start := time.Now()
+		var savers sync.WaitGroup
+		for i := range 200 {
+			savers.Go(func() {
+				_, err := dir.Save(t.Context(), dirRecord(fmt.Sprint("m-", i)))
+				assert.NoError(t, err)
+			})
+		}
+		savers.Wait()
+		assert.LessOrEqual(t, time.Since(start), time.Second, "they share syncs, so that no intent grows old meanwhile")
+		locks := slices.DeleteFunc(log.take(), func(operation string) bool { return operation != "lock" })
+		assert.Len(t, locks, 200, "each waits for its turn, and does not ask again and again")
+		records, err := dir.List(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, records, 200)
+	})
+}
+
 // changedFiles returns the names that Changed returns, and how many files it read.
 func changedFiles(t *testing.T, dir *Dir, log *diskLog, known map[string]int64) (names []string, reads int) {
 	t.Helper()
@@ -216,43 +254,57 @@ func changedFiles(t *testing.T, dir *Dir, log *diskLog, known map[string]int64) 
 }
 
 func TestChangedReadsWhatItDoesNotKnow(t *testing.T) {
-	path := t.TempDir()
-	dir := newDir(t, path)
-	log := logged(dir)
-	known := make(map[string]int64)
-	for name, age := range map[string]time.Duration{"old": time.Hour, "fresh": 0, "future": -10 * 365 * 24 * time.Hour} {
-		known[name] = dirSave(t, dir, dirRecord(name)).Revision
-		at := time.Now().Add(-age)
-		require.NoError(t, os.Chtimes(filepath.Join(path, name+".json"), at, at))
-	}
-	names, reads := changedFiles(t, dir, log, known)
-	assert.Empty(t, names)
-	assert.Equal(t, 3, reads, "they are new to this process")
-	names, reads = changedFiles(t, dir, log, known)
-	assert.Empty(t, names)
-	assert.LessOrEqual(t, reads, 1, "only the fresh one may have been replaced within the same unit of time")
-	known["old"]--
-	names, _ = changedFiles(t, dir, log, known)
-	assert.Equal(t, []string{"old"}, names, "this caller knows another revision")
+	synctest.Test(t, func(t *testing.T) {
+		path := t.TempDir()
+		dir := newDir(t, path)
+		log := logged(dir)
+		known := make(map[string]int64)
+		for _, name := range []string{"a", "b", "future"} {
+			known[name] = dirSave(t, dir, dirRecord(name)).Revision
+		}
+		future := time.Now().AddDate(10, 0, 0)
+		require.NoError(t, os.Chtimes(filepath.Join(path, "future.json"), future, future))
+		names, reads := changedFiles(t, dir, log, known)
+		assert.Empty(t, names)
+		assert.Equal(t, 3, reads, "they are new to this process")
+		time.Sleep(granule + time.Second)
+		_, reads = changedFiles(t, dir, log, known)
+		assert.Equal(t, 3, reads, "they may have been replaced within the same unit of time")
+		for range 3 {
+			time.Sleep(time.Second)
+			names, reads = changedFiles(t, dir, log, known)
+			assert.Empty(t, names)
+			assert.Zero(t, reads, "nothing has changed")
+		}
+		known["b"]--
+		names, reads = changedFiles(t, dir, log, known)
+		assert.Equal(t, []string{"b"}, names, "this caller knows another revision")
+		assert.Equal(t, 1, reads)
+	})
 }
 
-// A file that was replaced may have the time, size and even the inode that it had before.
 func TestChangedWithinTheUnitOfTheFileSystem(t *testing.T) {
 	path := t.TempDir()
-	dir := newDir(t, path)
+	dir, other := newDir(t, path), newDir(t, path)
 	log := logged(dir)
-	file, at := filepath.Join(path, "a.json"), time.Now().Add(granule)
-	r := dirSave(t, dir, dirRecord("a"))
-	require.NoError(t, os.Chtimes(file, at, at))
-	_, _ = changedFiles(t, dir, log, nil)
-	known := map[string]int64{"a": r.Revision}
-	r.Revision++
-	text, err := indented(r)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, text, 0o600))
-	require.NoError(t, os.Chtimes(file, at, at))
-	names, _ := changedFiles(t, dir, log, known)
-	assert.Equal(t, []string{"a"}, names)
+	file := filepath.Join(path, "a.json")
+	at := time.Now().Add(-time.Hour)
+	r := dirSave(t, other, dirRecord("a"))
+	for range 5 {
+		require.NoError(t, os.Chtimes(file, at, at))
+		_, _ = changedFiles(t, dir, log, nil)
+		before, err := os.Stat(file)
+		require.NoError(t, err)
+		known := map[string]int64{"a": r.Revision}
+		r = dirSave(t, other, r)
+		require.NoError(t, os.Chtimes(file, at, at))
+		after, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, before.Size(), after.Size())
+		require.Equal(t, before.ModTime(), after.ModTime())
+		names, _ := changedFiles(t, dir, log, known)
+		assert.Equal(t, []string{"a"}, names)
+	}
 }
 
 func BenchmarkDir(b *testing.B) {
@@ -271,9 +323,11 @@ func BenchmarkDir(b *testing.B) {
 		require.NoError(b, dir.Delete(b.Context(), r.Plan.Name, r.Revision))
 	})
 	b.Run("changed, 10000 files, nothing new", func(b *testing.B) {
-		time.Sleep(granule + time.Second)
-		_, _, err := dir.Changed(b.Context(), known)
-		require.NoError(b, err)
+		for range 2 {
+			_, _, err := dir.Changed(b.Context(), known)
+			require.NoError(b, err)
+			time.Sleep(granule + time.Second)
+		}
 		for b.Loop() {
 			changed, gone, err := dir.Changed(b.Context(), known)
 			require.NoError(b, err)

@@ -22,14 +22,27 @@ const (
 	watchInterval = time.Second
 )
 
-// alone calls a function while no other goroutine or process changes names in the directory.
-func (d *Dir) alone(ctx context.Context, do func() error) error {
+// turn is a mutex for which a goroutine waits no longer than its context.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
 	select {
-	case d.locking <- struct{}{}:
-		defer func() { <-d.locking }()
+	case t <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (t turn) give() { <-t }
+
+// alone calls a function while no other goroutine or process changes names in the directory. What takes long, such as a sync,
+// is done outside.
+func (d *Dir) alone(ctx context.Context, do func() error) error {
+	if err := d.locking.take(ctx); err != nil {
+		return err
+	}
+	defer d.locking.give()
 	for {
 		lock, err := d.lock(saveLock)
 		if err != nil {
@@ -46,11 +59,14 @@ func (d *Dir) alone(ctx context.Context, do func() error) error {
 	}
 }
 
-// lock locks a file, and creates it if there is none. It returns nil if another process has locked it.
+// lock locks a file, and makes it where there is none. It returns nil when another one has locked it.
 func (d *Dir) lock(file string) (*flock.Flock, error) {
-	lock := flock.New(filepath.Join(d.path, file))
+	path := filepath.Join(d.path, file)
+	if err := d.do("create lock", func() error { return d.makeLock(path) }); err != nil {
+		return nil, err
+	}
 	for {
-		locked := false
+		lock, locked := flock.New(path), false
 		err := d.do("lock", func() (err error) {
 			locked, err = lock.TryLock()
 			return err
@@ -59,15 +75,27 @@ func (d *Dir) lock(file string) (*flock.Flock, error) {
 			return nil, err
 		}
 		if !replaced(lock) {
-			err = d.ownAsDir(lock.Path())
-			if err == nil {
-				return lock, nil
-			}
+			return lock, nil
 		}
-		if err := errors.Join(err, lock.Unlock()); err != nil { // else the file was removed after it was opened
+		if err := lock.Unlock(); err != nil { // the file was removed after it was opened
 			return nil, err
 		}
 	}
+}
+
+// makeLock makes a lock file that the owner of the directory can open.
+func (d *Dir) makeLock(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.ownAsDir(f), f.Close())
 }
 
 // replaced reports whether a locked file no longer has its name: another process can lock the one that has it now.

@@ -5,21 +5,41 @@ package durable
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"time"
 )
 
-// passes reports whether a file operation that failed should be repeated, and waits before that. Windows refuses to read a
-// file that is being replaced, and to replace a file that another program has open.
-func passes(err error, start time.Time) bool {
-	if errors.Is(err, fs.ErrNotExist) || time.Since(start) > time.Second {
-		return false
+const (
+	// patience is how long to wait for a file that another program has open.
+	patience = time.Second
+	pause    = 20 * time.Millisecond
+)
+
+// readFile reads a file. Windows refuses that for a moment while the file is being replaced.
+func readFile(path string) (data []byte, err error) {
+	err = persist(func() error {
+		data, err = os.ReadFile(path)
+		return err
+	})
+	return data, err
+}
+
+// replace gives a file the name of another one, which it replaces. Windows refuses that while a reader has it open.
+func replace(from, to string) error {
+	return persist(func() error { return os.Rename(from, to) })
+}
+
+func persist(do func() error) error {
+	for start := time.Now(); ; time.Sleep(pause) {
+		err := do()
+		if err == nil || errors.Is(err, fs.ErrNotExist) || time.Since(start) > patience {
+			return err
+		}
 	}
-	time.Sleep(20 * time.Millisecond)
-	return true
 }
 
 // syncDir does nothing: Windows does not sync directories.
 func syncDir(string) error { return nil }
 
 // giveOwner does nothing: on Windows a new file gets its permissions from the directory.
-func giveOwner(string, fs.FileInfo) error { return nil }
+func giveOwner(*os.File, fs.FileInfo) error { return nil }

@@ -8,13 +8,15 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-	"time"
 )
 
-// passes reports whether a file operation that failed should be repeated at once: a signal interrupted it.
-func passes(err error, _ time.Time) bool { return errors.Is(err, syscall.EINTR) }
+// readFile reads a file.
+func readFile(path string) ([]byte, error) { return os.ReadFile(path) }
 
-// syncDir syncs the names in a directory.
+// replace gives a file the name of another one, which it replaces.
+func replace(from, to string) error { return os.Rename(from, to) }
+
+// syncDir makes the names in a directory survive a crash.
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
@@ -25,8 +27,8 @@ func syncDir(path string) error {
 
 // giveOwner gives a new file the owner of another one. A group that this user cannot give is no error, because the owner
 // can read the file without it.
-func giveOwner(path string, other fs.FileInfo) error {
-	info, err := os.Stat(path)
+func giveOwner(file *os.File, other fs.FileInfo) error {
+	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
@@ -35,7 +37,7 @@ func giveOwner(path string, other fs.FileInfo) error {
 	if !ok || !alike || has.Uid == wants.Uid && has.Gid == wants.Gid {
 		return nil
 	}
-	err = os.Chown(path, int(wants.Uid), int(wants.Gid))
+	err = file.Chown(int(wants.Uid), int(wants.Gid))
 	if err != nil && has.Uid != wants.Uid {
 		return fmt.Errorf("%s belongs to user %d, and only that user and root can replace it: %w", other.Name(), wants.Uid, err)
 	}

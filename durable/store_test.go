@@ -20,7 +20,7 @@ func TestDir(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) durable.Store {
 		dir, err := durable.OpenDir(t.TempDir())
 		require.NoError(t, err)
-		return durable.Unsynced(dir)
+		return dir
 	})
 }
 

@@ -24,7 +24,7 @@ const (
 	// publishedRefill is how many requests come back in a minute in each project by the published limits.
 	publishedRefill = 500
 	// The bounds that a paced fleet keeps to where the rate limit allows a poll a minute and watch.
-	maxRejectedShare = 0.02 // most of them before the first response says that the limit is lower
+	maxRejectedShare = 0.02            // most of them before the first response says that the limit is lower
 	maxLateness      = 2 * time.Minute // two of the longest poll intervals
 )
 
