@@ -205,9 +205,12 @@ func (m *mutation) try(c change, overlay string) (verdict, error) {
 	return survived, nil
 }
 
+// succeeds runs the go command in a group of its own, and with a bound on memory: a mutant may send signals to a whole group,
+// or allocate without end.
 func (m *mutation) succeeds(args ...string) bool {
-	command := exec.Command("go", args...)
+	const bounded = "ulimit -v 6000000; exec go \"$@\"" // KiB, for each process
+	command := exec.Command("sh", append([]string{"-c", bounded, "go"}, args...)...)
 	command.Dir = m.root
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // some tests send signals, and a mutant may send them to a whole group
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return command.Run() == nil
 }
