@@ -88,7 +88,8 @@ type exception struct {
 const sentTwice = "A GET is sent again by net/http itself when a connection that it reuses breaks before a response has begun. That happens at most once within an attempt."
 
 const (
-	ownConnection = "A change has its own connection, and asks for its challenge on it first. So a connection in use cannot break it, and a new one breaks before the request is sent."
+	ownConnection = "A change has its own connection, and asks for its challenge on it first. So a connection in use cannot " +
+		"break it, and a new one breaks before the request is sent."
 
 	deadHTTP1 = "connection in use goes dead, HTTP/1.1"
 	deadHTTP2 = "connection in use goes dead, HTTP/2"

@@ -39,7 +39,10 @@ type way struct {
 }
 
 func (c Cell) newWay(s *subject, v venue) *way {
-	w := &way{on: c.Strikes.on, spoils: c.Fault.spoil != nil, conns: make(map[*countedConn]struct{}), listener: listenInMemory(), url: "http://127.0.0.1"}
+	w := &way{
+		url: "http://127.0.0.1", listener: listenInMemory(), on: c.Strikes.on, spoils: c.Fault.spoil != nil,
+		conns: make(map[*countedConn]struct{}),
+	}
 	transport := &http.Transport{DialContext: w.dialContext, MaxResponseHeaderBytes: headLimit}
 	w.transport = transport
 	var config *tls.Config
