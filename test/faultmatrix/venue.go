@@ -68,7 +68,9 @@ func (v venue) cells(f *Fault) []Cell {
 		// net/http sends a GET again when it breaks on the connection of the challenge, and Atlas rejects the repeated nonce
 		// count. In a transport that is not net/http's the client does not see why, and returns the 401.
 		again := v.wrapped && op.class == reading && f.effect == outcomeLost && f.result.Cause == Broken
-		return again || op.onSource() && (v.account || v.version == lm.APIv1) || v.brief && (c.Strikes == Second || !slices.Contains(classes, op.Name))
+		elsewhere := op.onSource() && (v.account || v.version == lm.APIv1)
+		spared := v.brief && (c.Strikes == Second || !slices.Contains(classes, op.Name))
+		return again || elsewhere || spared
 	})
 }
 
