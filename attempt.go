@@ -232,7 +232,8 @@ func (c *call) tokenRejected(e *bearer.EndpointError) failure {
 		Description string `json:"error_description"`
 	}
 	if json.Unmarshal(e.Response.Body, &oauth) == nil && oauth.Error != "" { // RFC 6749, section 5.2
-		api.Code, api.Detail = c.redactor().Clean(oauth.Error), c.redactor().Clean(oauth.Description)
+		red := c.redactor()
+		api.Code, api.Detail = red.Clean(oauth.Error), red.Clean(oauth.Description)
 	}
 	if api.StatusCode == http.StatusUnauthorized || api.StatusCode == http.StatusBadRequest {
 		api.Detail = strings.TrimPrefix(api.Detail+" (check the client ID and secret of the service account)", " ")

@@ -38,7 +38,7 @@ func NewAccount(origin *url.URL, clientID, clientSecret string, base http.RoundT
 	basic := base64.StdEncoding.EncodeToString([]byte(pair))
 	a := &Account{secret: &clientSecret, basic: &basic}
 	a.Transport = &Transport{origin: origin, base: base}
-	a.tokens = &cache{from: "POST " + a.address(tokenPath), fetch: a.fetch}
+	a.tokens = &cache{from: "POST " + a.address(tokenPath), fetch: a.fetch, timeout: fetchTimeout}
 	return a
 }
 

@@ -5,7 +5,6 @@
 package bearer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +40,7 @@ func NewSource(origin *url.URL, source oauth2.TokenSource, base http.RoundTrippe
 		}
 		return token, err
 	}
-	return &Transport{origin: origin, base: base, tokens: &cache{from: "token source", fetch: fetch}}
+	return &Transport{origin: origin, base: base, tokens: &cache{from: "token source", fetch: fetch, timeout: fetchTimeout}}
 }
 
 // RoundTrip sends req with a token. Without one, it fails with an [*auth.Unsent].
@@ -125,7 +124,7 @@ const (
 type cache struct {
 	from    string // where tokens come from, for errors
 	fetch   func(ctx context.Context, userAgent string) (*oauth2.Token, error)
-	timeout time.Duration // of fetch; 0: fetchTimeout
+	timeout time.Duration // of fetch
 	flight  singleflight.Group
 
 	mu                sync.Mutex
@@ -179,7 +178,7 @@ func (c *cache) renew(old *token, userAgent string) (*token, error) {
 	if current := c.usable(); current != nil && current != old { // another renewal has just ended
 		return current, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(c.timeout, fetchTimeout))
+	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.flight.Forget("") })() // a user's source knows no context
 	fetched, err := c.call(ctx, userAgent)
@@ -227,7 +226,7 @@ func (c *cache) call(ctx context.Context, userAgent string) (t *oauth2.Token, er
 	t, err = c.fetch(ctx, userAgent)
 	switch {
 	case err != nil && ctx.Err() != nil: // which must not read like the end of a caller's context
-		err = fmt.Errorf("no response within %s", cmp.Or(c.timeout, fetchTimeout))
+		err = fmt.Errorf("no response within %s", c.timeout)
 	case err != nil:
 	case t == nil || t.AccessToken == "":
 		err = errors.New("there is no token in it")
