@@ -54,10 +54,11 @@ func (f *Fleet) Records(ctx context.Context) ([]Record, error) {
 func (f *Fleet) Record(ctx context.Context, name string) (Record, error) {
 	records, err := f.Records(ctx)
 	if indexOf(records, name) < 0 && err == nil {
-		var added Record // perhaps after the run has read the store
-		if added, err = f.store.Load(ctx, name); err == nil {
-			records = explainWaits(append(records, added))
+		added, failed := f.store.Load(ctx, name) // perhaps after the run has read the store
+		if failed != nil {
+			return Record{}, recordError("read", name, failed)
 		}
+		records = explainWaits(append(records, added))
 	}
 	if i := indexOf(records, name); i >= 0 {
 		return records[i], nil
