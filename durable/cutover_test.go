@@ -96,6 +96,20 @@ func requireHeld(t *testing.T, want ProblemKind, r Record, res Result) {
 	require.Equal(t, want, kind(r.Apply(res, time.Now())))
 }
 
+// actions does the next n actions of a record, each when it is due. Atlas accepts every cutover but the first.
+func actions(t *testing.T, w *wire, d *Driver, r Record, n int) Record {
+	t.Helper()
+	for range n {
+		time.Sleep(time.Until(r.NextCheckAt))
+		r = r.Begin(r.Next(time.Now()), "run-1", time.Now())
+		r = r.Apply(do(t, d, r), time.Now())
+		if slices.Contains(w.sent, opCutover) {
+			w.answers[opCutover] = reply(202, "")
+		}
+	}
+	return r
+}
+
 // TestAnApprovalDoesNotOutliveItsWindow: the function says yes at 01:02, the window closes at 01:03, and Atlas answers 429
 // with a long Retry-After.
 func TestAnApprovalDoesNotOutliveItsWindow(t *testing.T) {
@@ -105,14 +119,7 @@ func TestAnApprovalDoesNotOutliveItsWindow(t *testing.T) {
 		w.answers[opCutover] = atlasError(429, "RATE_LIMITED", "Retry-After", "295")
 		r := recordIn(StateReady)
 		r.NextCheckAt = stamp(time.Now())
-		for range 20 {
-			time.Sleep(time.Until(r.NextCheckAt))
-			r = r.Begin(r.Next(time.Now()), "run-1", time.Now())
-			r = r.Apply(do(t, d, r), time.Now())
-			if slices.Contains(w.sent, opCutover) {
-				w.answers[opCutover] = reply(202, "")
-			}
-		}
+		r = actions(t, w, d, r, 20)
 		assert.Equal(t, StateReady, r.State)
 		sent := 0
 		for _, op := range w.sent {
@@ -139,14 +146,7 @@ func TestACutoverIsTriedAgain(t *testing.T) {
 				w.answers[opCutover] = first
 				r := recordIn(StateReady)
 				r.NextCheckAt = stamp(time.Now())
-				for range 12 {
-					time.Sleep(time.Until(r.NextCheckAt))
-					r = r.Begin(r.Next(time.Now()), "run-1", time.Now())
-					r = r.Apply(do(t, d, r), time.Now())
-					if slices.Contains(w.sent, opCutover) {
-						w.answers[opCutover] = reply(202, "")
-					}
-				}
+				r = actions(t, w, d, r, 12)
 				assert.Equal(t, StateFinishing, r.State)
 				assert.False(t, r.CutoverAt.IsZero())
 			})

@@ -24,11 +24,7 @@ func TestWorkerWithAWrongClock(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.SetStartTime(time.Now().Add(off))
-			var seen durable.Record
-			f.at(5*time.Hour, func() {
-				seen = f.now(t)
-				f.SignalWorkflow(commandSignal, command{Abandon: true})
-			})
+			seen := f.abandonAt(t, 5*time.Hour)
 			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
 			assert.Equal(t, durable.StateAbandoned, f.result(t).State)
 			assert.Equal(t, durable.StatePlanned, seen.State)
@@ -80,13 +76,10 @@ func readyRecord(t *testing.T) (atlas *livemigrationtest.Server, ready durable.R
 	t.Helper()
 	f := newFixture(t)
 	f.timeLapse(t)
-	f.at(10*time.Hour, func() {
-		ready = f.now(t)
-		f.SignalWorkflow(commandSignal, command{Abandon: true})
-	})
+	seen := f.abandonAt(t, 10*time.Hour)
 	f.ExecuteWorkflow(MigrationWorkflow, f.plan)
-	require.Equal(t, durable.StateReady, ready.State)
-	return f.atlas, ready
+	require.Equal(t, durable.StateReady, seen.State)
+	return f.atlas, *seen
 }
 
 // assertOften asserts that an action was tried again within an hour each time.

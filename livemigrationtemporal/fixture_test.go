@@ -201,6 +201,17 @@ func (f *fixture) keep(payload any) {
 // at calls fn when the workflow has had nothing to do for d.
 func (f *fixture) at(d time.Duration, fn func()) { f.RegisterDelayedCallback(fn, d) }
 
+// abandonAt abandons the migration after a time, and returns what its record is until then.
+func (f *fixture) abandonAt(t *testing.T, d time.Duration) *durable.Record {
+	t.Helper()
+	seen := new(durable.Record)
+	f.at(d, func() {
+		*seen = f.now(t)
+		f.SignalWorkflow(commandSignal, command{Abandon: true})
+	})
+	return seen
+}
+
 // now is the record as a query shows it.
 func (f *fixture) now(t *testing.T) (record durable.Record) {
 	t.Helper()

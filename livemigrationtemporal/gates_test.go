@@ -36,14 +36,10 @@ func TestCutoverIsHeldBack(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.timeLapse(t, tt.option)
-			var seen durable.Record
 			if tt.approved {
 				f.at(0, func() { f.SignalWorkflow(commandSignal, command{Approve: durable.GateCutover, By: "ann"}) })
 			}
-			f.at(20*time.Hour, func() {
-				seen = f.now(t)
-				f.SignalWorkflow(commandSignal, command{Abandon: true})
-			})
+			seen := f.abandonAt(t, 20*time.Hour)
 			f.ExecuteWorkflow(MigrationWorkflow, f.plan)
 			assert.Equal(t, durable.StateAbandoned, f.result(t).State)
 			assert.Equal(t, durable.StateReady, seen.State)
